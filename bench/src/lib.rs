@@ -1,0 +1,1 @@
+//! The load generator, sink and calibration behind 'trireme bench' and 'make bench'.

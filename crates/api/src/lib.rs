@@ -1,0 +1,1 @@
+//! The HTTP face: router on one page, ingest, REST, OpenAPI, auth.

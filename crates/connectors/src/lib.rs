@@ -1,0 +1,1 @@
+//! What Trireme knows of the outside, sans I/O: builds requests, reads responses, never sends.

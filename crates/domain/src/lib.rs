@@ -1,0 +1,19 @@
+//! The nouns of Trireme and its pure decisions.
+//!
+//! Nothing here reads a clock, touches a disk or awaits: time and chance are arguments, so every
+//! decision can be tested by a table and replayed from a seed.
+
+pub mod assurance;
+pub mod event;
+pub mod id;
+pub mod identity;
+pub mod name;
+pub mod request;
+pub mod retry;
+pub mod time;
+
+pub use assurance::Assurance;
+pub use event::{Action, Event, Origin, Subject, Version};
+pub use id::{AlertId, AttemptId, DeliveryId, EventId, ReplayId, RequestId, RunId};
+pub use name::{ConnectionName, DestinationName, RouteName, SourceName, Tenant};
+pub use time::Timestamp;

@@ -1,0 +1,1 @@
+//! The running pipeline, one module per stage; clock, transport, telemetry, supervisor.

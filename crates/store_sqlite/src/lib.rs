@@ -1,0 +1,1 @@
+//! The store in one SQLite file: one writer thread with group commit, readers beside it.

@@ -1,0 +1,1 @@
+//! Harnesses for tests and benches: TestGateway, fake provider, fake destination, simulation.
