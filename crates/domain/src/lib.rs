@@ -4,15 +4,20 @@
 //! decision can be tested by a table and replayed from a seed.
 
 pub mod assurance;
+pub mod breaker;
+pub mod delivery;
 pub mod event;
 pub mod id;
 pub mod identity;
 pub mod name;
+pub mod ordering;
+pub mod rate;
 pub mod request;
 pub mod retry;
 pub mod time;
 
 pub use assurance::Assurance;
+pub use delivery::DeliveryState;
 pub use event::{Action, Event, Origin, Subject, Version};
 pub use id::{AlertId, AttemptId, DeliveryId, EventId, ReplayId, RequestId, RunId};
 pub use name::{ConnectionName, DestinationName, RouteName, SourceName, Tenant};
