@@ -14,6 +14,7 @@ pub mod ordering;
 pub mod rate;
 pub mod request;
 pub mod retry;
+pub mod subject;
 pub mod time;
 
 pub use assurance::Assurance;

@@ -1,0 +1,145 @@
+//! What an arrival does to the last known state of its subject (design §6, Identity).
+
+use crate::Version;
+use crate::identity::{Digest, StateMark};
+
+/// The last known state of a subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubjectRow {
+    pub version: Option<Version>,
+    /// Of the last reading; `None` after a native event, which carries another shape of the record.
+    pub digest: Option<Digest>,
+    pub deleted: bool,
+    /// Counts the changes, so that A → B → A is two of them.
+    pub change: u64,
+}
+
+/// What an arrival says about its subject. Only topics that a connector maps as the object's created, updated or
+/// deleted say anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectState {
+    pub version: Option<Version>,
+    pub deleted: bool,
+    /// Digest of the record, when it was read from the API; `None` for a native event.
+    pub reading: Option<Digest>,
+}
+
+/// What follows from an arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    pub row: SubjectRow,
+    /// The mark of the state key to look up and remember; `None` when the reading tells nothing new.
+    pub mark: Option<StateMark>,
+}
+
+/// Moves the subject's row by one arrival.
+#[must_use]
+pub fn advance(known: Option<&SubjectRow>, arrival: &SubjectState) -> Advance {
+    let row = known.cloned().unwrap_or_default();
+    match (&arrival.reading, known) {
+        (None, _) => native(row, arrival),
+        (Some(digest), None) => changed(row, arrival, Some(*digest)),
+        (Some(digest), Some(_)) => read(row, arrival, *digest),
+    }
+}
+
+fn native(row: SubjectRow, arrival: &SubjectState) -> Advance {
+    let late = matches!((arrival.version, row.version), (Some(own), Some(last)) if own < last);
+    if late {
+        // An older version is a fact of its own, but it does not turn the subject back.
+        return Advance { row, mark: arrival.version.map(StateMark::Version) };
+    }
+    changed(row, arrival, None)
+}
+
+fn read(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
+    let older = matches!((arrival.version, row.version), (Some(own), Some(last)) if own < last);
+    if older {
+        return Advance { row, mark: None };
+    }
+    let newer = matches!((arrival.version, row.version), (Some(own), Some(last)) if own > last)
+        || (arrival.version.is_some() && row.version.is_none());
+    if newer || arrival.deleted != row.deleted {
+        return changed(row, arrival, Some(digest));
+    }
+    match row.digest {
+        // The first reading after a native event: its shape was not known until now.
+        None => Advance { row: SubjectRow { digest: Some(digest), ..row }, mark: None },
+        Some(last) if last == digest => Advance { row, mark: None },
+        Some(_) => {
+            let change = row.change + 1;
+            let row = SubjectRow { digest: Some(digest), change, ..row };
+            Advance { row, mark: Some(StateMark::Change(change)) }
+        }
+    }
+}
+
+fn changed(row: SubjectRow, arrival: &SubjectState, digest: Option<Digest>) -> Advance {
+    let change = row.change + 1;
+    let mark = arrival.version.map_or(StateMark::Change(change), StateMark::Version);
+    let version = arrival.version.or(row.version);
+    Advance { row: SubjectRow { version, digest, deleted: arrival.deleted, change }, mark: Some(mark) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn native(version: Option<i64>) -> SubjectState {
+        SubjectState { version: version.map(Version::Number), deleted: false, reading: None }
+    }
+
+    fn reading(version: Option<i64>, body: &str) -> SubjectState {
+        SubjectState { reading: Some(Digest::of(body.as_bytes())), ..native(version) }
+    }
+
+    /// Plays arrivals one after another and gives the mark of each.
+    fn play(arrivals: &[SubjectState]) -> Vec<Option<StateMark>> {
+        let mut row = None;
+        arrivals
+            .iter()
+            .map(|arrival| {
+                let advance = advance(row.as_ref(), arrival);
+                row = Some(advance.row);
+                advance.mark
+            })
+            .collect()
+    }
+
+    const fn version(number: i64) -> Option<StateMark> {
+        Some(StateMark::Version(Version::Number(number)))
+    }
+
+    const fn change(number: u64) -> Option<StateMark> {
+        Some(StateMark::Change(number))
+    }
+
+    #[test]
+    fn a_webhook_and_a_reading_of_the_same_version_share_their_mark() {
+        assert_eq!(play(&[native(Some(1)), reading(Some(1), "a")]), [version(1), None]);
+        assert_eq!(play(&[reading(Some(1), "a"), native(Some(1))]), [version(1), version(1)]);
+    }
+
+    #[test]
+    fn without_versions_each_change_has_its_own_number() {
+        let told = play(&[reading(None, "a"), reading(None, "b"), reading(None, "a"), reading(None, "a")]);
+        assert_eq!(told, [change(1), change(2), change(3), None]);
+    }
+
+    #[test]
+    fn the_first_reading_after_a_native_event_only_stores_its_digest() {
+        assert_eq!(play(&[native(None), reading(None, "a"), reading(None, "b")]), [change(1), None, change(2)]);
+    }
+
+    #[test]
+    fn a_known_version_with_another_digest_is_a_change() {
+        let told = play(&[reading(Some(1), "a"), reading(Some(1), "b"), reading(Some(2), "c")]);
+        assert_eq!(told, [version(1), change(2), version(2)]);
+    }
+
+    #[test]
+    fn old_readings_tell_nothing_and_old_webhooks_do_not_turn_back() {
+        assert_eq!(play(&[reading(Some(2), "b"), reading(Some(1), "a")]), [version(2), None]);
+        assert_eq!(play(&[native(Some(2)), native(Some(1)), reading(Some(2), "b")]), [version(2), version(1), None]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Dispatch: claiming due deliveries, keeping what was prepared, settling how tries ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::ordering::{Lane, OnDead};
+use domain::{
+    AttemptId, DeliveryId, DeliveryState, DestinationName, Event, ReplayId, RouteName, Tenant, Timestamp, Version,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Verb;
+
+/// Most bytes of a destination's response that an attempt keeps.
+pub const RESPONSE_BYTES_MAX: usize = 4 * 1024;
+
+/// Who claims: one running process. A new number for every start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner(pub u64);
+
+/// The right to settle one delivery, until its lease lapses and another takes it with a higher generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    pub owner: Owner,
+    pub generation: u64,
+}
+
+/// How many due deliveries of one destination there is room for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub tenant: Tenant,
+    pub destination: DestinationName,
+    pub limit: u32,
+    /// Stop when the claimed payloads together pass this many bytes; at least one is given.
+    pub bytes_max: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct ClaimDue {
+    pub owner: Owner,
+    pub lease: Duration,
+    pub now: Timestamp,
+    pub asks: Vec<Ask>,
+}
+
+/// A delivery taken for a try, with all that the try needs.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub id: DeliveryId,
+    pub claim: Claim,
+    pub route: RouteName,
+    pub destination: DestinationName,
+    pub event: Arc<Event>,
+    /// Tries used up so far.
+    pub attempts: u32,
+    pub replay: Option<ReplayOf>,
+    /// Bytes that an earlier try prepared, to be sent again as they are.
+    pub prepared: Option<Prepared>,
+    pub lane: Option<Lane>,
+    /// A later version of the subject was already sent to this destination.
+    pub stale: bool,
+}
+
+/// That a delivery repeats an earlier one, and whether as a new message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplayOf {
+    pub id: ReplayId,
+    pub new_ids: bool,
+}
+
+/// What one destination was given, and when to ask again.
+#[derive(Clone, Debug, Default)]
+pub struct ClaimAnswer {
+    pub claimed: Vec<Claimed>,
+    /// More was due than was given.
+    pub more: bool,
+    /// When the next one that was not given is due; `None`: nothing waits for time.
+    pub next_due: Option<Timestamp>,
+}
+
+/// The body that every try of a delivery sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    pub content_type: Arc<str>,
+    pub body: Bytes,
+    pub stale: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct PreparedDelivery {
+    pub tenant: Tenant,
+    pub id: DeliveryId,
+    pub claim: Claim,
+    pub prepared: Prepared,
+}
+
+/// One try, append-only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub id: AttemptId,
+    /// From 1, over all tries of the delivery, those before a person's retry included.
+    pub number: u32,
+    pub started_at: Timestamp,
+    pub duration_us: u64,
+    /// `delivered`, or a stable code of what went wrong, such as `connect_timeout`.
+    pub outcome: Arc<str>,
+    pub status: Option<u16>,
+    /// A sentence for people, where `outcome` alone says too little.
+    pub error: Option<String>,
+    pub connect_us: Option<u64>,
+    pub first_byte_us: Option<u64>,
+    pub peer: Option<String>,
+    /// The first [`RESPONSE_BYTES_MAX`] bytes of the response.
+    #[serde(skip)]
+    pub response: Bytes,
+}
+
+/// How a claimed delivery goes on.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    pub tenant: Tenant,
+    pub id: DeliveryId,
+    pub claim: Claim,
+    pub state: DeliveryState,
+    /// When it is due next, or became final.
+    pub due: Timestamp,
+    /// Tries used up, after this one.
+    pub attempts: u32,
+    pub attempt: Option<Attempt>,
+    /// Why it is dead or filtered, as a code and a sentence.
+    pub cause: Option<Cause>,
+    /// Of the lane: what a dead head does to it, and the version that was sent.
+    pub on_dead: OnDead,
+    pub sent_version: Option<Version>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    pub code: Arc<str>,
+    pub detail: String,
+}
+
+/// What a settlement set free.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The claim was no longer held: nothing was changed.
+    pub fenced: bool,
+    /// The lane's next delivery became due.
+    pub lane_moved: bool,
+}
+
+pub trait Dispatch: Send + Sync + 'static {
+    /// Claims due deliveries, oldest due first, only the heads of lanes. The answers are in the order of the asks.
+    fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>>;
+
+    /// Keeps prepared bytes before the first try sends them. Fenced by claim; the answers are in order.
+    fn keep_prepared(&self, batch: Vec<PreparedDelivery>) -> Verb<'_, Vec<Result<(), crate::StoreError>>>;
+
+    /// Appends attempts and moves deliveries; promotes the next of a lane. Fenced by claim; the answers are in order.
+    fn settle(&self, batch: Vec<Settlement>, now: Timestamp) -> Verb<'_, Vec<Settled>>;
+
+    /// Extends the leases of all claims of this owner.
+    fn renew(&self, owner: Owner, lease: Duration, now: Timestamp) -> Verb<'_, ()>;
+
+    /// Puts deliveries whose lease lapsed back to `pending` or `retrying`, each with an attempt of outcome
+    /// `unknown` that counts. Gives how many.
+    fn rescue_lapsed(&self, now: Timestamp, limit: u32) -> Verb<'_, u32>;
+}

@@ -1,0 +1,142 @@
+//! What is configured through the API, the keys that open it, and answers kept for repeated requests.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::identity::Digest;
+use domain::{AlertId, Tenant, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::Verb;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    Source,
+    Destination,
+    Route,
+}
+
+impl ObjectKind {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::Route => "route",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Source, Self::Destination, Self::Route].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A source, destination or route that the API manages, or the trace of one that the file manages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    pub tenant: Tenant,
+    pub kind: ObjectKind,
+    pub name: Arc<str>,
+    pub managed_by: ManagedBy,
+    /// Its definition as JSON, secrets replaced by their sealed form.
+    pub definition: serde_json::Value,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// When it was removed; its events stay.
+    pub retired_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagedBy {
+    File,
+    Api,
+}
+
+/// An API key: only its hash is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    pub tenant: Tenant,
+    /// Public name of the key, part of its text.
+    pub id: Arc<str>,
+    pub hash: Digest,
+    pub scopes: Vec<String>,
+    pub note: String,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What a repeated request with the same `Idempotency-Key` is to get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Idempotency {
+    /// First time: go on, then `finish_idempotent`.
+    Fresh,
+    /// The same request is being worked on.
+    InProgress,
+    /// The same key came with another body.
+    Mismatch,
+    /// The answer given the first time.
+    Answered { status: u16, body: Bytes },
+}
+
+/// Something a person should know, open until it is resolved. At most one is open per (kind, object).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    pub id: AlertId,
+    pub tenant: Tenant,
+    pub kind: Arc<str>,
+    /// What it is about, as `destination/app`.
+    pub object: Arc<str>,
+    pub detail: String,
+    pub opened_at: Timestamp,
+    pub last_at: Timestamp,
+    pub count: u64,
+    pub resolved_at: Option<Timestamp>,
+}
+
+pub trait Registry: Send + Sync + 'static {
+    /// Every object that is not retired, of all tenants.
+    fn objects(&self) -> Verb<'_, Vec<Object>>;
+
+    /// Creates (`create`: a taken name is a conflict) or replaces an object.
+    fn put_object(&self, object: Object, create: bool) -> Verb<'_, ()>;
+
+    /// Retires an object; gives whether there was one.
+    fn retire_object(&self, tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> Verb<'_, bool>;
+
+    fn put_api_key(&self, key: ApiKey) -> Verb<'_, ()>;
+
+    fn api_keys(&self, tenant: Option<Tenant>) -> Verb<'_, Vec<ApiKey>>;
+
+    fn api_key(&self, id: Arc<str>) -> Verb<'_, Option<ApiKey>>;
+
+    /// Marks a key revoked; gives whether there was one.
+    fn revoke_api_key(&self, tenant: Tenant, id: Arc<str>, now: Timestamp) -> Verb<'_, bool>;
+
+    fn touch_api_keys(&self, used: Vec<(Arc<str>, Timestamp)>) -> Verb<'_, ()>;
+
+    /// Claims an idempotency key for a request whose method, path and body digest to `request`.
+    fn begin_idempotent(&self, tenant: Tenant, key: Arc<str>, request: Digest, now: Timestamp)
+    -> Verb<'_, Idempotency>;
+
+    /// Keeps the answer, or forgets the claim when `answer` is `None` (the request failed and may be tried again).
+    fn finish_idempotent(&self, tenant: Tenant, key: Arc<str>, answer: Option<(u16, Bytes)>) -> Verb<'_, ()>;
+
+    /// Opens an alert, or counts it once more if it is open. Gives whether it was opened.
+    fn raise_alert(&self, alert: Alert) -> Verb<'_, bool>;
+
+    /// Resolves the open alert of this kind and object; gives whether there was one.
+    fn resolve_alert(&self, tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> Verb<'_, bool>;
+
+    /// Newest first.
+    fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>>;
+
+    /// A small value kept under a name, such as the master key's check value.
+    fn setting(&self, name: Arc<str>) -> Verb<'_, Option<Bytes>>;
+
+    fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()>;
+}
