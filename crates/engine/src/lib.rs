@@ -1,1 +1,3 @@
-//! The running pipeline, one module per stage; clock, transport, telemetry, supervisor.
+//! The running pipeline: one module per stage in the picture of ARCHITECTURE.md.
+
+pub mod spec;

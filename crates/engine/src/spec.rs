@@ -1,0 +1,166 @@
+//! What is configured, as plain checked values: made by the file or the API, compiled by [`crate::topology`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use domain::breaker::BreakerPolicy;
+use domain::ordering::{OnDead, Ordering};
+use domain::rate::Rate;
+use domain::retry::RetryPolicy;
+use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName, Tenant};
+use serde::{Deserialize, Serialize};
+use store::registry::ManagedBy;
+use zeroize::Zeroizing;
+
+/// A secret text: wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself, for compiling keys and sealing; never for showing.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// A secret and what it is for, as the recipe names it (`signing`, `verify_token`, …).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleSecret {
+    pub role: String,
+    pub secret: Secret,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceSpec {
+    pub tenant: Tenant,
+    pub name: SourceName,
+    pub managed_by: ManagedBy,
+    pub webhook: Option<WebhookSpec>,
+    /// Takes events of the owner's own through `POST /api/v1/events`.
+    pub publish: bool,
+    /// Accounts known by name, with secrets of their own or none.
+    pub connections: BTreeMap<ConnectionName, Vec<RoleSecret>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebhookSpec {
+    /// Name of a recipe in the catalogue.
+    pub provider: String,
+    /// Several of a role while one rotates: any of them verifies.
+    pub secrets: Vec<RoleSecret>,
+    /// What the recipe leaves to its user, such as the header of a generic HMAC.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// How long equal bytes without an id count as the sender's retry; `None`: as the recipe says.
+    pub dedupe_within: Option<Duration>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DestinationSpec {
+    pub tenant: Tenant,
+    pub name: DestinationName,
+    pub managed_by: ManagedBy,
+    pub http: HttpSpec,
+    pub retry: RetryPolicy,
+    pub rate_limit: Option<Rate>,
+    pub breaker: BreakerPolicy,
+    /// Configured as paused: takes nothing until the configuration says otherwise.
+    pub paused: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpSpec {
+    pub url: String,
+    /// Standard Webhooks secrets: every message carries a signature of each. Empty: unsigned.
+    pub secrets: Vec<Secret>,
+    /// Sent with every message, beside those of design §5.4.
+    pub headers: Vec<(String, Secret)>,
+    pub body: BodyMode,
+    pub timeouts: Timeouts,
+    /// Messages under way at once.
+    pub concurrency: u32,
+}
+
+/// What a destination gets as the body, unless the route maps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyMode {
+    /// The Event as JSON.
+    #[default]
+    Envelope,
+    /// The sender's bytes, bit for bit.
+    Raw,
+    /// CloudEvents 1.0, structured.
+    Cloudevents,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// Standard Webhooks recommends 15 to 30 seconds for the whole; a connect that takes 5 will not get better.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), first_byte: Duration::from_secs(15), total: Duration::from_secs(20) }
+    }
+}
+
+/// Messages under way at once to a destination that names no number.
+pub const CONCURRENCY_DEFAULT: u32 = 32;
+/// Most messages under way at once that a destination may ask for: each holds a socket.
+pub const CONCURRENCY_MAX: u32 = 1_000;
+
+/// What a route does with an event that comes after a later version was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStale {
+    #[default]
+    Deliver,
+    Drop,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteSpec {
+    pub tenant: Tenant,
+    pub name: RouteName,
+    pub managed_by: ManagedBy,
+    pub from: SourceName,
+    pub to: DestinationName,
+    /// Only events of these connections; empty: all.
+    pub connections: Vec<ConnectionName>,
+    /// The least that verification must prove. `None`: whatever the source's recipe proves.
+    pub assurance: Option<Assurance>,
+    /// JSONata; truthy lets the event through.
+    pub when: Option<String>,
+    /// JSONata; its result is the body.
+    pub map: Option<String>,
+    pub ordering: Ordering,
+    pub on_dead: OnDead,
+    pub stale: OnStale,
+    /// Instead of the destination's own.
+    pub retry: Option<RetryPolicy>,
+    pub body: Option<BodyMode>,
+}
+
+/// Everything configured, of all tenants.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Specs {
+    pub sources: Vec<SourceSpec>,
+    pub destinations: Vec<DestinationSpec>,
+    pub routes: Vec<RouteSpec>,
+}
