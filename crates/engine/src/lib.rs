@@ -1,1 +1,4 @@
 //! The running pipeline, one module per stage; clock, transport, telemetry, supervisor.
+
+pub mod clock;
+pub mod entropy;
