@@ -187,6 +187,8 @@ pub struct Event {
     pub received_at: Timestamp,
     /// The request that brought it, if one did. The request of a single event shares its UUID.
     pub request: Option<RequestId>,
+    /// The request's method, URL, remote and headers ([`crate::request::Head`]), encoded; empty without a request.
+    pub head: Bytes,
     /// Of the payload; empty when the sender named none.
     pub content_type: Arc<str>,
     pub payload: Bytes,

@@ -59,3 +59,78 @@ pub struct Reason {
     pub code: Arc<str>,
     pub detail: String,
 }
+
+/// Headers that carry a credential of the sender: an accepted request keeps their names, not their values.
+pub const SECRET_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-gitlab-token"];
+
+/// What came before the body, in the one line per header that an event keeps it as:
+/// `METHOD URL`, the remote address, then `name: value` lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    pub method: String,
+    pub url: String,
+    pub remote: String,
+    pub headers: Vec<(String, String)>,
+}
+
+impl InboundRequest {
+    /// The head as an accepted event keeps it: values of [`SECRET_HEADERS`] are left out.
+    #[must_use]
+    pub fn encode_head(&self) -> Bytes {
+        let size = self.headers.iter().map(|(name, value)| name.len() + value.len() + 3).sum::<usize>();
+        let mut out = Vec::with_capacity(size + self.method.len() + self.url.len() + self.remote.len() + 4);
+        for part in [self.method.as_bytes(), b" ", self.url.as_bytes(), b"\n", self.remote.as_bytes(), b"\n"] {
+            out.extend_from_slice(part);
+        }
+        for (name, value) in &self.headers {
+            let value: &[u8] = if SECRET_HEADERS.contains(&name.as_ref()) { b"***" } else { value };
+            for part in [name.as_bytes(), b": ", value, b"\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+        out.into()
+    }
+}
+
+impl Head {
+    /// Reads what [`InboundRequest::encode_head`] wrote; whatever it cannot read is left out.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines = text.split('\n');
+        let (method, url) = lines.next().and_then(|line| line.split_once(' ')).unwrap_or_default();
+        let remote = lines.next().unwrap_or_default();
+        let headers =
+            lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { method: method.to_owned(), url: url.to_owned(), remote: remote.to_owned(), headers: headers.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_back_without_its_secrets() {
+        let header = |name: &str, value: &'static str| (Arc::from(name), Bytes::from_static(value.as_bytes()));
+        let request = InboundRequest {
+            id: RequestId::from_uuid(uuid::Uuid::nil()),
+            tenant: Tenant::default_tenant(),
+            source: "github".parse().expect("a name"),
+            connection: "".into(),
+            method: "POST".into(),
+            url: "https://hooks.example/in/github?a=b c".into(),
+            headers: vec![header("authorization", "Basic canary"), header("x-github-event", "push: x")],
+            body: Bytes::new(),
+            remote: "192.0.2.1".into(),
+            received_at: Timestamp::EPOCH,
+        };
+        let head = Head::decode(&request.encode_head());
+        assert_eq!(
+            (head.method.as_str(), head.url.as_str(), head.remote.as_str()),
+            ("POST", &*request.url, "192.0.2.1")
+        );
+        assert_eq!(head.headers[0], ("authorization".to_owned(), "***".to_owned()));
+        assert_eq!(head.headers[1], ("x-github-event".to_owned(), "push: x".to_owned()));
+    }
+}
