@@ -1,0 +1,169 @@
+//! The gate of a destination: how many of its deliveries may be in memory.
+//!
+//! An event that is being accepted asks here whether its delivery may be claimed at birth; without room it stays in
+//! the store until dispatch asks for it. So memory is O(destinations), whatever the backlog.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// Payload bytes that claimed deliveries of all destinations may hold together. Beyond it each destination still
+/// gets one, so that a large message cannot wait for ever.
+pub const CLAIMED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Claimed deliveries of all destinations together: what 10,000 destinations could otherwise hold is too much.
+pub const CLAIMED_MAX: u64 = 16 * 1024;
+
+/// What all gates share.
+#[derive(Debug, Default)]
+pub struct Hall {
+    bytes: AtomicU64,
+    count: AtomicU64,
+}
+
+impl Hall {
+    fn has_room(&self, bytes: u64) -> bool {
+        self.bytes.load(Ordering::Relaxed) + bytes <= CLAIMED_BYTES_MAX
+            && self.count.load(Ordering::Relaxed) < CLAIMED_MAX
+    }
+
+    /// Deliveries in memory now.
+    #[must_use]
+    pub fn claimed(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+pub struct Gate {
+    hall: Arc<Hall>,
+    capacity: u32,
+    claimed: AtomicU32,
+    /// The store holds due deliveries that nobody claimed: newcomers leave them half of the room.
+    backlog: AtomicBool,
+    /// Nothing may be sent now (paused, breaker open): newcomers stay in the store.
+    shut: AtomicBool,
+}
+
+impl Gate {
+    /// A gate for a destination that sends `concurrency` at once. Four rounds of work are kept at hand, so that a
+    /// destination never waits for the store.
+    #[must_use]
+    pub fn new(hall: Arc<Hall>, concurrency: u32) -> Self {
+        let capacity = concurrency.saturating_mul(4).clamp(4, 1_024);
+        Self {
+            hall,
+            capacity,
+            claimed: AtomicU32::new(0),
+            backlog: AtomicBool::new(false),
+            shut: AtomicBool::new(false),
+        }
+    }
+
+    /// A place for a newcomer of this size, if there is one.
+    #[must_use]
+    pub fn reserve_newcomer(self: &Arc<Self>, bytes: u64) -> Option<Place> {
+        if self.shut.load(Ordering::Relaxed) {
+            return None;
+        }
+        let limit = if self.backlog.load(Ordering::Relaxed) { self.capacity / 2 } else { self.capacity };
+        self.reserve(bytes, limit)
+    }
+
+    /// How many more may be claimed from the store.
+    #[must_use]
+    pub fn room(&self) -> u32 {
+        let claimed = self.claimed.load(Ordering::Relaxed);
+        let room = self.capacity.saturating_sub(claimed);
+        if self.hall.has_room(0) || claimed == 0 { room } else { 0 }
+    }
+
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    #[must_use]
+    pub fn claimed(&self) -> u32 {
+        self.claimed.load(Ordering::Relaxed)
+    }
+
+    /// A place for a delivery that the store has already given: always granted, because it is already claimed.
+    #[must_use]
+    pub fn take(self: &Arc<Self>, bytes: u64) -> Place {
+        self.claimed.fetch_add(1, Ordering::Relaxed);
+        self.placed(bytes)
+    }
+
+    pub fn set_backlog(&self, backlog: bool) {
+        self.backlog.store(backlog, Ordering::Relaxed);
+    }
+
+    pub fn set_shut(&self, shut: bool) {
+        self.shut.store(shut, Ordering::Relaxed);
+    }
+
+    fn reserve(self: &Arc<Self>, bytes: u64, limit: u32) -> Option<Place> {
+        if !self.hall.has_room(bytes) && self.claimed.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        self.claimed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |claimed| (claimed < limit).then_some(claimed + 1))
+            .ok()
+            .map(|_| self.placed(bytes))
+    }
+
+    fn placed(self: &Arc<Self>, bytes: u64) -> Place {
+        self.hall.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.hall.count.fetch_add(1, Ordering::Relaxed);
+        Place { gate: Arc::clone(self), bytes }
+    }
+}
+
+/// Room for one delivery in memory, given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    gate: Arc<Gate>,
+    bytes: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.claimed.fetch_sub(1, Ordering::Relaxed);
+        self.gate.hall.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.gate.hall.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(hall: &Arc<Hall>) -> Arc<Gate> {
+        Arc::new(Gate::new(Arc::clone(hall), 2))
+    }
+
+    #[test]
+    fn newcomers_get_all_the_room_or_half_of_it_beside_a_backlog() {
+        let gate = gate(&Arc::default());
+        let places: Vec<_> = std::iter::from_fn(|| gate.reserve_newcomer(1)).collect();
+        assert_eq!((places.len(), gate.room()), (8, 0));
+        drop(places);
+        gate.set_backlog(true);
+        let places: Vec<_> = std::iter::from_fn(|| gate.reserve_newcomer(1)).collect();
+        assert_eq!((places.len(), gate.room()), (4, 4));
+        gate.set_shut(true);
+        drop(places);
+        assert!(gate.reserve_newcomer(1).is_none());
+    }
+
+    #[test]
+    fn large_messages_fill_the_hall_but_each_destination_still_gets_one() {
+        let hall = Arc::default();
+        let (one, two) = (gate(&hall), gate(&hall));
+        let first = one.reserve_newcomer(CLAIMED_BYTES_MAX).expect("room for the first");
+        assert!(one.reserve_newcomer(1).is_none());
+        let second = two.reserve_newcomer(CLAIMED_BYTES_MAX).expect("one for each");
+        drop((first, second));
+        assert_eq!(hall.claimed(), 0);
+        assert!(one.reserve_newcomer(1).is_some());
+    }
+}
