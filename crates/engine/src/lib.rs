@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod entropy;
 pub mod gate;
+pub mod message;
 pub mod spec;
