@@ -41,6 +41,8 @@ pub struct Gate {
     backlog: AtomicBool,
     /// Nothing may be sent now (paused, breaker open): newcomers stay in the store.
     shut: AtomicBool,
+    /// Paused, disabled or retired: newcomers are written as held.
+    held: AtomicBool,
 }
 
 impl Gate {
@@ -55,13 +57,14 @@ impl Gate {
             claimed: AtomicU32::new(0),
             backlog: AtomicBool::new(false),
             shut: AtomicBool::new(false),
+            held: AtomicBool::new(false),
         }
     }
 
     /// A place for a newcomer of this size, if there is one.
     #[must_use]
     pub fn reserve_newcomer(self: &Arc<Self>, bytes: u64) -> Option<Place> {
-        if self.shut.load(Ordering::Relaxed) {
+        if self.shut.load(Ordering::Relaxed) || self.held() {
             return None;
         }
         let limit = if self.backlog.load(Ordering::Relaxed) { self.capacity / 2 } else { self.capacity };
@@ -99,6 +102,15 @@ impl Gate {
 
     pub fn set_shut(&self, shut: bool) {
         self.shut.store(shut, Ordering::Relaxed);
+    }
+
+    pub fn set_held(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 
     fn reserve(self: &Arc<Self>, bytes: u64, limit: u32) -> Option<Place> {

@@ -1,0 +1,418 @@
+//! Dispatch: which delivery is tried next. One task owns all desks, so nothing here needs a lock.
+//!
+//! Fair between destinations: desks with something to send take turns in a ring, each has a window of its own, and
+//! a destination that hangs fills only its own.
+
+mod desk;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::delivery::{Outcome, settle};
+use domain::{DeliveryState, Timestamp};
+use futures_util::future::{BoxFuture, OptionFuture};
+use rustc_hash::FxHashMap;
+use store::dispatch::{Ask, ClaimAnswer, ClaimDue, Claimed, Owner, Settlement};
+use store::{Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::SharedClock;
+use crate::deliver::Deliverer;
+use crate::entropy::SharedEntropy;
+use crate::telemetry;
+use crate::topology::{Destination, Topology};
+use crate::work::{DestinationKey, Settling, Tried, Work};
+use desk::{Desk, Turn};
+
+/// How long a claim is ours without renewal. Renewed three times within it.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// Tries under way at once, of all destinations: each holds a socket.
+const IN_FLIGHT_MAX: u32 = 4_096;
+/// Bytes of payloads that one answer to a claim may bring per destination.
+const CLAIM_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Longest sleep without looking at the clock again: the wall clock may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Messages handled before anything else is looked at.
+const MESSAGES_AT_ONCE: usize = 1_024;
+
+/// What dispatch is told.
+#[derive(Debug)]
+pub enum Message {
+    /// An event was accepted and its delivery claimed at birth.
+    Fresh(Work),
+    /// The store holds something for this destination that nobody has claimed.
+    Waiting(DestinationKey),
+    /// A try ended.
+    Tried(Box<Tried>),
+    /// Settlements were committed, so there is room again.
+    Freed(DestinationKey),
+    /// It was paused, resumed, disabled or enabled: its gate says which.
+    Changed(DestinationKey),
+    Topology(Arc<Topology>),
+    /// How a destination does, for people who ask.
+    Ask(DestinationKey, oneshot::Sender<Option<DestinationLive>>),
+    /// Start no more tries; end when those under way have.
+    Drain,
+}
+
+/// The live state of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DestinationLive {
+    pub breaker: domain::breaker::BreakerState,
+    pub in_flight: u32,
+    /// In memory, waiting for their turn.
+    pub queued: u32,
+}
+
+/// Tells dispatch what happened. Never blocks: what it can queue is bounded by the gates.
+#[derive(Clone, Debug)]
+pub struct DispatchHandle(mpsc::UnboundedSender<Message>);
+
+impl DispatchHandle {
+    pub fn tell(&self, message: Message) {
+        // After the dispatcher ended nobody listens, and what is claimed is found again on the next start.
+        let _ = self.0.send(message);
+    }
+}
+
+pub struct Dispatcher {
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    owner: Owner,
+    deliverer: Arc<Deliverer>,
+    handle: DispatchHandle,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    settler: mpsc::UnboundedSender<Settling>,
+    topology: Arc<Topology>,
+    desks: FxHashMap<DestinationKey, Desk>,
+    /// Desks that may have something to send, each once, in turn.
+    ring: VecDeque<DestinationKey>,
+    timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
+    in_flight: u32,
+    /// Desks that may want to ask the store.
+    hungry: Vec<DestinationKey>,
+    claiming: Option<BoxFuture<'static, ClaimResult>>,
+    draining: bool,
+}
+
+struct ClaimResult {
+    asked: Vec<(DestinationKey, u64)>,
+    answer: Result<Vec<ClaimAnswer>, StoreError>,
+}
+
+/// What a dispatcher is built of.
+pub struct DispatchParts {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub owner: Owner,
+    pub deliverer: Arc<Deliverer>,
+    pub settler: mpsc::UnboundedSender<Settling>,
+}
+
+/// The way to tell a dispatcher that is not built yet.
+#[must_use]
+pub fn channel() -> (DispatchHandle, mpsc::UnboundedReceiver<Message>) {
+    let (sender, inbox) = mpsc::unbounded_channel();
+    (DispatchHandle(sender), inbox)
+}
+
+impl Dispatcher {
+    #[must_use]
+    pub fn new(parts: DispatchParts, handle: DispatchHandle, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
+        let DispatchParts { store, clock, entropy, owner, deliverer, settler } = parts;
+        Self {
+            store,
+            clock,
+            entropy,
+            owner,
+            deliverer,
+            handle,
+            inbox,
+            settler,
+            topology: Arc::default(),
+            desks: FxHashMap::default(),
+            ring: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            in_flight: 0,
+            hungry: Vec::new(),
+            claiming: None,
+            draining: false,
+        }
+    }
+
+    /// Runs until it was told to drain and nothing is under way.
+    pub async fn run(mut self) {
+        let mut messages = Vec::with_capacity(MESSAGES_AT_ONCE);
+        while !(self.draining && self.in_flight == 0) {
+            let sleep = self.next_look();
+            let clock = Arc::clone(&self.clock);
+            tokio::select! {
+                biased;
+                count = self.inbox.recv_many(&mut messages, MESSAGES_AT_ONCE) => {
+                    if count == 0 { break; }
+                    for message in messages.drain(..) { self.handle(message); }
+                }
+                Some(result) = OptionFuture::from(self.claiming.as_mut()) => {
+                    self.claiming = None;
+                    self.absorb(result);
+                }
+                () = async { clock.sleep(sleep).await } => {}
+            }
+            let now = self.clock.now();
+            self.ring_timers(now);
+            self.pump(now);
+            self.ask_store(now);
+        }
+        telemetry::in_flight(0);
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Fresh(work) => self.enqueue(work),
+            Message::Waiting(key) => self.hint(&key),
+            Message::Tried(tried) => self.tried(*tried),
+            Message::Freed(key) => self.hungry.push(key),
+            Message::Changed(key) => self.changed(key),
+            Message::Topology(topology) => self.reconfigure(topology),
+            Message::Ask(key, reply) => drop(reply.send(self.live(&key))),
+            Message::Drain => self.draining = true,
+        }
+    }
+
+    fn live(&self, key: &DestinationKey) -> Option<DestinationLive> {
+        let desk = self.desks.get(key)?;
+        let queued = u32::try_from(desk.queue.len()).unwrap_or(u32::MAX);
+        Some(DestinationLive { breaker: desk.breaker(), in_flight: desk.in_flight, queued })
+    }
+
+    fn enqueue(&mut self, work: Work) {
+        let key = work.destination();
+        let now = self.clock.now();
+        let destination = Arc::clone(&work.route.destination);
+        let desk = self.desks.entry(key.clone()).or_insert_with(|| Desk::new(destination, now));
+        desk.queue.push_back(work);
+        enter_ring(&mut self.ring, key, desk);
+    }
+
+    fn hint(&mut self, key: &DestinationKey) {
+        if let Some(desk) = self.desks.get_mut(key) {
+            desk.hint_backlog();
+            self.hungry.push(key.clone());
+        }
+    }
+
+    fn changed(&mut self, key: DestinationKey) {
+        self.hint(&key);
+        if let Some(desk) = self.desks.get_mut(&key) {
+            enter_ring(&mut self.ring, key, desk);
+        }
+    }
+
+    fn reconfigure(&mut self, topology: Arc<Topology>) {
+        let now = self.clock.now();
+        for destination in topology.destinations() {
+            let key = key_of(destination);
+            match self.desks.get_mut(&key) {
+                Some(desk) => desk.reconfigure(Arc::clone(destination), now),
+                None => drop(self.desks.insert(key.clone(), Desk::new(Arc::clone(destination), now))),
+            }
+            self.hungry.push(key);
+        }
+        self.desks.retain(|key, desk| {
+            desk.in_flight > 0 || topology.destination(key.tenant.as_str(), key.name.as_str()).is_some()
+        });
+        self.topology = topology;
+    }
+
+    /// Lets desks take turns until none can send.
+    fn pump(&mut self, now: Timestamp) {
+        while !self.draining && self.in_flight < IN_FLIGHT_MAX {
+            let Some(key) = self.ring.pop_front() else { break };
+            let Some(desk) = self.desks.get_mut(&key) else { continue };
+            desk.in_ring = false;
+            if desk.destination.gate.held() {
+                let queue = std::mem::take(&mut desk.queue);
+                self.put_back(queue, now);
+                continue;
+            }
+            match desk.turn(now) {
+                Turn::Send(work) => {
+                    enter_ring(&mut self.ring, key, desk);
+                    self.start(*work);
+                }
+                Turn::Wait(until) => self.timers.push(Reverse((until, key))),
+                Turn::Idle => self.hungry.push(key),
+            }
+        }
+    }
+
+    /// Its destination was paused, disabled or retired: what waits in memory is held in the store instead.
+    fn put_back(&self, queue: VecDeque<Work>, now: Timestamp) {
+        for work in queue {
+            let _ = self.settler.send(Settling::put_back_work(work, DeliveryState::Held, now));
+        }
+    }
+
+    fn start(&mut self, work: Work) {
+        self.in_flight += 1;
+        let (deliverer, handle) = (Arc::clone(&self.deliverer), self.handle.clone());
+        tokio::spawn(async move {
+            let tried = deliverer.try_once(work).await;
+            handle.tell(Message::Tried(Box::new(tried)));
+        });
+    }
+
+    fn tried(&mut self, tried: Tried) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let now = self.clock.now();
+        let key = tried.work.destination();
+        let policy = tried.work.route.spec.retry.as_ref().unwrap_or(&tried.work.route.destination.spec.retry);
+        let transition = settle(&tried.outcome, tried.work.attempts, policy, now, self.entropy.unit());
+        if let Some(desk) = self.desks.get_mut(&key) {
+            desk.learn(&tried.outcome, overloaded_for(&tried), now);
+            if matches!(transition.state, DeliveryState::Retrying | DeliveryState::Pending) {
+                desk.due_at(transition.due);
+                self.timers.push(Reverse((transition.due, key.clone())));
+            }
+            if !desk.queue.is_empty() {
+                enter_ring(&mut self.ring, key.clone(), desk);
+            }
+        }
+        telemetry::tried(&tried, transition.state);
+        let settlement = settlement_of(&tried, &transition);
+        let settling = Settling { settlement, destination: key, place: Some(tried.work.place) };
+        // The settler outlives the dispatcher; if it is gone the claim lapses and the try is repeated.
+        let _ = self.settler.send(settling);
+    }
+
+    fn ask_store(&mut self, now: Timestamp) {
+        if self.draining || self.claiming.is_some() || self.hungry.is_empty() {
+            return;
+        }
+        let (mut asks, mut asked) = (Vec::new(), Vec::new());
+        let mut hungry = std::mem::take(&mut self.hungry);
+        hungry.sort_unstable();
+        hungry.dedup();
+        for key in hungry {
+            let Some(desk) = self.desks.get(&key) else { continue };
+            let limit = desk.wants(now);
+            if limit > 0 {
+                let (tenant, destination) = (key.tenant.clone(), key.name.clone());
+                asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX });
+                asked.push((key, desk.hints()));
+            }
+        }
+        if asks.is_empty() {
+            return;
+        }
+        let (store, owner) = (Arc::clone(&self.store), self.owner);
+        self.claiming = Some(Box::pin(async move {
+            let answer = store.claim_due(ClaimDue { owner, lease: LEASE, now, asks }).await;
+            ClaimResult { asked, answer }
+        }));
+    }
+
+    fn absorb(&mut self, result: ClaimResult) {
+        let now = self.clock.now();
+        let answers = match result.answer {
+            Ok(answers) => answers,
+            Err(error) => {
+                telemetry::store_failed("claim_due", &error);
+                let again = now + Duration::from_secs(1);
+                self.timers.extend(result.asked.into_iter().map(|(key, _)| Reverse((again, key))));
+                return;
+            }
+        };
+        for ((key, hints), answer) in result.asked.into_iter().zip(answers) {
+            for claimed in answer.claimed {
+                self.take_over(claimed);
+            }
+            let Some(desk) = self.desks.get_mut(&key) else { continue };
+            desk.answered(answer.more, answer.next_due, hints);
+            if let Some(due) = desk.next_due {
+                self.timers.push(Reverse((due, key.clone())));
+            }
+            self.hungry.push(key);
+        }
+    }
+
+    fn take_over(&mut self, claimed: Claimed) {
+        let tenant = claimed.event.tenant.as_str();
+        let route = self.topology.route(tenant, claimed.route.as_str()).cloned();
+        match route.filter(|route| route.spec.to == claimed.destination) {
+            Some(route) => {
+                let place = route.destination.gate.take(claimed.event.payload.len() as u64);
+                self.enqueue(Work::of_claimed(claimed, route, place));
+            }
+            None => {
+                // Its route is gone: only a person decides what becomes of it.
+                let _ = self.settler.send(Settling::put_back(&claimed, DeliveryState::Held, self.clock.now()));
+            }
+        }
+    }
+
+    fn ring_timers(&mut self, now: Timestamp) {
+        while let Some(Reverse((due, _))) = self.timers.peek() {
+            if *due > now {
+                break;
+            }
+            let Some(Reverse((_, key))) = self.timers.pop() else { break };
+            let Some(desk) = self.desks.get_mut(&key) else { continue };
+            desk.tell_gate(now);
+            if desk.next_due.is_some_and(|due| due <= now) {
+                desk.next_due = None;
+                desk.hint_backlog();
+            }
+            if !desk.queue.is_empty() {
+                enter_ring(&mut self.ring, key.clone(), desk);
+            }
+            self.hungry.push(key);
+        }
+    }
+
+    fn next_look(&self) -> Duration {
+        let next = self.timers.peek().map(|Reverse((due, _))| due.since(self.clock.now()));
+        next.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
+    }
+}
+
+fn key_of(destination: &Destination) -> DestinationKey {
+    DestinationKey { tenant: destination.spec.tenant.clone(), name: destination.spec.name.clone() }
+}
+
+fn enter_ring(ring: &mut VecDeque<DestinationKey>, key: DestinationKey, desk: &mut Desk) {
+    if !desk.in_ring {
+        desk.in_ring = true;
+        ring.push_back(key);
+    }
+}
+
+/// A destination that names a time with 429 or 503 speaks for itself, not only for this one message.
+fn overloaded_for(tried: &Tried) -> Option<Duration> {
+    let status = tried.attempt.as_ref()?.status?;
+    match tried.outcome {
+        Outcome::Failed { retry_after } if status == 429 || status == 503 => retry_after,
+        _ => None,
+    }
+}
+
+fn settlement_of(tried: &Tried, transition: &domain::delivery::Transition) -> Settlement {
+    let Tried { work, attempt, cause, .. } = tried;
+    let sent = attempt.is_some();
+    Settlement {
+        tenant: work.event.tenant.clone(),
+        id: work.id,
+        claim: work.claim,
+        state: transition.state,
+        due: transition.due,
+        attempts: transition.attempts,
+        attempt: attempt.clone(),
+        cause: cause.clone(),
+        on_dead: work.route.spec.on_dead,
+        sent_version: if sent { work.event.version } else { None },
+    }
+}

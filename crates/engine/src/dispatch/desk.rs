@@ -1,0 +1,180 @@
+//! The desk of one destination: its queue in memory, its breaker, its rate, and what it knows of the store's backlog.
+//!
+//! A desk only decides; [`super::Dispatcher`] acts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::breaker::{Breaker, BreakerState, Permit};
+use domain::delivery::Outcome;
+use domain::rate::TokenBucket;
+
+use crate::topology::Destination;
+use crate::work::Work;
+
+/// Longest time that one `Retry-After` can silence a whole destination.
+const SILENCE_MAX: Duration = Duration::from_secs(60 * 60);
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub destination: Arc<Destination>,
+    pub queue: VecDeque<Work>,
+    pub in_flight: u32,
+    breaker: Breaker,
+    bucket: Option<TokenBucket>,
+    /// The destination asked for silence until then (429 or 503 with `Retry-After`).
+    silent_until: Option<Timestamp>,
+    /// The store may hold due deliveries for it.
+    backlog: bool,
+    /// Counts the hints of backlog, so that an answer to an older question cannot silence a newer hint.
+    hints: u64,
+    /// The earliest time at which something in the store becomes due.
+    pub next_due: Option<Timestamp>,
+    /// Already in the ring of desks that have something to send.
+    pub in_ring: bool,
+}
+
+/// What the desk can do now.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Send(Box<Work>),
+    /// Nothing to send, or no room to send it in: something else will wake it.
+    Idle,
+    /// Look again at this time.
+    Wait(Timestamp),
+}
+
+impl Desk {
+    pub fn new(destination: Arc<Destination>, now: Timestamp) -> Self {
+        let breaker = Breaker::new(destination.spec.breaker.clone());
+        let bucket = destination.spec.rate_limit.map(|rate| TokenBucket::new(rate, now));
+        Self {
+            destination,
+            queue: VecDeque::new(),
+            in_flight: 0,
+            breaker,
+            bucket,
+            silent_until: None,
+            backlog: true,
+            hints: 0,
+            next_due: None,
+            in_ring: false,
+        }
+    }
+
+    /// Takes over a changed configuration; breaker and rate start anew only if theirs changed.
+    pub fn reconfigure(&mut self, destination: Arc<Destination>, now: Timestamp) {
+        let (old, new) = (&self.destination.spec, &destination.spec);
+        if old.rate_limit != new.rate_limit {
+            self.bucket = new.rate_limit.map(|rate| TokenBucket::new(rate, now));
+        }
+        if old.breaker != new.breaker || old.http.url != new.http.url {
+            self.breaker = Breaker::new(new.breaker.clone());
+            self.silent_until = None;
+        }
+        self.destination = destination;
+        self.hint_backlog();
+        self.tell_gate(now);
+    }
+
+    /// The next work to send, if it may go now.
+    pub fn turn(&mut self, now: Timestamp) -> Turn {
+        if self.queue.is_empty() || self.in_flight >= self.destination.spec.http.concurrency.max(1) {
+            return Turn::Idle;
+        }
+        if let Some(until) = self.silent_until.filter(|until| now < *until) {
+            return Turn::Wait(until);
+        }
+        match self.breaker.permit(now) {
+            Permit::Wait(until) => return Turn::Wait(until),
+            Permit::Free | Permit::Probe => {}
+        }
+        if let Some(Err(next)) = self.bucket.as_mut().map(|bucket| bucket.take(now)) {
+            self.breaker.probe_withdrawn();
+            return Turn::Wait(next);
+        }
+        match self.queue.pop_front() {
+            Some(work) => {
+                self.in_flight += 1;
+                Turn::Send(Box::new(work))
+            }
+            None => Turn::Idle,
+        }
+    }
+
+    /// Learns how a try ended. `retry_after` counts for the whole destination when it was overloaded.
+    pub fn learn(&mut self, outcome: &Outcome, overloaded_for: Option<Duration>, now: Timestamp) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        match outcome {
+            Outcome::Delivered => {
+                self.breaker.succeeded();
+                self.silent_until = None;
+            }
+            Outcome::Failed { .. } | Outcome::Gone => self.breaker.failed(now),
+            Outcome::Filtered | Outcome::Unpreparable | Outcome::Untried { .. } => self.untouched(),
+        }
+        if let Some(wait) = overloaded_for {
+            self.silent_until = Some(now + wait.min(SILENCE_MAX));
+        }
+        self.tell_gate(now);
+    }
+
+    /// Nothing was sent: neither the rate nor the probe was used.
+    fn untouched(&mut self) {
+        self.breaker.probe_withdrawn();
+        if let Some(bucket) = &mut self.bucket {
+            bucket.give_back();
+        }
+    }
+
+    /// Newcomers stay in the store while nothing may be sent.
+    pub fn tell_gate(&self, now: Timestamp) {
+        let silent = self.silent_until.is_some_and(|until| now < until);
+        self.destination.gate.set_shut(silent || self.breaker.state() != BreakerState::Closed);
+        self.destination.gate.set_backlog(self.backlog);
+    }
+
+    pub fn breaker(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    pub fn hint_backlog(&mut self) {
+        self.backlog = true;
+        self.hints += 1;
+        self.destination.gate.set_backlog(true);
+    }
+
+    pub fn hints(&self) -> u64 {
+        self.hints
+    }
+
+    /// How many to ask the store for: none without a backlog, and not before a quarter of the room is free, so that
+    /// each question is worth its cost. While the breaker is not closed one is enough, for the probe.
+    pub fn wants(&self, now: Timestamp) -> u32 {
+        let gate = &self.destination.gate;
+        let room = gate.room();
+        if !self.backlog || gate.held() || (room < gate.capacity() / 4 && !self.queue.is_empty()) {
+            return 0;
+        }
+        let silent = self.silent_until.is_some_and(|until| now < until);
+        match self.breaker.state() {
+            _ if silent => 0,
+            BreakerState::Closed => room,
+            BreakerState::Open | BreakerState::HalfOpen => u32::from(self.queue.is_empty() && self.in_flight == 0).min(room),
+        }
+    }
+
+    /// Takes the store's answer to a question asked when `hints` hints had come.
+    pub fn answered(&mut self, more: bool, next_due: Option<Timestamp>, hints: u64) {
+        self.backlog = more || self.hints != hints;
+        self.next_due = next_due;
+        self.destination.gate.set_backlog(self.backlog);
+    }
+
+    /// Something in the store becomes due at this time.
+    pub fn due_at(&mut self, due: Timestamp) {
+        self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
+    }
+}

@@ -1,0 +1,84 @@
+//! Settle: commits how tries ended, in batches of whatever has gathered while the last one was written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::dispatch::Settled;
+use store::{Store, StoreError};
+use tokio::sync::mpsc;
+
+use crate::clock::SharedClock;
+use crate::dispatch::{DispatchHandle, Message};
+use crate::failure::Failure;
+use crate::telemetry;
+use crate::work::Settling;
+
+/// Most settlements of one commit: enough to share its sync among many, few enough to keep readers current.
+const BATCH_MAX: usize = 512;
+/// Wait between tries to commit when the store has no room: nothing is lost meanwhile, the claims stay ours.
+const AGAIN: Duration = Duration::from_millis(250);
+
+pub struct Settler {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub dispatch: DispatchHandle,
+    pub inbox: mpsc::UnboundedReceiver<Settling>,
+    pub failure: Failure,
+}
+
+impl Settler {
+    /// Runs until everyone who could send has gone and all is committed, or the store has failed for good.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while self.inbox.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            if !self.commit(std::mem::take(&mut batch)).await {
+                return;
+            }
+        }
+    }
+
+    /// Commits a batch, however often it takes. Gives `false` when the store is gone.
+    async fn commit(&self, batch: Vec<Settling>) -> bool {
+        loop {
+            let settlements = batch.iter().map(|settling| settling.settlement.clone()).collect();
+            match self.store.settle(settlements, self.clock.now()).await {
+                Ok(answers) => {
+                    self.announce(batch, &answers);
+                    return true;
+                }
+                Err(error) => {
+                    telemetry::store_failed("settle", &error);
+                    if error.fatal() || error == StoreError::Closed {
+                        self.failure.report(error);
+                        return false;
+                    }
+                    if !error.retryable() {
+                        // Their claims lapse and they are tried again: at least once, never lost.
+                        return true;
+                    }
+                    self.clock.sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Gives the room back and tells dispatch which destinations have some, and which lanes moved.
+    fn announce(&self, batch: Vec<Settling>, answers: &[Settled]) {
+        let (mut freed, mut moved) = (BTreeSet::new(), BTreeSet::new());
+        for (settling, settled) in batch.into_iter().zip(answers) {
+            if settled.fenced {
+                telemetry::fenced();
+            }
+            if settled.lane_moved {
+                moved.insert(settling.destination);
+            } else {
+                freed.insert(settling.destination);
+            }
+            drop(settling.place);
+        }
+        freed.retain(|key| !moved.contains(key));
+        moved.into_iter().for_each(|key| self.dispatch.tell(Message::Waiting(key)));
+        freed.into_iter().for_each(|key| self.dispatch.tell(Message::Freed(key)));
+    }
+}

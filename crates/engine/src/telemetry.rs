@@ -1,0 +1,67 @@
+//! Every metric and log event of the engine, named once. Labels come only from configuration, never from payloads.
+
+use domain::DeliveryState;
+use metrics::{counter, gauge, histogram};
+use store::StoreError;
+
+use crate::work::Tried;
+
+pub const EVENTS_ACCEPTED: &str = "trireme_events_accepted_total";
+pub const EVENTS_DUPLICATE: &str = "trireme_events_duplicate_total";
+pub const REQUESTS_REJECTED: &str = "trireme_requests_rejected_total";
+pub const REQUESTS_UNAVAILABLE: &str = "trireme_requests_unavailable_total";
+pub const ATTEMPTS: &str = "trireme_delivery_attempts_total";
+pub const DELIVERIES_FINISHED: &str = "trireme_deliveries_finished_total";
+pub const ATTEMPT_SECONDS: &str = "trireme_delivery_attempt_seconds";
+pub const DELIVERIES_IN_FLIGHT: &str = "trireme_deliveries_in_flight";
+pub const SETTLEMENTS_FENCED: &str = "trireme_settlements_fenced_total";
+pub const STORE_ERRORS: &str = "trireme_store_errors_total";
+pub const ALERTS_RAISED: &str = "trireme_alerts_raised_total";
+
+pub fn accepted(source: &str, duplicate: bool) {
+    let name = if duplicate { EVENTS_DUPLICATE } else { EVENTS_ACCEPTED };
+    counter!(name, "source" => source.to_owned()).increment(1);
+}
+
+pub fn rejected(source: &str, reason: &str) {
+    counter!(REQUESTS_REJECTED, "source" => source.to_owned(), "reason" => reason.to_owned()).increment(1);
+}
+
+pub fn unavailable(code: &'static str) {
+    counter!(REQUESTS_UNAVAILABLE, "code" => code).increment(1);
+}
+
+/// A try ended and led to this state.
+pub fn tried(tried: &Tried, state: DeliveryState) {
+    let destination = tried.work.route.spec.to.as_str();
+    if let Some(attempt) = &tried.attempt {
+        counter!(ATTEMPTS, "destination" => destination.to_owned(), "outcome" => attempt.outcome.to_string()).increment(1);
+        histogram!(ATTEMPT_SECONDS, "destination" => destination.to_owned()).record(attempt.duration_us as f64 / 1e6);
+    }
+    if !state.is_open() {
+        counter!(DELIVERIES_FINISHED, "destination" => destination.to_owned(), "state" => state.as_str()).increment(1);
+    }
+    if state == DeliveryState::Dead {
+        let cause = tried.cause.as_ref().map_or("unknown", |cause| &cause.code);
+        tracing::warn!(event = "delivery_dead", delivery = %tried.work.id, destination, cause);
+    }
+}
+
+pub fn in_flight(count: u32) {
+    gauge!(DELIVERIES_IN_FLIGHT).set(f64::from(count));
+}
+
+/// A settlement came after its claim had passed to another.
+pub fn fenced() {
+    counter!(SETTLEMENTS_FENCED).increment(1);
+}
+
+pub fn store_failed(verb: &'static str, error: &StoreError) {
+    counter!(STORE_ERRORS, "verb" => verb, "code" => error.code()).increment(1);
+    tracing::error!(event = "store_failed", verb, code = error.code(), %error);
+}
+
+pub fn alert_raised(kind: &str, object: &str, detail: &str) {
+    counter!(ALERTS_RAISED, "kind" => kind.to_owned()).increment(1);
+    tracing::warn!(event = "alert_raised", kind, object, detail);
+}

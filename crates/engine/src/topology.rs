@@ -1,0 +1,346 @@
+//! What is configured, compiled: recipes with their keys, targets, expressions, and which route leaves where.
+//!
+//! A topology never changes; a new configuration is a new one, put in the place of the old.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering as Atomic};
+
+use connectors::provider::{self, Keys, Recipe};
+use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName, Tenant};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rustc_hash::FxHashMap;
+use store::registry::ObjectKind;
+
+use crate::expression::Expression;
+use crate::gate::{Gate, Hall};
+use crate::sign::Signer;
+use crate::spec::{BodyMode, DestinationSpec, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec};
+use crate::transport::{EgressPolicy, Target};
+
+/// One thing that is wrong with a configured object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError {
+    pub kind: ObjectKind,
+    pub tenant: Tenant,
+    pub name: String,
+    /// The field that is wrong, as its owner writes it: `http.url`, `when`.
+    pub field: &'static str,
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} '{}', {}: {}", self.kind.as_str(), self.name, self.field, self.detail)
+    }
+}
+
+/// A source that takes webhooks: how they are verified, and with which keys.
+#[derive(Debug)]
+pub struct Listener {
+    pub recipe: Arc<Recipe>,
+    /// The source's own keys; `None` where only its connections have secrets.
+    pub keys: Option<Keys>,
+    pub connection_keys: Vec<(ConnectionName, Keys)>,
+}
+
+#[derive(Debug)]
+pub struct Source {
+    pub spec: SourceSpec,
+    pub listener: Option<Listener>,
+    pub routes: Vec<Arc<Route>>,
+}
+
+#[derive(Debug)]
+pub struct Destination {
+    pub spec: DestinationSpec,
+    pub target: Arc<Target>,
+    pub signer: Signer,
+    pub headers: HeaderMap,
+    pub gate: Arc<Gate>,
+}
+
+/// How often a route's `when` was asked, and how often it said yes.
+#[derive(Debug, Default)]
+pub struct FilterCount {
+    asked: AtomicU64,
+    passed: AtomicU64,
+}
+
+/// A `when` that let none of its first so many events through is probably misspelt.
+pub const FILTER_SUSPECT_AFTER: u64 = 100;
+
+impl FilterCount {
+    /// Counts one verdict; tells if this is the moment to suspect the filter, or to stop suspecting it.
+    pub fn count(&self, passed: bool) -> Option<FilterSuspicion> {
+        let asked = self.asked.fetch_add(1, Atomic::Relaxed) + 1;
+        if passed {
+            let first = self.passed.fetch_add(1, Atomic::Relaxed) == 0;
+            return (first && asked > FILTER_SUSPECT_AFTER).then_some(FilterSuspicion::Cleared);
+        }
+        (asked == FILTER_SUSPECT_AFTER && self.passed.load(Atomic::Relaxed) == 0).then_some(FilterSuspicion::Raised)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterSuspicion {
+    Raised,
+    Cleared,
+}
+
+#[derive(Debug)]
+pub struct Route {
+    pub spec: RouteSpec,
+    pub when: Option<Expression>,
+    pub map: Option<Expression>,
+    pub destination: Arc<Destination>,
+    pub filter: FilterCount,
+}
+
+impl Route {
+    /// Whether the route takes an event of this connection with this much proved.
+    #[must_use]
+    pub fn takes(&self, connection: &ConnectionName, assurance: Assurance) -> bool {
+        let connections = &self.spec.connections;
+        (connections.is_empty() || connections.contains(connection))
+            && self.spec.assurance.is_none_or(|required| assurance >= required)
+    }
+
+    #[must_use]
+    pub fn body_mode(&self) -> BodyMode {
+        self.spec.body.unwrap_or(self.destination.spec.http.body)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Owned {
+    sources: FxHashMap<SourceName, Arc<Source>>,
+    destinations: FxHashMap<DestinationName, Arc<Destination>>,
+    routes: FxHashMap<RouteName, Arc<Route>>,
+}
+
+#[derive(Debug, Default)]
+pub struct Topology {
+    tenants: FxHashMap<Tenant, Owned>,
+    hall: Arc<Hall>,
+}
+
+impl Topology {
+    #[must_use]
+    pub fn source(&self, tenant: &str, name: &str) -> Option<&Arc<Source>> {
+        self.tenants.get(tenant)?.sources.get(name)
+    }
+
+    #[must_use]
+    pub fn destination(&self, tenant: &str, name: &str) -> Option<&Arc<Destination>> {
+        self.tenants.get(tenant)?.destinations.get(name)
+    }
+
+    #[must_use]
+    pub fn route(&self, tenant: &str, name: &str) -> Option<&Arc<Route>> {
+        self.tenants.get(tenant)?.routes.get(name)
+    }
+
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.tenants.values().flat_map(|owned| owned.sources.values())
+    }
+
+    pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.tenants.values().flat_map(|owned| owned.destinations.values())
+    }
+
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.tenants.values().flat_map(|owned| owned.routes.values())
+    }
+
+    /// Deliveries in memory now, of all destinations.
+    #[must_use]
+    pub fn claimed(&self) -> u64 {
+        self.hall.claimed()
+    }
+}
+
+/// What compiling needs beside the specs: where requests may go, per tenant.
+pub trait Policies {
+    fn egress(&self, tenant: &Tenant) -> Arc<EgressPolicy>;
+}
+
+/// One policy for every tenant.
+impl Policies for Arc<EgressPolicy> {
+    fn egress(&self, _tenant: &Tenant) -> Arc<EgressPolicy> {
+        Arc::clone(self)
+    }
+}
+
+/// Compiles everything, or says all that is wrong. `before` hands on the gates of destinations that stay.
+pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>) -> Result<Topology, Vec<SpecError>> {
+    let mut compiler = Compiler { topology: Topology::default(), errors: Vec::new() };
+    if let Some(before) = before {
+        compiler.topology.hall = Arc::clone(&before.hall);
+    }
+    for spec in &specs.destinations {
+        compiler.destination(spec, policies, before);
+    }
+    let mut leaving: HashMap<(Tenant, SourceName), Vec<Arc<Route>>> = HashMap::new();
+    for spec in &specs.routes {
+        if let Some(route) = compiler.route(spec, specs) {
+            leaving.entry((spec.tenant.clone(), spec.from.clone())).or_default().push(route);
+        }
+    }
+    for spec in &specs.sources {
+        let routes = leaving.remove(&(spec.tenant.clone(), spec.name.clone())).unwrap_or_default();
+        compiler.source(spec, routes);
+    }
+    if compiler.errors.is_empty() { Ok(compiler.topology) } else { Err(compiler.errors) }
+}
+
+struct Compiler {
+    topology: Topology,
+    errors: Vec<SpecError>,
+}
+
+impl Compiler {
+    fn owned(&mut self, tenant: &Tenant) -> &mut Owned {
+        self.topology.tenants.entry(tenant.clone()).or_default()
+    }
+
+    fn destination(&mut self, spec: &DestinationSpec, policies: &dyn Policies, before: Option<&Topology>) {
+        let mut wrong = Wrong::of(ObjectKind::Destination, &spec.tenant, spec.name.as_str());
+        let policy = policies.egress(&spec.tenant);
+        let target = Target::parse(&spec.http.url, &policy).map_err(|refused| wrong.add("http.url", "egress_refused", &refused));
+        let signer = Signer::new(spec.http.secrets.iter().map(Secret::expose))
+            .map_err(|problem| wrong.add("http.secret", "secret_invalid", &problem));
+        let headers = own_headers(spec, &mut wrong);
+        self.errors.append(&mut wrong.errors);
+        let (Ok(target), Ok(signer)) = (target, signer) else { return };
+        let gate = before
+            .and_then(|before| before.destination(spec.tenant.as_str(), spec.name.as_str()))
+            .filter(|before| before.spec.http.concurrency == spec.http.concurrency)
+            .map_or_else(
+                || Arc::new(Gate::new(Arc::clone(&self.topology.hall), spec.http.concurrency)),
+                |before| Arc::clone(&before.gate),
+            );
+        let destination = Destination { spec: spec.clone(), target: Arc::new(target), signer, headers, gate };
+        self.owned(&spec.tenant).destinations.insert(spec.name.clone(), Arc::new(destination));
+    }
+
+    fn route(&mut self, spec: &RouteSpec, specs: &Specs) -> Option<Arc<Route>> {
+        let mut wrong = Wrong::of(ObjectKind::Route, &spec.tenant, spec.name.as_str());
+        let when = expression(spec.when.as_deref(), "when", &mut wrong);
+        let map = expression(spec.map.as_deref(), "map", &mut wrong);
+        if !specs.sources.iter().any(|source| source.tenant == spec.tenant && source.name == spec.from) {
+            wrong.add("from", "unknown_source", &format_args!("there is no source '{}'", spec.from));
+        }
+        let destination = self.topology.destination(spec.tenant.as_str(), spec.to.as_str()).cloned();
+        let named = specs.destinations.iter().any(|other| other.tenant == spec.tenant && other.name == spec.to);
+        if !named {
+            wrong.add("to", "unknown_destination", &format_args!("there is no destination '{}'", spec.to));
+        }
+        if self.topology.route(spec.tenant.as_str(), spec.name.as_str()).is_some() {
+            wrong.add("name", "name_taken", &"another route has this name; give one of them a `name`");
+        }
+        let failed = !wrong.errors.is_empty();
+        self.errors.append(&mut wrong.errors);
+        if failed {
+            return None;
+        }
+        let route = Route { spec: spec.clone(), when, map, destination: destination?, filter: FilterCount::default() };
+        let route = Arc::new(route);
+        self.owned(&spec.tenant).routes.insert(spec.name.clone(), Arc::clone(&route));
+        Some(route)
+    }
+
+    fn source(&mut self, spec: &SourceSpec, routes: Vec<Arc<Route>>) {
+        let mut wrong = Wrong::of(ObjectKind::Source, &spec.tenant, spec.name.as_str());
+        let listener = spec.webhook.as_ref().and_then(|webhook| listener(spec, webhook, &mut wrong));
+        self.errors.append(&mut wrong.errors);
+        let source = Source { spec: spec.clone(), listener, routes };
+        self.owned(&spec.tenant).sources.insert(spec.name.clone(), Arc::new(source));
+    }
+}
+
+/// Collects what is wrong with one object.
+struct Wrong {
+    kind: ObjectKind,
+    tenant: Tenant,
+    name: String,
+    errors: Vec<SpecError>,
+}
+
+impl Wrong {
+    fn of(kind: ObjectKind, tenant: &Tenant, name: &str) -> Self {
+        Self { kind, tenant: tenant.clone(), name: name.to_owned(), errors: Vec::new() }
+    }
+
+    fn add(&mut self, field: &'static str, code: &'static str, detail: &dyn fmt::Display) {
+        let (kind, tenant, name) = (self.kind, self.tenant.clone(), self.name.clone());
+        self.errors.push(SpecError { kind, tenant, name, field, code, detail: detail.to_string() });
+    }
+}
+
+fn expression(text: Option<&str>, field: &'static str, wrong: &mut Wrong) -> Option<Expression> {
+    Expression::compile(text?).map_err(|problem| wrong.add(field, "expression_invalid", &problem)).ok()
+}
+
+/// Headers that say what a message is, or that the transport writes itself: not for an owner to set.
+const RESERVED_HEADERS: [&str; 6] = ["host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade"];
+
+fn own_headers(spec: &DestinationSpec, wrong: &mut Wrong) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &spec.http.headers {
+        let parsed = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value.expose()));
+        let (Ok(header), Ok(mut value)) = parsed else {
+            wrong.add("http.headers", "header_invalid", &format_args!("'{name}' or its value cannot be sent as a header"));
+            continue;
+        };
+        let text = header.as_str();
+        if RESERVED_HEADERS.contains(&text) || text.starts_with("webhook-") || text.starts_with("trireme-") {
+            wrong.add("http.headers", "header_reserved", &format_args!("'{name}' is written by trireme itself; take another name"));
+            continue;
+        }
+        value.set_sensitive(true);
+        headers.append(header, value);
+    }
+    headers
+}
+
+fn listener(spec: &SourceSpec, webhook: &WebhookSpec, wrong: &mut Wrong) -> Option<Listener> {
+    let Some(recipe) = provider::catalogue().get(&webhook.provider) else {
+        let known = "`trireme providers` lists the ones there are";
+        wrong.add("webhook.provider", "unknown_provider", &format_args!("there is no provider '{}'; {known}", webhook.provider));
+        return None;
+    };
+    let mut keys_of = |secrets: &[crate::spec::RoleSecret], wrong: &mut Wrong| {
+        let secrets: Vec<_> = secrets.iter().map(|own| provider::RoleSecret::new(&own.role, own.secret.expose())).collect();
+        Keys::compile(&recipe, &secrets, &webhook.settings)
+            .map_err(|problem| wrong.add("webhook.secret", "secret_invalid", &problem))
+            .ok()
+    };
+    let connection_keys: Vec<_> = spec
+        .connections
+        .iter()
+        .filter(|(_, secrets)| !secrets.is_empty())
+        .filter_map(|(name, secrets)| Some((name.clone(), keys_of(secrets, wrong)?)))
+        .collect();
+    let only_connections = webhook.secrets.is_empty() && !connection_keys.is_empty();
+    let keys = if only_connections { None } else { Some(keys_of(&webhook.secrets, wrong)?) };
+    Some(Listener { recipe, keys, connection_keys })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_lets_nothing_through_is_suspected_once_and_cleared_by_the_first_that_passes() {
+        let count = FilterCount::default();
+        let told: Vec<_> = (0..FILTER_SUSPECT_AFTER * 2).filter_map(|_| count.count(false)).collect();
+        assert_eq!(told, [FilterSuspicion::Raised]);
+        assert_eq!((count.count(true), count.count(true)), (Some(FilterSuspicion::Cleared), None));
+        let healthy = FilterCount::default();
+        healthy.count(true);
+        assert!((0..300).all(|_| healthy.count(false).is_none()));
+    }
+}

@@ -1,0 +1,95 @@
+//! A claimed delivery on its way through dispatch, prepare, deliver and settle.
+
+use std::sync::Arc;
+
+use domain::ordering::OnDead;
+use domain::{DeliveryId, DeliveryState, DestinationName, Event, Tenant, Timestamp};
+use store::dispatch::{Attempt, Cause, Claim, Claimed, Prepared, ReplayOf, Settlement};
+
+use crate::gate::Place;
+use crate::topology::Route;
+
+/// Which destination: the key of everything that dispatch keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DestinationKey {
+    pub tenant: Tenant,
+    pub name: DestinationName,
+}
+
+#[derive(Debug)]
+pub struct Work {
+    pub id: DeliveryId,
+    pub claim: Claim,
+    pub event: Arc<Event>,
+    pub route: Arc<Route>,
+    /// Tries used up before this one.
+    pub attempts: u32,
+    pub replay: Option<ReplayOf>,
+    pub prepared: Option<Prepared>,
+    pub stale: bool,
+    /// Gives the room in memory back when the work is settled or dropped.
+    pub place: Place,
+}
+
+impl Work {
+    /// Work from what the store gave, for a route that still exists.
+    #[must_use]
+    pub fn of_claimed(claimed: Claimed, route: Arc<Route>, place: Place) -> Self {
+        let Claimed { id, claim, event, attempts, replay, prepared, stale, .. } = claimed;
+        Self { id, claim, event, route, attempts, replay, prepared, stale, place }
+    }
+
+    #[must_use]
+    pub fn destination(&self) -> DestinationKey {
+        DestinationKey { tenant: self.event.tenant.clone(), name: self.route.spec.to.clone() }
+    }
+}
+
+/// How a try of some work ended.
+#[derive(Debug)]
+pub struct Tried {
+    pub work: Work,
+    pub outcome: domain::delivery::Outcome,
+    pub attempt: Option<Attempt>,
+    pub cause: Option<Cause>,
+}
+
+/// A decided settlement, with the room it frees when committed.
+#[derive(Debug)]
+pub struct Settling {
+    pub settlement: Settlement,
+    pub destination: DestinationKey,
+    pub place: Option<Place>,
+}
+
+impl Settling {
+    /// Puts a delivery that the store gave back as it is, to wait or to be held: no try is used up.
+    #[must_use]
+    pub fn put_back(claimed: &Claimed, state: DeliveryState, due: Timestamp) -> Self {
+        let key = DestinationKey { tenant: claimed.event.tenant.clone(), name: claimed.destination.clone() };
+        Self { settlement: untried(&key, claimed.id, claimed.claim, claimed.attempts, state, due), destination: key, place: None }
+    }
+
+    /// The same for work that waited in memory.
+    #[must_use]
+    pub fn put_back_work(work: Work, state: DeliveryState, due: Timestamp) -> Self {
+        let key = work.destination();
+        let settlement = untried(&key, work.id, work.claim, work.attempts, state, due);
+        Self { settlement, destination: key, place: Some(work.place) }
+    }
+}
+
+fn untried(key: &DestinationKey, id: DeliveryId, claim: Claim, attempts: u32, state: DeliveryState, due: Timestamp) -> Settlement {
+    Settlement {
+        tenant: key.tenant.clone(),
+        id,
+        claim,
+        state,
+        due,
+        attempts,
+        attempt: None,
+        cause: None,
+        on_dead: OnDead::Continue,
+        sent_version: None,
+    }
+}
