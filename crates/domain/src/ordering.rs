@@ -57,6 +57,13 @@ impl Lane {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether versions order this lane. Versions of different subjects say nothing about each other, so a lane
+    /// that holds all of a destination goes by acceptance alone, and nothing in it is stale.
+    #[must_use]
+    pub fn goes_by_version(&self) -> bool {
+        self.0 != "*"
+    }
 }
 
 /// Whether the first of two waiting deliveries goes before the second: by version where both have one that
@@ -117,6 +124,8 @@ mod tests {
         assert_eq!(Lane::of(Ordering::None, &source, &connection, Some(&subject)), None);
         let lane = Lane::of(Ordering::Subject, &source, &connection, Some(&subject)).expect("a lane");
         assert_eq!(lane.as_str(), "shop/default/orders/1");
-        assert_ne!(Some(lane), Lane::of(Ordering::Destination, &source, &connection, Some(&subject)));
+        let whole = Lane::of(Ordering::Destination, &source, &connection, Some(&subject)).expect("a lane");
+        assert!(lane.goes_by_version() && !whole.goes_by_version());
+        assert_ne!(lane, whole);
     }
 }

@@ -26,6 +26,13 @@ pub struct Claim {
     pub generation: u64,
 }
 
+/// Who takes a delivery, and for how long it is theirs without being renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub owner: Owner,
+    pub span: Duration,
+}
+
 /// How many due deliveries of one destination there is room for.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -99,7 +106,8 @@ pub struct PreparedDelivery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     pub id: AttemptId,
-    /// From 1, over all tries of the delivery, those before a person's retry included.
+    /// From 1, over all tries of the delivery, those before a person's retry included. The store counts: what a
+    /// settlement says here is not looked at.
     pub number: u32,
     pub started_at: Timestamp,
     pub duration_us: u64,

@@ -9,7 +9,7 @@ use domain::subject::SubjectState;
 use domain::{DeliveryId, DestinationName, Event, EventId, RequestId, RouteName, SourceName, Tenant, Timestamp};
 
 use crate::Verb;
-use crate::dispatch::Claim;
+use crate::dispatch::{Claim, Lease};
 
 /// One event, the identities that make it known again, and what it owes.
 #[derive(Clone, Debug)]
@@ -35,8 +35,9 @@ pub struct NewDelivery {
     pub lane: Option<Lane>,
     /// The destination is paused, disabled or retired: written as `held`.
     pub held: bool,
-    /// The caller has room to send it at once and asks to own it from birth. Refused behind a lane's head.
-    pub claim: bool,
+    /// The caller has room to send it at once and asks to own it from birth. Not granted where `held`, behind a
+    /// lane's head, or after a later version was sent: only [`crate::dispatch::Claimed`] can say that it is stale.
+    pub claim: Option<Lease>,
 }
 
 /// What is accepted or refused as a whole: the events of one inbound request, in one transaction.
@@ -66,7 +67,7 @@ pub struct Accepted {
     pub duplicate: bool,
     /// Claims granted at birth, in the order of the deliveries that asked.
     pub claims: Vec<(DeliveryId, Claim)>,
-    /// Destinations that were left a delivery to be claimed later.
+    /// Destinations that were left a delivery that is due now and not claimed, each once.
     pub waiting: Vec<DestinationName>,
 }
 

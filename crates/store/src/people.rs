@@ -138,7 +138,8 @@ pub trait People: Send + Sync + 'static {
     /// `dead | cancelled → pending`: tries start over and the body is prepared again. The answers are in order.
     fn retry(&self, tenant: Tenant, ids: Vec<DeliveryId>, now: Timestamp) -> Verb<'_, Vec<Wish>>;
 
-    /// Any open state → `cancelled`; the lane's next goes. The answers are in order.
+    /// Any open state → `cancelled`; the lane's next goes. A dead one stays dead, but if its lane stands still for it
+    /// (`on_dead: block`) the lane's next goes, and that counts as done. The answers are in order.
     fn cancel(&self, tenant: Tenant, ids: Vec<DeliveryId>, now: Timestamp) -> Verb<'_, Vec<Wish>>;
 
     /// Open deliveries in the filter become `cancelled`, at most `limit` in one call. Gives how many.
