@@ -1,0 +1,121 @@
+//! Accept: identify, match routes, commit. Only after this does the sender get its 2xx.
+//!
+//! No code after this may reject an event: it can only settle a delivery.
+
+use std::sync::Arc;
+
+use domain::identity::IdentityKey;
+use domain::ordering::Lane;
+use domain::subject::SubjectState;
+use domain::{DeliveryId, Event};
+use store::dispatch::{Claim, Lease, Owner};
+use store::intake::{AcceptGroup, Accepted, KeptRequest, NewDelivery, NewEvent};
+use store::{Store, StoreError};
+use tokio::sync::watch;
+
+use crate::clock::SharedClock;
+use crate::dispatch::{DispatchHandle, LEASE, Message};
+use crate::entropy::{SharedEntropy, uuid_v7};
+use crate::gate::Place;
+use crate::telemetry;
+use crate::topology::{Route, Source};
+use crate::work::{DestinationKey, Work};
+
+/// An event that is ready to be accepted, with what makes it known again.
+#[derive(Debug)]
+pub struct Arrival {
+    pub event: Event,
+    pub identities: Vec<IdentityKey>,
+    pub state: Option<SubjectState>,
+}
+
+/// Deliveries that may be ours from birth, with the room they were given.
+type Newborns = Vec<(DeliveryId, Arc<Event>, Arc<Route>, Place)>;
+
+pub struct Acceptor {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub owner: Owner,
+    pub dispatch: DispatchHandle,
+    /// Counts commits, for tails that wait.
+    pub accepted: watch::Sender<u64>,
+}
+
+impl Acceptor {
+    /// Commits arrivals of one source as a whole, then hands on what was claimed at birth.
+    pub async fn accept(
+        &self,
+        source: &Source,
+        arrivals: Vec<Arrival>,
+        request: Option<KeptRequest>,
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let (events, newborns) = self.owe(source, arrivals);
+        let group = AcceptGroup { events, request };
+        let mut answers = self.store.accept(vec![group], self.clock.now()).await?;
+        let accepted = answers.pop().unwrap_or(Err(StoreError::Closed))?;
+        self.hand_on(source, &accepted, newborns);
+        Ok(accepted)
+    }
+
+    /// The same for a request that was kept before and is now judged to hold events.
+    pub async fn rejudge(
+        &self,
+        source: &Source,
+        arrivals: Vec<Arrival>,
+        request: &domain::request::InboundRequest,
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let (events, newborns) = self.owe(source, arrivals);
+        let (tenant, verdict) = (request.tenant.clone(), domain::request::Verdict::Accepted);
+        let accepted = self.store.rejudge(tenant, request.id, verdict, None, None, events, self.clock.now()).await?;
+        self.hand_on(source, &accepted, newborns);
+        Ok(accepted)
+    }
+
+    /// What each event owes along the routes that take it.
+    fn owe(&self, source: &Source, arrivals: Vec<Arrival>) -> (Vec<NewEvent>, Newborns) {
+        let mut newborns = Newborns::new();
+        let owing = arrivals.into_iter().map(|Arrival { event, identities, state }| {
+            let event = Arc::new(event);
+            let takes = |route: &&Arc<Route>| route.takes(&event.connection, event.assurance);
+            let deliveries = source.routes.iter().filter(takes);
+            let deliveries = deliveries.map(|route| self.delivery(&event, route, &mut newborns)).collect();
+            NewEvent { path: event.origin.as_str().into(), identities, state, deliveries, event }
+        });
+        let events = owing.collect();
+        (events, newborns)
+    }
+
+    fn delivery(&self, event: &Arc<Event>, route: &Arc<Route>, newborns: &mut Newborns) -> NewDelivery {
+        let gate = &route.destination.gate;
+        let id = DeliveryId::from_uuid(uuid_v7(&*self.entropy, event.received_at));
+        let lane = Lane::of(route.spec.ordering, &event.source, &event.connection, event.subject.as_ref());
+        let place = gate.reserve_newcomer(event.payload.len() as u64);
+        let claim = place.is_some().then_some(Lease { owner: self.owner, span: LEASE });
+        if let Some(place) = place {
+            newborns.push((id, Arc::clone(event), Arc::clone(route), place));
+        }
+        let (route, destination) = (route.spec.name.clone(), route.spec.to.clone());
+        NewDelivery { id, route, destination, lane, held: gate.held(), claim }
+    }
+
+    fn hand_on(&self, source: &Source, accepted: &[Accepted], newborns: Newborns) {
+        let granted = |id: DeliveryId| -> Option<Claim> {
+            let claims = accepted.iter().flat_map(|accepted| &accepted.claims);
+            claims.filter(|(claimed, _)| *claimed == id).map(|(_, claim)| *claim).next()
+        };
+        for (id, event, route, place) in newborns {
+            let Some(claim) = granted(id) else { continue };
+            let work = Work { id, claim, event, route, attempts: 0, replay: None, prepared: None, stale: false, place };
+            self.dispatch.tell(Message::Fresh(work));
+        }
+        for accepted in accepted {
+            telemetry::accepted(source.spec.name.as_str(), accepted.duplicate);
+            for name in &accepted.waiting {
+                let key = DestinationKey { tenant: source.spec.tenant.clone(), name: name.clone() };
+                self.dispatch.tell(Message::Waiting(key));
+            }
+        }
+        self.accepted.send_modify(|count| *count += 1);
+    }
+}

@@ -1,0 +1,273 @@
+//! Receive: one inbound request, judged by its source's recipe, and what to answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connectors::provider::{self, FoundEvent, Incoming, Judgement, Keys, Reply, Urls};
+use domain::event::cut;
+use domain::identity::{MessageIdentity, Scope, message_key};
+use domain::request::{InboundRequest, Reason, Verdict};
+use domain::{Assurance, ConnectionName, Event, EventId, Origin, RequestId};
+use store::intake::{Accepted, KeptRequest, RejectedBounds};
+use store::{Store, StoreError};
+use uuid::Uuid;
+
+use crate::accept::{Acceptor, Arrival};
+use crate::alert::{Alerts, CONNECTION_UNASSIGNED};
+use crate::clock::SharedClock;
+use crate::entropy::{SharedEntropy, uuid_v7};
+use crate::failure::Failure;
+use crate::telemetry;
+use crate::topology::{Listener, Source, Topology};
+
+/// What a sender is told to wait when we cannot keep its event: soon enough for senders that try only a few times.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// When a request whose key could not be fetched is judged again for the first time.
+const PENDING_AGAIN: Duration = Duration::from_secs(10);
+
+/// What to answer to an inbound request.
+#[derive(Debug)]
+pub enum Receipt {
+    /// Every event is durable. `reply` is the provider's own contract, where it has one.
+    Accepted { events: Vec<(EventId, bool)>, reply: Option<Reply> },
+    /// The sender is setting the endpoint up: answered, no event.
+    Handshake(Reply),
+    /// One constant answer, whatever the reason.
+    Rejected,
+    /// No such source, or it takes no webhooks: one constant answer.
+    UnknownSource,
+    /// We cannot keep it now; the sender is to try again.
+    Unavailable { retry_after: Duration, code: &'static str },
+}
+
+/// A judged request, before anything is written.
+pub(crate) enum Judged {
+    Events { arrivals: Vec<Arrival>, split: bool, reply: Option<Reply> },
+    Handshake(Reply),
+    Rejected(Reason),
+    Pending,
+}
+
+pub struct Receiver {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub acceptor: Arc<Acceptor>,
+    pub alerts: Alerts,
+    pub failure: Failure,
+}
+
+impl Receiver {
+    /// Judges a request, commits what it holds, and says what to answer. Never fails: our own failure is
+    /// [`Receipt::Unavailable`].
+    pub async fn receive(&self, topology: &Topology, request: InboundRequest) -> Receipt {
+        let Some(source) = topology.source(request.tenant.as_str(), request.source.as_str()) else {
+            return Receipt::UnknownSource;
+        };
+        let Some(listener) = &source.listener else { return Receipt::UnknownSource };
+        let done = match self.judge(source, listener, &request) {
+            Judged::Handshake(reply) => return Receipt::Handshake(reply),
+            Judged::Events { arrivals, split, reply } => self.accept(source, arrivals, split, reply, request).await,
+            Judged::Rejected(reason) => {
+                telemetry::rejected(source.spec.name.as_str(), &reason.code);
+                self.keep(request, Verdict::Rejected, Some(reason)).await.map(|()| Receipt::Rejected)
+            }
+            Judged::Pending => {
+                let accepted = Receipt::Accepted { events: Vec::new(), reply: None };
+                self.keep(request, Verdict::Pending, None).await.map(|()| accepted)
+            }
+        };
+        done.unwrap_or_else(|error| self.unavailable(&error))
+    }
+
+    /// Keeps a request that was refused before it was judged, such as for its size.
+    pub async fn refuse(&self, request: InboundRequest, reason: Reason) -> Result<(), StoreError> {
+        telemetry::rejected(request.source.as_str(), &reason.code);
+        self.keep(request, Verdict::Rejected, Some(reason)).await
+    }
+
+    pub(crate) fn judge(&self, source: &Source, listener: &Listener, request: &InboundRequest) -> Judged {
+        let Some(account) = Account::of(source, &request.connection) else {
+            let detail = format!("the source has no connection '{}'", cut(&request.connection));
+            return Judged::Rejected(Reason { code: "unknown_connection".into(), detail });
+        };
+        let urls = Urls { configured: &request.url, received: &request.url };
+        let incoming = Incoming { method: &request.method, urls, headers: &request.headers, body: &request.body };
+        let judge = |keys: &Keys| provider::judge(&listener.recipe, keys, &incoming, request.received_at);
+        let (judgement, proved) = judge_by_account(listener, &account, judge);
+        match judgement {
+            Judgement::Handshake(reply) => Judged::Handshake(reply),
+            Judgement::Rejected(reason) => Judged::Rejected(reason),
+            Judgement::Pending(_) => Judged::Pending,
+            Judgement::Accepted(accepted) => {
+                let account = proved.map_or(account, Account::Named);
+                let split = !matches!(accepted.events.as_slice(), [only] if only.payload.bytes(&request.body).len() == request.body.len());
+                let context = Context { source, listener, request, account: &account, assurance: accepted.assurance };
+                let ids = self.ids(request, accepted.events.len(), split);
+                let found = accepted.events.iter().zip(ids);
+                let arrivals = found.map(|(found, id)| self.arrival(&context, found, id)).collect();
+                Judged::Events { arrivals, split, reply: accepted.reply }
+            }
+        }
+    }
+
+    /// The one event of a request shares its UUID, so that either is found by the other's id.
+    fn ids(&self, request: &InboundRequest, count: usize, split: bool) -> Vec<Uuid> {
+        if !split {
+            return vec![request.id.uuid()];
+        }
+        (0..count).map(|_| uuid_v7(&*self.entropy, request.received_at)).collect()
+    }
+
+    fn arrival(&self, context: &Context<'_>, found: &FoundEvent, id: Uuid) -> Arrival {
+        let Context { source, listener, request, account, assurance } = context;
+        let connection = account.connection(source, found.connection.as_deref());
+        if connection == ConnectionName::unassigned() {
+            self.tell_unassigned(source, found.connection.as_deref().unwrap_or_default());
+        }
+        let payload = found.payload.bytes(&request.body);
+        let scope = Scope { tenant: request.tenant.clone(), source: source.spec.name.clone(), connection };
+        let within = source.spec.webhook.as_ref().and_then(|webhook| webhook.dedupe_within);
+        let within = within.unwrap_or_else(|| listener.recipe.dedupe_within());
+        let identity = match &found.id {
+            Some(id) => MessageIdentity::Id(id),
+            None => MessageIdentity::Bytes { bytes: &payload, ordinal: found.ordinal, within },
+        };
+        let identities = message_key(&scope, &identity).into_iter().collect();
+        let event = Event {
+            id: EventId::from_uuid(id),
+            tenant: scope.tenant,
+            source: scope.source,
+            connection: scope.connection,
+            event_type: Arc::clone(&found.event_type),
+            native_type: None,
+            subject: found.subject.clone(),
+            action: None,
+            version: found.version,
+            origin: Origin::Native,
+            assurance: *assurance,
+            occurred_at: found.occurred_at,
+            received_at: request.received_at,
+            request: Some(request.id),
+            head: request.encode_head(),
+            content_type: Arc::clone(&found.content_type),
+            payload,
+        };
+        Arrival { event, identities, state: None }
+    }
+
+    async fn accept(
+        &self,
+        source: &Source,
+        arrivals: Vec<Arrival>,
+        split: bool,
+        reply: Option<Reply>,
+        request: InboundRequest,
+    ) -> Result<Receipt, StoreError> {
+        // A split request is kept whole beside its children; a single event is its request.
+        let kept = split.then(|| kept(request, Verdict::Accepted, None, None));
+        let accepted = self.acceptor.accept(source, arrivals, kept).await?;
+        Ok(Receipt::Accepted { events: answer(&accepted), reply })
+    }
+
+    async fn keep(&self, request: InboundRequest, verdict: Verdict, reason: Option<Reason>) -> Result<(), StoreError> {
+        let due = (verdict == Verdict::Pending).then(|| request.received_at + PENDING_AGAIN);
+        self.store.keep_requests(vec![kept(request, verdict, reason, due)], RejectedBounds::default()).await
+    }
+
+    fn unavailable(&self, error: &StoreError) -> Receipt {
+        telemetry::unavailable(error.code());
+        if error.fatal() {
+            self.failure.report(error.clone());
+        }
+        Receipt::Unavailable { retry_after: RETRY_AFTER, code: error.code() }
+    }
+
+    fn tell_unassigned(&self, source: &Source, account: &str) {
+        let (alerts, tenant) = (self.alerts.clone(), source.spec.tenant.clone());
+        let object = format!("source/{}", source.spec.name);
+        let detail = format!(
+            "source '{}' receives events of the account '{account}', which no connection names; they are kept under 'unassigned'",
+            source.spec.name
+        );
+        tokio::spawn(async move { alerts.raise(&tenant, CONNECTION_UNASSIGNED, object, detail).await });
+    }
+
+    #[must_use]
+    pub fn new_request_id(&self) -> RequestId {
+        RequestId::from_uuid(uuid_v7(&*self.entropy, self.clock.now()))
+    }
+}
+
+struct Context<'a> {
+    source: &'a Source,
+    listener: &'a Listener,
+    request: &'a InboundRequest,
+    account: &'a Account,
+    assurance: Assurance,
+}
+
+/// Whose events these are: as the path says, as the secret that verified says, or as the payload will say.
+enum Account {
+    Named(ConnectionName),
+    Unnamed,
+}
+
+impl Account {
+    /// `None` when the path names a connection that the source does not have.
+    fn of(source: &Source, path: &str) -> Option<Self> {
+        if path.is_empty() {
+            return Some(Self::Unnamed);
+        }
+        let name: ConnectionName = path.parse().ok()?;
+        let known = source.spec.connections.contains_key(&name) || name == ConnectionName::default_connection();
+        known.then_some(Self::Named(name))
+    }
+
+    fn connection(&self, source: &Source, told: Option<&str>) -> ConnectionName {
+        match (self, told) {
+            (Self::Named(name), _) => name.clone(),
+            (Self::Unnamed, Some(told)) if !source.spec.connections.is_empty() => {
+                let known = source.spec.connections.get_key_value(told).map(|(name, _)| name.clone());
+                known.unwrap_or_else(ConnectionName::unassigned)
+            }
+            (Self::Unnamed, _) => ConnectionName::default_connection(),
+        }
+    }
+}
+
+/// Judges by the keys that belong to the account; where the path names none, by the source's own and then by those
+/// of each of its connections. Gives the connection whose secret verified.
+fn judge_by_account(
+    listener: &Listener,
+    account: &Account,
+    judge: impl Fn(&Keys) -> Judgement,
+) -> (Judgement, Option<ConnectionName>) {
+    let named = |name: &ConnectionName| listener.connection_keys.iter().find(|(own, _)| own == name);
+    let own = match account {
+        Account::Named(name) => named(name).map(|(_, keys)| keys).or(listener.keys.as_ref()),
+        Account::Unnamed => listener.keys.as_ref(),
+    };
+    let mut judgement = own.map(&judge);
+    if matches!(account, Account::Unnamed) && !matches!(judgement, Some(Judgement::Accepted(_) | Judgement::Handshake(_))) {
+        for (name, keys) in &listener.connection_keys {
+            match judge(keys) {
+                accepted @ Judgement::Accepted(_) => return (accepted, Some(name.clone())),
+                other => judgement = judgement.or(Some(other)),
+            }
+        }
+    }
+    let no_keys = || {
+        let detail = "neither the source nor this connection has a secret to verify with".to_owned();
+        Judgement::Rejected(Reason { code: "secret_missing".into(), detail })
+    };
+    (judgement.unwrap_or_else(no_keys), None)
+}
+
+fn kept(request: InboundRequest, verdict: Verdict, reason: Option<Reason>, due: Option<domain::Timestamp>) -> KeptRequest {
+    KeptRequest { request: Arc::new(request), verdict, reason, due }
+}
+
+fn answer(accepted: &[Accepted]) -> Vec<(EventId, bool)> {
+    accepted.iter().map(|accepted| (accepted.id, accepted.duplicate)).collect()
+}
