@@ -5,3 +5,4 @@ pub mod entropy;
 pub mod gate;
 pub mod message;
 pub mod spec;
+pub mod transport;
