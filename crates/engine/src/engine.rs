@@ -1,0 +1,322 @@
+//! The engine: all stages wired together, and the use cases that the API, the command line and agents call.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use connectors::provider::Reply;
+use domain::request::{InboundRequest, Reason};
+use domain::{DeliveryId, DestinationName, Tenant};
+use store::dispatch::Owner;
+use store::keep::Retention;
+use store::people::Wish;
+use store::{Store, StoreError};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::Acceptor;
+use crate::alert::Alerts;
+use crate::clock::SharedClock;
+use crate::deliver::Deliverer;
+use crate::dispatch::{self, DestinationLive, DispatchHandle, DispatchParts, Dispatcher, Message};
+use crate::entropy::SharedEntropy;
+use crate::failure::Failure;
+use crate::keep::Keeper;
+use crate::receive::{Receipt, Receiver};
+use crate::replay::Replayer;
+use crate::settle::Settler;
+use crate::topology::{Policies, SpecError, Topology};
+use crate::transport::Transport;
+use crate::vault::Vault;
+use crate::work::DestinationKey;
+
+/// What an engine is built of: everything that is not a decision comes from outside.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub transport: Arc<dyn Transport>,
+    pub policies: Arc<dyn Policies + Send + Sync>,
+    pub vault: Arc<Vault>,
+    pub retention: Retention,
+}
+
+/// Why a wish could not be carried out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0} is defined in the configuration file: change it there and reload")]
+    ManagedByFile(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{detail}")]
+    Invalid { code: &'static str, detail: String },
+    #[error("the definition has mistakes")]
+    Specs(Vec<SpecError>),
+    #[error("this idempotency key came before with another body")]
+    KeyReused,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl EngineError {
+    /// A stable code for the API.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::ManagedByFile(_) => "managed_by_file",
+            Self::Conflict(_) => "conflict",
+            Self::Invalid { code, .. } => code,
+            Self::Specs(_) => "definition_invalid",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+/// Cheap to clone; everything within is shared.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub policies: Arc<dyn Policies + Send + Sync>,
+    pub vault: Arc<Vault>,
+    pub alerts: Alerts,
+    pub topology: RwLock<Arc<Topology>>,
+    /// Changes of configuration and of destinations' states, one after another.
+    pub changing: tokio::sync::Mutex<crate::manage::Configured>,
+    pub receiver: Receiver,
+    pub acceptor: Arc<Acceptor>,
+    pub replayer: Arc<Replayer>,
+    pub dispatch: DispatchHandle,
+    pub accepted: watch::Receiver<u64>,
+    pub failure: Failure,
+    /// Cancelled when the engine begins to stop.
+    pub stop: CancellationToken,
+    /// Everything that must end before the store may be closed.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Engine {
+    /// Wires the stages and starts them on the current runtime, with nothing configured yet.
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let Parts { store, clock, entropy, transport, policies, vault, retention } = parts;
+        let owner = Owner(random(&*entropy));
+        let (dispatch, inbox) = dispatch::channel();
+        let (settler, settlings) = tokio::sync::mpsc::unbounded_channel();
+        let (accepted_sender, accepted) = watch::channel(0);
+        let (failure, stop) = (Failure::default(), CancellationToken::new());
+        let alerts = Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
+        let acceptor = Arc::new(Acceptor {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            owner,
+            dispatch: dispatch.clone(),
+            accepted: accepted_sender,
+        });
+        let deliverer = Arc::new(Deliverer {
+            store: Arc::clone(&store),
+            transport,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            alerts: alerts.clone(),
+        });
+        let dispatcher = DispatchParts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            owner,
+            deliverer,
+            settler,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Dispatcher::new(dispatcher, dispatch.clone(), inbox).run());
+        let settler = Settler {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            dispatch: dispatch.clone(),
+            inbox: settlings,
+            failure: failure.clone(),
+        };
+        tasks.spawn(settler.run());
+        let keeper = Keeper {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            owner,
+            retention,
+            failure: failure.clone(),
+            stop: stop.clone(),
+        };
+        tasks.spawn(keeper.run());
+        let receiver = Receiver {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            acceptor: Arc::clone(&acceptor),
+            alerts: alerts.clone(),
+            failure: failure.clone(),
+        };
+        let replayer = Arc::new(Replayer {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            owner,
+            dispatch: dispatch.clone(),
+            stop: stop.clone(),
+        });
+        let inner = Inner {
+            store,
+            clock,
+            entropy,
+            policies,
+            vault,
+            alerts,
+            topology: RwLock::default(),
+            changing: tokio::sync::Mutex::default(),
+            receiver,
+            acceptor,
+            replayer,
+            dispatch,
+            accepted,
+            failure,
+            stop,
+            tasks: Mutex::new(tasks),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
+        &self.inner.clock
+    }
+
+    #[must_use]
+    pub fn entropy(&self) -> &SharedEntropy {
+        &self.inner.entropy
+    }
+
+    #[must_use]
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.inner.vault
+    }
+
+    /// What is configured now.
+    #[must_use]
+    pub fn topology(&self) -> Arc<Topology> {
+        Arc::clone(&self.inner.topology.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in one webhook. Never fails: the receipt says what to answer.
+    pub async fn receive(&self, request: InboundRequest) -> Receipt {
+        self.inner.receiver.receive(&self.topology(), request).await
+    }
+
+    /// An id for a request that was just received.
+    #[must_use]
+    pub fn new_request_id(&self) -> domain::RequestId {
+        self.inner.receiver.new_request_id()
+    }
+
+    /// Keeps a request that was refused for its size, without its body, so that a person sees it.
+    pub async fn refuse_oversized(&self, request: InboundRequest, limit_bytes: u64) -> Result<(), StoreError> {
+        if self.topology().source(request.tenant.as_str(), request.source.as_str()).is_none() {
+            return Ok(());
+        }
+        let detail = format!("the body is larger than {limit_bytes} bytes (`limits.body`)");
+        let request = InboundRequest { body: Bytes::new(), ..request };
+        self.inner.receiver.refuse(request, Reason { code: "body_too_large".into(), detail }).await
+    }
+
+    /// `dead | cancelled → pending`, and wakes their destinations.
+    pub async fn retry(&self, tenant: Tenant, ids: Vec<DeliveryId>) -> Result<Vec<Wish>, EngineError> {
+        let wishes = self.inner.store.retry(tenant.clone(), ids.clone(), self.inner.clock.now()).await?;
+        self.wake_all(&tenant);
+        Ok(wishes)
+    }
+
+    /// Any open state → `cancelled`.
+    pub async fn cancel(&self, tenant: Tenant, ids: Vec<DeliveryId>) -> Result<Vec<Wish>, EngineError> {
+        let wishes = self.inner.store.cancel(tenant.clone(), ids, self.inner.clock.now()).await?;
+        self.wake_all(&tenant);
+        Ok(wishes)
+    }
+
+    /// How a destination does now; `None` if there is none of this name.
+    pub async fn destination_live(&self, tenant: Tenant, name: DestinationName) -> Option<DestinationLive> {
+        let (reply, live) = oneshot::channel();
+        self.inner.dispatch.tell(Message::Ask(DestinationKey { tenant, name }, reply));
+        live.await.ok().flatten()
+    }
+
+    /// Changes whenever something was accepted: tails read the store from their position then.
+    #[must_use]
+    pub fn accepted(&self) -> watch::Receiver<u64> {
+        self.inner.accepted.clone()
+    }
+
+    /// Cancelled when the engine begins to stop: streams end then.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.inner.stop
+    }
+
+    /// Completes when the store has failed for good: the process must exit (74) and recover on its next start.
+    pub async fn failed(&self) -> StoreError {
+        self.inner.failure.happened().await;
+        self.inner.failure.error().cloned().unwrap_or(StoreError::Closed)
+    }
+
+    /// Stops: no new tries, those under way may end within `deadline`, what is settled is committed, and the store
+    /// is closed. Gives whether everything ended in time; what did not is pending on the next start.
+    pub async fn stop(&self, deadline: Duration) -> bool {
+        self.inner.stop.cancel();
+        self.inner.dispatch.tell(Message::Drain);
+        let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while tasks.join_next().await.is_some() {} };
+        let in_time = tokio::select! {
+            () = all => true,
+            () = self.inner.clock.sleep(deadline) => false,
+        };
+        tasks.shutdown().await;
+        if let Err(error) = self.inner.store.close().await {
+            crate::telemetry::store_failed("close", &error);
+        }
+        in_time
+    }
+
+    /// Runs something to its end beside the stages; `stop` waits for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+    }
+
+    pub(crate) fn wake_all(&self, tenant: &Tenant) {
+        for destination in self.topology().destinations().filter(|destination| destination.spec.tenant == *tenant) {
+            let (tenant, name) = (tenant.clone(), destination.spec.name.clone());
+            self.inner.dispatch.tell(Message::Waiting(DestinationKey { tenant, name }));
+        }
+    }
+}
+
+fn random(entropy: &dyn crate::entropy::Entropy) -> u64 {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// A provider's own answer, for the API to write.
+pub type ProviderReply = Reply;

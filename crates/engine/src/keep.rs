@@ -1,0 +1,99 @@
+//! Keep: the duties that nobody asks for. Claims are renewed, lapsed ones rescued, old rows pruned, and deliveries
+//! of destinations that were paused or came back are held or set free.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use store::dispatch::Owner;
+use store::keep::Retention;
+use store::people::HoldScope;
+use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::dispatch::{DispatchHandle, LEASE, Message};
+use crate::failure::Failure;
+use crate::telemetry;
+use crate::work::DestinationKey;
+
+/// Rows moved or removed in one transaction: short enough that a webhook behind it does not notice.
+const BATCH: u32 = 500;
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// A pause between two rounds of pruning, so that live work comes first.
+const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+
+pub struct Keeper {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub owner: Owner,
+    pub retention: Retention,
+    pub failure: Failure,
+    pub stop: CancellationToken,
+}
+
+impl Keeper {
+    /// Renews and rescues three times within a lease, and prunes now and then, until told to stop.
+    pub async fn run(self) {
+        let mut pruned_at = Timestamp::EPOCH;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.clock.sleep(LEASE / 3) => {}
+            }
+            self.check(self.renew().await);
+            let now = self.clock.now();
+            if now.since(pruned_at) >= PRUNE_EVERY {
+                pruned_at = now;
+                self.check(self.prune().await);
+            }
+        }
+    }
+
+    async fn renew(&self) -> Result<(), StoreError> {
+        self.store.renew(self.owner, LEASE, self.clock.now()).await?;
+        while self.store.rescue_lapsed(self.clock.now(), BATCH).await? == BATCH {}
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<(), StoreError> {
+        while !self.stop.is_cancelled() && self.store.prune(self.retention, self.clock.now(), BATCH).await?.more {
+            self.clock.sleep(PRUNE_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    fn check(&self, done: Result<(), StoreError>) {
+        if let Err(error) = done {
+            telemetry::store_failed("keep", &error);
+            if error.fatal() {
+                self.failure.report(error);
+            }
+        }
+    }
+}
+
+/// Moves every open delivery of a scope to held, or back, in short transactions. Gives how many were moved.
+pub async fn move_held(
+    store: &dyn Store,
+    clock: &SharedClock,
+    dispatch: &DispatchHandle,
+    key: &DestinationKey,
+    scope: HoldScope,
+    hold: bool,
+) -> Result<u64, StoreError> {
+    let mut moved = 0;
+    loop {
+        let (tenant, scope) = (key.tenant.clone(), scope.clone());
+        let count = if hold {
+            store.hold(tenant, scope, BATCH).await?
+        } else {
+            store.resume(tenant, scope, clock.now(), BATCH).await?
+        };
+        moved += u64::from(count);
+        dispatch.tell(Message::Changed(key.clone()));
+        if count < BATCH {
+            return Ok(moved);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Managing: taking over a configuration, objects of the API, destinations that are paused, disabled or retired.
+
+use std::sync::{Arc, PoisonError};
+
+use domain::{DestinationName, RouteName, Tenant};
+use rustc_hash::FxHashSet;
+use store::people::{DestinationState, DestinationStatus, HoldScope};
+use store::registry::{ManagedBy, Object, ObjectKind};
+
+use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES};
+use crate::definition;
+use crate::dispatch::Message;
+use crate::engine::{Engine, EngineError};
+use crate::keep::move_held;
+use crate::spec::{DestinationSpec, RouteSpec, SourceSpec, Specs};
+use crate::topology::{Topology, compile};
+use crate::work::DestinationKey;
+
+/// Why a destination is paused that its own definition says is paused: taken back when the definition changes.
+const PAUSED_BY_DEFINITION: &str = "configured as paused";
+
+/// What is configured, apart by who owns it.
+#[derive(Default)]
+pub(crate) struct Configured {
+    file: Specs,
+    api: Specs,
+}
+
+/// An object's key: kinds have names of their own.
+type Key = (ObjectKind, Tenant, String);
+
+impl Engine {
+    /// Takes over the file's objects, beside those of the API that the store holds. An invalid configuration
+    /// changes nothing. Called once at start, and again whenever the file was changed.
+    pub async fn configure(&self, file: Specs) -> Result<(), EngineError> {
+        let mut configured = self.inner.changing.lock().await;
+        let objects = self.inner.store.objects().await?;
+        let api = self.api_specs(&objects)?;
+        self.apply(&file, &api).await?;
+        self.record_file_objects(&file, &objects).await?;
+        *configured = Configured { file, api };
+        Ok(())
+    }
+
+    /// Creates or replaces an object of the API from its definition, as `GET` shows it and the file writes it.
+    pub async fn put_object(
+        &self,
+        kind: ObjectKind,
+        tenant: Tenant,
+        name: &str,
+        definition: serde_json::Value,
+        create: bool,
+    ) -> Result<(), EngineError> {
+        let mut configured = self.inner.changing.lock().await;
+        if keys_of(&configured.file).contains(&(kind, tenant.clone(), name.to_owned())) {
+            return Err(EngineError::ManagedByFile(format!("{} '{name}'", kind.as_str())));
+        }
+        let mut api = configured.api.clone();
+        let known = remove_spec(&mut api, kind, &tenant, name);
+        if create && known {
+            return Err(EngineError::Conflict(format!("there is a {} '{name}' already", kind.as_str())));
+        }
+        self.read_definition(&mut api, kind, &tenant, name, definition.clone())?;
+        compile(&merged(&configured.file, &api), &*self.inner.policies, None).map_err(EngineError::Specs)?;
+        let now = self.inner.clock.now();
+        let object = Object {
+            tenant: tenant.clone(),
+            kind,
+            name: name.into(),
+            managed_by: ManagedBy::Api,
+            definition: self.seal(kind, &tenant, name, definition)?,
+            created_at: now,
+            updated_at: now,
+            retired_at: None,
+        };
+        self.inner.store.put_object(object, create).await?;
+        self.apply(&configured.file, &api).await?;
+        configured.api = api;
+        Ok(())
+    }
+
+    /// Retires an object of the API: its events stay, its open deliveries are held.
+    pub async fn remove_object(&self, kind: ObjectKind, tenant: Tenant, name: &str) -> Result<(), EngineError> {
+        let mut configured = self.inner.changing.lock().await;
+        if keys_of(&configured.file).contains(&(kind, tenant.clone(), name.to_owned())) {
+            return Err(EngineError::ManagedByFile(format!("{} '{name}'", kind.as_str())));
+        }
+        let mut api = configured.api.clone();
+        if !remove_spec(&mut api, kind, &tenant, name) {
+            return Err(EngineError::NotFound(format!("there is no {} '{name}'", kind.as_str())));
+        }
+        compile(&merged(&configured.file, &api), &*self.inner.policies, None).map_err(EngineError::Specs)?;
+        self.inner.store.retire_object(tenant.clone(), kind, name.into(), self.inner.clock.now()).await?;
+        self.apply(&configured.file, &api).await?;
+        self.hold_open_deliveries(kind, &tenant, name).await?;
+        configured.api = api;
+        Ok(())
+    }
+
+    /// The definition of an object as its owner wrote it, secrets replaced by a marker; the file's have none here.
+    pub async fn object_definition(
+        &self,
+        kind: ObjectKind,
+        tenant: &Tenant,
+        name: &str,
+    ) -> Result<Option<serde_json::Value>, EngineError> {
+        let objects = self.inner.store.objects().await?;
+        let found = objects.into_iter().find(|object| {
+            object.kind == kind && object.tenant == *tenant && *object.name == *name && object.managed_by == ManagedBy::Api
+        });
+        Ok(found.map(|object| definition::hide_secrets(object.definition)))
+    }
+
+    /// Stops deliveries to a destination; what is open waits as held.
+    pub async fn pause(&self, tenant: Tenant, name: DestinationName, reason: String) -> Result<(), EngineError> {
+        self.set_state(tenant, name, DestinationState::Paused, reason).await
+    }
+
+    /// Like pausing, for a destination that is not to come back by itself.
+    pub async fn disable(&self, tenant: Tenant, name: DestinationName, reason: String) -> Result<(), EngineError> {
+        let detail = format!("destination '{name}' takes no deliveries any more: {reason}; they are held until it is enabled");
+        let object = format!("destination/{name}");
+        self.set_state(tenant.clone(), name, DestinationState::Disabled, reason).await?;
+        self.inner.alerts.raise(&tenant, DESTINATION_DISABLED, object, detail).await;
+        Ok(())
+    }
+
+    /// Lets a paused or disabled destination take deliveries again, those that were held first.
+    pub async fn resume(&self, tenant: Tenant, name: DestinationName) -> Result<(), EngineError> {
+        let object = format!("destination/{name}");
+        self.set_state(tenant.clone(), name, DestinationState::Active, String::new()).await?;
+        self.inner.alerts.resolve(&tenant, DESTINATION_DISABLED, object).await;
+        Ok(())
+    }
+
+    async fn set_state(
+        &self,
+        tenant: Tenant,
+        name: DestinationName,
+        state: DestinationState,
+        reason: String,
+    ) -> Result<(), EngineError> {
+        let topology = self.topology();
+        let Some(destination) = topology.destination(tenant.as_str(), name.as_str()) else {
+            return Err(EngineError::NotFound(format!("there is no destination '{name}'")));
+        };
+        let status = DestinationStatus { state, since: self.inner.clock.now(), reason };
+        self.inner.store.set_destination_status(tenant.clone(), name.clone(), status).await?;
+        let held = state != DestinationState::Active;
+        destination.gate.set_held(held);
+        let key = DestinationKey { tenant, name: name.clone() };
+        self.inner.dispatch.tell(Message::Changed(key.clone()));
+        self.move_scope(&key, HoldScope::Destination(name), held).await
+    }
+
+    async fn move_scope(&self, key: &DestinationKey, scope: HoldScope, hold: bool) -> Result<(), EngineError> {
+        let inner = &self.inner;
+        move_held(&*inner.store, &inner.clock, &inner.dispatch, key, scope, hold).await?;
+        Ok(())
+    }
+
+    /// Compiles what the file and the API say and puts it in the place of what ran before.
+    async fn apply(&self, file: &Specs, api: &Specs) -> Result<(), EngineError> {
+        if let Some((kind, _, name)) = keys_of(file).intersection(&keys_of(api)).next() {
+            let detail = format!("{} '{name}' is defined both in the file and through the API: remove one of them", kind.as_str());
+            return Err(EngineError::Conflict(detail));
+        }
+        let before = self.topology();
+        let topology = compile(&merged(file, api), &*self.inner.policies, Some(&before)).map_err(EngineError::Specs)?;
+        let topology = Arc::new(topology);
+        let resumed = self.take_states(&topology).await?;
+        *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
+        self.inner.dispatch.tell(Message::Topology(topology));
+        for name in resumed {
+            self.resume(name.tenant, name.name).await?;
+        }
+        Ok(())
+    }
+
+    /// Shuts the gates of destinations that are not active, and gives those that are to be active again.
+    async fn take_states(&self, topology: &Topology) -> Result<Vec<DestinationKey>, EngineError> {
+        let statuses = self.inner.store.destination_statuses().await?;
+        let mut resumed = Vec::new();
+        for destination in topology.destinations() {
+            let spec = &destination.spec;
+            let status = statuses.iter().find(|(tenant, name, _)| *tenant == spec.tenant && *name == spec.name);
+            let state = status.map_or(DestinationState::Active, |(_, _, status)| status.state);
+            let by_definition = status.is_some_and(|(_, _, status)| status.reason == PAUSED_BY_DEFINITION);
+            let active = state == DestinationState::Active;
+            if spec.paused && active {
+                self.write_state(spec, DestinationState::Paused, PAUSED_BY_DEFINITION).await?;
+            } else if state == DestinationState::Retired || (by_definition && !spec.paused) {
+                resumed.push(DestinationKey { tenant: spec.tenant.clone(), name: spec.name.clone() });
+            }
+            destination.gate.set_held(spec.paused || !active);
+        }
+        Ok(resumed)
+    }
+
+    async fn write_state(&self, spec: &DestinationSpec, state: DestinationState, reason: &str) -> Result<(), EngineError> {
+        let status = DestinationStatus { state, since: self.inner.clock.now(), reason: reason.to_owned() };
+        self.inner.store.set_destination_status(spec.tenant.clone(), spec.name.clone(), status).await?;
+        Ok(())
+    }
+
+    /// Remembers which objects the file defines, and retires those that it defines no more.
+    async fn record_file_objects(&self, file: &Specs, recorded: &[Object]) -> Result<(), EngineError> {
+        let now = self.inner.clock.now();
+        let defined = keys_of(file);
+        let known: FxHashSet<Key> = recorded.iter().filter(|object| object.managed_by == ManagedBy::File).map(key_of).collect();
+        for (kind, tenant, name) in defined.difference(&known) {
+            let object = Object {
+                tenant: tenant.clone(),
+                kind: *kind,
+                name: name.as_str().into(),
+                managed_by: ManagedBy::File,
+                definition: serde_json::Value::Null,
+                created_at: now,
+                updated_at: now,
+                retired_at: None,
+            };
+            self.inner.store.put_object(object, false).await?;
+        }
+        for (kind, tenant, name) in known.difference(&defined) {
+            self.inner.store.retire_object(tenant.clone(), *kind, name.as_str().into(), now).await?;
+            self.hold_open_deliveries(*kind, tenant, name).await?;
+        }
+        Ok(())
+    }
+
+    /// Of a retired route or destination: only a person cancels what it still owes.
+    async fn hold_open_deliveries(&self, kind: ObjectKind, tenant: &Tenant, name: &str) -> Result<(), EngineError> {
+        let not_a_name = |_| EngineError::NotFound(format!("there is no {} '{name}'", kind.as_str()));
+        let (scope, destination) = match kind {
+            ObjectKind::Source => return Ok(()),
+            ObjectKind::Destination => {
+                let destination: DestinationName = name.parse().map_err(not_a_name)?;
+                let status = DestinationStatus {
+                    state: DestinationState::Retired,
+                    since: self.inner.clock.now(),
+                    reason: "removed from the configuration".to_owned(),
+                };
+                self.inner.store.set_destination_status(tenant.clone(), destination.clone(), status).await?;
+                (HoldScope::Destination(destination.clone()), destination)
+            }
+            ObjectKind::Route => {
+                let route: RouteName = name.parse().map_err(not_a_name)?;
+                (HoldScope::Route(route), name.parse().unwrap_or_else(|_| nobody()))
+            }
+        };
+        let key = DestinationKey { tenant: tenant.clone(), name: destination };
+        let inner = &self.inner;
+        let held = move_held(&*inner.store, &inner.clock, &inner.dispatch, &key, scope, true).await?;
+        if held > 0 {
+            let kind = kind.as_str();
+            let detail = format!("{kind} '{name}' was removed while {held} deliveries were open: cancel them, or define it again");
+            inner.alerts.raise(tenant, RETIRED_WITH_OPEN_DELIVERIES, format!("{kind}/{name}"), detail).await;
+        }
+        Ok(())
+    }
+
+    fn api_specs(&self, objects: &[Object]) -> Result<Specs, EngineError> {
+        let mut specs = Specs::default();
+        // Routes are read last: they name sources and destinations.
+        for kind in [ObjectKind::Source, ObjectKind::Destination, ObjectKind::Route] {
+            for object in objects.iter().filter(|object| object.managed_by == ManagedBy::Api && object.kind == kind) {
+                let definition = self.unseal(object)?;
+                self.read_definition(&mut specs, kind, &object.tenant, &object.name, definition)?;
+            }
+        }
+        Ok(specs)
+    }
+
+    fn read_definition(
+        &self,
+        specs: &mut Specs,
+        kind: ObjectKind,
+        tenant: &Tenant,
+        name: &str,
+        definition: serde_json::Value,
+    ) -> Result<(), EngineError> {
+        let context = definition::Context { tenant: tenant.clone(), managed_by: ManagedBy::Api };
+        crate::objects::read(specs, &context, kind, name, definition)
+    }
+
+    fn seal(&self, kind: ObjectKind, tenant: &Tenant, name: &str, definition: serde_json::Value) -> Result<serde_json::Value, EngineError> {
+        crate::objects::seal(&self.inner.vault, &*self.inner.entropy, kind, tenant, name, definition)
+    }
+
+    fn unseal(&self, object: &Object) -> Result<serde_json::Value, EngineError> {
+        crate::objects::unseal(&self.inner.vault, object)
+    }
+}
+
+/// A destination that nothing is configured for: its messages reach nobody.
+fn nobody() -> DestinationName {
+    "none".parse().expect("a plain word is a name")
+}
+
+fn key_of(object: &Object) -> Key {
+    (object.kind, object.tenant.clone(), object.name.to_string())
+}
+
+fn keys_of(specs: &Specs) -> FxHashSet<Key> {
+    let source = |spec: &SourceSpec| (ObjectKind::Source, spec.tenant.clone(), spec.name.to_string());
+    let destination = |spec: &DestinationSpec| (ObjectKind::Destination, spec.tenant.clone(), spec.name.to_string());
+    let route = |spec: &RouteSpec| (ObjectKind::Route, spec.tenant.clone(), spec.name.to_string());
+    let sources = specs.sources.iter().map(source);
+    sources.chain(specs.destinations.iter().map(destination)).chain(specs.routes.iter().map(route)).collect()
+}
+
+fn remove_spec(specs: &mut Specs, kind: ObjectKind, tenant: &Tenant, name: &str) -> bool {
+    let before = specs.sources.len() + specs.destinations.len() + specs.routes.len();
+    match kind {
+        ObjectKind::Source => specs.sources.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
+        ObjectKind::Destination => specs.destinations.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
+        ObjectKind::Route => specs.routes.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
+    }
+    specs.sources.len() + specs.destinations.len() + specs.routes.len() < before
+}
+
+fn merged(file: &Specs, api: &Specs) -> Specs {
+    let mut all = file.clone();
+    all.sources.extend(api.sources.iter().cloned());
+    all.destinations.extend(api.destinations.iter().cloned());
+    all.routes.extend(api.routes.iter().cloned());
+    all
+}

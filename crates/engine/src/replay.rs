@@ -1,0 +1,258 @@
+//! Replays: new deliveries from stored events, as a job that shows its progress, can be cancelled, and goes on
+//! after a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ordering::Lane;
+use domain::{DeliveryId, DestinationName, Event, EventId, ReplayId, Tenant};
+use rustc_hash::FxHashSet;
+use store::dispatch::Owner;
+use store::intake::NewDelivery;
+use store::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
+use store::read::Position;
+use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::dispatch::{DispatchHandle, Message};
+use crate::engine::{Engine, EngineError};
+use crate::entropy::{SharedEntropy, uuid_v7};
+use crate::telemetry;
+use crate::topology::{Route, Topology};
+use crate::work::DestinationKey;
+
+/// Events read and committed in one step.
+const STEP_EVENTS: u32 = 200;
+/// Most events that a replay may name one by one.
+pub const REPLAY_EVENTS_MAX: usize = 10_000;
+/// Time that counting the plan may take; beyond it the count is a lower bound.
+pub const PLAN_SCAN: Duration = Duration::from_secs(2);
+/// Wait before a step that the store could not take is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub struct ReplayRequest {
+    pub tenant: Tenant,
+    pub selection: ReplaySelection,
+    pub destination: Option<DestinationName>,
+    pub rate: Option<u32>,
+    pub new_ids: bool,
+}
+
+/// What a replay would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayPlan {
+    pub events: u64,
+    /// Whether all events were counted, or only as many as the time allowed.
+    pub exact: bool,
+    /// The routes it would go along, if their assurance and connections fit the event.
+    pub routes: Vec<String>,
+}
+
+pub struct Replayer {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub owner: Owner,
+    pub dispatch: DispatchHandle,
+    pub stop: CancellationToken,
+}
+
+/// A batch of events to make deliveries of, and where the job stands after them.
+struct Batch {
+    events: Vec<Arc<Event>>,
+    /// Events passed over or taken by this batch.
+    seen: u64,
+    position: Option<String>,
+    finished: bool,
+}
+
+impl Replayer {
+    /// Counts what a replay would take.
+    pub async fn plan(&self, topology: &Topology, request: &ReplayRequest) -> Result<ReplayPlan, StoreError> {
+        let (events, exact) = match &request.selection {
+            ReplaySelection::Events(ids) => (ids.len() as u64, true),
+            ReplaySelection::Filter(filter) => {
+                self.store.count_events(request.tenant.clone(), filter.clone(), PLAN_SCAN).await?
+            }
+        };
+        let source = match &request.selection {
+            ReplaySelection::Filter(filter) => filter.source.clone(),
+            ReplaySelection::Events(_) => None,
+        };
+        let mut routes: Vec<String> = topology
+            .routes()
+            .filter(|route| route.spec.tenant == request.tenant)
+            .filter(|route| source.as_ref().is_none_or(|source| route.spec.from == *source))
+            .filter(|route| request.destination.as_ref().is_none_or(|to| route.spec.to == *to))
+            .map(|route| route.spec.name.to_string())
+            .collect();
+        routes.sort_unstable();
+        Ok(ReplayPlan { events, exact, routes })
+    }
+
+    /// Writes the job down; running it is another call, so that its id can be told first.
+    pub async fn create(&self, request: ReplayRequest, planned: u64) -> Result<Replay, StoreError> {
+        let now = self.clock.now();
+        let replay = Replay {
+            id: ReplayId::from_uuid(uuid_v7(&*self.entropy, now)),
+            tenant: request.tenant,
+            selection: request.selection,
+            destination: request.destination,
+            rate: request.rate,
+            new_ids: request.new_ids,
+            state: ReplayState::Running,
+            planned,
+            events_done: 0,
+            deliveries_made: 0,
+            position: None,
+            created_at: now,
+            finished_at: None,
+        };
+        self.store.create_replay(replay.clone()).await?;
+        Ok(replay)
+    }
+
+    /// Runs a job to its end, its cancellation or the stop of the process, step by step.
+    pub async fn run(&self, mut replay: Replay, topology: impl Fn() -> Arc<Topology>) {
+        while replay.state == ReplayState::Running && !self.stop.is_cancelled() {
+            match self.step(&replay, &topology()).await {
+                Ok((next, made)) => {
+                    replay = next;
+                    self.pace(replay.rate, made).await;
+                }
+                Err(error) => {
+                    telemetry::store_failed("replay_step", &error);
+                    if !error.retryable() || error.fatal() {
+                        return;
+                    }
+                    self.clock.sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn step(&self, replay: &Replay, topology: &Topology) -> Result<(Replay, u64), StoreError> {
+        let batch = self.read(replay).await?;
+        let deliveries: Vec<_> = batch.events.iter().flat_map(|event| self.deliveries(replay, topology, event)).collect();
+        let made = deliveries.len() as u64;
+        let destinations: FxHashSet<_> = deliveries.iter().map(|made| made.delivery.destination.clone()).collect();
+        let step = ReplayStep {
+            id: replay.id,
+            tenant: replay.tenant.clone(),
+            deliveries,
+            events_done: batch.seen,
+            position: batch.position,
+            finished: batch.finished,
+        };
+        let next = self.store.replay_step(step, self.owner, self.clock.now()).await?;
+        for name in destinations {
+            self.dispatch.tell(Message::Waiting(DestinationKey { tenant: replay.tenant.clone(), name }));
+        }
+        Ok((next, made))
+    }
+
+    async fn read(&self, replay: &Replay) -> Result<Batch, StoreError> {
+        // A slow replay takes small steps: a second's worth at most.
+        let limit = replay.rate.map_or(STEP_EVENTS, |rate| rate.clamp(1, STEP_EVENTS));
+        match &replay.selection {
+            ReplaySelection::Filter(filter) => {
+                let after = replay.position.clone().map(Position);
+                let found = self.store.events_after(replay.tenant.clone(), filter.clone(), after, limit).await?;
+                let finished = found.len() < limit as usize;
+                let position = found.last().map(|(position, _)| position.0.clone()).or_else(|| replay.position.clone());
+                let seen = found.len() as u64;
+                Ok(Batch { events: found.into_iter().map(|(_, event)| event).collect(), seen, position, finished })
+            }
+            ReplaySelection::Events(ids) => self.read_named(replay, ids, limit as usize).await,
+        }
+    }
+
+    async fn read_named(&self, replay: &Replay, ids: &[EventId], limit: usize) -> Result<Batch, StoreError> {
+        let from = replay.position.as_ref().and_then(|position| position.parse().ok()).unwrap_or(0_usize);
+        let until = from.saturating_add(limit).min(ids.len());
+        let mut events = Vec::with_capacity(until.saturating_sub(from));
+        for id in ids.get(from..until).unwrap_or_default() {
+            // One that was pruned meanwhile is passed over.
+            events.extend(self.store.event(replay.tenant.clone(), *id).await?.map(|detail| detail.event));
+        }
+        let seen = until.saturating_sub(from) as u64;
+        Ok(Batch { events, seen, position: Some(until.to_string()), finished: until == ids.len() })
+    }
+
+    fn deliveries(&self, replay: &Replay, topology: &Topology, event: &Arc<Event>) -> Vec<ReplayDelivery> {
+        let Some(source) = topology.source(event.tenant.as_str(), event.source.as_str()) else { return Vec::new() };
+        let wanted = |route: &&Arc<Route>| {
+            route.takes(&event.connection, event.assurance)
+                && replay.destination.as_ref().is_none_or(|to| route.spec.to == *to)
+        };
+        let owe = |route: &Arc<Route>| ReplayDelivery {
+            event: event.id,
+            delivery: NewDelivery {
+                id: DeliveryId::from_uuid(uuid_v7(&*self.entropy, self.clock.now())),
+                route: route.spec.name.clone(),
+                destination: route.spec.to.clone(),
+                lane: Lane::of(route.spec.ordering, &event.source, &event.connection, event.subject.as_ref()),
+                held: route.destination.gate.held(),
+                claim: None,
+            },
+        };
+        source.routes.iter().filter(wanted).map(owe).collect()
+    }
+
+    async fn pace(&self, rate: Option<u32>, made: u64) {
+        let Some(rate) = rate.filter(|rate| *rate > 0) else { return };
+        let wait = Duration::from_secs_f64(made as f64 / f64::from(rate));
+        tokio::select! {
+            () = self.clock.sleep(wait) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+}
+
+impl Engine {
+    /// What a replay would do, without doing it.
+    pub async fn plan_replay(&self, request: &ReplayRequest) -> Result<ReplayPlan, EngineError> {
+        check(request)?;
+        Ok(self.inner.replayer.plan(&self.topology(), request).await?)
+    }
+
+    /// Writes a replay down and starts it; the job goes on after a restart.
+    pub async fn start_replay(&self, request: ReplayRequest) -> Result<Replay, EngineError> {
+        let plan = self.plan_replay(&request).await?;
+        let replay = self.inner.replayer.create(request, plan.events).await?;
+        self.run_replay(replay.clone());
+        Ok(replay)
+    }
+
+    pub async fn cancel_replay(&self, tenant: Tenant, id: ReplayId) -> Result<Option<Replay>, EngineError> {
+        Ok(self.inner.store.cancel_replay(tenant, id, self.inner.clock.now()).await?)
+    }
+
+    /// Goes on with the replays that an earlier process left running. Called once, after `configure`.
+    pub async fn resume_replays(&self) -> Result<usize, EngineError> {
+        let running = self.inner.store.running_replays().await?;
+        let count = running.len();
+        running.into_iter().for_each(|replay| self.run_replay(replay));
+        Ok(count)
+    }
+
+    fn run_replay(&self, replay: Replay) {
+        let (replayer, engine) = (Arc::clone(&self.inner.replayer), self.clone());
+        self.spawn(async move { replayer.run(replay, || engine.topology()).await });
+    }
+}
+
+fn check(request: &ReplayRequest) -> Result<(), EngineError> {
+    let invalid = |detail: String| Err(EngineError::Invalid { code: "replay_invalid", detail });
+    match &request.selection {
+        ReplaySelection::Events(ids) if ids.is_empty() => invalid("name at least one event".into()),
+        ReplaySelection::Events(ids) if ids.len() > REPLAY_EVENTS_MAX => {
+            invalid(format!("name at most {REPLAY_EVENTS_MAX} events, or replay by a filter"))
+        }
+        _ if request.rate == Some(0) => invalid("a rate is at least 1 a second".into()),
+        _ => Ok(()),
+    }
+}
