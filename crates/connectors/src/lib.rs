@@ -1,1 +1,3 @@
 //! What Trireme knows of the outside, sans I/O: builds requests, reads responses, never sends.
+
+pub mod provider;

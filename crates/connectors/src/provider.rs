@@ -1,0 +1,50 @@
+//! The recipe language for webhook verification: how one sender signs, shakes hands, names and identifies its
+//! events, as data; its compiled form; and [`judge`], which applies it to a request.
+//!
+//! Sans I/O and without a clock. Rules that no recipe can switch off: signatures are checked over the bytes as
+//! received; a missing, repeated or empty signature is refused; an empty secret is an error of the configuration;
+//! secrets are typed by role; comparisons take constant time; nothing is inflated before it is verified.
+
+mod catalogue;
+mod check;
+mod der;
+mod digest;
+mod error;
+mod event;
+mod example;
+mod field;
+mod form;
+mod incoming;
+mod inflate;
+mod json;
+mod judge;
+mod keys;
+mod lint;
+mod moment;
+mod program;
+mod recipe;
+mod refusal;
+mod reply;
+mod sample;
+mod secret;
+mod settings;
+mod signature;
+mod span;
+mod spec;
+mod url;
+mod yaml;
+
+pub use catalogue::{Catalogue, catalogue};
+pub use error::{KeyError, Place, RecipeError, RecipeErrors};
+pub use event::{FoundEvent, Payload};
+pub use example::{Examples, Expect, ExpectEvent, ExpectReply, Kind, Sample, Vector};
+pub use incoming::{Incoming, Urls};
+pub use inflate::INFLATED_BYTES_MAX;
+pub use judge::{Accepted, Judgement, Pending, judge};
+pub use keys::Keys;
+pub use recipe::{Facts, Recipe};
+pub use refusal::Code;
+pub use reply::{Reply, ReplyContract};
+pub use sample::{Moment, SignError, SignedSample, sign_sample};
+pub use secret::{Role, RoleSecret, SECRETS_MAX};
+pub use settings::Settings;

@@ -1,0 +1,185 @@
+//! The events of a verified request. What cannot be read never loses the event: it falls back to the recipe's
+//! constant type and the whole body.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::event::cut;
+use domain::identity::ordinals;
+use domain::{Subject, Timestamp, Version};
+
+use super::field::{Field, View};
+use super::incoming::Incoming;
+use super::json;
+use super::moment;
+use super::program::{EventProgram, Moment, SubjectOf, VersionOf};
+use super::refusal::Refusal;
+
+/// Between the parts of a type, and between the parts of an id.
+const TYPE_JOINT: &str = ".";
+const ID_JOINT: &str = ":";
+
+/// One event found in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundEvent {
+    /// The sender's own name for it.
+    pub event_type: Arc<str>,
+    /// What stays equal over the retries of one event.
+    pub id: Option<String>,
+    /// What differs from try to try.
+    pub attempt_id: Option<String>,
+    pub occurred_at: Option<Timestamp>,
+    pub subject: Option<Subject>,
+    pub version: Option<Version>,
+    /// The sender's name of the account, by which a connection is found.
+    pub connection: Option<String>,
+    pub payload: Payload,
+    pub content_type: Arc<str>,
+    /// Among children of the same bytes and no id, so that each keeps an identity of its own.
+    pub ordinal: u32,
+}
+
+/// Where an event's bytes are: always exactly the sender's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A part of the body as received.
+    Received(Range<usize>),
+    /// Inflated, or a part of what was inflated.
+    Inflated(Bytes),
+}
+
+impl Payload {
+    /// The bytes, without copying. `received` is the body that was judged.
+    #[must_use]
+    pub fn bytes(&self, received: &Bytes) -> Bytes {
+        match self {
+            Self::Received(range) => received.slice(range.clone()),
+            Self::Inflated(bytes) => bytes.clone(),
+        }
+    }
+}
+
+/// Finds the events of a request whose body, once inflated, is `inflated`.
+pub(crate) fn find(
+    program: &EventProgram,
+    incoming: &Incoming<'_>,
+    inflated: Option<&Bytes>,
+) -> Result<Vec<FoundEvent>, Refusal> {
+    let body = inflated.map_or(incoming.body, AsRef::as_ref);
+    let payload = |range: Range<usize>| match inflated {
+        Some(bytes) => Payload::Inflated(bytes.slice(range)),
+        None => Payload::Received(range),
+    };
+    let Some(ranges) = program.split.as_ref().and_then(|split| json::split(body, split)) else {
+        let content_type = incoming.first_header("content-type").unwrap_or_default().into();
+        return Ok(vec![read(program, incoming, body, payload(0..body.len()), content_type)?]);
+    };
+    let content_type: Arc<str> = "application/json".into();
+    let child = |range: &Range<usize>| {
+        read(program, incoming, &body[range.clone()], payload(range.clone()), content_type.clone())
+    };
+    let mut events = ranges.iter().map(child).collect::<Result<Vec<_>, _>>()?;
+    if events.iter().any(|event| event.id.is_none()) {
+        for (event, ordinal) in events.iter_mut().zip(ordinals(ranges.iter().map(|range| &body[range.clone()]))) {
+            event.ordinal = ordinal;
+        }
+    }
+    Ok(events)
+}
+
+fn read(
+    program: &EventProgram,
+    incoming: &Incoming<'_>,
+    body: &[u8],
+    payload: Payload,
+    content_type: Arc<str>,
+) -> Result<FoundEvent, Refusal> {
+    let view = View::new(incoming, body, &program.pointers);
+    let event_type = first(&view, &program.event_type, TYPE_JOINT)?;
+    let (subject, version) = subject(&view, &program.subject)?;
+    Ok(FoundEvent {
+        event_type: event_type.map_or_else(|| (*program.type_otherwise).into(), |text| label(&text).as_ref().into()),
+        id: first(&view, &program.id, ID_JOINT)?,
+        attempt_id: first(&view, &program.attempt_id, ID_JOINT)?,
+        occurred_at: first_moment(&view, &program.occurred_at)?,
+        connection: first(&view, &program.connection, ID_JOINT)?.map(|text| label(&text).into_owned()),
+        subject,
+        version,
+        payload,
+        content_type,
+        ordinal: 0,
+    })
+}
+
+/// A value by name. A form or query that says it twice says nothing; the event is verified and must not be lost.
+fn text<'v>(view: &'v View<'_>, field: &'v Field) -> Result<Option<Cow<'v, str>>, Refusal> {
+    match view.text(field) {
+        Err(refusal) if !refusal.code.is_final() => Ok(None),
+        read => read,
+    }
+}
+
+/// The first alternative of which every part is there, joined.
+fn first(view: &View<'_>, alternatives: &[Vec<Field>], joint: &str) -> Result<Option<String>, Refusal> {
+    for parts in alternatives {
+        if let Some(text) = joined(view, parts, joint)? {
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
+}
+
+fn joined(view: &View<'_>, parts: &[Field], joint: &str) -> Result<Option<String>, Refusal> {
+    let mut whole = String::new();
+    for part in parts {
+        match text(view, part)? {
+            Some(value) => {
+                if !whole.is_empty() {
+                    whole.push_str(joint);
+                }
+                whole.push_str(&value);
+            }
+            None if matches!(part, Field::Maybe(_)) => {}
+            None => return Ok(None),
+        }
+    }
+    Ok((!whole.is_empty()).then_some(whole))
+}
+
+fn first_moment(view: &View<'_>, moments: &[Moment]) -> Result<Option<Timestamp>, Refusal> {
+    for moment in moments {
+        if let Some(at) = read_moment(view, moment)? {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+fn read_moment(view: &View<'_>, moment: &Moment) -> Result<Option<Timestamp>, Refusal> {
+    Ok(text(view, &moment.from)?.and_then(|text| moment::read(text.as_bytes(), moment.unit)))
+}
+
+fn subject(view: &View<'_>, subjects: &[SubjectOf]) -> Result<(Option<Subject>, Option<Version>), Refusal> {
+    for of in subjects {
+        let (Some(object), Some(id)) = (text(view, &of.object)?, text(view, &of.id)?) else { continue };
+        let version = match &of.version {
+            None => None,
+            Some(VersionOf::Time(moment)) => read_moment(view, moment)?.map(Version::Time),
+            Some(VersionOf::Number(from)) => text(view, from)?.and_then(|text| text.parse().ok()).map(Version::Number),
+        };
+        return Ok((Some(Subject::of(&label(&object), &label(&id))), version));
+    }
+    Ok((None, None))
+}
+
+/// A text that is shown, stored and compared as a name: bounded, and without control characters, which some
+/// databases refuse and some terminals obey.
+fn label(text: &str) -> Cow<'_, str> {
+    let text = cut(text);
+    if text.chars().any(char::is_control) {
+        return Cow::Owned(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect());
+    }
+    Cow::Borrowed(text)
+}

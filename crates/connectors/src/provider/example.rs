@@ -1,0 +1,310 @@
+//! The second document of a recipe file: samples to send, and vectors that prove the recipe right.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use domain::{Assurance, Timestamp};
+use serde::Deserialize;
+
+use super::error::{Place, RecipeError, RecipeErrors};
+use super::event::FoundEvent;
+use super::incoming::{Incoming, Urls};
+use super::judge::{Judgement, judge};
+use super::keys::Keys;
+use super::recipe::Recipe;
+use super::secret::{Role, RoleSecret};
+use super::settings::Settings;
+use super::yaml::{self, At};
+
+/// What a recipe file shows of its sender.
+#[derive(Debug, Default)]
+pub struct Examples {
+    pub samples: Vec<Sample>,
+    pub vectors: Vec<Vector>,
+}
+
+/// A payload as the sender would send it, unsigned and with places to fill in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// The event type that it has.
+    pub event: String,
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+/// What a vector shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Valid,
+    Tampered,
+    Stale,
+    WrongKey,
+    Handshake,
+}
+
+impl Kind {
+    /// Every file has at least one of each.
+    pub const REQUIRED: [Self; 4] = [Self::Valid, Self::Tampered, Self::Stale, Self::WrongKey];
+}
+
+/// A request with the judgement it must get.
+#[derive(Clone, Debug)]
+pub struct Vector {
+    pub name: String,
+    pub kind: Kind,
+    /// By what, independent of this code, the signature was made.
+    pub made_by: String,
+    /// Why this sender cannot have such a vector; everything below is then empty.
+    pub not_applicable: Option<String>,
+    pub secrets: Vec<(Role, String)>,
+    pub settings: Settings,
+    pub at: Timestamp,
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(Arc<str>, Bytes)>,
+    pub body: Bytes,
+    pub expect: Expect,
+}
+
+/// What must come out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    #[serde(default)]
+    pub assurance: Option<Assurance>,
+    #[serde(default)]
+    pub events: Vec<ExpectEvent>,
+    /// The code of the reason.
+    #[serde(default)]
+    pub rejected: Option<String>,
+    #[serde(default)]
+    pub handshake: Option<ExpectReply>,
+    /// The answer of the reply contract.
+    #[serde(default)]
+    pub reply: Option<ExpectReply>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectReply {
+    pub status: u16,
+    #[serde(default)]
+    pub body: String,
+}
+
+/// All of what is found is said: a field that is left out must not be found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectEvent {
+    #[serde(rename = "type")]
+    pub event_type: String,
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default)]
+    pub attempt_id: Option<String>,
+    #[serde(default)]
+    pub occurred_at: Option<Timestamp>,
+    #[serde(default)]
+    pub subject: Option<String>,
+    #[serde(default)]
+    pub version: Option<String>,
+    #[serde(default)]
+    pub connection: Option<String>,
+}
+
+impl From<&FoundEvent> for ExpectEvent {
+    fn from(event: &FoundEvent) -> Self {
+        Self {
+            event_type: event.event_type.to_string(),
+            id: event.id.clone(),
+            attempt_id: event.attempt_id.clone(),
+            occurred_at: event.occurred_at,
+            subject: event.subject.as_ref().map(ToString::to_string),
+            version: event.version.map(domain::Version::encode),
+            connection: event.connection.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExamplesSpec {
+    #[serde(default)]
+    samples: Vec<Sample>,
+    #[serde(default)]
+    vectors: Vec<At<VectorSpec>>,
+}
+
+/// A vector as written: `like` takes over what is not said from an earlier one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VectorSpec {
+    name: String,
+    kind: Kind,
+    #[serde(default)]
+    made_by: Option<String>,
+    #[serde(default)]
+    not_applicable: Option<String>,
+    #[serde(default)]
+    like: Option<String>,
+    #[serde(default)]
+    secrets: Option<Vec<SecretOf>>,
+    #[serde(default)]
+    settings: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    at: Option<Timestamp>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    url: Option<String>,
+    /// Of a `like` one: these replace, an empty one removes.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    body_base64: Option<String>,
+    #[serde(default)]
+    expect: Option<Expect>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretOf {
+    role: Role,
+    value: String,
+}
+
+/// Reads the second document of a file.
+pub(crate) fn read(file: &str, text: &str, lines_before: u64) -> Result<Examples, RecipeErrors> {
+    if text.trim().is_empty() {
+        return Ok(Examples::default());
+    }
+    let spec: ExamplesSpec = yaml::parse(file, text, lines_before)?;
+    let mut vectors: Vec<Vector> = Vec::new();
+    for written in &spec.vectors {
+        let place = yaml::place(&written.referenced, lines_before);
+        let vector = complete(&written.value, &vectors).map_err(|message| error(file, place, message))?;
+        vectors.push(vector);
+    }
+    Ok(Examples { samples: spec.samples, vectors })
+}
+
+fn error(file: &str, place: Place, message: String) -> RecipeErrors {
+    RecipeError { file: file.to_owned(), place, message }.into()
+}
+
+fn complete(written: &VectorSpec, earlier: &[Vector]) -> Result<Vector, String> {
+    let base = match &written.like {
+        None => None,
+        Some(name) => Some(
+            earlier
+                .iter()
+                .find(|vector| vector.name == *name)
+                .ok_or_else(|| format!("no vector '{name}' stands before this one"))?,
+        ),
+    };
+    let missing = |what: &str| format!("a vector needs '{what}', or 'like' another one");
+    let body = match (&written.body, &written.body_base64) {
+        (Some(text), None) => Some(Bytes::from(text.clone())),
+        (None, Some(text)) => Some(BASE64.decode(text.as_bytes()).map_err(|_| "body_base64 is not base64")?.into()),
+        (None, None) => None,
+        (Some(_), Some(_)) => return Err("a vector has one body: 'body' or 'body_base64'".to_owned()),
+    };
+    let not_applicable = written.not_applicable.is_some();
+    let secrets = written
+        .secrets
+        .as_ref()
+        .map(|secrets| secrets.iter().map(|secret| (secret.role, secret.value.clone())).collect());
+    Ok(Vector {
+        name: written.name.clone(),
+        kind: written.kind,
+        made_by: written.made_by.clone().or(base.map(|base| base.made_by.clone())).unwrap_or_default(),
+        not_applicable: written.not_applicable.clone(),
+        secrets: secrets.or(base.map(|base| base.secrets.clone())).unwrap_or_default(),
+        settings: match &written.settings {
+            Some(settings) => settings.clone().into_iter().collect(),
+            None => base.map(|base| base.settings.clone()).unwrap_or_default(),
+        },
+        at: match written.at.or(base.map(|base| base.at)) {
+            Some(at) => at,
+            None if not_applicable => Timestamp::EPOCH,
+            None => return Err(missing("at")),
+        },
+        method: written.method.clone().or(base.map(|base| base.method.clone())).unwrap_or_else(|| "POST".to_owned()),
+        url: written.url.clone().or(base.map(|base| base.url.clone())).unwrap_or_default(),
+        headers: headers(&written.headers, base),
+        body: body.or(base.map(|base| base.body.clone())).unwrap_or_default(),
+        expect: match &written.expect {
+            Some(expect) => expect.clone(),
+            None if not_applicable => Expect::default(),
+            None => return Err(missing("expect")),
+        },
+    })
+}
+
+fn headers(written: &BTreeMap<String, String>, base: Option<&Vector>) -> Vec<(Arc<str>, Bytes)> {
+    let mut all: Vec<(Arc<str>, Bytes)> = base.map(|base| base.headers.clone()).unwrap_or_default();
+    for (name, value) in written {
+        all.retain(|(known, _)| **known != **name);
+        if !value.is_empty() {
+            all.push((name.as_str().into(), value.clone().into()));
+        }
+    }
+    all
+}
+
+impl Vector {
+    /// The vector's request, with its URL for both forms.
+    #[must_use]
+    pub fn incoming(&self) -> Incoming<'_> {
+        let urls = Urls { configured: &self.url, received: &self.url };
+        Incoming { method: &self.method, urls, headers: &self.headers, body: &self.body }
+    }
+
+    #[must_use]
+    pub fn role_secrets(&self) -> Vec<RoleSecret> {
+        self.secrets.iter().map(|(role, value)| RoleSecret::new(Some(*role), value.clone())).collect()
+    }
+
+    /// Judges the vector's request and says how the judgement differs from the expected one.
+    pub fn run(&self, recipe: &Recipe) -> Result<(), String> {
+        if self.not_applicable.is_some() {
+            return Ok(());
+        }
+        let keys = Keys::compile(recipe, &self.role_secrets(), &self.settings);
+        let keys = keys.map_err(|error| format!("vector '{}': {error}", self.name))?;
+        let judgement = judge(recipe, &keys, &self.incoming(), self.at);
+        let differs = |what: String| Err(format!("vector '{}': {what}", self.name));
+        match (&judgement, &self.expect) {
+            (Judgement::Rejected(reason), Expect { rejected: Some(code), .. }) if *reason.code == **code => Ok(()),
+            (Judgement::Handshake(reply), Expect { handshake: Some(expected), .. }) => {
+                let said =
+                    ExpectReply { status: reply.status, body: String::from_utf8_lossy(&reply.body).into_owned() };
+                if said == *expected { Ok(()) } else { differs(format!("expected {expected:?}, got {said:?}")) }
+            }
+            (Judgement::Accepted(accepted), Expect { assurance: Some(assurance), events, reply, .. }) => {
+                let found: Vec<ExpectEvent> = accepted.events.iter().map(ExpectEvent::from).collect();
+                let said = accepted.reply.as_ref().map(|reply| ExpectReply {
+                    status: reply.status,
+                    body: String::from_utf8_lossy(&reply.body).into_owned(),
+                });
+                if accepted.assurance != *assurance {
+                    return differs(format!("expected assurance {assurance}, got {}", accepted.assurance));
+                }
+                if found != *events {
+                    return differs(format!("expected events {events:#?}, got {found:#?}"));
+                }
+                if said == *reply { Ok(()) } else { differs(format!("expected reply {reply:?}, got {said:?}")) }
+            }
+            (judgement, expect) => differs(format!("expected {expect:?}, got {judgement:?}")),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The compiled key material of one source or connection for one recipe. Prints nothing secret.
+//!
+//! Secret bytes are wiped when dropped; the two hash states inside a MAC key cannot be (ring keeps them private).
+
+use std::fmt;
+use std::sync::Arc;
+
+use ring::{hmac, signature};
+use zeroize::Zeroizing;
+
+use super::error::KeyError;
+use super::program::{Check, Program, Purpose, Slot};
+use super::recipe::Recipe;
+use super::secret::{Role, RoleSecret, SECRETS_MAX, decode};
+use super::settings::Settings;
+use super::spec::{Algorithm, SecretSpec};
+
+/// Secrets and settings of one source or connection, ready to judge requests by.
+pub struct Keys {
+    pub(crate) program: Arc<Program>,
+    /// By slot of the program.
+    material: Vec<Material>,
+}
+
+/// The keys of one slot, each with the place of its secret in what was configured.
+pub(crate) enum Material {
+    Mac(Vec<(usize, hmac::Key)>),
+    Verify(Vec<(usize, signature::UnparsedPublicKey<Vec<u8>>)>),
+    Compare(Vec<(usize, Zeroizing<Vec<u8>>)>),
+}
+
+impl Material {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Mac(keys) => keys.is_empty(),
+            Self::Verify(keys) => keys.is_empty(),
+            Self::Compare(keys) => keys.is_empty(),
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("slots", &self.material.len()).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Checks secrets and settings against the recipe and prepares them. Nothing here is done per request.
+    pub fn compile(recipe: &Recipe, secrets: &[RoleSecret], settings: &Settings) -> Result<Self, KeyError> {
+        let program = recipe.program(settings)?;
+        let with_roles = with_roles(recipe, secrets)?;
+        let material = program
+            .slots
+            .iter()
+            .map(|slot| material(recipe, *slot, &with_roles, settings))
+            .collect::<Result<Vec<_>, _>>()?;
+        let keys = Self { program, material };
+        match keys.missing(&keys.program.check) {
+            None => Ok(keys),
+            Some(role) => {
+                Err(KeyError::MissingSecret { provider: recipe.name().to_owned(), what: wanted(recipe, role) })
+            }
+        }
+    }
+
+    pub(crate) fn macs(&self, slot: usize) -> &[(usize, hmac::Key)] {
+        match self.material.get(slot) {
+            Some(Material::Mac(keys)) => keys,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn public(&self, slot: usize) -> &[(usize, signature::UnparsedPublicKey<Vec<u8>>)] {
+        match self.material.get(slot) {
+            Some(Material::Verify(keys)) => keys,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn compared(&self, slot: usize) -> &[(usize, Zeroizing<Vec<u8>>)] {
+        match self.material.get(slot) {
+            Some(Material::Compare(keys)) => keys,
+            _ => &[],
+        }
+    }
+
+    /// Whether a secret of this slot is configured.
+    pub(crate) fn has(&self, slot: usize) -> bool {
+        self.material.get(slot).is_some_and(|material| !material.is_empty())
+    }
+
+    /// A role without which the check can never pass.
+    fn missing(&self, check: &Check) -> Option<Role> {
+        match check {
+            Check::None | Check::Bind(_) => None,
+            Check::Signed(signed) => self.missing_slot(signed.slot),
+            Check::Token { slot, .. } | Check::Basic { slot } => self.missing_slot(*slot),
+            Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check)),
+            Check::OnlyIf { check, .. } => self.missing(check),
+            Check::AnyOf(checks) => {
+                let missing: Vec<_> = checks.iter().map(|check| self.missing(check)).collect();
+                if missing.iter().any(Option::is_none) { None } else { missing.into_iter().flatten().next() }
+            }
+        }
+    }
+
+    fn missing_slot(&self, slot: usize) -> Option<Role> {
+        if self.has(slot) { None } else { self.program.slots.get(slot).map(|slot| slot.role) }
+    }
+}
+
+fn declared(recipe: &Recipe) -> impl Iterator<Item = &SecretSpec> {
+    recipe.spec().secrets.iter().map(|secret| &secret.value)
+}
+
+fn wanted(recipe: &Recipe, missing: Role) -> String {
+    let about = declared(recipe).find(|secret| secret.role == missing).map(|secret| secret.about.as_str());
+    format!("a {missing} secret ({})", about.unwrap_or("see the sender's documentation"))
+}
+
+/// Gives each secret its role and refuses those that the recipe has no use for.
+fn with_roles<'s>(recipe: &Recipe, secrets: &'s [RoleSecret]) -> Result<Vec<(Role, &'s RoleSecret)>, KeyError> {
+    let provider = || recipe.name().to_owned();
+    if secrets.len() > SECRETS_MAX {
+        return Err(KeyError::TooManySecrets { provider: provider(), max: SECRETS_MAX });
+    }
+    let known = || declared(recipe).map(|secret| secret.role.as_str()).collect::<Vec<_>>().join(", ");
+    let with_role = |secret: &'s RoleSecret| {
+        let Some(role) = secret.role().or_else(|| recipe.role_of(secret.value())) else {
+            return Err(KeyError::TakesNoSecret { provider: provider() });
+        };
+        if !declared(recipe).any(|declared| declared.role == role) {
+            let known = match known() {
+                none if none.is_empty() => "it takes none".to_owned(),
+                some => format!("it has {some}"),
+            };
+            return Err(KeyError::UnknownRole { provider: provider(), role, known });
+        }
+        if secret.value().is_empty() {
+            return Err(KeyError::EmptySecret { provider: provider(), role });
+        }
+        Ok((role, secret))
+    };
+    secrets.iter().map(with_role).collect()
+}
+
+fn material(
+    recipe: &Recipe,
+    slot: Slot,
+    secrets: &[(Role, &RoleSecret)],
+    settings: &Settings,
+) -> Result<Material, KeyError> {
+    let of_role = secrets.iter().enumerate().filter(|(_, (role, _))| *role == slot.role);
+    let decoded = of_role
+        .map(|(index, (role, secret))| Ok((index, key_bytes(recipe, *role, secret, settings)?)))
+        .collect::<Result<Vec<_>, KeyError>>()?;
+    match slot.purpose {
+        Purpose::Compare => Ok(Material::Compare(decoded)),
+        Purpose::Mac(hash) => {
+            let key = |(index, bytes): (usize, Zeroizing<Vec<u8>>)| (index, hmac::Key::new(hash.hmac(), &bytes));
+            Ok(Material::Mac(decoded.into_iter().map(key).collect()))
+        }
+        Purpose::Verify(algorithm) => {
+            let key = |(index, bytes): (usize, Zeroizing<Vec<u8>>)| match public_key(algorithm, &bytes) {
+                Ok(key) => Ok((index, key)),
+                Err(problem) => Err(unusable(recipe, slot.role, problem)),
+            };
+            Ok(Material::Verify(decoded.into_iter().map(key).collect::<Result<_, _>>()?))
+        }
+    }
+}
+
+fn unusable(recipe: &Recipe, role: Role, problem: impl Into<String>) -> KeyError {
+    KeyError::UnusableSecret { provider: recipe.name().to_owned(), role, problem: problem.into() }
+}
+
+fn key_bytes(
+    recipe: &Recipe,
+    role: Role,
+    secret: &RoleSecret,
+    settings: &Settings,
+) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let Some(spec) = declared(recipe).find(|spec| spec.role == role) else {
+        return Err(unusable(recipe, role, "the recipe does not say how to read it"));
+    };
+    let encoding = spec.encoding.resolve(&recipe.with_defaults(settings)).ok().flatten();
+    let Some(encoding) = encoding else {
+        return Err(unusable(recipe, role, "no setting says how it is encoded"));
+    };
+    decode(secret.value(), spec.strip_prefix.as_deref(), encoding, spec.form)
+        .map_err(|problem| unusable(recipe, role, problem))
+}
+
+/// A key of the right size for its algorithm, or what is wrong with it. Whether it is a point of the curve shows
+/// only when it verifies.
+fn public_key(algorithm: Algorithm, bytes: &[u8]) -> Result<signature::UnparsedPublicKey<Vec<u8>>, &'static str> {
+    const ED25519_BYTES: usize = 32;
+    const P256_POINT_BYTES: usize = 65;
+    const RSA_BYTES_MIN: usize = 256;
+    match algorithm {
+        Algorithm::Ed25519 if bytes.len() != ED25519_BYTES => return Err("an Ed25519 key has 32 bytes"),
+        Algorithm::EcdsaP256Sha256Der | Algorithm::EcdsaP256Sha256Raw
+            if bytes.len() != P256_POINT_BYTES || bytes[0] != 4 =>
+        {
+            return Err("it is not an uncompressed point of P-256");
+        }
+        Algorithm::RsaPkcs1Sha1 | Algorithm::RsaPkcs1Sha256 if bytes.len() < RSA_BYTES_MIN => {
+            return Err("an RSA key has at least 2048 bits");
+        }
+        _ => {}
+    }
+    Ok(signature::UnparsedPublicKey::new(algorithm.verification(), bytes.to_vec()))
+}
+
+impl Algorithm {
+    fn verification(self) -> &'static dyn signature::VerificationAlgorithm {
+        match self {
+            Self::Ed25519 => &signature::ED25519,
+            Self::EcdsaP256Sha256Der => &signature::ECDSA_P256_SHA256_ASN1,
+            Self::EcdsaP256Sha256Raw => &signature::ECDSA_P256_SHA256_FIXED,
+            Self::RsaPkcs1Sha1 => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            Self::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        }
+    }
+}

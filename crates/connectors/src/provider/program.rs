@@ -1,0 +1,188 @@
+//! A recipe under the settings of one source: names settled, pointers in slots, keys as numbered places.
+//!
+//! Holds no secret, so that all connections of a source share it.
+
+mod build;
+
+use std::time::Duration;
+
+pub(crate) use build::{assurance, build};
+use domain::Assurance;
+
+use super::field::Field;
+use super::json::Pointers;
+use super::secret::Role;
+use super::spec::{Algorithm, Encoding, Hash, TimeUnit};
+
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub provider: Box<str>,
+    pub check: Check,
+    /// What key material the checks and handshakes refer to by index.
+    pub slots: Vec<Slot>,
+    pub methods: Vec<Box<str>>,
+    pub handshakes: Vec<Handshake>,
+    pub event: EventProgram,
+    pub ok: Vec<OkReply>,
+    /// Places that checks, handshakes and replies read in the body as received.
+    pub pointers: Pointers,
+    /// A check reads inside the body, so a compressed one cannot be verified.
+    pub reads_inside_body: bool,
+}
+
+/// One use of the secrets of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub role: Role,
+    pub purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Mac(Hash),
+    Verify(Algorithm),
+    /// Compared or hashed as it is.
+    Compare,
+}
+
+#[derive(Debug)]
+pub(crate) enum Check {
+    None,
+    Signed(Box<Signed>),
+    Token { slot: usize, from: Field },
+    Basic { slot: usize },
+    Bind(Bind),
+    AnyOf(Vec<Check>),
+    AllOf { checks: Vec<Check>, assurance: Assurance },
+    OnlyIf { when: Vec<Test>, check: Box<Check> },
+}
+
+/// A signature over a message, however it is made.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    pub proof: Proof,
+    pub slot: usize,
+    pub message: Vec<Field>,
+    pub signature: Signature,
+    pub time: Option<Time>,
+    pub assurance: Assurance,
+    /// A handshake makes MACs with this key over texts that anyone may choose: such texts are no messages.
+    pub refuses_challenges: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    Mac,
+    PublicKey(Algorithm),
+    /// The hash of the secret followed by the message.
+    SecretDigest(Hash),
+}
+
+#[derive(Debug)]
+pub(crate) struct Signature {
+    pub from: Field,
+    pub parse: Parse,
+    pub encoding: Encoding,
+}
+
+#[derive(Debug)]
+pub(crate) enum Parse {
+    Plain { prefix: Box<str> },
+    Kv { separator: Box<str>, field: Box<str> },
+    Tagged { separator: Box<str>, mark: Box<str>, tag: Box<str> },
+    List { separator: Box<str> },
+}
+
+#[derive(Debug)]
+pub(crate) struct Time {
+    pub from: Field,
+    pub unit: TimeUnit,
+    pub past: Duration,
+    pub future: Duration,
+    pub advisory: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Bind {
+    pub value: Field,
+    pub hash: Hash,
+    pub encoding: Encoding,
+    pub of: Vec<Field>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Test {
+    Method(Box<str>),
+    Present(Field),
+    Absent(Field),
+    Equals(Field, Box<[u8]>),
+    EqualsSecret(Field, usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    pub when: Vec<Test>,
+    pub verified: bool,
+    pub respond: Respond,
+}
+
+#[derive(Debug)]
+pub(crate) struct OkReply {
+    pub when: Vec<Test>,
+    pub respond: Respond,
+}
+
+#[derive(Debug)]
+pub(crate) struct Respond {
+    pub status: u16,
+    pub headers: Vec<(Box<str>, Piece)>,
+    pub body: ReplyBody,
+}
+
+#[derive(Debug)]
+pub(crate) enum ReplyBody {
+    Empty,
+    Text(Vec<Piece>),
+    Json(Vec<(Box<str>, Vec<Piece>)>),
+}
+
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Const(Box<str>),
+    Echo(Field),
+    Mac { slot: usize, of: Vec<Field>, encoding: Encoding },
+    Sha256 { of: Vec<Field>, encoding: Encoding },
+}
+
+#[derive(Debug)]
+pub(crate) struct EventProgram {
+    pub split: Option<Pointers>,
+    /// Relative to a child where the request is split, to the body where it is not.
+    pub pointers: Pointers,
+    pub event_type: Vec<Vec<Field>>,
+    pub type_otherwise: Box<str>,
+    pub id: Vec<Vec<Field>>,
+    pub attempt_id: Vec<Vec<Field>>,
+    pub occurred_at: Vec<Moment>,
+    pub subject: Vec<SubjectOf>,
+    pub connection: Vec<Vec<Field>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Moment {
+    pub from: Field,
+    pub unit: TimeUnit,
+}
+
+#[derive(Debug)]
+pub(crate) struct SubjectOf {
+    pub object: Field,
+    pub id: Field,
+    pub version: Option<VersionOf>,
+}
+
+#[derive(Debug)]
+pub(crate) enum VersionOf {
+    Time(Moment),
+    Number(Field),
+}

@@ -1,0 +1,428 @@
+//! Turns a recipe as written into its program under a source's settings.
+
+use domain::Assurance;
+
+use super::{
+    Bind, Check, EventProgram, Handshake, Moment, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond,
+    Signature, Signed, Slot, SubjectOf, Test, Time, VersionOf,
+};
+use crate::provider::error::KeyError;
+use crate::provider::field::Field;
+use crate::provider::json::Pointers;
+use crate::provider::secret::Role;
+use crate::provider::settings::{BadSetting, Param, Settings};
+use crate::provider::spec::{
+    BodySpec, CheckSpec, EventSpec, Extract, MomentSpec, ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SignatureSpec,
+    SubjectSpec, TestSpec, TimeSpec, Transform, UrlForm, VersionSpec,
+};
+use crate::provider::yaml::At;
+
+/// The program of `spec` under `settings`, which must already hold the recipe's defaults.
+pub(crate) fn build(spec: &RecipeSpec, settings: &Settings) -> Result<Program, KeyError> {
+    Builder { spec, settings, slots: Vec::new(), pointers: Pointers::default(), reads_inside_body: false }.program()
+}
+
+struct Builder<'a> {
+    spec: &'a RecipeSpec,
+    settings: &'a Settings,
+    slots: Vec<Slot>,
+    pointers: Pointers,
+    reads_inside_body: bool,
+}
+
+type Built<T> = Result<T, KeyError>;
+
+impl Builder<'_> {
+    fn program(mut self) -> Built<Program> {
+        let check = self.check(&self.spec.verify.value)?;
+        // Only what the checks read counts: handshakes and replies look at the body after it was verified.
+        let reads_inside_body = self.reads_inside_body;
+        let handshakes = self.spec.handshakes.iter().map(|spec| self.handshake(&spec.value)).collect::<Built<_>>()?;
+        let ok = self
+            .spec
+            .reply
+            .ok
+            .iter()
+            .map(|ok| Ok(OkReply { when: self.tests(&ok.when)?, respond: self.respond(&ok.respond)? }));
+        let ok = ok.collect::<Built<_>>()?;
+        let event = self.event(&self.spec.event.value)?;
+        let methods = if self.spec.methods.is_empty() {
+            vec!["POST".into()]
+        } else {
+            self.spec.methods.iter().map(|method| method.value.as_str().into()).collect()
+        };
+        let provider = self.spec.provider.value.as_str().into();
+        Ok(Program {
+            provider,
+            check,
+            slots: self.slots,
+            methods,
+            handshakes,
+            event,
+            ok,
+            pointers: self.pointers,
+            reads_inside_body,
+        })
+    }
+
+    fn slot(&mut self, role: Role, purpose: Purpose) -> usize {
+        let slot = Slot { role, purpose };
+        self.slots.iter().position(|known| *known == slot).unwrap_or_else(|| {
+            self.slots.push(slot);
+            self.slots.len() - 1
+        })
+    }
+
+    fn check(&mut self, spec: &CheckSpec) -> Built<Check> {
+        Ok(match spec {
+            CheckSpec::None => Check::None,
+            CheckSpec::Hmac(hmac) => {
+                let slot = self.slot(hmac.key, Purpose::Mac(self.required(&hmac.hash)?));
+                let refuses_challenges = self.has_open_mac_handshake(hmac.key);
+                let signed = self.signed(Proof::Mac, slot, &hmac.message, &hmac.signature, hmac.time.as_ref())?;
+                Check::Signed(Box::new(Signed { refuses_challenges, ..signed }))
+            }
+            CheckSpec::Signature(spec) => {
+                let slot = self.slot(spec.key, Purpose::Verify(spec.algorithm));
+                let proof = Proof::PublicKey(spec.algorithm);
+                Check::Signed(Box::new(self.signed(proof, slot, &spec.message, &spec.signature, spec.time.as_ref())?))
+            }
+            CheckSpec::Digest(spec) => {
+                let slot = self.slot(spec.key, Purpose::Compare);
+                let proof = Proof::SecretDigest(spec.hash);
+                Check::Signed(Box::new(self.signed(proof, slot, &spec.message, &spec.signature, None)?))
+            }
+            CheckSpec::Token(spec) => {
+                Check::Token { slot: self.slot(spec.key, Purpose::Compare), from: self.checked_field(&spec.from)? }
+            }
+            CheckSpec::Basic(spec) => Check::Basic { slot: self.slot(spec.key, Purpose::Compare) },
+            CheckSpec::Bind(spec) => Check::Bind(Bind {
+                value: self.checked_field(&spec.value)?,
+                hash: spec.hash,
+                encoding: spec.encoding,
+                of: self.checked_fields(&spec.of)?,
+            }),
+            CheckSpec::AnyOf(specs) => Check::AnyOf(self.checks(specs)?),
+            CheckSpec::AllOf(specs) => {
+                let checks = self.checks(specs)?;
+                Check::AllOf { assurance: together(&checks), checks }
+            }
+            CheckSpec::OnlyIf(spec) => {
+                let when = self.tests(&spec.when)?;
+                self.reads_inside_body |= when.iter().filter_map(test_field).any(reads_inside_body);
+                Check::OnlyIf { when, check: Box::new(self.check(&spec.check.value)?) }
+            }
+            CheckSpec::BySetting(spec) => {
+                let chosen = if self.settings.get(&spec.setting).is_some() { &spec.given } else { &spec.absent };
+                self.check(&chosen.value)?
+            }
+        })
+    }
+
+    fn checks(&mut self, specs: &[At<CheckSpec>]) -> Built<Vec<Check>> {
+        specs.iter().map(|spec| self.check(&spec.value)).collect()
+    }
+
+    fn signed(
+        &mut self,
+        proof: Proof,
+        slot: usize,
+        message: &[At<Extract>],
+        signature: &At<SignatureSpec>,
+        time: Option<&At<TimeSpec>>,
+    ) -> Built<Signed> {
+        let message = self.checked_fields(message)?;
+        let assurance = proven(proof, &message);
+        let signature = self.signature(&signature.value)?;
+        let time = time.map(|time| self.time(&time.value)).transpose()?;
+        Ok(Signed { proof, slot, message, signature, time, assurance, refuses_challenges: false })
+    }
+
+    fn signature(&mut self, spec: &SignatureSpec) -> Built<Signature> {
+        let parse = match &spec.parse {
+            ParseSpec::Plain { prefix } => Parse::Plain { prefix: self.required(prefix)?.into() },
+            ParseSpec::Kv { separator, field } => {
+                Parse::Kv { separator: separator.as_str().into(), field: field.as_str().into() }
+            }
+            ParseSpec::Tagged { separator, mark, tag } => Parse::Tagged {
+                separator: separator.as_str().into(),
+                mark: mark.as_str().into(),
+                tag: tag.as_str().into(),
+            },
+            ParseSpec::List { separator } => Parse::List { separator: separator.as_str().into() },
+        };
+        Ok(Signature { from: self.checked_field(&spec.from)?, parse, encoding: self.required(&spec.encoding)? })
+    }
+
+    fn time(&mut self, spec: &TimeSpec) -> Built<Time> {
+        Ok(Time {
+            from: self.checked_field(&spec.from)?,
+            unit: self.required(&spec.unit)?,
+            past: self.required(&spec.past)?.0,
+            future: self.required(&spec.future)?.0,
+            advisory: spec.advisory,
+        })
+    }
+
+    fn tests(&mut self, specs: &[At<TestSpec>]) -> Built<Vec<Test>> {
+        let test = |this: &mut Self, spec: &TestSpec| {
+            Ok(match spec {
+                TestSpec::Method(method) => Test::Method(method.as_str().into()),
+                TestSpec::Present(value) => Test::Present(this.request_field(value)?),
+                TestSpec::Absent(value) => Test::Absent(this.request_field(value)?),
+                TestSpec::Equals { value, to } => Test::Equals(this.request_field(value)?, to.as_bytes().into()),
+                TestSpec::EqualsSecret { value, key } => {
+                    Test::EqualsSecret(this.request_field(value)?, this.slot(*key, Purpose::Compare))
+                }
+            })
+        };
+        specs.iter().map(|spec| test(self, &spec.value)).collect()
+    }
+
+    fn handshake(&mut self, spec: &crate::provider::spec::HandshakeSpec) -> Built<Handshake> {
+        let when = self.tests(&spec.when)?;
+        Ok(Handshake { when, verified: spec.verified, respond: self.respond(&spec.respond)? })
+    }
+
+    fn respond(&mut self, spec: &RespondSpec) -> Built<Respond> {
+        let headers = spec.headers.iter().map(|(name, piece)| Ok((name.as_str().into(), self.piece(piece)?)));
+        let headers = headers.collect::<Built<_>>()?;
+        let body = match &spec.body {
+            BodySpec::Empty => ReplyBody::Empty,
+            BodySpec::Text(pieces) => ReplyBody::Text(self.pieces(pieces)?),
+            BodySpec::Json(members) => {
+                let members = members.iter().map(|(key, pieces)| Ok((key.as_str().into(), self.pieces(pieces)?)));
+                ReplyBody::Json(members.collect::<Built<_>>()?)
+            }
+        };
+        Ok(Respond { status: spec.status, headers, body })
+    }
+
+    fn pieces(&mut self, specs: &[PieceSpec]) -> Built<Vec<Piece>> {
+        specs.iter().map(|spec| self.piece(spec)).collect()
+    }
+
+    fn piece(&mut self, spec: &PieceSpec) -> Built<Piece> {
+        Ok(match spec {
+            PieceSpec::Const(text) => Piece::Const(text.as_str().into()),
+            PieceSpec::Echo(value) => Piece::Echo(self.request_field(value)?),
+            PieceSpec::Hmac { hash, key, of, encoding } => {
+                let of = of.iter().map(|value| self.request_field(value)).collect::<Built<_>>()?;
+                Piece::Mac { slot: self.slot(*key, Purpose::Mac(*hash)), of, encoding: *encoding }
+            }
+            PieceSpec::Sha256 { of, encoding } => {
+                let of = of.iter().map(|value| self.request_field(value)).collect::<Built<_>>()?;
+                Piece::Sha256 { of, encoding: *encoding }
+            }
+        })
+    }
+
+    /// Whether some handshake answers strangers with a MAC made by this role's key.
+    fn has_open_mac_handshake(&self, role: Role) -> bool {
+        let uses = |piece: &PieceSpec| matches!(piece, PieceSpec::Hmac { key, .. } if *key == role);
+        self.spec.handshakes.iter().map(|handshake| &handshake.value).filter(|handshake| !handshake.verified).any(
+            |handshake| match &handshake.respond.body {
+                BodySpec::Empty => handshake.respond.headers.values().any(uses),
+                BodySpec::Text(pieces) => pieces.iter().chain(handshake.respond.headers.values()).any(uses),
+                BodySpec::Json(members) => {
+                    members.values().flatten().chain(handshake.respond.headers.values()).any(uses)
+                }
+            },
+        )
+    }
+
+    fn event(&self, spec: &EventSpec) -> Built<EventProgram> {
+        let mut pointers = Pointers::default();
+        let split = spec.split.as_ref().map(|split| {
+            let mut pointers = Pointers::default();
+            pointers.add(&split.value);
+            pointers
+        });
+        let templates = |pointers: &mut Pointers, templates: &[Vec<At<Extract>>]| {
+            let template = |parts: &Vec<At<Extract>>, pointers: &mut Pointers| {
+                parts.iter().map(|part| self.field(&part.value, pointers)).collect::<Built<Vec<_>>>()
+            };
+            templates.iter().map(|parts| template(parts, pointers)).collect::<Built<Vec<_>>>()
+        };
+        Ok(EventProgram {
+            event_type: templates(&mut pointers, &spec.event_type)?,
+            type_otherwise: spec.type_otherwise.as_str().into(),
+            id: templates(&mut pointers, &spec.id)?,
+            attempt_id: templates(&mut pointers, &spec.attempt_id)?,
+            connection: templates(&mut pointers, &spec.connection)?,
+            occurred_at: spec.occurred_at.iter().map(|at| self.moment(at, &mut pointers)).collect::<Built<_>>()?,
+            subject: spec.subject.iter().map(|of| self.subject(of, &mut pointers)).collect::<Built<_>>()?,
+            split,
+            pointers,
+        })
+    }
+
+    fn subject(&self, spec: &SubjectSpec, pointers: &mut Pointers) -> Built<SubjectOf> {
+        let version = match &spec.version {
+            None => None,
+            Some(VersionSpec::Time(moment)) => Some(VersionOf::Time(self.moment(moment, pointers)?)),
+            Some(VersionSpec::Number(from)) => Some(VersionOf::Number(self.field(&from.value, pointers)?)),
+        };
+        let object = self.field(&spec.object.value, pointers)?;
+        Ok(SubjectOf { object, id: self.field(&spec.id.value, pointers)?, version })
+    }
+
+    fn moment(&self, spec: &MomentSpec, pointers: &mut Pointers) -> Built<Moment> {
+        Ok(Moment { from: self.field(&spec.from.value, pointers)?, unit: spec.unit })
+    }
+
+    fn checked_fields(&mut self, specs: &[At<Extract>]) -> Built<Vec<Field>> {
+        specs.iter().map(|spec| self.checked_field(&spec.value)).collect()
+    }
+
+    /// A field that decides whether the request is accepted.
+    fn checked_field(&mut self, extract: &Extract) -> Built<Field> {
+        let field = self.request_field(extract)?;
+        self.reads_inside_body |= reads_inside_body(&field);
+        Ok(field)
+    }
+
+    fn request_field(&mut self, extract: &Extract) -> Built<Field> {
+        let mut pointers = std::mem::take(&mut self.pointers);
+        let field = self.field(extract, &mut pointers);
+        self.pointers = pointers;
+        field
+    }
+
+    fn field(&self, extract: &Extract, pointers: &mut Pointers) -> Built<Field> {
+        let named = |param: &Param<String>, make: fn(Box<str>) -> Field| {
+            Ok(self.optional(param)?.map_or(Field::Unset, |name| make(name.into())))
+        };
+        match extract {
+            Extract::Header(name) => {
+                Ok(self.optional(name)?.map_or(Field::Unset, |name| Field::Header(name.to_ascii_lowercase().into())))
+            }
+            Extract::Query(name) => named(name, Field::Query),
+            Extract::Form(name) => named(name, Field::Form),
+            Extract::Json(pointer) => {
+                Ok(self.optional(pointer)?.map_or(Field::Unset, |pointer| Field::Json(pointers.add(&pointer))))
+            }
+            Extract::Const(text) => {
+                Ok(self.optional(text)?.map_or(Field::Unset, |text| Field::Const(text.into_bytes().into())))
+            }
+            Extract::Method => Ok(Field::Method),
+            Extract::Url(form) => Ok(Field::Url(*form)),
+            Extract::Path => Ok(Field::Path),
+            Extract::Body => Ok(Field::Body),
+            Extract::Sig(name) => Ok(Field::Sig(name.as_str().into())),
+            Extract::SortedForm => Ok(Field::SortedForm),
+            Extract::Transform(spec) => {
+                Ok(Field::Transformed(Box::new(self.field(&spec.of, pointers)?), spec.by.clone()))
+            }
+            Extract::Maybe(inner) => Ok(Field::Maybe(Box::new(self.field(inner, pointers)?))),
+        }
+    }
+
+    fn optional<T: Clone + serde::de::DeserializeOwned>(&self, param: &Param<T>) -> Built<Option<T>> {
+        param.resolve(self.settings).map_err(|bad| self.unusable(bad))
+    }
+
+    fn required<T: Clone + serde::de::DeserializeOwned>(&self, param: &Param<T>) -> Built<T> {
+        self.optional(param)?.ok_or_else(|| {
+            let name = param.setting().unwrap_or_default();
+            let declared = self.spec.settings.iter().find(|setting| setting.value.name == name);
+            KeyError::MissingSetting {
+                provider: self.spec.provider.value.clone(),
+                name: name.to_owned(),
+                about: declared.map(|setting| setting.value.about.clone()).unwrap_or_default(),
+            }
+        })
+    }
+
+    fn unusable(&self, bad: BadSetting) -> KeyError {
+        let BadSetting { name, value, problem } = bad;
+        KeyError::UnusableSetting { provider: self.spec.provider.value.clone(), name, value, problem }
+    }
+}
+
+fn test_field(test: &Test) -> Option<&Field> {
+    match test {
+        Test::Method(_) => None,
+        Test::Present(field) | Test::Absent(field) | Test::Equals(field, _) | Test::EqualsSecret(field, _) => {
+            Some(field)
+        }
+    }
+}
+
+fn reads_inside_body(field: &Field) -> bool {
+    match field {
+        Field::Form(_) | Field::Json(_) | Field::SortedForm => true,
+        Field::Transformed(inner, _) | Field::Maybe(inner) => reads_inside_body(inner),
+        Field::Header(_)
+        | Field::Query(_)
+        | Field::Method
+        | Field::Url(_)
+        | Field::Path
+        | Field::Body
+        | Field::Const(_)
+        | Field::Sig(_)
+        | Field::Unset => false,
+    }
+}
+
+/// Whether a part pins down every byte that counts of the body.
+fn covers_body(field: &Field) -> bool {
+    match field {
+        Field::Body | Field::SortedForm => true,
+        Field::Transformed(inner, steps) => {
+            covers_body(inner) && steps.iter().all(|step| matches!(step, Transform::Sha256(_)))
+        }
+        _ => false,
+    }
+}
+
+/// What a signature over this message proves. Derived, so that no recipe can claim more.
+fn proven(proof: Proof, message: &[Field]) -> Assurance {
+    let covered = if message.iter().any(covers_body) {
+        Assurance::Body
+    } else if message.iter().any(reads_inside_body) {
+        Assurance::Partial
+    } else {
+        Assurance::Origin
+    };
+    match proof {
+        Proof::Mac | Proof::PublicKey(_) => covered,
+        // Whoever has seen one such request can append to its body: the hash of a longer one follows from it.
+        Proof::SecretDigest(_) => covered.min(Assurance::Partial),
+    }
+}
+
+/// What checks prove together: a digest of the body inside a signed value covers the body.
+fn together(checks: &[Check]) -> Assurance {
+    let bound = checks.iter().any(|check| match check {
+        Check::Bind(bind) => bind.of.iter().any(covers_body) && checks.iter().any(|check| signs(check, &bind.value)),
+        _ => false,
+    });
+    if bound { Assurance::Body } else { checks.iter().map(assurance).max().unwrap_or(Assurance::None) }
+}
+
+/// Whether whatever passes this check was signed together with the value.
+fn signs(check: &Check, value: &Field) -> bool {
+    match check {
+        Check::Signed(signed) => signed.message.iter().any(|part| match part {
+            Field::Url(form) => *form != UrlForm::Received && matches!(value, Field::Query(_)),
+            part => part == value,
+        }),
+        Check::AnyOf(checks) => checks.iter().all(|check| signs(check, value)),
+        Check::AllOf { checks, .. } => checks.iter().any(|check| signs(check, value)),
+        Check::OnlyIf { check, .. } => signs(check, value),
+        Check::None | Check::Token { .. } | Check::Basic { .. } | Check::Bind(_) => false,
+    }
+}
+
+/// The most that a check can prove.
+pub(crate) fn assurance(check: &Check) -> Assurance {
+    match check {
+        Check::None | Check::Bind(_) => Assurance::None,
+        Check::Signed(signed) => signed.assurance,
+        Check::Token { .. } | Check::Basic { .. } => Assurance::Shared,
+        Check::AnyOf(checks) => checks.iter().map(assurance).max().unwrap_or(Assurance::None),
+        Check::AllOf { assurance, .. } => *assurance,
+        Check::OnlyIf { check, .. } => assurance(check),
+    }
+}

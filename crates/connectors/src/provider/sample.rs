@@ -1,0 +1,277 @@
+//! Fills in a sample and signs it as its sender would, by the recipe itself: for `send`, the demo and tests.
+//!
+//! Whatever is signed here verifies by the same recipe; it proves nothing about the recipe (the vectors do).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use domain::Timestamp;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair,
+};
+
+use super::check::{Evaluation, secret_digest};
+use super::digest::{self, Hash, encode};
+use super::error::KeyError;
+use super::example::Sample;
+use super::field::{Field, View};
+use super::incoming::{Incoming, Urls};
+use super::keys::Keys;
+use super::moment;
+use super::program::{Check, Parse, Proof, Signed};
+use super::recipe::Recipe;
+use super::secret::{Role, RoleSecret};
+use super::settings::Settings;
+use super::signature::Header;
+use super::spec::{Algorithm, Encoding};
+
+/// A request ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedSample {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(Arc<str>, Bytes)>,
+    pub body: Bytes,
+}
+
+/// Why a sample cannot be signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(
+        "only the sender of '{provider}' has the key that signs: give a PKCS#8 test key in base64 with the role 'private', and its public half to the source"
+    )]
+    NeedsPrivateKey { provider: String },
+    #[error("the private test key cannot be used: it is not a PKCS#8 key in base64 for this algorithm")]
+    UnusablePrivateKey,
+    #[error("a sample of '{provider}' cannot be signed: {problem}")]
+    NotSignable { provider: String, problem: &'static str },
+}
+
+/// What chance and the clock give to a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub now: Timestamp,
+    /// Makes the ids of a sample; another one makes another event.
+    pub nonce: u128,
+}
+
+/// Fills in `sample`, addresses it to `url` and signs it with the first secret that can.
+pub fn sign_sample(
+    recipe: &Recipe,
+    secrets: &[RoleSecret],
+    settings: &Settings,
+    sample: &Sample,
+    url: &str,
+    moment: Moment,
+) -> Result<SignedSample, SignError> {
+    let (private, configured): (Vec<_>, Vec<_>) =
+        secrets.iter().cloned().partition(|secret| secret.role() == Some(Role::Private));
+    let keys = Keys::compile(recipe, &configured, settings)?;
+    let request = fill(sample, url, moment);
+    let mut signer = Signer { recipe, keys: &keys, private: private.first(), request, moment };
+    signer.sign(&keys.program.check)?;
+    Ok(signer.request)
+}
+
+/// Puts time and chance into a sample's places.
+fn fill(sample: &Sample, url: &str, moment: Moment) -> SignedSample {
+    let Moment { now, nonce } = moment;
+    let uuid = format!("{nonce:032x}");
+    let uuid = format!("{}-{}-{}-{}-{}", &uuid[..8], &uuid[8..12], &uuid[12..16], &uuid[16..20], &uuid[20..]);
+    // Numbers as large as senders use them, and exact in every JSON reader.
+    let number = (nonce % 1_000_000_000_000).to_string();
+    let fill = |text: &str| {
+        text.replace("{{uuid}}", &uuid)
+            .replace("{{hex}}", &format!("{nonce:032x}"))
+            .replace("{{number}}", &number)
+            .replace("{{unix}}", &now.as_secs().to_string())
+            .replace("{{unix_ms}}", &now.as_millis().to_string())
+            .replace("{{iso}}", &now.to_string())
+    };
+    let body = Bytes::from(fill(&sample.body));
+    let body_hash = encode(Hash::Sha256.of(&[&body]).as_ref(), Encoding::Hex);
+    let mut url = url.to_owned();
+    for (name, value) in &sample.query {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(&format!("{name}={}", fill(value).replace("{{body_sha256}}", &body_hash)));
+    }
+    let headers = sample.headers.iter().map(|(name, value)| (name.as_str().into(), fill(value).into()));
+    SignedSample { method: "POST".to_owned(), url, headers: headers.collect(), body }
+}
+
+struct Signer<'a> {
+    recipe: &'a Recipe,
+    keys: &'a Keys,
+    private: Option<&'a RoleSecret>,
+    request: SignedSample,
+    moment: Moment,
+}
+
+impl Signer<'_> {
+    fn not_signable(&self, problem: &'static str) -> SignError {
+        SignError::NotSignable { provider: self.recipe.name().to_owned(), problem }
+    }
+
+    fn sign(&mut self, check: &Check) -> Result<(), SignError> {
+        match check {
+            // A bound digest is a place in the sample's own query or headers.
+            Check::None | Check::Bind(_) => Ok(()),
+            Check::Signed(signed) => self.sign_message(signed),
+            Check::Token { slot, from } => {
+                let token = self.first_compared(*slot)?;
+                self.put(from, token)
+            }
+            Check::Basic { slot } => {
+                let credentials = BASE64.encode(self.first_compared(*slot)?.as_bytes());
+                self.put(&Field::Header("authorization".into()), format!("Basic {credentials}"))
+            }
+            Check::AllOf { checks, .. } => checks.iter().try_for_each(|check| self.sign(check)),
+            Check::AnyOf(checks) => {
+                let mut last = self.not_signable("no branch of its recipe has a secret");
+                for check in checks {
+                    match self.sign(check) {
+                        Ok(()) => return Ok(()),
+                        Err(error) => last = error,
+                    }
+                }
+                Err(last)
+            }
+            Check::OnlyIf { when, check } => {
+                let holds = self.with_view(|view, signer| {
+                    let evaluation = Evaluation { view, keys: signer.keys, received_at: signer.moment.now };
+                    evaluation.holds(when).unwrap_or(false)
+                });
+                if holds {
+                    self.sign(check)
+                } else {
+                    Err(self.not_signable("the sample has not the form that is signed"))
+                }
+            }
+        }
+    }
+
+    fn first_compared(&self, slot: usize) -> Result<String, SignError> {
+        let first = self.keys.compared(slot).first();
+        let (_, secret) = first.ok_or_else(|| self.not_signable("no secret of the needed role was given"))?;
+        Ok(String::from_utf8_lossy(secret).into_owned())
+    }
+
+    fn with_view<T>(&self, read: impl FnOnce(&View<'_>, &Self) -> T) -> T {
+        let urls = Urls { configured: &self.request.url, received: &self.request.url };
+        let (method, headers) = (self.request.method.as_str(), self.request.headers.as_slice());
+        let incoming = Incoming { method, urls, headers, body: &self.request.body };
+        read(&View::new(&incoming, incoming.body, &self.keys.program.pointers), self)
+    }
+
+    fn sign_message(&mut self, signed: &Signed) -> Result<(), SignError> {
+        if !self.keys.has(signed.slot) {
+            return Err(self.not_signable("no secret of the needed role was given"));
+        }
+        // The header before its signature is in it: what else stands there is part of some messages.
+        let mut preamble = String::new();
+        if let Some(time) = &signed.time {
+            let now = moment::write(self.moment.now, time.unit);
+            match &time.from {
+                Field::Header(_) => self.put(&time.from, now)?,
+                Field::Sig(name) => preamble = format!("{name}={now}"),
+                _ => {}
+            }
+        }
+        let signature = self.with_view(|view, signer| signer.signature(view, signed, preamble.as_bytes()))?;
+        let text = write(&signed.signature.parse, &preamble, &signature);
+        self.put(&signed.signature.from, text)
+    }
+
+    fn signature(&self, view: &View<'_>, signed: &Signed, preamble: &[u8]) -> Result<String, SignError> {
+        let header =
+            Header::new(preamble, &signed.signature.parse).map_err(|_| self.not_signable("its header is too long"))?;
+        let missing = || self.not_signable("it lacks a part of what is signed");
+        let mut message = Vec::new();
+        for field in &signed.message {
+            message.push(view.read(field, Some(&header)).ok().flatten().ok_or_else(missing)?);
+        }
+        let bytes = match signed.proof {
+            Proof::Mac => {
+                let (_, key) = self.keys.macs(signed.slot).first().ok_or_else(missing)?;
+                digest::mac(key, &message).as_ref().to_vec()
+            }
+            Proof::SecretDigest(hash) => {
+                let (_, secret) = self.keys.compared(signed.slot).first().ok_or_else(missing)?;
+                secret_digest(hash, secret, &message).as_ref().to_vec()
+            }
+            Proof::PublicKey(algorithm) => self.by_private_key(algorithm, &message)?,
+        };
+        Ok(encode(&bytes, signed.signature.encoding))
+    }
+
+    fn by_private_key(&self, algorithm: Algorithm, message: &[Cow<'_, [u8]>]) -> Result<Vec<u8>, SignError> {
+        let provider = self.recipe.name().to_owned();
+        let private = self.private.ok_or(SignError::NeedsPrivateKey { provider })?;
+        let pkcs8 = BASE64.decode(private.value().trim().as_bytes()).map_err(|_| SignError::UnusablePrivateKey)?;
+        private_signature(algorithm, &pkcs8, &message.concat()).ok_or(SignError::UnusablePrivateKey)
+    }
+
+    fn put(&mut self, at: &Field, value: String) -> Result<(), SignError> {
+        match at {
+            Field::Header(name) => {
+                self.request.headers.retain(|(known, _)| **known != **name);
+                self.request.headers.push((name[..].into(), value.into()));
+                Ok(())
+            }
+            Field::Transformed(inner, steps) => {
+                let prefix = steps.iter().rev().fold(value, |value, step| match step {
+                    super::spec::Transform::TrimPrefix(prefix) => format!("{prefix}{value}"),
+                    _ => value,
+                });
+                self.put(inner, prefix)
+            }
+            _ => Err(self.not_signable("its signature does not stand in a header")),
+        }
+    }
+}
+
+/// A signature header as the recipe reads it.
+fn write(parse: &Parse, preamble: &str, signature: &str) -> String {
+    match parse {
+        Parse::Plain { prefix } => format!("{prefix}{signature}"),
+        Parse::Kv { separator, field } if preamble.is_empty() => {
+            let _ = separator;
+            format!("{field}={signature}")
+        }
+        Parse::Kv { separator, field } => format!("{preamble}{separator}{field}={signature}"),
+        Parse::Tagged { mark, tag, .. } => format!("{tag}{mark}{signature}"),
+        Parse::List { .. } => signature.to_owned(),
+    }
+}
+
+fn private_signature(algorithm: Algorithm, pkcs8: &[u8], message: &[u8]) -> Option<Vec<u8>> {
+    let random = SystemRandom::new();
+    match algorithm {
+        Algorithm::Ed25519 => {
+            let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).ok()?;
+            Some(key.sign(message).as_ref().to_vec())
+        }
+        Algorithm::EcdsaP256Sha256Der | Algorithm::EcdsaP256Sha256Raw => {
+            let form = match algorithm {
+                Algorithm::EcdsaP256Sha256Der => &ECDSA_P256_SHA256_ASN1_SIGNING,
+                _ => &ECDSA_P256_SHA256_FIXED_SIGNING,
+            };
+            let key = EcdsaKeyPair::from_pkcs8(form, pkcs8, &random).ok()?;
+            Some(key.sign(&random, message).ok()?.as_ref().to_vec())
+        }
+        Algorithm::RsaPkcs1Sha256 => {
+            let key = RsaKeyPair::from_pkcs8(pkcs8).ok()?;
+            let mut signature = vec![0; key.public().modulus_len()];
+            key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).ok()?;
+            Some(signature)
+        }
+        // ring makes no SHA-1 signatures.
+        Algorithm::RsaPkcs1Sha1 => None,
+    }
+}

@@ -1,0 +1,174 @@
+//! Secrets by role: what a key is for is part of its type, so a token can never become an HMAC key.
+
+use std::fmt;
+
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::der;
+use super::spec::{KeyEncoding, KeyForm};
+
+/// Most secrets a source may have at once: rotation needs two or three, and each costs a computation per request.
+pub const SECRETS_MAX: usize = 16;
+
+/// What a secret is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Shared with the sender; it signs.
+    Signing,
+    /// The sender's public key.
+    Public,
+    /// Sent along in clear by the sender.
+    Token,
+    /// `user:password` of HTTP Basic.
+    Basic,
+    /// What the sender repeats when it sets up the endpoint.
+    VerifyToken,
+    /// A key of the sender's API that also signs.
+    Api,
+    /// Signs samples in tests in place of the sender; never used to verify.
+    Private,
+}
+
+impl Role {
+    pub const ALL: [Self; 7] =
+        [Self::Signing, Self::Public, Self::Token, Self::Basic, Self::VerifyToken, Self::Api, Self::Private];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Public => "public",
+            Self::Token => "token",
+            Self::Basic => "basic",
+            Self::VerifyToken => "verify_token",
+            Self::Api => "api",
+            Self::Private => "private",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A configured secret. Without a role it is what the recipe's plain `secret` means.
+#[derive(Clone)]
+pub struct RoleSecret {
+    role: Option<Role>,
+    value: Zeroizing<String>,
+}
+
+impl RoleSecret {
+    #[must_use]
+    pub fn new(role: Option<Role>, value: impl Into<String>) -> Self {
+        Self { role, value: Zeroizing::new(value.into()) }
+    }
+
+    #[must_use]
+    pub fn plain(value: impl Into<String>) -> Self {
+        Self::new(None, value)
+    }
+
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+impl fmt::Debug for RoleSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoleSecret").field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// A secret's text as key bytes, or what is wrong with it (never quoting it).
+pub(crate) fn decode(
+    text: &str,
+    strip_prefix: Option<&str>,
+    encoding: KeyEncoding,
+    form: KeyForm,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    let text = match strip_prefix {
+        Some(prefix) => text.strip_prefix(prefix).unwrap_or(text),
+        None => text,
+    };
+    let bytes = Zeroizing::new(decode_text(text, encoding)?);
+    if bytes.is_empty() {
+        return Err("nothing is left of it once it is decoded".to_owned());
+    }
+    match form {
+        KeyForm::Raw => Ok(bytes),
+        KeyForm::Spki => der::public_key(&bytes)
+            .map(|key| Zeroizing::new(key.to_vec()))
+            .ok_or_else(|| "it is not a public key in SubjectPublicKeyInfo form".to_owned()),
+    }
+}
+
+fn decode_text(text: &str, encoding: KeyEncoding) -> Result<Vec<u8>, String> {
+    match encoding {
+        KeyEncoding::Text => Ok(text.as_bytes().to_vec()),
+        KeyEncoding::Hex => {
+            HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| "it is not hexadecimal".to_owned())
+        }
+        KeyEncoding::Base64 => decode_base64(text.trim()).ok_or_else(|| "it is not base64".to_owned()),
+        KeyEncoding::Base64url => BASE64URL_NOPAD
+            .decode(text.trim().trim_end_matches('=').as_bytes())
+            .map_err(|_| "it is not base64url".to_owned()),
+        KeyEncoding::Pem => {
+            der::pem(text).ok_or_else(|| "it is not PEM: the BEGIN and END lines belong to it".to_owned())
+        }
+    }
+}
+
+/// Padded or not: senders show both, and a key has nothing to forge.
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text.as_bytes()).or_else(|_| BASE64_NOPAD.decode(text.as_bytes())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(text: &str, prefix: Option<&str>, encoding: KeyEncoding) -> Option<Vec<u8>> {
+        decode(text, prefix, encoding, KeyForm::Raw).ok().map(|bytes| bytes.to_vec())
+    }
+
+    #[test]
+    fn secrets_become_bytes_as_the_recipe_says() {
+        for (text, prefix, encoding, bytes) in [
+            ("whsec_x", None, KeyEncoding::Text, b"whsec_x".as_slice()),
+            ("whsec_YWI=", Some("whsec_"), KeyEncoding::Base64, b"ab"),
+            ("YWI", Some("whsec_"), KeyEncoding::Base64, b"ab"),
+            ("_-8", None, KeyEncoding::Base64url, &[0xff, 0xef]),
+            ("AbcD", None, KeyEncoding::Hex, &[0xab, 0xcd]),
+        ] {
+            assert_eq!(decoded(text, prefix, encoding).as_deref(), Some(bytes), "{text}");
+        }
+        for (text, encoding) in
+            [("xyz", KeyEncoding::Hex), ("!", KeyEncoding::Base64), ("", KeyEncoding::Hex), ("a", KeyEncoding::Pem)]
+        {
+            assert_eq!(decoded(text, None, encoding), None, "{text}");
+        }
+        assert_eq!(decoded("whsec_", Some("whsec_"), KeyEncoding::Base64), None, "a prefix alone is no key");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?}", RoleSecret::new(Some(Role::Signing), "hunter2"));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,63 @@
+//! Every file of the catalogue: read whole, run through its vectors, signed and judged again.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use connectors::provider::{Kind, Recipe, catalogue};
+
+/// The files themselves rather than the embedded list, so that a forgotten one is found.
+pub fn recipes() -> Vec<Recipe> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogue/providers");
+    let mut recipes = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the catalogue's folder") {
+        let path = entry.expect("an entry").path();
+        let file = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let recipe = Recipe::from_yaml(&file, &text).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(format!("{}.yaml", recipe.name()), file, "a file is called after its provider");
+        recipes.push(recipe);
+    }
+    assert!(!recipes.is_empty());
+    recipes
+}
+
+#[test]
+fn every_file_is_embedded_in_order_under_its_name() {
+    let files: BTreeSet<String> = recipes().iter().map(|recipe| recipe.name().to_owned()).collect();
+    let embedded: Vec<&str> = catalogue().names().collect();
+    assert_eq!(embedded, files.iter().map(String::as_str).collect::<Vec<_>>());
+    for name in embedded {
+        assert_eq!(catalogue().get(name).expect("listed").name(), name);
+    }
+    assert!(catalogue().get("nobody").is_none());
+}
+
+#[test]
+fn every_vector_is_judged_as_it_says() {
+    let failures: Vec<String> = recipes()
+        .iter()
+        .flat_map(|recipe| {
+            let failed = recipe.vectors().iter().filter_map(|vector| vector.run(recipe).err());
+            failed.map(|error| format!("{}: {error}", recipe.name())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_file_has_a_valid_a_tampered_a_stale_and_a_wrong_key_vector() {
+    for recipe in recipes() {
+        for kind in Kind::REQUIRED {
+            let of_kind = recipe.vectors().iter().filter(|vector| vector.kind == kind);
+            let said: Vec<_> = of_kind.map(|vector| (vector.name.as_str(), vector.not_applicable.as_deref())).collect();
+            assert!(!said.is_empty(), "{}.yaml has no {kind:?} vector, nor a reason why not", recipe.name());
+            assert!(said.iter().all(|(_, reason)| *reason != Some("")), "{}: a reason is empty", recipe.name());
+        }
+        for vector in recipe.vectors().iter().filter(|vector| vector.not_applicable.is_none()) {
+            assert!(!vector.made_by.is_empty(), "{}: '{}' does not say made_by", recipe.name(), vector.name);
+            let accepts = vector.expect.assurance.is_some() || vector.expect.handshake.is_some();
+            let should = matches!(vector.kind, Kind::Valid | Kind::Handshake);
+            assert_eq!(accepts, should, "{}: '{}' expects the opposite of its kind", recipe.name(), vector.name);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What the crate promises, tried through its public face.
+
+mod catalogue;
