@@ -2,16 +2,24 @@
 //! Blocking from the outside; it measures the product from the outside too, and knows none of its crates.
 
 pub mod calibration;
+pub mod config;
 pub mod error;
+pub mod gateway;
 pub mod generator;
 pub mod ledger;
+pub mod machine;
 pub mod payload;
+pub mod process;
+pub mod scenario;
 pub mod signing;
 pub mod sink;
 pub mod stats;
 pub mod stopwatch;
 
+mod probe;
+mod rig;
 mod runtime_thread;
 mod wire;
 
 pub use error::BenchError;
+pub use rig::Bench;
