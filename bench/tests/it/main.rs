@@ -3,6 +3,7 @@
 
 mod fake_gateway;
 mod oracle;
+mod plan;
 mod scenarios;
 mod sender;
 mod sink;
