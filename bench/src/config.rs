@@ -108,13 +108,13 @@ mod tests {
 
     #[test]
     fn every_destination_has_a_source_and_a_route() {
-        let mut signing = Signing::new("generic", "X-Signature", "s\"3");
-        signing.settings.push(("header".to_owned(), "X-Signature".to_owned()));
+        let mut signing = Signing::generic_hmac("s\"3");
+        signing.settings.push(("prefix".to_owned(), "sha256=".to_owned()));
         let retry = Some(Retry { fibonacci: Duration::from_secs(2), attempts: 9 });
         let layout = Layout { destinations: 2, ordering: Ordering::Subject, retry };
         let expected = r#"sources:
-  s0: { webhook: { provider: "generic", secret: "s\"3", header: "X-Signature" } }
-  s1: { webhook: { provider: "generic", secret: "s\"3", header: "X-Signature" } }
+  s0: { webhook: { provider: "generic-hmac", secret: "s\"3", id_pointer: "/bench_id", prefix: "sha256=" } }
+  s1: { webhook: { provider: "generic-hmac", secret: "s\"3", id_pointer: "/bench_id", prefix: "sha256=" } }
 destinations:
   d0: { http: { url: "http://127.0.0.1:9/d/0", secret: "SECRET" }, retry: { fibonacci: 2s, attempts: 9 } }
   d1: { http: { url: "http://127.0.0.1:9/d/1", secret: "SECRET" }, retry: { fibonacci: 2s, attempts: 9 } }
@@ -129,7 +129,7 @@ egress: { allow: ["127.0.0.0/8"] }
 
     #[test]
     fn what_is_not_asked_for_is_left_to_the_product() {
-        let yaml = Layout::of(1).yaml(&Signing::new("generic", "X-Signature", "k"), "127.0.0.1:9".parse().unwrap());
+        let yaml = Layout::of(1).yaml(&Signing::generic_hmac("k"), "127.0.0.1:9".parse().unwrap());
         assert!(!yaml.contains("retry") && !yaml.contains("ordering"), "{yaml}");
     }
 

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_body_is_one_kibibyte_of_json_with_its_id() {
         for id in [0, 1, 999_999, u64::MAX] {
-            let (head, body) = render(&Signing::new("generic", "X-Signature", "key"), id);
+            let (head, body) = render(&Signing::generic_hmac("key"), id);
             assert_eq!(body.len(), BODY_BYTES);
             assert!(head.contains("content-length: 1024\r\n"), "{head}");
             assert!(serde_json::from_slice::<serde_json::Value>(&body).unwrap().is_object());
@@ -133,15 +133,15 @@ mod tests {
     #[test]
     fn the_signature_covers_the_body_that_is_sent() {
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"key");
-        let mut signing = Signing::new("generic", "X-Signature", "key");
+        let mut signing = Signing::generic_hmac("key");
         signing.prefix = "sha256=".to_owned();
         let (head, body) = render(&signing, 7);
-        let tag = head.lines().find_map(|line| line.strip_prefix("X-Signature: sha256=")).unwrap();
+        let tag = head.lines().find_map(|line| line.strip_prefix("x-signature: sha256=")).unwrap();
         ring::hmac::verify(&key, &body, &data_encoding::HEXLOWER.decode(tag.as_bytes()).unwrap()).unwrap();
 
         signing.encoding = Encoding::Base64;
         let (head, body) = render(&signing, 8);
-        let tag = head.lines().find_map(|line| line.strip_prefix("X-Signature: sha256=")).unwrap();
+        let tag = head.lines().find_map(|line| line.strip_prefix("x-signature: sha256=")).unwrap();
         ring::hmac::verify(&key, &body, &data_encoding::BASE64.decode(tag.as_bytes()).unwrap()).unwrap();
     }
 

@@ -28,6 +28,14 @@ pub enum Encoding {
 }
 
 impl Signing {
+    /// For sources of the provider `generic-hmac` as it is by default. The event's id is looked up in the body, so
+    /// that deduplication is part of what is measured.
+    #[must_use]
+    pub fn generic_hmac(secret: &str) -> Self {
+        let settings = vec![("id_pointer".to_owned(), "/bench_id".to_owned())];
+        Self { settings, ..Self::new("generic-hmac", "x-signature", secret) }
+    }
+
     /// A plain hexadecimal signature in `header`.
     #[must_use]
     pub fn new(provider: &str, header: &str, secret: &str) -> Self {

@@ -78,7 +78,7 @@ fn under_load(connections: usize, pace: Pace, time: Duration) -> Result<(Arc<Led
     let server = RuntimeThread::spawn("bare-server", move |signal| serve(listener, signal))?;
     let capacity = (time.as_secs_f64() * REQUESTS_PER_SECOND_MAX as f64) as usize;
     let ledger = Arc::new(Ledger::new(capacity));
-    let templates = vec![Template::new(target, "/in/s0", &Signing::new("generic", "x-signature", "calibration"))];
+    let templates = vec![Template::new(target, "/in/s0", &Signing::generic_hmac("calibration"))];
     let load = Load { target, templates, connections, pace, limit: None };
     let generator = Generator::start(load, Arc::clone(&ledger))?;
     pause(time);
@@ -130,6 +130,6 @@ async fn post_until(address: SocketAddr, posted: &AtomicU64, stopped: &AtomicBoo
 /// The body of a generated request; its signature is another part's cost.
 fn body(target: SocketAddr) -> Bytes {
     let mut request = Vec::new();
-    Template::new(target, "/", &Signing::new("generic", "x-signature", "calibration")).render(0, &mut request);
+    Template::new(target, "/", &Signing::generic_hmac("calibration")).render(0, &mut request);
     Bytes::from(request.split_off(request.len() - crate::payload::BODY_BYTES))
 }

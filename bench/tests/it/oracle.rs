@@ -61,7 +61,7 @@ fn a_gateway_that_rejects_every_signature_is_reported_with_its_answer() {
         window: Duration::from_millis(100),
     };
     let error = with_bench(&launcher, |bench| {
-        let signing = Signing::new("generic", "X-Signature", "another secret");
+        let signing = Signing::generic_hmac("another secret");
         throughput(&Bench { signing, ..*bench }, &options, &calibration())
     });
     let error = error.unwrap_err();

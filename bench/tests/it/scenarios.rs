@@ -15,7 +15,7 @@ use crate::fake_gateway::{FakeLauncher, Faults, SECRET};
 /// A bench around `launcher`, in a folder that it has to leave empty.
 pub fn with_bench<T>(launcher: &dyn Launcher, run: impl FnOnce(&Bench<'_>) -> T) -> T {
     let scratch = tempfile::tempdir().unwrap();
-    let signing = Signing::new("generic", "X-Signature", SECRET);
+    let signing = Signing::generic_hmac(SECRET);
     // Longer than a busy machine keeps a thread waiting, short enough to wait for in a test.
     let patience = Duration::from_secs(2);
     let result = run(&Bench { launcher, scratch: scratch.path(), signing, patience, say: &|_| {} });

@@ -24,7 +24,7 @@ fn gateway(faults: Faults, folder: &std::path::Path) -> (Box<dyn Gateway>, Launc
 }
 
 fn load(launch: &Launch, connections: usize, pace: Pace, limit: u64) -> Load {
-    let template = Template::new(launch.listen, "/in/s0", &Signing::new("generic", "X-Signature", SECRET));
+    let template = Template::new(launch.listen, "/in/s0", &Signing::generic_hmac(SECRET));
     Load { target: launch.listen, templates: vec![template], connections, pace, limit: Some(limit) }
 }
 
