@@ -1,0 +1,176 @@
+//! Which scenarios run, how long and how often: quick for a look, full for figures worth keeping.
+
+use std::time::Duration;
+
+use crate::calibration::{Calibration, MeasureStore};
+use crate::error::BenchError;
+use crate::machine::Machine;
+use crate::report::{About, Failure, Report, Results};
+use crate::rig::Bench;
+use crate::scenario::{
+    BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions, ack_one, backlog, idle, isolation, latency,
+    ready, throughput,
+};
+
+/// One of the scenarios, for `--only`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    Throughput,
+    Latency,
+    Isolation,
+    AckOne,
+    Idle,
+    Ready,
+    /// Memory with a backlog, a restart with it, and its drain.
+    Backlog,
+}
+
+impl Scenario {
+    pub const ALL: [Self; 7] =
+        [Self::Throughput, Self::Latency, Self::Isolation, Self::AckOne, Self::Idle, Self::Ready, Self::Backlog];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::Latency => "latency",
+            Self::Isolation => "isolation",
+            Self::AckOne => "ack_one",
+            Self::Idle => "idle",
+            Self::Ready => "ready",
+            Self::Backlog => "backlog",
+        }
+    }
+
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+}
+
+/// What a run consists of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub scenarios: Vec<Scenario>,
+    /// How often all scenarios run, one after another, so that the runs of one are spread over the time of the whole.
+    /// The backlog runs once: it takes as long as the rest.
+    pub rounds: usize,
+    pub connections: usize,
+    /// Of each calibration part that needs load.
+    pub calibration: Duration,
+    pub throughput: ThroughputOptions,
+    pub latency: LatencyOptions,
+    pub isolation: IsolationOptions,
+    pub ack_one: Duration,
+    pub idle: Duration,
+    pub backlog: BacklogOptions,
+}
+
+impl Plan {
+    /// About a minute.
+    #[must_use]
+    pub fn quick() -> Self {
+        Self::of(1, 20_000, [250, 5_000, 4_000, 4_000, 2_000, 2_000])
+    }
+
+    /// Figures worth keeping: five rounds, and a backlog of a million.
+    #[must_use]
+    pub fn full() -> Self {
+        Self::of(5, 1_000_000, [2_000, 15_000, 20_000, 20_000, 5_000, 10_000])
+    }
+
+    /// `times`: milliseconds of calibration, throughput, latency, isolation (each half), one connection and idle.
+    fn of(rounds: usize, events: u64, times: [u64; 6]) -> Self {
+        let [calibration, throughput, latency, isolation, ack_one, idle] = times.map(Duration::from_millis);
+        let (connections, per_second) = (64, 50.0);
+        let steady = |window: Duration| LatencyOptions { per_second, warm_up: window / 4, window };
+        Self {
+            scenarios: Scenario::ALL.to_vec(),
+            rounds,
+            connections,
+            calibration,
+            throughput: ThroughputOptions { connections, destinations: 8, warm_up: throughput / 5, window: throughput },
+            latency: steady(latency),
+            isolation: IsolationOptions { destinations: 100, hanging: 20, load: steady(isolation) },
+            ack_one,
+            idle,
+            backlog: BacklogOptions { events, connections, live_per_second: per_second },
+        }
+    }
+
+    /// Calibrates and runs everything. A scenario that fails is reported as such and does not keep the others from
+    /// running.
+    ///
+    /// # Errors
+    /// When the machine cannot be calibrated: nothing measured on it could be judged.
+    pub fn run(&self, bench: &Bench<'_>, store: Option<MeasureStore<'_>>, about: About) -> Result<Report, BenchError> {
+        crate::process::raise_file_limit();
+        let mut machine = Machine::read();
+        (bench.say)("calibration");
+        let calibration = Calibration::measure(self.connections, self.calibration, bench.scratch, store)?;
+        let mut outcome = Outcome { bench, results: Results::default(), failures: Vec::new() };
+        for round in 0..self.rounds {
+            for scenario in &self.scenarios {
+                if *scenario != Scenario::Backlog || round + 1 == self.rounds {
+                    (bench.say)(&format!("{}, round {} of {}", scenario.name(), round + 1, self.rounds));
+                    outcome.run(self, *scenario, &calibration);
+                }
+            }
+        }
+        machine.finish();
+        Ok(Report::new(about, machine, calibration, outcome.results, outcome.failures))
+    }
+}
+
+/// What has come out so far.
+struct Outcome<'a> {
+    bench: &'a Bench<'a>,
+    results: Results,
+    failures: Vec<Failure>,
+}
+
+impl Outcome<'_> {
+    fn run(&mut self, plan: &Plan, scenario: Scenario, calibration: &Calibration) {
+        let (bench, results) = (self.bench, &mut self.results);
+        let done = match scenario {
+            Scenario::Throughput => {
+                throughput(bench, &plan.throughput, calibration).map(|run| results.throughput.push(run))
+            }
+            Scenario::Latency => latency(bench, &plan.latency).map(|run| results.latency.push(run)),
+            Scenario::Isolation => isolation(bench, &plan.isolation).map(|run| results.isolation.push(run)),
+            Scenario::AckOne => {
+                ack_one(bench, plan.ack_one / 4, plan.ack_one, calibration).map(|run| results.ack_one.push(run))
+            }
+            Scenario::Idle => idle(bench, plan.idle).map(|run| results.idle.push(run)),
+            Scenario::Ready => ready(bench).map(|run| results.ready.push(run)),
+            Scenario::Backlog => backlog(bench, &plan.backlog).map(|run| results.backlog.push(run)),
+        };
+        if let Err(error) = done {
+            let (scenario, code) = (scenario.name().to_owned(), error.code().to_owned());
+            self.failures.push(Failure { scenario, code, message: error.to_string() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_is_found_by_its_name() {
+        for scenario in Scenario::ALL {
+            assert_eq!(Scenario::named(scenario.name()), Some(scenario));
+        }
+        assert_eq!(Scenario::named("speed"), None);
+    }
+
+    #[test]
+    fn both_plans_keep_what_the_figures_are_stated_for() {
+        for plan in [Plan::quick(), Plan::full()] {
+            assert_eq!((plan.connections, plan.latency.per_second), (64, 50.0));
+            assert_eq!((plan.isolation.hanging, plan.isolation.destinations), (20, 100));
+            assert_eq!(plan.scenarios, Scenario::ALL);
+        }
+        assert_eq!(Plan::full().backlog.events, 1_000_000);
+    }
+}

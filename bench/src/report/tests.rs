@@ -1,0 +1,193 @@
+//! The tables of a made-up run: every row is there, judged, printed and explained.
+
+use super::*;
+use crate::calibration::StoreCost;
+use crate::stats::Percentiles;
+
+const PAGE: &str = include_str!("../../../docs/performance.md");
+
+fn waits(p50_ms: f64, p99_ms: f64) -> Percentiles {
+    Percentiles { count: 1000, p50_ms, p90_ms: p50_ms, p99_ms, max_ms: p99_ms }
+}
+
+fn throughput(accepted_per_s: f64, ratio: Option<f64>) -> Throughput {
+    Throughput {
+        connections: 64,
+        destinations: 8,
+        accepted_per_s,
+        delivered_per_s: 15_000.0,
+        ack: waits(1.0, 9.0),
+        end_to_end: waits(2.0, 12.0),
+        cpu_us_per_event: 48.0,
+        cores: 0.9,
+        ratio,
+        statements_per_event: Some(0.1),
+        written_bytes_per_event: 2345.6,
+        accepted: 200_000,
+        duplicates: 0,
+        unavailable: 0,
+        failed: 0,
+        generator_us_per_event: 5.0,
+        others_cores: 0.01,
+    }
+}
+
+fn latency() -> Latency {
+    let (ack, end_to_end, accepted_to_delivered) = (waits(0.3, 1.0), waits(0.9, 2.0), waits(0.4, 1.0));
+    Latency { offered_per_s: 50.0, ack, end_to_end, accepted_to_delivered, failed: 0 }
+}
+
+fn backlog() -> Backlog {
+    Backlog {
+        events: 1_000_000,
+        accepted_per_s: 16_000.0,
+        quarter_rss_mib: 50.0,
+        full_rss_mib: 52.0,
+        filling_rss_max_mib: 53.0,
+        draining_rss_max_mib: 54.0,
+        ready_ms: 900.0,
+        first_delivery_ms: 950.0,
+        drained_per_s: 12_000.0,
+        live_per_s: 50.0,
+        live: waits(1.0, 20.0),
+        duplicates: 3,
+    }
+}
+
+fn results() -> Results {
+    Results {
+        throughput: vec![
+            throughput(12_345.6, Some(0.6)),
+            throughput(11_000.0, Some(0.4)),
+            throughput(13_000.0, Some(0.55)),
+        ],
+        latency: vec![latency()],
+        isolation: vec![Isolation {
+            destinations: 100,
+            hanging: 20,
+            baseline: latency(),
+            beside_hanging: latency(),
+            p50_ratio: 1.0,
+            p99_ratio: 1.3,
+            held: 40,
+        }],
+        ack_one: vec![AckOne { ack: waits(0.35, 1.0), floor_ms: 0.2, over_floor: 1.75 }],
+        idle: vec![Idle { rss_mib: 21.5, cpu_ms_per_s: 0.4 }],
+        ready: vec![Ready { first_ms: 90.0, again_ms: 40.0 }],
+        backlog: vec![backlog()],
+    }
+}
+
+fn report(results: Results, store: Option<StoreCost>) -> Report {
+    let [commit, date, command, mode] = ["0123abc", "2026-11-21", "make bench", "full"].map(str::to_owned);
+    let calibration = Calibration {
+        server_us: 5.0,
+        client_us: 6.0,
+        hmac_us: 1.0,
+        lookup_us: 0.5,
+        store,
+        generator_us: 5.0,
+        sink_us: 4.0,
+        round_trip_us: 50.0,
+        scheduled_round_trip_us: 90.0,
+        sync_us: 150.0,
+        sync_overwrite_us: 130.0,
+    };
+    Report::new(About { commit, date, command, mode }, Machine::read(), calibration, results, Vec::new())
+}
+
+fn full() -> Report {
+    report(results(), Some(StoreCost { write_us: 10.0, settle_us: 1.0 }))
+}
+
+fn named<'a>(report: &'a Report, name: &str, unit: &str) -> &'a Figure {
+    report.figures.iter().find(|figure| figure.name == name && figure.unit == unit).unwrap()
+}
+
+#[test]
+fn goals_are_judged_by_the_median() {
+    let report = full();
+    let cases = [
+        ("accepted", "/s", Some(true)),
+        ("R", "", Some(true)),
+        ("CPU per event", "µs", None),
+        ("end to end p50, 50/s", "ms", Some(false)),
+        ("end to end p99, 50/s", "ms", Some(true)),
+        ("end to end p99, beside 20 of 100 hanging", "× alone", Some(false)),
+        ("memory, 1,000,000 waiting", "× a quarter of it", Some(true)),
+        ("drained", "× delivered", Some(true)),
+    ];
+    for (name, unit, met) in cases {
+        assert_eq!(named(&report, name, unit).met, met, "{name}");
+    }
+    let accepted = named(&report, "accepted", "/s").spread;
+    assert_eq!((accepted.runs, accepted.median, accepted.least, accepted.most), (3, 12_345.6, 11_000.0, 13_000.0));
+}
+
+#[test]
+fn what_was_not_measured_has_no_row() {
+    let unmeasured = report(Results { throughput: vec![throughput(1.0, None)], ..Results::default() }, None);
+    assert!(unmeasured.figures.iter().all(|figure| figure.name != "R" && !figure.name.contains("waiting")));
+    assert!(!unmeasured.text().contains("sum = ideal"), "no sum without its largest part");
+    assert!(report(Results::default(), None).figures.is_empty());
+}
+
+#[test]
+fn every_row_is_explained_in_the_document() {
+    let explained = PAGE.split_once("| figure | what it is |").unwrap().1;
+    for figure in full().figures {
+        let cells = [format!("| {} |", figure.name), format!("| {} · ", figure.name), format!(" · {} |", figure.name)];
+        assert!(cells.iter().any(|cell| explained.contains(cell)), "`{}` is not explained", figure.name);
+    }
+}
+
+#[test]
+fn columns_are_aligned_whatever_stands_in_them() {
+    let text = full().text();
+    let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    let end_of = |line: &str, cell: &str| line[..line.find(cell).unwrap() + cell.len()].chars().count();
+    assert_eq!(end_of(&row("accepted "), "12,346"), end_of(&row("CPU per event"), "48.0"), "{text}");
+    assert!(row("end to end p50, 50/s").ends_with("MISSED"), "{text}");
+    assert!(row("sum = ideal CPU per event").contains("24.5"), "{text}");
+}
+
+#[test]
+fn the_document_keeps_its_words_and_gets_the_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("performance.md");
+    std::fs::write(&path, PAGE).unwrap();
+    full().write_markdown(&path).unwrap();
+    let once = std::fs::read_to_string(&path).unwrap();
+    assert!(once.contains("| accepted | /s | ≥ 12,000 | 12,346 | 11,000 | 13,000 | 3 | met |"), "{once}");
+    assert!(once.contains("## How to read the tables"));
+    full().write_markdown(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), once, "written twice is written once");
+}
+
+#[test]
+fn a_document_without_its_marks_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("performance.md");
+    for page in ["no marks", "<!-- bench: begin --> only"] {
+        std::fs::write(&path, page).unwrap();
+        assert_eq!(full().write_markdown(&path).unwrap_err().code(), "mark_missing");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), page);
+    }
+}
+
+#[test]
+fn numbers_have_the_digits_that_mean_something() {
+    let cases = [
+        (0.0, "0"),
+        (0.456, "0.46"),
+        (12.34, "12.3"),
+        (999.4, "999"),
+        (12_345.6, "12,346"),
+        (1_000_000.0, "1,000,000"),
+        (-1234.5, "-1,234"),
+        (f64::NAN, "NaN"),
+    ];
+    for (value, text) in cases {
+        assert_eq!(number(value), text);
+    }
+}

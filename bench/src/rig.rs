@@ -1,0 +1,201 @@
+//! A gateway between generator and sink, with the ledger that both write: what every scenario stands on.
+
+use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::config::{Layout, ingest_path};
+use crate::error::BenchError;
+use crate::gateway::{Launch, Launcher, Running};
+use crate::generator::{Generator, Load, Pace, Sent};
+use crate::ledger::{Ledger, Missing};
+use crate::payload::Template;
+use crate::process::{self, Usage};
+use crate::signing::Signing;
+use crate::sink::Sink;
+use crate::stopwatch::{Stopwatch, pause};
+
+/// How often a wait for deliveries looks at the ledger.
+const SETTLE_POLL: Duration = Duration::from_millis(10);
+
+/// What all scenarios of one run share.
+pub struct Bench<'a> {
+    pub launcher: &'a dyn Launcher,
+    /// Folder on the disk to be measured; each rig makes one of its own in it and removes it.
+    pub scratch: &'a Path,
+    pub signing: Signing,
+    /// How long deliveries may stand still before what is missing counts as lost.
+    pub patience: Duration,
+    /// Told what is going on, for people who wait.
+    pub say: &'a dyn Fn(&str),
+}
+
+/// One running set-up. Dropping it kills the gateway and removes its folder.
+pub(crate) struct Rig<'a> {
+    bench: &'a Bench<'a>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) sink: Sink,
+    pub(crate) gateway: Running,
+    launch: Launch,
+    destinations: usize,
+    /// Last, so that it is removed after the gateway is gone.
+    _folder: Folder,
+}
+
+/// A folder that is removed when dropped.
+struct Folder(PathBuf);
+
+/// Tells the folders of one process apart.
+static RIGS: AtomicU32 = AtomicU32::new(0);
+
+impl<'a> Rig<'a> {
+    /// Starts a gateway on an empty store. `prepare` may set how the destinations behave before it runs.
+    pub(crate) fn start(
+        bench: &'a Bench<'a>,
+        layout: &Layout,
+        capacity: usize,
+        prepare: impl FnOnce(&Sink),
+    ) -> Result<Self, BenchError> {
+        let ledger = Arc::new(Ledger::new(capacity));
+        let sink = Sink::start(layout.destinations, Arc::clone(&ledger))?;
+        prepare(&sink);
+        let name = format!("bench-{}-{}", std::process::id(), RIGS.fetch_add(1, Relaxed));
+        let folder = Folder(bench.scratch.join(name));
+        let launch = write_launch(&folder.0, &layout.yaml(&bench.signing, sink.address()))?;
+        let gateway = Running::start(bench.launcher, launch.clone())?;
+        Ok(Self { bench, ledger, sink, gateway, launch, destinations: layout.destinations, _folder: folder })
+    }
+
+    /// Starts the gateway again on the same store, after [`Running::kill`].
+    pub(crate) fn restart(&mut self) -> Result<(), BenchError> {
+        self.gateway = Running::start(self.bench.launcher, self.launch.clone())?;
+        Ok(())
+    }
+
+    /// Sends to `destinations` in turn.
+    pub(crate) fn send(
+        &self,
+        destinations: Range<usize>,
+        connections: usize,
+        pace: Pace,
+        limit: Option<u64>,
+    ) -> Result<Generator, BenchError> {
+        let target = self.gateway.address();
+        let template = |n| Template::new(target, &ingest_path(n), &self.bench.signing);
+        let templates = destinations.map(template).collect();
+        Generator::start(Load { target, templates, connections, pace, limit }, Arc::clone(&self.ledger))
+    }
+
+    /// The same to all destinations without end.
+    pub(crate) fn send_to_all(&self, connections: usize, pace: Pace) -> Result<Generator, BenchError> {
+        self.send(0..self.destinations, connections, pace, None)
+    }
+
+    /// Stops a generator, and checks that it was the gateway that limited it.
+    pub(crate) fn stop(&self, generator: Generator) -> Result<Sent, BenchError> {
+        self.judge(generator.stop()?)
+    }
+
+    pub(crate) fn judge(&self, sent: Sent) -> Result<Sent, BenchError> {
+        if sent.ledger_full {
+            return Err(BenchError::LedgerFull { capacity: self.ledger.capacity() });
+        }
+        if sent.accepted == 0 {
+            return Err(BenchError::NothingAccepted { answer: sent.refusal.unwrap_or_else(|| "none".to_owned()) });
+        }
+        Ok(sent)
+    }
+
+    /// Waits until every acknowledged event is delivered: the oracle of every scenario.
+    pub(crate) fn settle(&mut self) -> Result<(), BenchError> {
+        self.settle_all_but(|_| false)
+    }
+
+    /// The same, except for events that are not expected to arrive.
+    pub(crate) fn settle_all_but(&mut self, excused: impl Fn(u64) -> bool) -> Result<(), BenchError> {
+        self.settle_watching(|rig| rig.ledger.delivered(), excused)
+    }
+
+    /// The same, with a count of its own that has to grow while anything is missing.
+    pub(crate) fn settle_watching(
+        &mut self,
+        count: impl Fn(&Self) -> u64,
+        excused: impl Fn(u64) -> bool,
+    ) -> Result<(), BenchError> {
+        let mut progress = (count(self), Stopwatch::start());
+        loop {
+            pause(SETTLE_POLL);
+            self.gateway.check_alive()?;
+            self.sink.check()?;
+            let counted = count(self);
+            if counted > progress.0 {
+                // Going through the whole ledger while much arrives would take CPU from the product.
+                progress = (counted, Stopwatch::start());
+                continue;
+            }
+            let missing = self.ledger.missing(&excused);
+            if missing.count == 0 {
+                return Ok(());
+            }
+            if progress.1.elapsed() > self.bench.patience {
+                return Err(self.lost(missing));
+            }
+        }
+    }
+
+    fn lost(&self, missing: Missing) -> BenchError {
+        let (acked, patience) = (self.ledger.acked(), self.bench.patience);
+        BenchError::EventsMissing { count: missing.count, acked, patience, first: missing.first }
+    }
+
+    /// Runs for a while, but not past the gateway's end.
+    pub(crate) fn run_for(&mut self, time: Duration) -> Result<(), BenchError> {
+        pause(time);
+        self.gateway.check_alive()
+    }
+
+    pub(crate) fn usage(&self) -> Result<Usage, BenchError> {
+        process::usage(self.gateway.pid())
+    }
+
+    pub(crate) fn rss_mib(&self) -> Result<f64, BenchError> {
+        Ok(process::rss_bytes(self.gateway.pid())? as f64 / (1024.0 * 1024.0))
+    }
+
+    pub(crate) fn now_us(&self) -> u32 {
+        self.ledger.stopwatch().micros()
+    }
+}
+
+impl Drop for Rig<'_> {
+    fn drop(&mut self) {
+        self.gateway.kill();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What would stay behind is a scratch folder; no figure depends on it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn write_launch(folder: &Path, yaml: &str) -> Result<Launch, BenchError> {
+    let write = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BenchError::Write { path, source }
+    };
+    let (config, data) = (folder.join("trireme.yaml"), folder.join("data"));
+    std::fs::create_dir_all(&data).map_err(write(&data))?;
+    std::fs::write(&config, yaml).map_err(write(&config))?;
+    Ok(Launch { config, data, listen: free_address()?, log: folder.join("gateway.log") })
+}
+
+/// A loopback port that nobody listened on a moment ago.
+pub(crate) fn free_address() -> Result<SocketAddr, BenchError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    listener.map_err(BenchError::io("find a free loopback port"))
+}

@@ -1,0 +1,113 @@
+//! Each scenario on a gateway whose behaviour is known.
+
+use std::time::Duration;
+
+use bench::calibration::{Calibration, StoreCost};
+use bench::gateway::Launcher;
+use bench::scenario::{
+    BacklogOptions, IsolationOptions, LatencyOptions, ack_one, backlog, idle, isolation, latency, ready,
+};
+use bench::signing::Signing;
+use bench::{Bench, BenchError};
+
+use crate::fake_gateway::{FakeLauncher, Faults, SECRET};
+
+/// A bench around `launcher`, in a folder that it has to leave empty.
+pub fn with_bench<T>(launcher: &dyn Launcher, run: impl FnOnce(&Bench<'_>) -> T) -> T {
+    let scratch = tempfile::tempdir().unwrap();
+    let signing = Signing::generic_hmac(SECRET);
+    // Longer than a busy machine keeps a thread waiting, short enough to wait for in a test.
+    let patience = Duration::from_secs(2);
+    let result = run(&Bench { launcher, scratch: scratch.path(), signing, patience, say: &|_| {} });
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "a scenario left its folder behind");
+    result
+}
+
+pub fn calibration() -> Calibration {
+    Calibration {
+        server_us: 5.0,
+        client_us: 6.0,
+        hmac_us: 1.0,
+        lookup_us: 0.1,
+        store: Some(StoreCost { write_us: 10.0, settle_us: 1.0 }),
+        generator_us: 5.0,
+        sink_us: 5.0,
+        round_trip_us: 50.0,
+        scheduled_round_trip_us: 90.0,
+        sync_us: 150.0,
+        sync_overwrite_us: 130.0,
+    }
+}
+
+fn load(per_second: f64) -> LatencyOptions {
+    LatencyOptions { per_second, warm_up: Duration::from_millis(50), window: Duration::from_millis(300) }
+}
+
+#[test]
+fn latency_counts_every_event_due_in_the_window() {
+    let result = with_bench(&FakeLauncher::default(), |bench| latency(bench, &load(200.0))).unwrap();
+    assert!(result.end_to_end.count > 0 && result.failed == 0, "{result:?}");
+    assert_eq!(result.ack.count, result.end_to_end.count);
+    assert!(result.end_to_end.p50_ms > 0.0 && result.end_to_end.p99_ms <= result.end_to_end.max_ms, "{result:?}");
+}
+
+fn isolate(faults: Faults) -> Result<bench::scenario::Isolation, BenchError> {
+    let options = IsolationOptions { destinations: 10, hanging: 2, load: load(400.0) };
+    with_bench(&FakeLauncher::with(faults), |bench| isolation(bench, &options))
+}
+
+#[test]
+fn hanging_destinations_hold_only_their_own_events() {
+    let result = isolate(Faults::default()).unwrap();
+    assert_eq!(result.held, 2, "the fake has one request in flight for each destination");
+    for half in [&result.baseline, &result.beside_hanging] {
+        assert!(half.end_to_end.count > 0, "{result:?}");
+    }
+    assert!(result.p50_ratio > 0.0 && result.p99_ratio > 0.0, "{result:?}");
+}
+
+#[test]
+fn a_gateway_that_is_held_up_by_a_hanging_destination_is_found_out() {
+    let error = isolate(Faults { one_lane: true, ..Faults::default() }).unwrap_err();
+    assert_eq!(error.code(), "events_missing", "{error}");
+}
+
+#[test]
+fn one_connection_is_compared_with_the_floor_of_the_calibration() {
+    let time = Duration::from_millis(150);
+    let result = with_bench(&FakeLauncher::default(), |bench| ack_one(bench, time, time, &calibration())).unwrap();
+    assert_eq!(result.floor_ms, 0.2);
+    assert!(result.ack.count > 0, "{result:?}");
+    assert!((result.over_floor - result.ack.p50_ms / 0.2).abs() < 1e-9, "{result:?}");
+}
+
+#[test]
+fn idle_and_ready_are_measured() {
+    let launcher = FakeLauncher::default();
+    let (idle, ready) =
+        with_bench(&launcher, |bench| (idle(bench, Duration::from_millis(20)).unwrap(), ready(bench).unwrap()));
+    assert!(idle.rss_mib > 1.0 && idle.cpu_ms_per_s >= 0.0, "{idle:?}");
+    assert!(ready.first_ms > 0.0 && ready.again_ms > 0.0, "{ready:?}");
+}
+
+fn fill(faults: Faults) -> Result<bench::scenario::Backlog, BenchError> {
+    let options = BacklogOptions { events: 500, connections: 4, live_per_second: 200.0 };
+    with_bench(&FakeLauncher::with(faults), |bench| backlog(bench, &options))
+}
+
+#[test]
+fn a_backlog_survives_a_crash_and_drains() {
+    let result = fill(Faults::default()).unwrap();
+    assert_eq!(result.events, 500);
+    assert!(result.accepted_per_s > 0.0 && result.drained_per_s > 0.0, "{result:?}");
+    assert!(result.ready_ms > 0.0 && result.first_delivery_ms > 0.0, "{result:?}");
+    assert!(result.full_rss_mib > 1.0 && result.quarter_rss_mib > 1.0, "{result:?}");
+    assert!(result.draining_rss_max_mib > 1.0, "{result:?}");
+}
+
+#[test]
+fn a_gateway_that_forgets_its_backlog_in_a_crash_is_found_out() {
+    let error = fill(Faults { forget_on_crash: true, ..Faults::default() }).unwrap_err();
+    let BenchError::EventsMissing { count, .. } = error else { panic!("{error}") };
+    assert_eq!(count, 500, "all were waiting, and all are gone");
+}
