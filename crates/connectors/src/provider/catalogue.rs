@@ -25,7 +25,21 @@ macro_rules! embedded {
 pub fn catalogue() -> &'static Catalogue {
     static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
     CATALOGUE.get_or_init(|| {
-        let texts = embedded!["generic-hmac", "github", "none", "standard-webhooks", "stripe",];
+        let texts = embedded![
+            "discord",
+            "generic-hmac",
+            "github",
+            "gitlab",
+            "hubspot",
+            "hubspot-legacy",
+            "none",
+            "sendgrid",
+            "shopify",
+            "slack",
+            "standard-webhooks",
+            "stripe",
+            "twilio",
+        ];
         let entry = |(name, text)| Entry { name, text, recipe: OnceLock::new() };
         Catalogue { entries: texts.into_iter().map(entry).collect() }
     })

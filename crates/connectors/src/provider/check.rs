@@ -10,7 +10,7 @@ use super::digest::{self, SIGNATURE_BYTES_MAX};
 use super::field::{Field, View};
 use super::keys::Keys;
 use super::moment;
-use super::program::{Bind, Check, Proof, Signed, Test};
+use super::program::{self, Bind, Check, Proof, Signed, Test};
 use super::refusal::{Code, Refusal};
 use super::signature::{self, Header};
 use super::spec::Hash;
@@ -61,16 +61,21 @@ impl Evaluation<'_, '_> {
         }
     }
 
-    /// The strongest branch that passes; if none does, the nearest miss.
+    /// The strongest branch that passes; if none does, the nearest miss. A branch that passes does not excuse a
+    /// wrong signature of a stronger one: whoever sends both means both.
     fn any_of(&self, checks: &[Check]) -> Result<Pass, Refusal> {
         let mut best: Option<Pass> = None;
         let mut miss: Option<Refusal> = None;
+        let mut wrong = Assurance::None;
         for check in checks {
             match self.check(check) {
                 Ok(pass) if best.is_none_or(|best| pass.assurance > best.assurance) => best = Some(pass),
                 Ok(_) => {}
                 Err(refusal) if refusal.code.is_final() => return Err(refusal),
                 Err(refusal) => {
+                    if refusal.code != Code::SignatureMissing {
+                        wrong = wrong.max(program::assurance(check));
+                    }
                     if miss.as_ref().is_none_or(|miss| refusal.code.nearness() > miss.code.nearness()) {
                         miss = Some(refusal);
                     }
@@ -78,6 +83,7 @@ impl Evaluation<'_, '_> {
             }
         }
         match (best, miss) {
+            (Some(pass), Some(miss)) if wrong > pass.assurance => Err(miss),
             (Some(pass), _) => Ok(pass),
             (None, Some(miss)) => Err(miss),
             (None, None) => Err(Refusal::new(Code::SignatureMissing, "the recipe has no check that could pass")),

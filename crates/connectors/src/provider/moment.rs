@@ -1,6 +1,8 @@
 //! Points in time as senders write them, and whether one lies within a window. Reads no clock.
 
 use domain::Timestamp;
+use jiff::civil;
+use jiff::tz::TimeZone;
 
 use super::program::Time;
 use super::refusal::{Code, Refusal};
@@ -14,13 +16,29 @@ pub(crate) fn read(text: &[u8], unit: TimeUnit) -> Option<Timestamp> {
     match unit {
         TimeUnit::S => whole(text).map(Timestamp::from_secs),
         TimeUnit::Ms => whole(text).map(Timestamp::from_millis),
-        TimeUnit::Iso => std::str::from_utf8(text).ok()?.parse().ok(),
+        TimeUnit::Iso => iso(std::str::from_utf8(text).ok()?),
         TimeUnit::Auto => match whole(text) {
             Some(seconds) if seconds < MILLIS_FROM => Some(Timestamp::from_secs(seconds)),
             Some(millis) => Some(Timestamp::from_millis(millis)),
             None => read(text, TimeUnit::Iso),
         },
     }
+}
+
+/// RFC 3339, and what senders make of it: without an offset, or with ` UTC` in its place, UTC is meant.
+fn iso(text: &str) -> Option<Timestamp> {
+    const TO_THE_SECOND: usize = "2026-01-31T09:30:00".len();
+    if let Ok(at) = text.parse() {
+        return Some(at);
+    }
+    let local = text.strip_suffix(" UTC").unwrap_or(text);
+    let fraction = local.get(TO_THE_SECOND..)?;
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    let civil: civil::DateTime = local.parse().ok()?;
+    let zoned = civil.to_zoned(TimeZone::UTC).ok()?;
+    Some(Timestamp::from_micros(zoned.timestamp().as_microsecond()))
 }
 
 /// Digits only: a sign, a space or a fraction would be a second spelling of the same time.
@@ -85,13 +103,27 @@ mod tests {
             ("1700000000000", TimeUnit::Ms),
             ("2023-11-14T22:13:20Z", TimeUnit::Iso),
             ("2023-11-14T23:13:20+01:00", TimeUnit::Iso),
+            ("2023-11-14T22:13:20", TimeUnit::Iso),
+            ("2023-11-14 22:13:20 UTC", TimeUnit::Iso),
             ("1700000000", TimeUnit::Auto),
             ("1700000000000", TimeUnit::Auto),
             ("2023-11-14T22:13:20Z", TimeUnit::Auto),
         ] {
             assert_eq!(read(text.as_bytes(), unit), Some(at), "{text}");
         }
-        for bad in ["", "-1", "+1", " 1", "1.0", "1e3", "9999999999999999", "yesterday", "2023-11-14"] {
+        for bad in [
+            "",
+            "-1",
+            "+1",
+            " 1",
+            "1.0",
+            "1e3",
+            "9999999999999999",
+            "yesterday",
+            "2023-11-14",
+            "2023-11-14T22:13",
+            "2023-11-14T22:13:20+99:00",
+        ] {
             assert_eq!(read(bad.as_bytes(), TimeUnit::Auto), None, "{bad}");
         }
     }

@@ -1,3 +1,8 @@
 //! What the crate promises, tried through its public face.
 
 mod catalogue;
+mod forgery;
+mod language;
+mod request;
+mod rules;
+mod samples;

@@ -1,0 +1,150 @@
+//! The recipe language: what it refuses, and that it says every mistake with its line and column.
+
+use connectors::provider::{Recipe, Settings};
+use domain::Assurance;
+
+use crate::request::{SIGNING, recipe};
+
+const GOOD: &str = "provider: own
+title: Own
+docs: https://own.example
+secrets:
+  - { role: signing, about: a secret }
+verify:
+  hmac:
+    hash: sha256
+    key: signing
+    message: [body]
+    signature: { from: { header: x-sig }, encoding: hex }
+event:
+  type: [[{ json: /type }]]
+  type_otherwise: unknown
+facts: { as_of: 2026-01-31, source: https://own.example }
+";
+
+fn errors(text: &str) -> Vec<(u64, String)> {
+    match Recipe::from_yaml("own.yaml", text) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.0.into_iter().map(|error| (error.place.line, error.message)).collect(),
+    }
+}
+
+#[test]
+fn each_mistake_is_told_where_it_stands() {
+    assert_eq!(errors(GOOD), []);
+    for (from, to, line, said) in [
+        ("hash: sha256", "hash: md5", 8, "md5"),
+        ("key: signing", "keys: signing", 9, "unknown field"),
+        ("key: signing", "key: token", 7, "used and not declared"),
+        ("message: [body]", "message: []", 7, "empty"),
+        ("message: [body]", "message: [{ const: x }]", 7, "nothing of the request"),
+        ("message: [body]", "message: [{ sig: t }, body]", 10, "'kv' form"),
+        ("message: [body]", "message: [{ maybe: body }]", 10, "'maybe'"),
+        ("message: [body]", "message: [{ json: type }, body]", 10, "no JSON pointer"),
+        ("message: [body]", "message: [{ header: 'a b' }, body]", 10, "name of a header"),
+        ("message: [body]", "message: [{ header: { setting: h } }, body]", 10, "not declared"),
+        ("encoding: hex", "encoding: base32", 11, "base32"),
+        (
+            "encoding: hex }",
+            "encoding: hex }\n    time: { from: { header: x-time }, unit: s, past: 300s, future: 300s }",
+            12,
+            "not part of the message",
+        ),
+        (
+            "encoding: hex }",
+            "encoding: hex }\n    time: { from: { header: x-time }, unit: s, past: 5, future: 300s }",
+            12,
+            "",
+        ),
+        ("type_otherwise: unknown", "type_otherwise: ''", 13, "cannot be empty"),
+        ("role: signing", "role: sining", 5, "sining"),
+        ("as_of: 2026-01-31", "as_of: yesterday", 1, "not a date"),
+        ("title: Own", "title: Own\ntitle: Again", 3, "duplicate"),
+        ("provider: own", "provider: 'o w n'", 1, "no provider name"),
+        ("docs: https://own.example", "docs: https://own.example\nmethods: [FETCH]", 4, "FETCH"),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        let found = errors(&GOOD.replacen(from, to, 1));
+        let matching = found.iter().any(|(at, message)| *at == line && message.contains(said));
+        assert!(matching, "{to}: expected line {line} '{said}', got {found:?}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
+    let text = GOOD
+        .replace("provider: own", "provider: 'o w n'")
+        .replace("message: [body]", "message: [{ json: type }]")
+        .replace(
+            "- { role: signing, about: a secret }",
+            "- { role: signing, about: a secret }\n  - { role: token, about: unused }",
+        );
+    let lines: Vec<u64> = errors(&text).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(lines, [1, 6, 11]);
+}
+
+#[test]
+fn mistakes_in_the_examples_have_the_line_of_the_file() {
+    let lines = GOOD.lines().count() as u64;
+    let vector = |text: &str| errors(&format!("{GOOD}---\nvectors:\n  - {text}\n"));
+    for (text, said) in [
+        ("{ name: a, kind: valid, like: nobody }", "no vector 'nobody'"),
+        ("{ name: a, kind: valid, at: 2026-01-31T09:30:00Z }", "'expect'"),
+        ("{ name: a, kind: perfect }", "perfect"),
+        ("{ name: a, kind: valid, at: soon }", "soon"),
+        ("{ name: a, kind: valid, body: x, body_base64: eA== }", "one body"),
+    ] {
+        let found = vector(text);
+        assert!(found.iter().any(|(line, message)| *line == lines + 3 && message.contains(said)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn checks_that_prove_nothing_are_refused() {
+    let verify = |verify: &str| {
+        errors(&GOOD.replace("verify:\n  hmac:\n    hash: sha256\n    key: signing\n    message: [body]\n    signature: { from: { header: x-sig }, encoding: hex }", &format!("verify: {verify}")))
+    };
+    let hmac = "{ hmac: { hash: sha256, key: signing, message: [body], signature: { from: { header: x-sig }, encoding: hex } } }";
+    for (text, said) in [
+        (format!("{{ any_of: [{hmac}, none] }}"), "would accept everything"),
+        (format!("{{ any_of: [{hmac}] }}"), "at least two"),
+        (
+            format!(
+                "{{ any_of: [{hmac}, {{ bind: {{ value: {{ query: q }}, hash: sha256, encoding: hex, of: [body] }} }}] }}"
+            ),
+            "proves nothing alone",
+        ),
+    ] {
+        let found = verify(&text);
+        assert!(found.iter().any(|(_, message)| message.contains(said)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn assurance_is_what_the_message_covers_and_no_more() {
+    let hmac = |message: &str| {
+        format!(
+            "{{ hmac: {{ hash: sha256, key: signing, message: {message}, signature: {{ from: {{ header: x-sig }}, encoding: hex }} }} }}"
+        )
+    };
+    let bind = |of: &str| format!("{{ bind: {{ value: {{ query: d }}, hash: sha256, encoding: hex, of: {of} }} }}");
+    let digest = "{ digest: { hash: sha256, key: signing, message: [body], signature: { from: { header: x-sig }, encoding: hex }, weak: it is } }";
+    for (verify, assurance) in [
+        (hmac("[method, body]"), Assurance::Body),
+        (hmac("[sorted_form]"), Assurance::Body),
+        (hmac("[{ transform: { of: body, by: [{ sha256: hex }] } }]"), Assurance::Body),
+        (hmac("[{ transform: { of: body, by: [lower] } }]"), Assurance::Origin),
+        (hmac("[{ json: /token }, { json: /time }]"), Assurance::Partial),
+        (hmac("[{ header: x-time }]"), Assurance::Origin),
+        (digest.to_owned(), Assurance::Partial),
+        (format!("{{ all_of: [{}, {}] }}", hmac("[{ url: configured }]"), bind("[body]")), Assurance::Body),
+        (format!("{{ all_of: [{}, {}] }}", hmac("[{ url: configured }]"), bind("[{ json: /a }]")), Assurance::Origin),
+        (format!("{{ all_of: [{}, {}] }}", hmac("[path]"), bind("[body]")), Assurance::Origin),
+        ("{ token: { key: signing, from: { header: x-token } } }".to_owned(), Assurance::Shared),
+    ] {
+        let recipe = recipe(SIGNING, &verify, "");
+        assert_eq!(recipe.assurance(&Settings::default()), Ok(assurance), "{verify}");
+    }
+    assert_eq!(recipe("[]", "none", "").assurance(&Settings::default()), Ok(Assurance::None));
+    assert_eq!(recipe(SIGNING, digest, "").weaknesses(), ["it is"]);
+}
