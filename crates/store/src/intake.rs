@@ -101,6 +101,7 @@ pub trait Intake: Send + Sync + 'static {
     /// Pending requests whose time has come, oldest first.
     fn pending_requests(&self, due: Timestamp, limit: u32) -> Verb<'_, Vec<KeptRequest>>;
 
+    #[expect(clippy::too_many_arguments, reason = "a request's new judgement is these, and nothing else needs them")]
     /// Judged again: the row gets its new verdict, and the events it made are accepted in the same transaction.
     fn rejudge(
         &self,

@@ -4,6 +4,8 @@
 //! committed. `tenant` comes first in every key, `now` is an argument, and a delivery is settled only under the
 //! claim that took it, so that several nodes can share one store.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod dispatch;
 pub mod error;
 pub mod intake;

@@ -1,6 +1,7 @@
 //! What is configured through the API, the keys that open it, and answers kept for repeated requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::identity::Digest;
@@ -70,6 +71,9 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// How long a request may be worked on before another with its key may start over: whoever had it is gone by then.
+pub const IDEMPOTENT_WORK_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// What a repeated request with the same `Idempotency-Key` is to get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Idempotency {
@@ -119,7 +123,8 @@ pub trait Registry: Send + Sync + 'static {
 
     fn touch_api_keys(&self, used: Vec<(Arc<str>, Timestamp)>) -> Verb<'_, ()>;
 
-    /// Claims an idempotency key for a request whose method, path and body digest to `request`.
+    /// Claims an idempotency key for a request whose method, path and body digest to `request`. A claim that was not
+    /// finished in [`IDEMPOTENT_WORK_MAX`] is given to the next one that asks.
     fn begin_idempotent(&self, tenant: Tenant, key: Arc<str>, request: Digest, now: Timestamp)
     -> Verb<'_, Idempotency>;
 

@@ -1,0 +1,100 @@
+//! The promises of a store as tests: one function per promise, named by it, the same for every store.
+//!
+//! A store's own tests give [`conformance_suite!`](crate::conformance_suite) a value that opens it; each promise
+//! becomes a test of its own. Nothing here knows what the store is made of.
+
+pub mod accept;
+pub mod claim;
+pub mod identity;
+pub mod lanes;
+pub mod settle;
+mod world;
+
+pub use world::Open;
+
+/// Makes one `#[tokio::test]` per promise. Takes an expression that gives an [`Open`] for an empty store.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($open:expr) => {
+        $crate::conformance_tests! { $open;
+            accept:
+                what_was_accepted_is_read_back_whole
+                a_request_of_one_event_that_shares_its_uuid_is_still_named
+                owed_deliveries_wait_and_their_destinations_are_named_once
+                answers_are_in_the_order_of_the_groups
+                a_group_that_cannot_be_stored_fails_alone_and_whole
+                a_split_request_is_kept_beside_its_events_unless_nothing_of_it_is_new
+                a_claim_at_birth_is_granted_and_settles
+                a_claim_at_birth_is_not_granted_where_something_is_in_its_way
+                a_claim_at_birth_ends_with_its_process_and_nothing_is_lost
+                tenants_do_not_see_one_another;
+            identity:
+                the_same_message_is_one_event_before_and_after_a_restart
+                messages_of_other_connections_are_other_facts
+                equal_bytes_without_a_key_are_two_events
+                equal_bytes_count_only_within_their_span
+                a_request_judged_late_is_compared_by_when_it_came
+                any_known_identity_makes_a_duplicate_and_the_others_are_remembered
+                children_of_one_request_are_one_transaction_and_know_each_other
+                every_path_is_sighted_on_its_own
+                a_webhook_and_a_reading_of_the_same_state_are_one_event
+                two_webhooks_are_never_joined_by_their_state
+                a_reading_that_tells_nothing_new_makes_no_event
+                a_repeated_message_does_not_move_its_subject
+                subjects_of_other_connections_have_states_of_their_own;
+            claim:
+                what_is_due_is_given_oldest_first_and_once
+                a_claim_carries_all_that_a_try_needs
+                asks_are_answered_in_order_and_apart
+                payloads_are_bounded_but_one_is_always_given
+                what_is_due_later_is_told_and_given_then
+                held_ones_are_not_given
+                prepared_bytes_come_with_every_later_try
+                a_lapsed_lease_is_a_try_of_unknown_end_that_counts
+                rescue_takes_no_more_than_it_was_told
+                a_renewed_lease_does_not_lapse_and_others_do
+                claims_end_with_their_process;
+            settle:
+                every_end_of_a_try_leads_where_it_says
+                attempts_are_kept_whole_and_in_order
+                a_try_that_was_not_made_leaves_no_trace
+                only_the_claim_that_took_it_may_settle
+                a_try_cannot_end_in_flight
+                waiting_for_ever_is_still_waiting;
+            lanes:
+                one_after_another_as_accepted
+                the_waiting_go_by_version_where_both_have_one
+                an_earlier_version_does_not_overtake_what_is_being_sent_or_was_tried
+                what_comes_after_a_later_version_was_sent_is_stale
+                what_was_not_sent_makes_nothing_stale
+                lanes_do_not_wait_for_one_another
+                routes_of_one_destination_share_the_lane_of_a_subject
+                a_destination_in_order_is_one_lane_without_versions
+                settling_tells_whether_the_next_became_due
+                after_a_dead_head_the_next_goes_unless_it_blocks
+                a_blocking_dead_head_goes_first_when_it_is_retried
+                a_blocking_dead_head_gives_way_when_it_is_cancelled
+                a_dead_one_that_others_passed_joins_its_lane_again
+                a_cancelled_head_lets_the_next_go_and_a_cancelled_other_does_not
+                a_held_head_keeps_its_lane
+                a_lapsed_head_keeps_its_lane
+                a_lane_of_many_gives_them_in_the_order_of_the_rule;
+        }
+    };
+}
+
+/// The expansion of [`conformance_suite!`](crate::conformance_suite): not for use by itself.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_tests {
+    ($open:expr; $($verb:ident: $($promise:ident)*;)*) => {$(
+        mod $verb {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $promise() {
+                $crate::conformance::$verb::$promise($open).await;
+            })*
+        }
+    )*};
+}

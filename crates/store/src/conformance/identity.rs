@@ -1,0 +1,183 @@
+//! When two arrivals are one event (design §6, Identity): message keys, spans, state keys, sightings.
+
+use std::time::Duration;
+
+use super::world::{Arrange, DAY, Open, SECOND, World};
+use crate::intake::NewEvent;
+use crate::read::Sighting;
+
+async fn sightings(w: &World, event: &NewEvent) -> Vec<Sighting> {
+    w.detail(event.event.id).await.expect("it is there").sightings
+}
+
+pub async fn the_same_message_is_one_event_before_and_after_a_restart(open: impl Open) {
+    let mut w = World::new(open).await;
+    let first = w.event().message("m1");
+    w.accept(first.clone()).await;
+    for restart in [false, true] {
+        if restart {
+            w.reopen().await;
+        }
+        w.pass(20 * DAY);
+        let delivery = w.to("app");
+        let again = w.event().message("m1").owing(delivery);
+        let accepted = w.accept(again).await;
+        assert!(accepted.duplicate && accepted.id == first.event.id, "{accepted:?}");
+        assert!(w.claimable().await.is_empty(), "a duplicate owes nothing");
+    }
+    let [sighting] = &sightings(&w, &first).await[..] else { panic!("one path, one sighting") };
+    assert_eq!((sighting.path.as_str(), sighting.count), ("native", 2));
+    assert_eq!(sighting.last_at.since(sighting.first_at), 20 * DAY);
+}
+
+pub async fn messages_of_other_connections_are_other_facts(open: impl Open) {
+    let mut w = World::new(open).await;
+    for (source, connection) in [("a", "x"), ("a", "y"), ("b", "x")] {
+        let event = w.event().of(source, connection).message("m1");
+        assert!(!w.accept(event).await.duplicate, "{source}/{connection}");
+    }
+}
+
+pub async fn equal_bytes_without_a_key_are_two_events(open: impl Open) {
+    let mut w = World::new(open).await;
+    for _ in 0..2 {
+        let event = w.event().carrying(b"same");
+        assert!(!w.accept(event).await.duplicate);
+    }
+}
+
+pub async fn equal_bytes_count_only_within_their_span(open: impl Open) {
+    let mut w = World::new(open).await;
+    let span = Duration::from_secs(60);
+    let first = w.event().carrying(b"same").bytes_within(span);
+    w.accept(first.clone()).await;
+    w.pass(span);
+    let at_the_edge = w.event().carrying(b"same").bytes_within(span);
+    assert_eq!(w.accept(at_the_edge).await.id, first.event.id, "the span's last moment still counts");
+    w.pass(Duration::from_micros(1));
+    let past = w.event().carrying(b"same").bytes_within(span);
+    assert!(!w.accept(past.clone()).await.duplicate, "sightings do not stretch the span");
+    // From here on the new event is the one that equal bytes are.
+    w.pass(span);
+    let again = w.event().carrying(b"same").bytes_within(span);
+    assert_eq!(w.accept(again).await.id, past.event.id);
+}
+
+pub async fn a_request_judged_late_is_compared_by_when_it_came(open: impl Open) {
+    let mut w = World::new(open).await;
+    let span = Duration::from_secs(60);
+    let old = w.event().carrying(b"same").bytes_within(span);
+    w.pass(DAY);
+    let recent = w.event().carrying(b"same").bytes_within(span);
+    w.accept(recent).await;
+    assert!(!w.accept(old).await.duplicate, "a day lay between them");
+}
+
+pub async fn any_known_identity_makes_a_duplicate_and_the_others_are_remembered(open: impl Open) {
+    let mut w = World::new(open).await;
+    let first = w.event().message("a");
+    w.accept(first.clone()).await;
+    let joined = w.event().message("b").message("a");
+    assert_eq!(w.accept(joined).await.id, first.event.id);
+    let again = w.event().message("b");
+    assert_eq!(w.accept(again).await.id, first.event.id, "its other identity is known now as well");
+}
+
+pub async fn children_of_one_request_are_one_transaction_and_know_each_other(open: impl Open) {
+    let mut w = World::new(open).await;
+    let (one, twin, other) = (w.event().message("1"), w.event().message("1"), w.event().message("2"));
+    let first = one.event.id;
+    let accepted = w.accept_all(vec![one, twin, other]).await;
+    assert_eq!(accepted.iter().map(|one| one.duplicate).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(accepted[1].id, first);
+}
+
+pub async fn every_path_is_sighted_on_its_own(open: impl Open) {
+    let mut w = World::new(open).await;
+    let first = w.event().message("m");
+    w.accept(first.clone()).await;
+    for (path, count) in [("native", 1), ("reconciled", 2), ("native", 2)] {
+        w.pass(SECOND);
+        let mut again = w.event().message("m");
+        again.path = path.into();
+        w.accept(again).await;
+        let seen = sightings(&w, &first).await;
+        let total: u64 = seen.iter().map(|sighting| sighting.count).sum();
+        assert!(total >= count, "{seen:?}");
+    }
+    let mut counts: Vec<_> =
+        sightings(&w, &first).await.into_iter().map(|sighting| (sighting.path, sighting.count)).collect();
+    counts.sort();
+    assert_eq!(counts, [("native".to_owned(), 2), ("reconciled".to_owned(), 1)]);
+}
+
+pub async fn a_webhook_and_a_reading_of_the_same_state_are_one_event(open: impl Open) {
+    let mut w = World::new(open).await;
+    // The webhook first: the reading finds nothing new.
+    let webhook = w.event().about("orders/1").version(1).message("m1").moving();
+    w.accept(webhook.clone()).await;
+    let reading = w.event().about("orders/1").version(1).reading("record");
+    assert_eq!(w.accept(reading).await.id, webhook.event.id);
+    // The reading first: the webhook is a sighting of it, and so is the sender's repetition of that webhook.
+    let reading = w.event().about("orders/2").version(1).reading("record");
+    w.accept(reading.clone()).await;
+    for _ in 0..2 {
+        let webhook = w.event().about("orders/2").version(1).message("m2").moving();
+        let accepted = w.accept(webhook).await;
+        assert!(accepted.duplicate && accepted.id == reading.event.id);
+    }
+    let [sighting] = &sightings(&w, &reading).await[..] else { panic!("one path") };
+    assert_eq!((sighting.path.as_str(), sighting.count), ("native", 2));
+}
+
+pub async fn two_webhooks_are_never_joined_by_their_state(open: impl Open) {
+    let mut w = World::new(open).await;
+    for message in ["m1", "m2"] {
+        let webhook = w.event().about("orders/1").version(1).message(message).moving();
+        assert!(!w.accept(webhook).await.duplicate, "{message} is a fact of its own");
+    }
+    // Nor by way of a reading that the first of them has met already.
+    let reading = w.event().about("orders/2").version(1).reading("record");
+    w.accept(reading).await;
+    let met = w.event().about("orders/2").version(1).message("m3").moving();
+    assert!(w.accept(met).await.duplicate);
+    let own = w.event().about("orders/2").version(1).message("m4").moving();
+    assert!(!w.accept(own).await.duplicate, "the reading stands for m3 already");
+}
+
+pub async fn a_reading_that_tells_nothing_new_makes_no_event(open: impl Open) {
+    let mut w = World::new(open).await;
+    let first = w.event().about("orders/1").reading("a");
+    assert!(!w.accept(first.clone()).await.duplicate);
+    let same = w.event().about("orders/1").reading("a");
+    let same_id = same.event.id;
+    let accepted = w.accept(same).await;
+    assert!(accepted.duplicate && accepted.id == first.event.id);
+    assert!(w.detail(same_id).await.is_none());
+    // A → B → A is two changes.
+    for record in ["b", "a"] {
+        let changed = w.event().about("orders/1").reading(record);
+        assert!(!w.accept(changed).await.duplicate, "{record}");
+    }
+}
+
+pub async fn a_repeated_message_does_not_move_its_subject(open: impl Open) {
+    let mut w = World::new(open).await;
+    let webhook = w.event().about("orders/1").message("m1").moving();
+    w.accept(webhook.clone()).await;
+    let reading = w.event().about("orders/1").reading("a");
+    w.accept(reading).await;
+    let again = w.event().about("orders/1").message("m1").moving();
+    assert!(w.accept(again).await.duplicate);
+    // Had the repetition counted as a change, the digest of the reading would be forgotten and this be no change.
+    let changed = w.event().about("orders/1").reading("b");
+    assert!(!w.accept(changed).await.duplicate);
+}
+
+pub async fn subjects_of_other_connections_have_states_of_their_own(open: impl Open) {
+    let mut w = World::new(open).await;
+    for connection in ["x", "y"] {
+        let reading = w.event().of("shop", connection).about("orders/1").version(1).reading("a");
+        assert!(!w.accept(reading).await.duplicate, "{connection}");
+    }
+}

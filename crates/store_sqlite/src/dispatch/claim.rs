@@ -1,0 +1,127 @@
+//! Claiming: due deliveries of one destination, oldest due first, those that are claimed already passed over.
+
+use std::sync::Arc;
+
+use domain::ordering::{Lane, is_stale};
+use domain::{DeliveryId, ReplayId, Timestamp};
+use rusqlite::{Row, params};
+use store::StoreError;
+use store::dispatch::{Ask, Claim, ClaimAnswer, Claimed, Lease, Prepared, ReplayOf};
+use uuid::Uuid;
+
+use crate::claims::Held;
+use crate::code::{Stored, version_of};
+use crate::failure::Failure;
+use crate::names::NameId;
+use crate::query::Query;
+use crate::row::{Lookup, bytes, event, small, text, uuid};
+use crate::tx::Tx;
+
+/// A delivery that could be claimed: its number and when it is due.
+type Due = (i64, Timestamp);
+
+pub(crate) fn claim_due(tx: &mut Tx<'_, '_>, ask: &Ask, lease: Lease, now: Timestamp) -> Result<ClaimAnswer, Failure> {
+    let mut answer = ClaimAnswer::default();
+    let tenant = tx.known_name(ask.tenant.as_str())?;
+    let destination = tx.known_name(ask.destination.as_str())?;
+    let (Some(tenant), Some(destination)) = (tenant, destination) else { return Ok(answer) };
+    let mut left = unclaimed(tx, (tenant, destination), ask.limit as usize, now)?.into_iter().peekable();
+    let mut payloads = 0u64;
+    while let Some((seq, _)) = left.next_if(|(_, due)| *due <= now && wants_more(&answer, payloads, ask)) {
+        let claim = tx.shared().claims.next(lease.owner);
+        let (held, claimed) = take(tx, seq, (tenant, destination), (claim, now + lease.span))?;
+        payloads += claimed.event.payload.len() as u64;
+        tx.claim(claimed.id, held);
+        answer.claimed.push(claimed);
+    }
+    answer.next_due = left.peek().map(|(_, due)| *due);
+    answer.more = answer.next_due.is_some_and(|due| due <= now);
+    Ok(answer)
+}
+
+fn wants_more(answer: &ClaimAnswer, payloads: u64, ask: &Ask) -> bool {
+    let given = answer.claimed.len();
+    given < ask.limit as usize && (given == 0 || payloads < ask.bytes_max)
+}
+
+/// Up to `limit` deliveries that are due and nobody's, and the one after them.
+fn unclaimed(
+    tx: &mut Tx<'_, '_>,
+    (tenant, destination): (NameId, NameId),
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<Due>, Failure> {
+    let claims = &tx.memory.shared.claims;
+    let mut found = 0;
+    let rows = tx.sql.rows_while(Query::due_deliveries, params![tenant, destination], |row| {
+        if found > limit {
+            return Ok(None);
+        }
+        let (seq, due) = (row.get(0)?, crate::row::time(row, 1)?);
+        if claims.has_seq(seq) {
+            return Ok(Some(None));
+        }
+        // The first that is not due yet ends the search: nothing after it is due either.
+        found = if due > now { usize::MAX } else { found + 1 };
+        Ok(Some(Some((seq, due))))
+    })?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// Reads all that a try needs, and what settling it will need.
+fn take(
+    tx: &mut Tx<'_, '_>,
+    seq: i64,
+    whose: (NameId, NameId),
+    term: (Claim, Timestamp),
+) -> Result<(Held, Claimed), Failure> {
+    let lookup = Lookup { names: &tx.memory.shared.names, connection: tx.sql.connection() };
+    let destination = lookup.name(whose.1)?.destination()?;
+    let found = tx.sql.row(Query::claim_delivery, [seq], |row| {
+        let held = held(row, seq, whose, term)?;
+        let version = version_of(row.get(25)?, row.get(26)?)?;
+        let claimed = Claimed {
+            id: DeliveryId::from_uuid(uuid(row, 19)?),
+            claim: term.0,
+            route: lookup.name(row.get(20)?)?.route()?,
+            destination,
+            event: Arc::new(event(row, lookup)?),
+            attempts: held.attempts,
+            replay: replay(row)?,
+            prepared: prepared(row)?,
+            lane: row.get::<_, Option<String>>(27)?.map(Lane::from_stored),
+            stale: is_stale(version, version_of(row.get(28)?, row.get(29)?)?),
+        };
+        Ok((held, claimed))
+    })?;
+    found.ok_or_else(|| StoreError::Corrupt(format!("delivery {seq} has lost its event")).into())
+}
+
+fn held(
+    row: &Row<'_>,
+    seq: i64,
+    (tenant, destination): (NameId, NameId),
+    (claim, until): (Claim, Timestamp),
+) -> Result<Held, Failure> {
+    Ok(Held {
+        seq,
+        tenant,
+        destination,
+        claim,
+        until,
+        state: Stored::of(row.get(21)?)?,
+        attempts: small(row, 22)?,
+        tried: small(row, 23)?,
+        lane: row.get(24)?,
+    })
+}
+
+fn replay(row: &Row<'_>) -> Result<Option<ReplayOf>, Failure> {
+    let Some(id) = row.get::<_, Option<[u8; 16]>>(30)? else { return Ok(None) };
+    Ok(Some(ReplayOf { id: ReplayId::from_uuid(Uuid::from_bytes(id)), new_ids: row.get(31)? }))
+}
+
+fn prepared(row: &Row<'_>) -> Result<Option<Prepared>, Failure> {
+    let Some(stale) = row.get::<_, Option<bool>>(33)? else { return Ok(None) };
+    Ok(Some(Prepared { content_type: text(row, 32)?, stale, body: bytes(row, 34)? }))
+}

@@ -1,0 +1,57 @@
+//! Dispatch: the verbs of [`store::dispatch::Dispatch`].
+
+mod claim;
+mod settle;
+
+use std::time::Duration;
+
+use domain::{DeliveryState, Timestamp};
+use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
+use store::{StoreError, Verb};
+
+use crate::SqliteStore;
+use crate::job::Work;
+
+impl Dispatch for SqliteStore {
+    fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>> {
+        let rows = ask.asks.iter().map(|ask| ask.limit as usize).sum();
+        self.write(Work::rows(rows), move |tx, _| {
+            let lease = Lease { owner: ask.owner, span: ask.lease };
+            ask.asks.iter().map(|one| claim::claim_due(tx, one, lease, ask.now)).collect()
+        })
+    }
+
+    fn keep_prepared(&self, batch: Vec<PreparedDelivery>) -> Verb<'_, Vec<Result<(), StoreError>>> {
+        let work =
+            Work { rows: batch.len(), bytes: batch.iter().map(|one| one.prepared.body.len()).sum(), ingest: false };
+        self.write(work, move |tx, _| batch.iter().map(|one| settle::keep_prepared(tx, one)).collect())
+    }
+
+    fn settle(&self, batch: Vec<Settlement>, now: Timestamp) -> Verb<'_, Vec<Settled>> {
+        if let Some(wrong) = batch.iter().find(|one| !DeliveryState::InFlight.can_become(one.state)) {
+            let error = format!("a try of {} cannot end as {}", wrong.id, wrong.state.as_str());
+            return Box::pin(async move { Err(StoreError::Refused(error)) });
+        }
+        self.write(Work::rows(batch.len()), move |tx, _| batch.iter().map(|one| settle::settle(tx, one, now)).collect())
+    }
+
+    /// Leases are in memory: nothing is written.
+    fn renew(&self, owner: Owner, lease: Duration, now: Timestamp) -> Verb<'_, ()> {
+        Box::pin(async move {
+            self.shared.open()?;
+            self.shared.claims.renew(Lease { owner, span: lease }, now);
+            Ok(())
+        })
+    }
+
+    fn rescue_lapsed(&self, now: Timestamp, limit: u32) -> Verb<'_, u32> {
+        Box::pin(async move {
+            self.shared.open()?;
+            if self.shared.claims.lapsed(now, 1).is_empty() {
+                // Asked often, and nearly always for nothing: that costs no transaction.
+                return Ok(0);
+            }
+            self.write(Work::rows(limit as usize), move |tx, _| settle::rescue_lapsed(tx, now, limit)).await
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! Settling: what a try leaves behind, where its delivery goes on, and who in its lane is next.
+
+use domain::delivery::waiting;
+use domain::{AttemptId, DeliveryId, Timestamp};
+use rusqlite::params;
+use store::StoreError;
+use store::dispatch::{Attempt, Cause, PreparedDelivery, RESPONSE_BYTES_MAX, Settled, Settlement};
+use uuid::Builder;
+
+use crate::claims::Held;
+use crate::code::Stored;
+use crate::failure::Failure;
+use crate::lane;
+use crate::query::Query;
+use crate::row::signed;
+use crate::tx::Tx;
+
+/// The outcome of a try whose end nobody saw.
+const UNKNOWN: &str = "unknown";
+
+pub(crate) fn keep_prepared(tx: &mut Tx<'_, '_>, one: &PreparedDelivery) -> Result<Result<(), StoreError>, Failure> {
+    let Some(tenant) = tx.known_name(one.tenant.as_str())? else { return Ok(Err(StoreError::Fenced)) };
+    let Some(held) = tx.shared().claims.under(one.id, tenant, one.claim) else { return Ok(Err(StoreError::Fenced)) };
+    let prepared = &one.prepared;
+    let row = params![held.seq, &*prepared.content_type, prepared.stale, &*prepared.body];
+    tx.execute(Query::put_prepared, row)?;
+    Ok(Ok(()))
+}
+
+pub(crate) fn settle(tx: &mut Tx<'_, '_>, one: &Settlement, now: Timestamp) -> Result<Settled, Failure> {
+    let fenced = Settled { fenced: true, lane_moved: false };
+    let Some(tenant) = tx.known_name(one.tenant.as_str())? else { return Ok(fenced) };
+    let Some(held) = tx.shared().claims.under(one.id, tenant, one.claim) else { return Ok(fenced) };
+    tx.release(one.id);
+    let Some(state) = Stored::from_state(one.state) else {
+        return Err(StoreError::Refused("in flight is not how a try ends".to_owned()).into());
+    };
+    if let Some(attempt) = &one.attempt {
+        insert_attempt(tx, &held, attempt)?;
+    }
+    let tried = held.tried + u32::from(one.attempt.is_some());
+    move_to(tx, &held, state, one.due, (one.attempts, tried), one.cause.as_ref())?;
+    let lane_moved = match held.lane {
+        Some(lane) => lane::settled(tx, (lane, held.seq), (state, one.on_dead), one.sent_version, now)?,
+        None => false,
+    };
+    Ok(Settled { fenced: false, lane_moved })
+}
+
+fn move_to(
+    tx: &mut Tx<'_, '_>,
+    held: &Held,
+    state: Stored,
+    at: Timestamp,
+    (attempts, tried): (u32, u32),
+    cause: Option<&Cause>,
+) -> Result<(), Failure> {
+    // The end of time is what being behind in a lane is written as.
+    let at = at.as_micros().min(Timestamp::NEVER.as_micros() - 1);
+    let (due, finished) = if state.is_open() { (Some(at), None) } else { (None, Some(at)) };
+    let (code, detail) = cause.map(|cause| (&*cause.code, &*cause.detail)).unzip();
+    let row = params![held.seq, state as i64, due, finished, attempts, tried, code, detail];
+    tx.execute(Query::move_delivery, row).map(drop)
+}
+
+/// Appends a try under the number that it is, whatever it says of itself.
+fn insert_attempt(tx: &mut Tx<'_, '_>, held: &Held, attempt: &Attempt) -> Result<(), Failure> {
+    let response = &attempt.response[..attempt.response.len().min(RESPONSE_BYTES_MAX)];
+    let row = params![
+        held.seq,
+        held.tried + 1,
+        attempt.id.as_bytes(),
+        attempt.started_at.as_micros(),
+        signed(attempt.duration_us),
+        &*attempt.outcome,
+        attempt.status,
+        attempt.error,
+        attempt.connect_us.map(signed),
+        attempt.first_byte_us.map(signed),
+        attempt.peer,
+        response,
+    ];
+    tx.execute(Query::insert_attempt, row).map(drop)
+}
+
+/// Puts back what nobody settled in time. Its try may have been sent, so it counts; its lane it keeps.
+pub(crate) fn rescue_lapsed(tx: &mut Tx<'_, '_>, now: Timestamp, limit: u32) -> Result<u32, Failure> {
+    let lapsed = tx.shared().claims.lapsed(now, limit as usize);
+    for (id, held) in &lapsed {
+        tx.release(*id);
+        insert_attempt(tx, held, &unknown(*id, held, now))?;
+        let attempts = held.attempts + 1;
+        let state = Stored::from_state(waiting(attempts)).unwrap_or(Stored::Retrying);
+        move_to(tx, held, state, now, (attempts, held.tried + 1), None)?;
+    }
+    Ok(u32::try_from(lapsed.len()).unwrap_or(u32::MAX))
+}
+
+/// The try of a lapsed lease. Its id is drawn from the delivery's, because chance is not the store's to ask for.
+fn unknown(id: DeliveryId, held: &Held, now: Timestamp) -> Attempt {
+    let seed = [&id.as_bytes()[..], &held.tried.to_be_bytes()].concat();
+    let mut chance = [0; 10];
+    chance.copy_from_slice(&domain::identity::Digest::of(&seed).0[..10]);
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    Attempt {
+        id: AttemptId::from_uuid(Builder::from_unix_timestamp_millis(millis, &chance).into_uuid()),
+        number: held.tried + 1,
+        started_at: now,
+        duration_us: 0,
+        outcome: UNKNOWN.into(),
+        status: None,
+        error: Some("the lease ran out before the try was settled; it may have been sent".to_owned()),
+        connect_us: None,
+        first_byte_us: None,
+        peer: None,
+        response: bytes::Bytes::new(),
+    }
+}

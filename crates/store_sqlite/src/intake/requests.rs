@@ -1,0 +1,260 @@
+//! Requests that made no event, and what they are bounded by (design §6, Rejected requests).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::request::{InboundRequest, Reason, Verdict};
+use domain::{RequestId, Timestamp};
+use rusqlite::{Row, params};
+use store::StoreError;
+use store::intake::{KeptRequest, RejectedBounds};
+
+use crate::code::{verdict_code, verdict_of};
+use crate::failure::Failure;
+use crate::names::NameId;
+use crate::query::Query;
+use crate::row::{Lookup, bytes, micros, signed, text, text_or_none, time, time_or_none, uuid};
+use crate::tx::Tx;
+
+/// What a verdict needs to know of a request that is kept already.
+struct Kept {
+    seq: i64,
+    tenant: NameId,
+    source: NameId,
+    verdict: Verdict,
+    reason: Option<Arc<str>>,
+    bytes: i64,
+}
+
+/// Keeps one request; the oldest of the same source and reason make room for it.
+pub(crate) fn keep(tx: &mut Tx<'_, '_>, kept: &KeptRequest, bounds: RejectedBounds) -> Result<(), Failure> {
+    let tenant = tx.name(kept.request.tenant.as_str())?;
+    let source = tx.name(kept.request.source.as_str())?;
+    // One that is larger than all of its kind may be together is kept without its body: it must not push out the rest.
+    let body = if size(&kept.request, &kept.request.body) > bounds.bytes_max {
+        Bytes::new()
+    } else {
+        kept.request.body.clone()
+    };
+    let bytes = signed(size(&kept.request, &body));
+    insert(tx, (tenant, source), kept, &body, bytes)?;
+    if let (Verdict::Rejected, Some(reason)) = (kept.verdict, &kept.reason) {
+        count(tx, (tenant, source, &reason.code), 1, bytes)?;
+        make_room(tx, (tenant, source, &reason.code), bounds)?;
+    }
+    Ok(())
+}
+
+/// Keeps an accepted request, or marks the kept one accepted if it was judged again.
+pub(crate) fn keep_accepted(tx: &mut Tx<'_, '_>, kept: &KeptRequest, worth_keeping: bool) -> Result<(), Failure> {
+    let tenant = tx.name(kept.request.tenant.as_str())?;
+    let source = tx.name(kept.request.source.as_str())?;
+    match find(tx, tenant, kept.request.id)? {
+        Some(known) => change_verdict(tx, &known, kept.verdict, kept.reason.as_ref(), kept.due),
+        None if worth_keeping => {
+            let bytes = signed(size(&kept.request, &kept.request.body));
+            insert(tx, (tenant, source), kept, &kept.request.body, bytes)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Gives a kept request its new verdict.
+pub(crate) fn rejudge(
+    tx: &mut Tx<'_, '_>,
+    (tenant, request): (&str, RequestId),
+    verdict: Verdict,
+    reason: Option<&Reason>,
+    due: Option<Timestamp>,
+) -> Result<(), Failure> {
+    let tenant = tx.name(tenant)?;
+    match find(tx, tenant, request)? {
+        None => Err(StoreError::Refused(format!("there is no request {request}")).into()),
+        Some(known) if known.verdict == Verdict::Accepted => {
+            Err(StoreError::Conflict(format!("request {request} was accepted already")).into())
+        }
+        Some(known) => change_verdict(tx, &known, verdict, reason, due),
+    }
+}
+
+fn change_verdict(
+    tx: &mut Tx<'_, '_>,
+    known: &Kept,
+    verdict: Verdict,
+    reason: Option<&Reason>,
+    due: Option<Timestamp>,
+) -> Result<(), Failure> {
+    uncount(tx, known)?;
+    let code = reason.map(|reason| &*reason.code);
+    let detail = reason.map(|reason| &*reason.detail);
+    let due = due_of(verdict, due);
+    tx.execute(Query::set_verdict, params![known.seq, verdict_code(verdict), code, detail, micros(due)])?;
+    match (verdict, code) {
+        (Verdict::Rejected, Some(code)) => count(tx, (known.tenant, known.source, code), 1, known.bytes),
+        _ => Ok(()),
+    }
+}
+
+/// Only pending ones are due; one that says no time is due at once.
+fn due_of(verdict: Verdict, due: Option<Timestamp>) -> Option<Timestamp> {
+    (verdict == Verdict::Pending).then(|| due.unwrap_or_default())
+}
+
+fn uncount(tx: &mut Tx<'_, '_>, known: &Kept) -> Result<(), Failure> {
+    match (known.verdict, &known.reason) {
+        (Verdict::Rejected, Some(code)) => count(tx, (known.tenant, known.source, code), -1, -known.bytes),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn count(
+    tx: &mut Tx<'_, '_>,
+    (tenant, source, code): (NameId, NameId, &str),
+    requests: i64,
+    bytes: i64,
+) -> Result<(), Failure> {
+    tx.execute(Query::count_rejected, params![tenant, source, code, requests, bytes]).map(drop)
+}
+
+fn make_room(
+    tx: &mut Tx<'_, '_>,
+    (tenant, source, code): (NameId, NameId, &str),
+    bounds: RejectedBounds,
+) -> Result<(), Failure> {
+    let key = params![tenant, source, code];
+    let total = tx.row(Query::rejected_total, key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+    let (mut requests, mut bytes) = total.unwrap_or_default();
+    while requests > i64::from(bounds.count_max) || bytes > signed(bounds.bytes_max) {
+        let oldest = tx.row(Query::oldest_rejected, key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let Some((seq, size)) = oldest else { break };
+        tx.execute(Query::delete_request, [seq])?;
+        count(tx, (tenant, source, code), -1, -size)?;
+        requests -= 1;
+        bytes -= size;
+    }
+    Ok(())
+}
+
+/// What a request takes: its body and headers.
+fn size(request: &InboundRequest, body: &Bytes) -> u64 {
+    let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    (body.len() + headers + request.url.len()) as u64
+}
+
+fn insert(
+    tx: &mut Tx<'_, '_>,
+    (tenant, source): (NameId, NameId),
+    kept: &KeptRequest,
+    body: &Bytes,
+    bytes: i64,
+) -> Result<(), Failure> {
+    let request = &kept.request;
+    let row = params![
+        request.id.as_bytes(),
+        tenant,
+        source,
+        verdict_code(kept.verdict),
+        kept.reason.as_ref().map(|reason| &*reason.code),
+        kept.reason.as_ref().map(|reason| &*reason.detail),
+        micros(due_of(kept.verdict, kept.due)),
+        request.received_at.as_micros(),
+        bytes,
+        &*request.connection,
+        &*request.method,
+        &*request.url,
+        &*request.remote,
+        encode_headers(&request.headers),
+        &**body,
+    ];
+    tx.execute(Query::insert_request, row).map(drop)
+}
+
+fn find(tx: &mut Tx<'_, '_>, tenant: NameId, id: RequestId) -> Result<Option<Kept>, Failure> {
+    tx.row(Query::request, params![tenant, id.as_bytes()], |row| {
+        Ok(Kept {
+            seq: row.get(14)?,
+            tenant: row.get(1)?,
+            source: row.get(2)?,
+            verdict: verdict_of(row.get(3)?)?,
+            reason: text_or_none(row, 4)?,
+            bytes: row.get(15)?,
+        })
+    })
+}
+
+/// The kept request in the columns of `request`.
+pub(crate) fn read(row: &Row<'_>, lookup: Lookup<'_>) -> Result<KeptRequest, Failure> {
+    let head = read_head(row, lookup)?;
+    let request = Arc::new(InboundRequest { body: bytes(row, 13)?, ..Arc::unwrap_or_clone(head.request) });
+    Ok(KeptRequest { request, ..head })
+}
+
+/// The same without its body, as lists show it: a page of whole bodies would not fit into memory.
+pub(crate) fn read_head(row: &Row<'_>, lookup: Lookup<'_>) -> Result<KeptRequest, Failure> {
+    let request = InboundRequest {
+        id: RequestId::from_uuid(uuid(row, 0)?),
+        tenant: lookup.name(row.get(1)?)?.tenant()?,
+        source: lookup.name(row.get(2)?)?.source()?,
+        received_at: time(row, 7)?,
+        connection: text(row, 8)?,
+        method: text(row, 9)?,
+        url: text(row, 10)?,
+        remote: text(row, 11)?,
+        headers: decode_headers(&bytes(row, 12)?)?,
+        body: Bytes::new(),
+    };
+    let detail: Option<String> = row.get(5)?;
+    Ok(KeptRequest {
+        request: Arc::new(request),
+        verdict: verdict_of(row.get(3)?)?,
+        reason: text_or_none(row, 4)?.map(|code| Reason { code, detail: detail.unwrap_or_default() }),
+        due: time_or_none(row, 6)?,
+    })
+}
+
+/// Headers as length-prefixed names and values: values are bytes, not text.
+fn encode_headers(headers: &[(Arc<str>, Bytes)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, value) in headers {
+        for part in [name.as_bytes(), value] {
+            out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            out.extend_from_slice(part);
+        }
+    }
+    out
+}
+
+fn decode_headers(bytes: &Bytes) -> Result<Vec<(Arc<str>, Bytes)>, Failure> {
+    let mut rest = bytes.clone();
+    let mut headers = Vec::new();
+    while !rest.is_empty() {
+        let (name, value) = (part(&mut rest)?, part(&mut rest)?);
+        headers.push((String::from_utf8_lossy(&name).into(), value));
+    }
+    Ok(headers)
+}
+
+fn part(rest: &mut Bytes) -> Result<Bytes, Failure> {
+    let damaged = || StoreError::Corrupt("the headers of a request cannot be read".to_owned());
+    let length = rest.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;
+    if rest.len() < 4 + length {
+        return Err(damaged().into());
+    }
+    let part = rest.slice(4..4 + length);
+    *rest = rest.slice(4 + length..);
+    Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_back_as_they_came_and_damage_is_told() {
+        let headers = vec![("a".into(), Bytes::from_static(&[0, 255])), ("a".into(), Bytes::new())];
+        let encoded = Bytes::from(encode_headers(&headers));
+        assert_eq!(decode_headers(&encoded).ok(), Some(headers));
+        assert!(decode_headers(&encoded.slice(..encoded.len() - 1)).is_err());
+        assert!(decode_headers(&encoded.slice(..3)).is_err());
+    }
+}

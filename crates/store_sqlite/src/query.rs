@@ -1,0 +1,130 @@
+//! Every SQL statement this store runs, by name, from the files in `queries/`.
+//!
+//! A file holds the statements of one noun, each from a line `-- name: <name>` to the next empty line. Nothing else
+//! contains SQL.
+
+/// The statement under `-- name: <name>` in the text of a file. Fails the build if there is none.
+const fn section(file: &'static str, name: &str) -> &'static str {
+    let bytes = file.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if starts_with(bytes, at, MARK) && names(bytes, at + MARK.len(), name.as_bytes()) {
+            let begin = line_end(bytes, at);
+            let end = blank_line(bytes, begin);
+            return file.split_at(end).0.split_at(begin).1;
+        }
+        at = line_end(bytes, at);
+    }
+    panic!("no such statement in this file")
+}
+
+const MARK: &[u8] = b"-- name: ";
+
+const fn starts_with(bytes: &[u8], at: usize, what: &[u8]) -> bool {
+    let mut i = 0;
+    while i < what.len() {
+        if at + i >= bytes.len() || bytes[at + i] != what[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+const fn names(bytes: &[u8], at: usize, name: &[u8]) -> bool {
+    starts_with(bytes, at, name) && at + name.len() < bytes.len() && bytes[at + name.len()] == b'\n'
+}
+
+/// Where the line after the one at `at` begins.
+const fn line_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && bytes[at] != b'\n' {
+        at += 1;
+    }
+    if at < bytes.len() { at + 1 } else { at }
+}
+
+/// Where the next empty line is: a statement ends there.
+const fn blank_line(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && bytes[at] != b'\n' {
+        at = line_end(bytes, at);
+    }
+    at
+}
+
+macro_rules! queries {
+    ($($file:literal: $($name:ident)*;)*) => {
+        /// A statement, named as in its file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(non_camel_case_types, reason = "the names are those of the .sql files, to be found by one search")]
+        pub(crate) enum Query { $($($name,)*)* }
+
+        const TEXTS: &[&str] = &[$($(section(include_str!(concat!("../queries/", $file)), stringify!($name)),)*)*];
+
+        #[cfg(test)]
+        pub(crate) const ALL: &[Query] = &[$($(Query::$name,)*)*];
+    };
+}
+
+queries! {
+    "transaction.sql": begin begin_read commit rollback savepoint savepoint_rollback savepoint_release;
+    "names.sql": name_id name_text insert_name;
+    "counters.sql": counter put_counter last_event last_delivery;
+    "events.sql": insert_event event_by_id event_by_seq event_row events_after last_seq
+        events_by_time events_by_source events_by_subject next_connection;
+    "identities.sql": insert_identity identity put_identity join_identity subject put_subject sight sightings;
+    "deliveries.sql": insert_delivery recover_fresh due_deliveries claim_delivery move_delivery delivery_head
+        reopen_delivery set_due hold_delivery resume_delivery
+        delivery_row delivery_by_id deliveries_of_event deliveries_by_id deliveries_by_state deliveries_by_replay
+        next_open_destination open_of_destination open_groups oldest_open
+        prepared put_prepared delete_prepared insert_attempt attempts;
+    "lanes.sql": lane insert_lane set_head set_sent lane_head first_behind first_behind_version;
+    "requests.sql": insert_request request set_verdict requests_by_id requests_by_source rejected_ids
+        pending_requests count_rejected rejected_total oldest_rejected delete_request;
+    "replays.sql": insert_replay replay replays running_replays event_of_replay step_replay end_replay replay_seq;
+    "registry.sql": objects object insert_object replace_object retire_object
+        insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_key
+        begin_idempotent idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
+        open_alert count_alert resolve_alert alerts setting put_setting
+        put_destination activate_destination destinations;
+    "prune.sql": old_events deliveries_left delete_attempts delete_prepared_of delete_deliveries delete_sightings
+        delete_event identities_from delete_identity old_requests old_idempotency old_alerts
+        lanes_from delete_lane blocked_lanes old_replays;
+}
+
+impl Query {
+    pub(crate) const COUNT: usize = TEXTS.len();
+
+    pub(crate) const fn text(self) -> &'static str {
+        TEXTS[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::open_writer;
+    use crate::options::OpenOptions;
+
+    #[test]
+    fn every_statement_is_one_that_the_schema_knows() {
+        let connection = open_writer(&OpenOptions::memory()).expect("a store");
+        for query in ALL {
+            let prepared = connection.prepare(query.text());
+            assert!(prepared.is_ok(), "{query:?}: {}\n{:?}", query.text(), prepared.err());
+        }
+    }
+
+    #[test]
+    fn every_statement_in_the_files_is_used() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/queries")).expect("the folder");
+        let mut named = 0;
+        for file in files {
+            let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+            for name in text.lines().filter_map(|line| line.strip_prefix("-- name: ")) {
+                named += 1;
+                assert!(ALL.iter().any(|query| format!("{query:?}") == name), "nothing runs '{name}'");
+            }
+        }
+        assert_eq!(named, ALL.len());
+    }
+}

@@ -1,0 +1,164 @@
+//! What is configured, who may ask, and answers kept for repetitions: the verbs of [`store::registry::Registry`].
+
+mod objects;
+mod repeats;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::identity::Digest;
+use domain::{AlertId, Tenant, Timestamp};
+use rusqlite::{Row, params};
+use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
+use store::{StoreError, Verb};
+
+use crate::SqliteStore;
+use crate::failure::Failure;
+use crate::job::Work;
+use crate::query::Query;
+use crate::row::{Lookup, bytes, count, micros, signed, text, time, time_or_none, uuid};
+
+impl Registry for SqliteStore {
+    fn objects(&self) -> Verb<'_, Vec<Object>> {
+        self.read(|view| view.rows(Query::objects, [], objects::read))
+    }
+
+    fn put_object(&self, object: Object, create: bool) -> Verb<'_, ()> {
+        self.write(Work::ingest(1, 0), move |tx, _| objects::put(tx, &object, create))
+    }
+
+    fn retire_object(&self, tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
+        self.write(Work::rows(1), move |tx, _| {
+            let row = (tenant.as_str(), kind.as_str(), &*name, now.as_micros());
+            Ok(tx.execute(Query::retire_object, row)? > 0)
+        })
+    }
+
+    fn put_api_key(&self, key: ApiKey) -> Verb<'_, ()> {
+        self.write(Work::ingest(1, 0), move |tx, _| {
+            let scopes = serde_json::to_string(&key.scopes).map_err(|error| StoreError::Refused(error.to_string()))?;
+            let row = params![
+                &*key.id,
+                key.tenant.as_str(),
+                key.hash.0,
+                scopes,
+                key.note,
+                key.created_at.as_micros(),
+                micros(key.expires_at),
+                micros(key.revoked_at),
+                micros(key.last_used_at),
+            ];
+            if tx.execute(Query::insert_api_key, row)? == 0 {
+                return Err(StoreError::Conflict(format!("there is an API key {} already", key.id)).into());
+            }
+            Ok(())
+        })
+    }
+
+    fn api_keys(&self, tenant: Option<Tenant>) -> Verb<'_, Vec<ApiKey>> {
+        self.read(move |view| match &tenant {
+            Some(tenant) => view.rows(Query::api_keys_of, [tenant.as_str()], read_api_key),
+            None => view.rows(Query::api_keys, [], read_api_key),
+        })
+    }
+
+    fn api_key(&self, id: Arc<str>) -> Verb<'_, Option<ApiKey>> {
+        self.read(move |view| view.row(Query::api_key, [&*id], read_api_key))
+    }
+
+    fn revoke_api_key(&self, tenant: Tenant, id: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
+        self.write(Work::rows(1), move |tx, _| {
+            Ok(tx.execute(Query::revoke_api_key, (tenant.as_str(), &*id, now.as_micros()))? > 0)
+        })
+    }
+
+    fn touch_api_keys(&self, used: Vec<(Arc<str>, Timestamp)>) -> Verb<'_, ()> {
+        self.write(Work::rows(used.len()), move |tx, _| {
+            used.iter().try_for_each(|(id, at)| tx.execute(Query::touch_api_key, (&**id, at.as_micros())).map(drop))
+        })
+    }
+
+    fn begin_idempotent(
+        &self,
+        tenant: Tenant,
+        key: Arc<str>,
+        request: Digest,
+        now: Timestamp,
+    ) -> Verb<'_, Idempotency> {
+        self.write(Work::ingest(1, 0), move |tx, _| repeats::begin(tx, (tenant.as_str(), &key), request, now))
+    }
+
+    fn finish_idempotent(&self, tenant: Tenant, key: Arc<str>, answer: Option<(u16, Bytes)>) -> Verb<'_, ()> {
+        self.write(Work::rows(1), move |tx, _| repeats::finish(tx, (tenant.as_str(), &key), answer.as_ref()))
+    }
+
+    fn raise_alert(&self, alert: Alert) -> Verb<'_, bool> {
+        self.write(Work::rows(1), move |tx, _| {
+            let tenant = tx.name(alert.tenant.as_str())?;
+            let (last, times) = (alert.last_at.as_micros(), signed(alert.count));
+            let again = params![tenant, &*alert.kind, &*alert.object, last, times, alert.detail];
+            if tx.execute(Query::count_alert, again)? > 0 {
+                return Ok(false);
+            }
+            let opened = alert.opened_at.as_micros();
+            let id = alert.id.as_bytes();
+            let row = params![id, tenant, &*alert.kind, &*alert.object, alert.detail, opened, last, times];
+            tx.execute(Query::open_alert, row)?;
+            Ok(true)
+        })
+    }
+
+    fn resolve_alert(&self, tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
+        self.write(Work::rows(1), move |tx, _| {
+            let Some(tenant) = tx.known_name(tenant.as_str())? else { return Ok(false) };
+            Ok(tx.execute(Query::resolve_alert, params![tenant, &*kind, &*object, now.as_micros()])? > 0)
+        })
+    }
+
+    fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>> {
+        self.read(move |view| {
+            let lookup = view.lookup();
+            let Some(tenant) = lookup.id(tenant.as_str())? else { return Ok(Vec::new()) };
+            view.rows(Query::alerts, (tenant, open_only, limit), |row| read_alert(row, lookup))
+        })
+    }
+
+    fn setting(&self, name: Arc<str>) -> Verb<'_, Option<Bytes>> {
+        self.read(move |view| view.row(Query::setting, [&*name], |row| bytes(row, 0)))
+    }
+
+    fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()> {
+        self.write(Work::ingest(1, value.len()), move |tx, _| {
+            tx.execute(Query::put_setting, (&*name, &*value)).map(drop)
+        })
+    }
+}
+
+fn read_api_key(row: &Row<'_>) -> Result<ApiKey, Failure> {
+    let damaged = |what: &str| StoreError::Corrupt(format!("an API key's {what} cannot be read"));
+    Ok(ApiKey {
+        id: text(row, 0)?,
+        tenant: row.get::<_, String>(1)?.parse().map_err(|_| damaged("tenant"))?,
+        hash: Digest(row.get(2)?),
+        scopes: serde_json::from_str(&row.get::<_, String>(3)?).map_err(|_| damaged("scopes"))?,
+        note: row.get(4)?,
+        created_at: time(row, 5)?,
+        expires_at: time_or_none(row, 6)?,
+        revoked_at: time_or_none(row, 7)?,
+        last_used_at: time_or_none(row, 8)?,
+    })
+}
+
+fn read_alert(row: &Row<'_>, lookup: Lookup<'_>) -> Result<Alert, Failure> {
+    Ok(Alert {
+        id: AlertId::from_uuid(uuid(row, 0)?),
+        tenant: lookup.name(row.get(1)?)?.tenant()?,
+        kind: text(row, 2)?,
+        object: text(row, 3)?,
+        detail: row.get(4)?,
+        opened_at: time(row, 5)?,
+        last_at: time(row, 6)?,
+        count: count(row, 7)?,
+        resolved_at: time_or_none(row, 8)?,
+    })
+}
