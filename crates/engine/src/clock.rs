@@ -69,6 +69,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// Time that this thread has spent computing: what tells a long computation from a machine that was busy with
+/// something else. Only differences mean anything.
+#[must_use]
+pub fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// The time given to [`timeout`] has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
@@ -114,6 +122,17 @@ mod tests {
         let clock = SystemClock::new();
         let nap = clock.sleep(Duration::from_secs(1));
         assert_eq!(timeout(&clock, Duration::from_secs(2), nap).await, Ok(()));
+    }
+
+    #[test]
+    fn only_computing_takes_cpu_time() {
+        let before = thread_cpu_time();
+        std::thread::yield_now();
+        let mut sum = 0u64;
+        while thread_cpu_time() == before {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(thread_cpu_time() > before);
     }
 
     #[test]

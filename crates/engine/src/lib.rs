@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod expression;
 pub mod gate;
 pub mod message;
 pub mod spec;
