@@ -141,7 +141,8 @@ impl Evaluation<'_, '_> {
                 }
             }
         }
-        if signed.refuses_challenges && is_challenge(&parts.concat()) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if signed.refuses_challenges && length <= CHALLENGE_BYTES_MAX && is_challenge(&parts.concat()) {
             return Err(Refusal::new(Code::ChallengeRefused, "the message has the form of a handshake's challenge"));
         }
         Ok(parts)

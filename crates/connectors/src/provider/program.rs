@@ -2,11 +2,13 @@
 //!
 //! Holds no secret, so that all connections of a source share it.
 
+mod assurance;
 mod build;
 
 use std::time::Duration;
 
-pub(crate) use build::{assurance, build};
+pub(crate) use assurance::assurance;
+pub(crate) use build::build;
 use domain::Assurance;
 
 use super::field::Field;

@@ -240,10 +240,7 @@ impl Signer<'_> {
 fn write(parse: &Parse, preamble: &str, signature: &str) -> String {
     match parse {
         Parse::Plain { prefix } => format!("{prefix}{signature}"),
-        Parse::Kv { separator, field } if preamble.is_empty() => {
-            let _ = separator;
-            format!("{field}={signature}")
-        }
+        Parse::Kv { field, .. } if preamble.is_empty() => format!("{field}={signature}"),
         Parse::Kv { separator, field } => format!("{preamble}{separator}{field}={signature}"),
         Parse::Tagged { mark, tag, .. } => format!("{tag}{mark}{signature}"),
         Parse::List { .. } => signature.to_owned(),

@@ -81,6 +81,7 @@ fn keys_that_cannot_protect_are_errors_of_the_configuration() {
         ([("headers", "x")], "setting_unknown"),
         ([("algorithm", "md5")], "setting_unusable"),
         ([("header", "not a header")], "setting_unusable"),
+        ([("id_pointer", "id")], "setting_unusable"),
         ([("tolerance", "soon")], "setting_unusable"),
     ] {
         let with_time: Vec<_> = settings.into_iter().chain([("timestamp_header", "x-time")]).collect();
