@@ -55,7 +55,7 @@ pub(crate) enum Check {
     Basic { slot: usize },
     Bind(Bind),
     AnyOf(Vec<Check>),
-    AllOf { checks: Vec<Check>, assurance: Assurance },
+    AllOf { checks: Vec<Check>, binds_body: bool },
     OnlyIf { when: Vec<Test>, check: Box<Check> },
 }
 

@@ -44,7 +44,8 @@ pub enum SignError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(
-        "only the sender of '{provider}' has the key that signs: give a PKCS#8 test key in base64 with the role 'private', and its public half to the source"
+        "only the sender of '{provider}' has the key that signs: give a PKCS#8 test key in base64 with the role \
+         'private', and its public half to the source"
     )]
     NeedsPrivateKey { provider: String },
     #[error("the private test key cannot be used: it is not a PKCS#8 key in base64 for this algorithm")]

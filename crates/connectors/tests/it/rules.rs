@@ -282,6 +282,21 @@ fn of_several_branches_the_nearest_miss_is_told() {
 }
 
 #[test]
+fn what_passed_together_is_as_strong_as_the_way_it_passed() {
+    let secrets = "[{ role: signing, about: a secret }, { role: token, about: a token }, { role: basic, about: user }]";
+    let either = format!("{{ any_of: [{HMAC}, {{ token: {{ key: token, from: {{ header: x-token }} }} }}] }}");
+    let recipe = recipe(secrets, &format!("{{ all_of: [{either}, {{ basic: {{ key: basic }} }}] }}"), "");
+    let secrets = [(Role::Signing, "key"), (Role::Token, "sesame"), (Role::Basic, "a:b")];
+    let secrets = secrets.map(|(role, value)| RoleSecret::new(Some(role), value));
+    let keys = Keys::compile(&recipe, &secrets, &Settings::default()).expect("keys");
+    let basic = |request: Request| request.header("authorization", "Basic YTpi");
+    let by_token = basic(Request::new("{}").header("x-token", "sesame"));
+    assert_eq!(accepted(by_token.judged(&recipe, &keys)).assurance, Assurance::Shared);
+    assert_eq!(accepted(basic(signed(b"{}")).judged(&recipe, &keys)).assurance, Assurance::Body);
+    assert_eq!(code(&signed(b"{}").judged(&recipe, &keys)), "signature_missing", "without the other half");
+}
+
+#[test]
 fn basic_credentials_are_compared_whole() {
     let recipe = recipe("[{ role: basic, about: user and password }]", "{ basic: { key: basic } }", "");
     let keys = keys(&recipe, &["ada:secret:with:colons"]);

@@ -50,18 +50,19 @@ pub(super) fn proven(proof: Proof, message: &[Field]) -> Assurance {
     }
 }
 
-/// What checks prove together: a digest of the body inside a signed value covers the body.
-pub(super) fn together(checks: &[Check]) -> Assurance {
-    let bound = checks.iter().any(|check| match check {
+/// Whether the checks together cover the body: by a digest of it inside a value that is signed.
+pub(super) fn binds_body(checks: &[Check]) -> bool {
+    checks.iter().any(|check| match check {
         Check::Bind(bind) => bind.of.iter().any(covers_body) && checks.iter().any(|check| signs(check, &bind.value)),
         _ => false,
-    });
-    if bound { Assurance::Body } else { checks.iter().map(assurance).max().unwrap_or(Assurance::None) }
+    })
 }
 
 /// Whether whatever passes this check was signed together with the value.
 fn signs(check: &Check, value: &Field) -> bool {
     match check {
+        // A weak digest binds nothing: see `proven`.
+        Check::Signed(signed) if matches!(signed.proof, Proof::SecretDigest(_)) => false,
         Check::Signed(signed) => signed.message.iter().any(|part| match part {
             Field::Url(form) => *form != UrlForm::Received && matches!(value, Field::Query(_)),
             part => part == value,
@@ -80,7 +81,8 @@ pub(crate) fn assurance(check: &Check) -> Assurance {
         Check::Signed(signed) => signed.assurance,
         Check::Token { .. } | Check::Basic { .. } => Assurance::Shared,
         Check::AnyOf(checks) => checks.iter().map(assurance).max().unwrap_or(Assurance::None),
-        Check::AllOf { assurance, .. } => *assurance,
+        Check::AllOf { binds_body: true, .. } => Assurance::Body,
+        Check::AllOf { checks, .. } => checks.iter().map(assurance).max().unwrap_or(Assurance::None),
         Check::OnlyIf { check, .. } => assurance(check),
     }
 }

@@ -1,6 +1,6 @@
 //! Turns a recipe as written into its program under a source's settings.
 
-use super::assurance::{proven, reads_inside_body, together};
+use super::assurance::{binds_body, proven, reads_inside_body};
 use super::{
     Bind, Check, EventProgram, Handshake, Moment, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond,
     Signature, Signed, Slot, SubjectOf, Test, Time, VersionOf,
@@ -104,7 +104,7 @@ impl Builder<'_> {
             CheckSpec::AnyOf(specs) => Check::AnyOf(self.checks(specs)?),
             CheckSpec::AllOf(specs) => {
                 let checks = self.checks(specs)?;
-                Check::AllOf { assurance: together(&checks), checks }
+                Check::AllOf { binds_body: binds_body(&checks), checks }
             }
             CheckSpec::OnlyIf(spec) => {
                 let when = self.tests(&spec.when)?;
