@@ -98,6 +98,17 @@ fn a_plain_secret_gets_the_role_that_it_looks_like() {
 }
 
 #[test]
+fn roles_are_known_by_name() {
+    assert_eq!(RoleSecret::named("", "x").map(|secret| secret.role()), Ok(None));
+    for role in Role::ALL {
+        assert_eq!(RoleSecret::named(role.as_str(), "x").map(|secret| secret.role()), Ok(Some(role)));
+    }
+    let error = RoleSecret::named("sining", "x").expect_err("no such role");
+    assert_eq!(error.code(), "secret_role_unknown");
+    assert!(error.to_string().contains("signing"), "{error}");
+}
+
+#[test]
 fn no_error_and_no_debug_output_shows_a_secret() {
     let recipe = connectors::provider::catalogue().get("standard-webhooks").expect("listed");
     let secret = RoleSecret::plain("whsec_hunter2!");
