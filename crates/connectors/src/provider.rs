@@ -1,5 +1,5 @@
 //! The recipe language for webhook verification: how one sender signs, shakes hands, names and identifies its
-//! events, as data; its compiled form; and [`judge`], which applies it to a request.
+//! events, as data; its compiled form; and [`judge()`], which applies it to a request.
 //!
 //! Sans I/O and without a clock. Rules that no recipe can switch off: signatures are checked over the bytes as
 //! received; a missing, repeated or empty signature is refused; an empty secret is an error of the configuration;

@@ -47,7 +47,7 @@ impl Evaluation<'_, '_> {
             Check::Basic { slot } => self.basic(*slot),
             Check::Bind(bind) => self.bind(bind),
             Check::AnyOf(checks) => self.any_of(checks),
-            Check::AllOf { checks, assurance } => self.all_of(checks, *assurance),
+            Check::AllOf { checks, binds_body } => self.all_of(checks, *binds_body),
             Check::OnlyIf { when, check } => {
                 if self.holds(when)? {
                     self.check(check)
@@ -90,12 +90,14 @@ impl Evaluation<'_, '_> {
         }
     }
 
-    fn all_of(&self, checks: &[Check], assurance: Assurance) -> Result<Pass, Refusal> {
-        let mut secret = None;
+    /// As strong as the strongest that passed, by the way that it passed.
+    fn all_of(&self, checks: &[Check], binds_body: bool) -> Result<Pass, Refusal> {
+        let mut all = Pass { assurance: Assurance::None, secret: None };
         for check in checks {
-            secret = secret.or(self.check(check)?.secret);
+            let pass = self.check(check)?;
+            all = Pass { assurance: all.assurance.max(pass.assurance), secret: all.secret.or(pass.secret) };
         }
-        Ok(Pass { assurance, secret })
+        Ok(if binds_body { Pass { assurance: Assurance::Body, ..all } } else { all })
     }
 
     fn signed(&self, signed: &Signed) -> Result<Pass, Refusal> {
@@ -141,7 +143,8 @@ impl Evaluation<'_, '_> {
                 }
             }
         }
-        if signed.refuses_challenges && is_challenge(&parts.concat()) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if signed.refuses_challenges && length <= CHALLENGE_BYTES_MAX && is_challenge(&parts.concat()) {
             return Err(Refusal::new(Code::ChallengeRefused, "the message has the form of a handshake's challenge"));
         }
         Ok(parts)
@@ -164,7 +167,7 @@ impl Evaluation<'_, '_> {
             (_, Some(secret)) => Ok(secret),
             (true, None) => Err(Refusal::new(
                 Code::SignatureMismatch,
-                "no configured secret makes this signature: the secret is another one, or the request was changed on its way",
+                "no configured secret makes this signature: it is another one, or the request was changed",
             )),
             (false, None) => {
                 Err(Refusal::new(Code::SignatureMalformed, "the signature is not encoded as this sender encodes it"))

@@ -58,6 +58,10 @@ pub enum KeyError {
     UnusableSecret { provider: String, role: Role, problem: String },
     #[error("provider '{provider}' has no {role} secret: {known}")]
     UnknownRole { provider: String, role: Role, known: String },
+    #[error("there is no kind of secret called '{role}': there are {known}")]
+    NoSuchRole { role: String, known: String },
+    #[error("setting '{name}' is one value: a text, a number, true or false")]
+    SettingNotScalar { name: String },
     #[error("provider '{provider}' takes no secret: remove it, or choose a provider that verifies")]
     TakesNoSecret { provider: String },
     #[error("more than {max} secrets for provider '{provider}': remove those that no sender uses any more")]
@@ -78,12 +82,12 @@ impl KeyError {
             Self::MissingSecret { .. } => "secret_missing",
             Self::EmptySecret { .. } => "secret_empty",
             Self::UnusableSecret { .. } => "secret_unusable",
-            Self::UnknownRole { .. } => "secret_role_unknown",
+            Self::UnknownRole { .. } | Self::NoSuchRole { .. } => "secret_role_unknown",
             Self::TakesNoSecret { .. } => "secret_not_taken",
             Self::TooManySecrets { .. } => "secrets_too_many",
             Self::UnknownSetting { .. } => "setting_unknown",
             Self::MissingSetting { .. } => "setting_missing",
-            Self::UnusableSetting { .. } => "setting_unusable",
+            Self::UnusableSetting { .. } | Self::SettingNotScalar { .. } => "setting_unusable",
         }
     }
 }

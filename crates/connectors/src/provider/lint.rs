@@ -8,7 +8,7 @@ use super::secret::Role;
 use super::settings::Param;
 use super::spec::{
     BodySpec, CheckSpec, EventSpec, Extract, ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SettingSpec, SignatureSpec,
-    TestSpec, TimeSpec, VersionSpec,
+    TestSpec, TimeSpec, Transform, VersionSpec,
 };
 use super::yaml::{At, place};
 
@@ -28,7 +28,10 @@ pub(crate) fn setting_problem(setting: &SettingSpec, value: &str) -> Option<Stri
     if !setting.one_of.is_empty() && !setting.one_of.iter().any(|allowed| allowed == value) {
         return Some(format!("it is one of {}", setting.one_of.join(", ")));
     }
-    (setting.header && !is_header_name(value)).then(|| "it is not the name of a header".to_owned())
+    if setting.header && !is_header_name(value) {
+        return Some("it is not the name of a header".to_owned());
+    }
+    (setting.pointer && !json::is_pointer(value)).then(|| "a JSON pointer starts with '/'".to_owned())
 }
 
 fn is_header_name(name: &str) -> bool {
@@ -353,7 +356,17 @@ impl<'a> Lint<'a> {
                 self.say_at(at, "'maybe' belongs in an event's names: a message has all of its parts");
             }
             Extract::Maybe(inner) => self.extract(at, inner, Allowed { maybe: false, ..allowed }),
-            Extract::Transform(spec) => self.extract(at, &spec.of, Allowed { maybe: false, ..allowed }),
+            Extract::Transform(spec) => {
+                let empty = |step: &Transform| match step {
+                    Transform::TrimPrefix(text) | Transform::Before(text) | Transform::After(text) => text.is_empty(),
+                    Transform::PercentDecode(characters) => characters.is_empty() || !characters.is_ascii(),
+                    Transform::Lower | Transform::Sha256(_) => false,
+                };
+                if spec.by.iter().any(empty) {
+                    self.say_at(at, "a transform needs a text to work by (of percent_decode: ASCII characters)");
+                }
+                self.extract(at, &spec.of, Allowed { maybe: false, ..allowed });
+            }
             Extract::Sig(_)
             | Extract::Method
             | Extract::Url(_)

@@ -2,11 +2,13 @@
 //!
 //! Holds no secret, so that all connections of a source share it.
 
+mod assurance;
 mod build;
 
 use std::time::Duration;
 
-pub(crate) use build::{assurance, build};
+pub(crate) use assurance::assurance;
+pub(crate) use build::build;
 use domain::Assurance;
 
 use super::field::Field;
@@ -53,7 +55,7 @@ pub(crate) enum Check {
     Basic { slot: usize },
     Bind(Bind),
     AnyOf(Vec<Check>),
-    AllOf { checks: Vec<Check>, assurance: Assurance },
+    AllOf { checks: Vec<Check>, binds_body: bool },
     OnlyIf { when: Vec<Test>, check: Box<Check> },
 }
 

@@ -37,7 +37,6 @@ pub struct Facts<'a> {
     pub as_of: &'a str,
     pub source: &'a str,
     pub retries: Option<&'a str>,
-    pub timeout: Option<Duration>,
     /// Where the sender publishes its addresses.
     pub ip_ranges: Option<&'a str>,
     pub notes: &'a [String],
@@ -127,7 +126,6 @@ impl Recipe {
             as_of: &facts.as_of,
             source: &facts.source,
             retries: facts.retries.as_deref(),
-            timeout: facts.timeout.map(|timeout| timeout.0),
             ip_ranges: facts.ip_ranges.as_deref(),
             notes: &facts.notes,
         }

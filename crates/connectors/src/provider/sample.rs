@@ -44,7 +44,8 @@ pub enum SignError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(
-        "only the sender of '{provider}' has the key that signs: give a PKCS#8 test key in base64 with the role 'private', and its public half to the source"
+        "only the sender of '{provider}' has the key that signs: give a PKCS#8 test key in base64 with the role \
+         'private', and its public half to the source"
     )]
     NeedsPrivateKey { provider: String },
     #[error("the private test key cannot be used: it is not a PKCS#8 key in base64 for this algorithm")]
@@ -240,10 +241,7 @@ impl Signer<'_> {
 fn write(parse: &Parse, preamble: &str, signature: &str) -> String {
     match parse {
         Parse::Plain { prefix } => format!("{prefix}{signature}"),
-        Parse::Kv { separator, field } if preamble.is_empty() => {
-            let _ = separator;
-            format!("{field}={signature}")
-        }
+        Parse::Kv { field, .. } if preamble.is_empty() => format!("{field}={signature}"),
         Parse::Kv { separator, field } => format!("{preamble}{separator}{field}={signature}"),
         Parse::Tagged { mark, tag, .. } => format!("{tag}{mark}{signature}"),
         Parse::List { .. } => signature.to_owned(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::der;
+use super::error::KeyError;
 use super::spec::{KeyEncoding, KeyForm};
 
 /// Most secrets a source may have at once: rotation needs two or three, and each costs a computation per request.
@@ -77,6 +78,20 @@ impl RoleSecret {
     #[must_use]
     pub fn plain(value: impl Into<String>) -> Self {
         Self::new(None, value)
+    }
+
+    /// Of a role by its name, as configurations say it; an empty name is a plain secret.
+    pub fn named(role: &str, value: impl Into<String>) -> Result<Self, KeyError> {
+        if role.is_empty() {
+            return Ok(Self::plain(value));
+        }
+        match Role::parse(role) {
+            Some(role) => Ok(Self::new(Some(role), value)),
+            None => {
+                let known = Role::ALL.map(Role::as_str).join(", ");
+                Err(KeyError::NoSuchRole { role: role.to_owned(), known })
+            }
+        }
     }
 
     #[must_use]

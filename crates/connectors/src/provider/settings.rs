@@ -8,11 +8,23 @@ use serde::de::value::{Error as PlainError, StrDeserializer};
 use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::error::KeyError;
+
 /// What a source sets, by name. Checked against what the recipe declares when keys are compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings(BTreeMap<String, String>);
 
 impl Settings {
+    /// Settings as configurations hold them: each one scalar.
+    pub fn from_json(values: &BTreeMap<String, serde_json::Value>) -> Result<Self, KeyError> {
+        let text = |(name, value): (&String, &serde_json::Value)| match value {
+            serde_json::Value::String(text) => Ok((name.clone(), text.clone())),
+            serde_json::Value::Number(_) | serde_json::Value::Bool(_) => Ok((name.clone(), value.to_string())),
+            _ => Err(KeyError::SettingNotScalar { name: name.clone() }),
+        };
+        values.iter().map(text).collect::<Result<_, _>>().map(Self)
+    }
+
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -117,6 +129,20 @@ mod tests {
 
     fn param(json: &str) -> Result<Param<Colour>, serde_json::Error> {
         serde_json::from_str(json)
+    }
+
+    #[test]
+    fn settings_of_a_configuration_are_scalars() {
+        let values = |json: &str| serde_json::from_str(json).expect(json);
+        let settings = Settings::from_json(&values(r#"{"a":"x","b":5,"c":true}"#)).expect("scalars");
+        assert_eq!(settings.iter().collect::<Vec<_>>(), [("a", "x"), ("b", "5"), ("c", "true")]);
+        for odd in [r#"{"a":[]}"#, r#"{"a":{}}"#, r#"{"a":null}"#] {
+            assert_eq!(
+                Settings::from_json(&values(odd)).map_err(|error| error.code()),
+                Err("setting_unusable"),
+                "{odd}"
+            );
+        }
     }
 
     #[test]

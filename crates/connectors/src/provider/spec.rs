@@ -103,9 +103,12 @@ pub(crate) struct SettingSpec {
     /// All that it may be; empty: any text.
     #[serde(default)]
     pub one_of: Vec<String>,
-    /// It names a header: lower-cased, and checked to be one.
+    /// It names a header.
     #[serde(default)]
     pub header: bool,
+    /// It is a JSON pointer.
+    #[serde(default)]
+    pub pointer: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,8 +204,6 @@ pub(crate) struct FactsSpec {
     pub source: String,
     #[serde(default)]
     pub retries: Option<String>,
-    #[serde(default)]
-    pub timeout: Option<Span>,
     #[serde(default)]
     pub ip_ranges: Option<String>,
     #[serde(default)]

@@ -33,7 +33,7 @@ mod tests {
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "read only by serde")]
     struct Shape {
         name: String,
         size: Option<u32>,

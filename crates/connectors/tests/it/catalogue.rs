@@ -11,6 +11,9 @@ pub fn recipes() -> Vec<Recipe> {
     let mut recipes = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the catalogue's folder") {
         let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
         let file = path.file_name().expect("a name").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).expect("a text");
         let recipe = Recipe::from_yaml(&file, &text).unwrap_or_else(|errors| panic!("{errors}"));

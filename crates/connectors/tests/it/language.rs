@@ -43,6 +43,12 @@ fn each_mistake_is_told_where_it_stands() {
         ("message: [body]", "message: [{ json: type }, body]", 10, "no JSON pointer"),
         ("message: [body]", "message: [{ header: 'a b' }, body]", 10, "name of a header"),
         ("message: [body]", "message: [{ header: { setting: h } }, body]", 10, "not declared"),
+        (
+            "message: [body]",
+            "message: [{ transform: { of: path, by: [{ before: '' }] } }, body]",
+            10,
+            "a text to work by",
+        ),
         ("encoding: hex", "encoding: base32", 11, "base32"),
         (
             "encoding: hex }",

@@ -1,5 +1,6 @@
 //! What the crate promises, tried through its public face.
 
+mod algorithms;
 mod catalogue;
 mod forgery;
 mod language;

@@ -81,6 +81,7 @@ fn keys_that_cannot_protect_are_errors_of_the_configuration() {
         ([("headers", "x")], "setting_unknown"),
         ([("algorithm", "md5")], "setting_unusable"),
         ([("header", "not a header")], "setting_unusable"),
+        ([("id_pointer", "id")], "setting_unusable"),
         ([("tolerance", "soon")], "setting_unusable"),
     ] {
         let with_time: Vec<_> = settings.into_iter().chain([("timestamp_header", "x-time")]).collect();
@@ -94,6 +95,17 @@ fn a_plain_secret_gets_the_role_that_it_looks_like() {
     let gitlab = connectors::provider::catalogue().get("gitlab").expect("listed");
     assert_eq!(gitlab.role_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), Some(Role::Signing));
     assert_eq!(gitlab.role_of("open sesame"), Some(Role::Token));
+}
+
+#[test]
+fn roles_are_known_by_name() {
+    assert_eq!(RoleSecret::named("", "x").map(|secret| secret.role()), Ok(None));
+    for role in Role::ALL {
+        assert_eq!(RoleSecret::named(role.as_str(), "x").map(|secret| secret.role()), Ok(Some(role)));
+    }
+    let error = RoleSecret::named("sining", "x").expect_err("no such role");
+    assert_eq!(error.code(), "secret_role_unknown");
+    assert!(error.to_string().contains("signing"), "{error}");
 }
 
 #[test]
@@ -278,6 +290,21 @@ fn of_several_branches_the_nearest_miss_is_told() {
         .header("webhook-signature", "v1,a")
         .header("webhook-signature", "v1,a");
     assert_eq!(code(&twice.judged(&gitlab, &keys)), "duplicate_header", "although the token is right");
+}
+
+#[test]
+fn what_passed_together_is_as_strong_as_the_way_it_passed() {
+    let secrets = "[{ role: signing, about: a secret }, { role: token, about: a token }, { role: basic, about: user }]";
+    let either = format!("{{ any_of: [{HMAC}, {{ token: {{ key: token, from: {{ header: x-token }} }} }}] }}");
+    let recipe = recipe(secrets, &format!("{{ all_of: [{either}, {{ basic: {{ key: basic }} }}] }}"), "");
+    let secrets = [(Role::Signing, "key"), (Role::Token, "sesame"), (Role::Basic, "a:b")];
+    let secrets = secrets.map(|(role, value)| RoleSecret::new(Some(role), value));
+    let keys = Keys::compile(&recipe, &secrets, &Settings::default()).expect("keys");
+    let basic = |request: Request| request.header("authorization", "Basic YTpi");
+    let by_token = basic(Request::new("{}").header("x-token", "sesame"));
+    assert_eq!(accepted(by_token.judged(&recipe, &keys)).assurance, Assurance::Shared);
+    assert_eq!(accepted(basic(signed(b"{}")).judged(&recipe, &keys)).assurance, Assurance::Body);
+    assert_eq!(code(&signed(b"{}").judged(&recipe, &keys)), "signature_missing", "without the other half");
 }
 
 #[test]

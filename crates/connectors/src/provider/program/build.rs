@@ -1,7 +1,6 @@
 //! Turns a recipe as written into its program under a source's settings.
 
-use domain::Assurance;
-
+use super::assurance::{binds_body, proven, reads_inside_body};
 use super::{
     Bind, Check, EventProgram, Handshake, Moment, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond,
     Signature, Signed, Slot, SubjectOf, Test, Time, VersionOf,
@@ -13,7 +12,7 @@ use crate::provider::secret::Role;
 use crate::provider::settings::{BadSetting, Param, Settings};
 use crate::provider::spec::{
     BodySpec, CheckSpec, EventSpec, Extract, MomentSpec, ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SignatureSpec,
-    SubjectSpec, TestSpec, TimeSpec, Transform, UrlForm, VersionSpec,
+    SubjectSpec, TestSpec, TimeSpec, VersionSpec,
 };
 use crate::provider::yaml::At;
 
@@ -105,7 +104,7 @@ impl Builder<'_> {
             CheckSpec::AnyOf(specs) => Check::AnyOf(self.checks(specs)?),
             CheckSpec::AllOf(specs) => {
                 let checks = self.checks(specs)?;
-                Check::AllOf { assurance: together(&checks), checks }
+                Check::AllOf { binds_body: binds_body(&checks), checks }
             }
             CheckSpec::OnlyIf(spec) => {
                 let when = self.tests(&spec.when)?;
@@ -346,83 +345,5 @@ fn test_field(test: &Test) -> Option<&Field> {
         Test::Present(field) | Test::Absent(field) | Test::Equals(field, _) | Test::EqualsSecret(field, _) => {
             Some(field)
         }
-    }
-}
-
-fn reads_inside_body(field: &Field) -> bool {
-    match field {
-        Field::Form(_) | Field::Json(_) | Field::SortedForm => true,
-        Field::Transformed(inner, _) | Field::Maybe(inner) => reads_inside_body(inner),
-        Field::Header(_)
-        | Field::Query(_)
-        | Field::Method
-        | Field::Url(_)
-        | Field::Path
-        | Field::Body
-        | Field::Const(_)
-        | Field::Sig(_)
-        | Field::Unset => false,
-    }
-}
-
-/// Whether a part pins down every byte that counts of the body.
-fn covers_body(field: &Field) -> bool {
-    match field {
-        Field::Body | Field::SortedForm => true,
-        Field::Transformed(inner, steps) => {
-            covers_body(inner) && steps.iter().all(|step| matches!(step, Transform::Sha256(_)))
-        }
-        _ => false,
-    }
-}
-
-/// What a signature over this message proves. Derived, so that no recipe can claim more.
-fn proven(proof: Proof, message: &[Field]) -> Assurance {
-    let covered = if message.iter().any(covers_body) {
-        Assurance::Body
-    } else if message.iter().any(reads_inside_body) {
-        Assurance::Partial
-    } else {
-        Assurance::Origin
-    };
-    match proof {
-        Proof::Mac | Proof::PublicKey(_) => covered,
-        // Whoever has seen one such request can append to its body: the hash of a longer one follows from it.
-        Proof::SecretDigest(_) => covered.min(Assurance::Partial),
-    }
-}
-
-/// What checks prove together: a digest of the body inside a signed value covers the body.
-fn together(checks: &[Check]) -> Assurance {
-    let bound = checks.iter().any(|check| match check {
-        Check::Bind(bind) => bind.of.iter().any(covers_body) && checks.iter().any(|check| signs(check, &bind.value)),
-        _ => false,
-    });
-    if bound { Assurance::Body } else { checks.iter().map(assurance).max().unwrap_or(Assurance::None) }
-}
-
-/// Whether whatever passes this check was signed together with the value.
-fn signs(check: &Check, value: &Field) -> bool {
-    match check {
-        Check::Signed(signed) => signed.message.iter().any(|part| match part {
-            Field::Url(form) => *form != UrlForm::Received && matches!(value, Field::Query(_)),
-            part => part == value,
-        }),
-        Check::AnyOf(checks) => checks.iter().all(|check| signs(check, value)),
-        Check::AllOf { checks, .. } => checks.iter().any(|check| signs(check, value)),
-        Check::OnlyIf { check, .. } => signs(check, value),
-        Check::None | Check::Token { .. } | Check::Basic { .. } | Check::Bind(_) => false,
-    }
-}
-
-/// The most that a check can prove.
-pub(crate) fn assurance(check: &Check) -> Assurance {
-    match check {
-        Check::None | Check::Bind(_) => Assurance::None,
-        Check::Signed(signed) => signed.assurance,
-        Check::Token { .. } | Check::Basic { .. } => Assurance::Shared,
-        Check::AnyOf(checks) => checks.iter().map(assurance).max().unwrap_or(Assurance::None),
-        Check::AllOf { assurance, .. } => *assurance,
-        Check::OnlyIf { check, .. } => assurance(check),
     }
 }
