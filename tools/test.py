@@ -189,6 +189,8 @@ def announce(suite):
 def report(suites):
     print("\nsuite                            seconds   budget   passed   failed")
     for suite in suites:
+        if suite.name != "build" and suite.passed + suite.failed == 0:
+            continue
         mark = "  over budget" if suite.seconds > suite.budget else ""
         mark = "  FAILED" if suite.failed else mark
         row = f"{suite.name:<32} {suite.seconds:>7.1f} {suite.budget:>8} {suite.passed:>8} {suite.failed:>8}{mark}"
