@@ -20,13 +20,16 @@ pub const RETIRED_WITH_OPEN_DELIVERIES: &str = "retired_with_open_deliveries";
 /// Events of an account that no connection names.
 pub const CONNECTION_UNASSIGNED: &str = "connection_unassigned";
 
+/// Whose alert, of which kind, about what.
+type Known = (Tenant, &'static str, String);
+
 /// Cheap to clone; a kind and object that are known to be open are not written again.
 #[derive(Clone)]
 pub struct Alerts {
     store: Arc<dyn Store>,
     clock: SharedClock,
     entropy: SharedEntropy,
-    open: Arc<Mutex<FxHashSet<(Tenant, &'static str, String)>>>,
+    open: Arc<Mutex<FxHashSet<Known>>>,
 }
 
 impl Alerts {
@@ -62,14 +65,15 @@ impl Alerts {
 
     /// Resolves an alert that this or an earlier process opened.
     pub async fn resolve(&self, tenant: &Tenant, kind: &'static str, object: String) {
-        let resolved = self.store.resolve_alert(tenant.clone(), kind.into(), object.as_str().into(), self.clock.now()).await;
+        let resolved =
+            self.store.resolve_alert(tenant.clone(), kind.into(), object.as_str().into(), self.clock.now()).await;
         if let Err(error) = resolved {
             telemetry::store_failed("resolve_alert", &error);
         }
         self.known().remove(&(tenant.clone(), kind, object));
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, FxHashSet<(Tenant, &'static str, String)>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, FxHashSet<Known>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,10 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use store::Store;
 use store::dispatch::{Attempt, Cause, Prepared, PreparedDelivery};
 
-use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
-use crate::prepare::{Preparation, prepare};
+use crate::prepare::{Preparation, Preparer};
 use crate::sign;
 use crate::spec::Timeouts;
 use crate::telemetry;
@@ -43,28 +42,35 @@ pub struct Deliverer {
     pub transport: Arc<dyn Transport>,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
-    pub alerts: Alerts,
+    pub preparer: Preparer,
 }
 
 impl Deliverer {
     /// Prepares what was not prepared, sends it, and says how it ended. Never fails: every end is an outcome.
     pub async fn try_once(&self, mut work: Work) -> Tried {
-        let prepared = match work.prepared.take() {
-            Some(prepared) => prepared,
-            None => match prepare(&work, &self.alerts).await {
-                Preparation::Ready { body, mapped: false } => body,
+        let (prepared, kept) = match work.prepared.take() {
+            Some(prepared) => (prepared, true),
+            None => match self.preparer.prepare(&work).await {
+                Preparation::Ready { body, mapped: false } => (body, false),
                 Preparation::Ready { body, mapped: true } => match self.keep(&work, body).await {
-                    Ok(prepared) => prepared,
+                    Ok(prepared) => (prepared, true),
                     Err(due) => return ended(work, Outcome::Untried { due }, None, None),
                 },
                 Preparation::Filtered { code, detail } => return unsent(work, Outcome::Filtered, code, detail),
                 Preparation::Failed { code, detail } => return unsent(work, Outcome::Unpreparable, code, detail),
             },
         };
-        self.send(work, prepared).await
+        let again = (!kept).then(|| prepared.clone());
+        let tried = self.send(work, prepared).await;
+        if let (Outcome::Failed { .. }, Some(prepared)) = (&tried.outcome, again) {
+            // Plain bytes are kept only now that another try will need them: most deliveries need one.
+            let _ = self.keep(&tried.work, prepared).await;
+        }
+        tried
     }
 
-    /// Commits mapped bytes before any of them leaves, so that a try after a crash sends the same.
+    /// Commits the bytes that every further try will send. Mapped ones before any of them leaves, so that a try after
+    /// a crash sends the same.
     async fn keep(&self, work: &Work, prepared: Prepared) -> Result<Prepared, Timestamp> {
         let row = PreparedDelivery {
             tenant: work.event.tenant.clone(),
@@ -90,7 +96,8 @@ impl Deliverer {
         let mut headers = destination.headers.clone();
         describe(&mut headers, &work, prepared.stale);
         headers.insert(HOP_HEADER, hop);
-        let content_type = if prepared.content_type.is_empty() { "application/octet-stream" } else { &prepared.content_type };
+        let content_type =
+            if prepared.content_type.is_empty() { "application/octet-stream" } else { &prepared.content_type };
         insert(&mut headers, CONTENT_TYPE, content_type);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("trireme/", env!("CARGO_PKG_VERSION"))));
         let id = message_id(&work);
@@ -140,10 +147,8 @@ impl Deliverer {
                 Outcome::Failed { retry_after: None }
             }
         };
-        let cause = (outcome != Outcome::Delivered).then(|| Cause {
-            code: Arc::clone(&attempt.outcome),
-            detail: attempt.error.clone().unwrap_or_default(),
-        });
+        let cause = (outcome != Outcome::Delivered)
+            .then(|| Cause { code: Arc::clone(&attempt.outcome), detail: attempt.error.clone().unwrap_or_default() });
         ended(work, outcome, Some(attempt), cause)
     }
 }
@@ -209,19 +214,26 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'%';
     text.bytes().fold(String::with_capacity(text.len() * 3), |mut out, byte| {
-        if plain(byte) { out.push(char::from(byte)) } else { out.push_str(&format!("%{byte:02X}")) }
+        if plain(byte) {
+            out.push(char::from(byte))
+        } else {
+            out.push_str(&format!("%{byte:02X}"))
+        }
         out
     })
 }
 
 fn hops_of_event(event: &Event) -> u8 {
-    let name = HOP_HEADER.as_str().as_bytes();
+    let header = HOP_HEADER;
+    let name = header.as_str().as_bytes();
     if event.head.windows(name.len()).all(|window| window != name) {
         return 0;
     }
     let mut headers = HeaderMap::new();
-    for (header, value) in domain::request::Head::decode(&event.head).headers {
-        if header.as_bytes() == name && let Ok(value) = HeaderValue::from_str(&value) {
+    for (found, value) in domain::request::Head::decode(&event.head).headers {
+        if found.as_bytes() == name
+            && let Ok(value) = HeaderValue::from_str(&value)
+        {
             headers.append(HOP_HEADER, value);
         }
     }
@@ -241,7 +253,8 @@ fn read_answer(attempt: &mut Attempt, response: OutboundResponse, now: Timestamp
         200..=299 => return Outcome::Delivered,
         410 => (Outcome::Gone, "gone", "the destination answered 410 Gone".to_owned()),
         300..=399 => {
-            let error = format!("the destination answered {status}; redirects are not followed: configure the final URL");
+            let error =
+                format!("the destination answered {status}; redirects are not followed: configure the final URL");
             (Outcome::Failed { retry_after }, "redirected", error)
         }
         _ => (Outcome::Failed { retry_after }, "refused", format!("the destination answered {status}")),

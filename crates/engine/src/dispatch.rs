@@ -24,7 +24,7 @@ use crate::entropy::SharedEntropy;
 use crate::telemetry;
 use crate::topology::{Destination, Topology};
 use crate::work::{DestinationKey, Settling, Tried, Work};
-use desk::{Desk, Turn};
+use desk::{Appetite, Desk, Turn};
 
 /// How long a claim is ours without renewal. Renewed three times within it.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -46,8 +46,10 @@ pub enum Message {
     Waiting(DestinationKey),
     /// A try ended.
     Tried(Box<Tried>),
-    /// Settlements were committed, so there is room again.
-    Freed(DestinationKey),
+    /// Settlements were committed, so there is room again; the earliest time at which one of them is due once more.
+    Freed(DestinationKey, Option<Timestamp>),
+    /// Deliveries of any destination may have become due without anyone being told.
+    LookAround,
     /// It was paused, resumed, disabled or enabled: its gate says which.
     Changed(DestinationKey),
     Topology(Arc<Topology>),
@@ -64,6 +66,12 @@ pub struct DestinationLive {
     pub in_flight: u32,
     /// In memory, waiting for their turn.
     pub queued: u32,
+    /// The store may hold due ones that are not in memory.
+    pub backlog: bool,
+    /// More may be taken into memory.
+    pub room: u32,
+    /// Nothing is sent: paused, disabled or retired.
+    pub held: bool,
 }
 
 /// Tells dispatch what happened. Never blocks: what it can queue is bounded by the gates.
@@ -86,6 +94,7 @@ pub struct Dispatcher {
     handle: DispatchHandle,
     inbox: mpsc::UnboundedReceiver<Message>,
     settler: mpsc::UnboundedSender<Settling>,
+    gone: mpsc::UnboundedSender<DestinationKey>,
     topology: Arc<Topology>,
     desks: FxHashMap<DestinationKey, Desk>,
     /// Desks that may have something to send, each once, in turn.
@@ -111,6 +120,8 @@ pub struct DispatchParts {
     pub owner: Owner,
     pub deliverer: Arc<Deliverer>,
     pub settler: mpsc::UnboundedSender<Settling>,
+    /// Told of destinations that answered 410 and are to be disabled.
+    pub gone: mpsc::UnboundedSender<DestinationKey>,
 }
 
 /// The way to tell a dispatcher that is not built yet.
@@ -123,7 +134,7 @@ pub fn channel() -> (DispatchHandle, mpsc::UnboundedReceiver<Message>) {
 impl Dispatcher {
     #[must_use]
     pub fn new(parts: DispatchParts, handle: DispatchHandle, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
-        let DispatchParts { store, clock, entropy, owner, deliverer, settler } = parts;
+        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone } = parts;
         Self {
             store,
             clock,
@@ -133,6 +144,7 @@ impl Dispatcher {
             handle,
             inbox,
             settler,
+            gone,
             topology: Arc::default(),
             desks: FxHashMap::default(),
             ring: VecDeque::new(),
@@ -175,7 +187,8 @@ impl Dispatcher {
             Message::Fresh(work) => self.enqueue(work),
             Message::Waiting(key) => self.hint(&key),
             Message::Tried(tried) => self.tried(*tried),
-            Message::Freed(key) => self.hungry.push(key),
+            Message::Freed(key, due) => self.freed(key, due),
+            Message::LookAround => self.look_around(),
             Message::Changed(key) => self.changed(key),
             Message::Topology(topology) => self.reconfigure(topology),
             Message::Ask(key, reply) => drop(reply.send(self.live(&key))),
@@ -186,7 +199,15 @@ impl Dispatcher {
     fn live(&self, key: &DestinationKey) -> Option<DestinationLive> {
         let desk = self.desks.get(key)?;
         let queued = u32::try_from(desk.queue.len()).unwrap_or(u32::MAX);
-        Some(DestinationLive { breaker: desk.breaker(), in_flight: desk.in_flight, queued })
+        let gate = &desk.destination.gate;
+        Some(DestinationLive {
+            breaker: desk.breaker(),
+            in_flight: desk.in_flight,
+            queued,
+            backlog: desk.backlog(),
+            room: gate.room(),
+            held: gate.held(),
+        })
     }
 
     fn enqueue(&mut self, work: Work) {
@@ -200,6 +221,21 @@ impl Dispatcher {
 
     fn hint(&mut self, key: &DestinationKey) {
         if let Some(desk) = self.desks.get_mut(key) {
+            desk.hint_backlog();
+            self.hungry.push(key.clone());
+        }
+    }
+
+    fn freed(&mut self, key: DestinationKey, due: Option<Timestamp>) {
+        if let (Some(desk), Some(due)) = (self.desks.get_mut(&key), due) {
+            desk.due_at(due);
+            self.timers.push(Reverse((due, key.clone())));
+        }
+        self.hungry.push(key);
+    }
+
+    fn look_around(&mut self) {
+        for (key, desk) in &mut self.desks {
             desk.hint_backlog();
             self.hungry.push(key.clone());
         }
@@ -274,13 +310,13 @@ impl Dispatcher {
         let transition = settle(&tried.outcome, tried.work.attempts, policy, now, self.entropy.unit());
         if let Some(desk) = self.desks.get_mut(&key) {
             desk.learn(&tried.outcome, overloaded_for(&tried), now);
-            if matches!(transition.state, DeliveryState::Retrying | DeliveryState::Pending) {
-                desk.due_at(transition.due);
-                self.timers.push(Reverse((transition.due, key.clone())));
-            }
             if !desk.queue.is_empty() {
                 enter_ring(&mut self.ring, key.clone(), desk);
             }
+        }
+        if transition.disable_destination {
+            tried.work.route.destination.gate.set_held(true);
+            let _ = self.gone.send(key.clone());
         }
         telemetry::tried(&tried, transition.state);
         let settlement = settlement_of(&tried, &transition);
@@ -299,11 +335,14 @@ impl Dispatcher {
         hungry.dedup();
         for key in hungry {
             let Some(desk) = self.desks.get(&key) else { continue };
-            let limit = desk.wants(now);
-            if limit > 0 {
-                let (tenant, destination) = (key.tenant.clone(), key.name.clone());
-                asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX });
-                asked.push((key, desk.hints()));
+            match desk.appetite(now) {
+                Appetite::Nothing => {}
+                Appetite::Later(until) => self.timers.push(Reverse((until, key))),
+                Appetite::Take(limit) => {
+                    let (tenant, destination) = (key.tenant.clone(), key.name.clone());
+                    asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX });
+                    asked.push((key, desk.hints()));
+                }
             }
         }
         if asks.is_empty() {

@@ -1,6 +1,6 @@
 //! The engine: all stages wired together, and the use cases that the API, the command line and agents call.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,18 +11,21 @@ use store::dispatch::Owner;
 use store::keep::Retention;
 use store::people::Wish;
 use store::{Store, StoreError};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Acceptor;
 use crate::alert::Alerts;
 use crate::clock::SharedClock;
+use crate::definition::Report;
 use crate::deliver::Deliverer;
 use crate::dispatch::{self, DestinationLive, DispatchHandle, DispatchParts, Dispatcher, Message};
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
 use crate::keep::Keeper;
+use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
 use crate::replay::Replayer;
 use crate::settle::Settler;
@@ -53,7 +56,11 @@ pub enum EngineError {
     Conflict(String),
     #[error("{detail}")]
     Invalid { code: &'static str, detail: String },
+    /// What was written cannot be read as a definition.
     #[error("the definition has mistakes")]
+    Definition(Report),
+    /// It can be read, but not be run.
+    #[error("the definition cannot be run")]
     Specs(Vec<SpecError>),
     #[error("this idempotency key came before with another body")]
     KeyReused,
@@ -70,7 +77,7 @@ impl EngineError {
             Self::ManagedByFile(_) => "managed_by_file",
             Self::Conflict(_) => "conflict",
             Self::Invalid { code, .. } => code,
-            Self::Specs(_) => "definition_invalid",
+            Self::Definition(_) | Self::Specs(_) => "definition_invalid",
             Self::KeyReused => "idempotency_key_reused",
             Self::Store(error) => error.code(),
         }
@@ -113,6 +120,7 @@ impl Engine {
         let owner = Owner(random(&*entropy));
         let (dispatch, inbox) = dispatch::channel();
         let (settler, settlings) = tokio::sync::mpsc::unbounded_channel();
+        let (gone, gones) = tokio::sync::mpsc::unbounded_channel();
         let (accepted_sender, accepted) = watch::channel(0);
         let (failure, stop) = (Failure::default(), CancellationToken::new());
         let alerts = Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
@@ -129,7 +137,12 @@ impl Engine {
             transport,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            alerts: alerts.clone(),
+            preparer: Preparer {
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                alerts: alerts.clone(),
+                heavy: Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+            },
         });
         let dispatcher = DispatchParts {
             store: Arc::clone(&store),
@@ -138,6 +151,7 @@ impl Engine {
             owner,
             deliverer,
             settler,
+            gone,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Dispatcher::new(dispatcher, dispatch.clone(), inbox).run());
@@ -153,6 +167,7 @@ impl Engine {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             owner,
+            dispatch: dispatch.clone(),
             retention,
             failure: failure.clone(),
             stop: stop.clone(),
@@ -192,7 +207,9 @@ impl Engine {
             stop,
             tasks: Mutex::new(tasks),
         };
-        Self { inner: Arc::new(inner) }
+        let engine = Self { inner: Arc::new(inner) };
+        engine.spawn(disable_gone(Arc::downgrade(&engine.inner), gones));
+        engine
     }
 
     #[must_use]
@@ -289,6 +306,7 @@ impl Engine {
         let mut tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let all = async { while tasks.join_next().await.is_some() {} };
         let in_time = tokio::select! {
+            biased;
             () = all => true,
             () = self.inner.clock.sleep(deadline) => false,
         };
@@ -308,6 +326,16 @@ impl Engine {
         for destination in self.topology().destinations().filter(|destination| destination.spec.tenant == *tenant) {
             let (tenant, name) = (tenant.clone(), destination.spec.name.clone());
             self.inner.dispatch.tell(Message::Waiting(DestinationKey { tenant, name }));
+        }
+    }
+}
+
+/// Disables destinations that answered 410, for as long as dispatch runs.
+async fn disable_gone(engine: Weak<Inner>, mut gones: UnboundedReceiver<DestinationKey>) {
+    while let Some(DestinationKey { tenant, name }) = gones.recv().await {
+        let Some(inner) = engine.upgrade() else { return };
+        if let Err(error) = (Engine { inner }).disable(tenant, name.clone(), "it answered 410 Gone".to_owned()).await {
+            tracing::error!(event = "disable_failed", destination = %name, code = error.code(), %error);
         }
     }
 }

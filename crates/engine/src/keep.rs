@@ -27,6 +27,7 @@ pub struct Keeper {
     pub store: Arc<dyn Store>,
     pub clock: SharedClock,
     pub owner: Owner,
+    pub dispatch: DispatchHandle,
     pub retention: Retention,
     pub failure: Failure,
     pub stop: CancellationToken,
@@ -38,6 +39,7 @@ impl Keeper {
         let mut pruned_at = Timestamp::EPOCH;
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 () = self.clock.sleep(LEASE / 3) => {}
             }
@@ -52,8 +54,15 @@ impl Keeper {
 
     async fn renew(&self) -> Result<(), StoreError> {
         self.store.renew(self.owner, LEASE, self.clock.now()).await?;
-        while self.store.rescue_lapsed(self.clock.now(), BATCH).await? == BATCH {}
-        Ok(())
+        loop {
+            let rescued = self.store.rescue_lapsed(self.clock.now(), BATCH).await?;
+            if rescued > 0 {
+                self.dispatch.tell(Message::LookAround);
+            }
+            if rescued < BATCH {
+                return Ok(());
+            }
+        }
     }
 
     async fn prune(&self) -> Result<(), StoreError> {

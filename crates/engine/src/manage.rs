@@ -8,10 +8,11 @@ use store::people::{DestinationState, DestinationStatus, HoldScope};
 use store::registry::{ManagedBy, Object, ObjectKind};
 
 use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES};
-use crate::definition;
+use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
 use crate::dispatch::Message;
 use crate::engine::{Engine, EngineError};
 use crate::keep::move_held;
+use crate::objects;
 use crate::spec::{DestinationSpec, RouteSpec, SourceSpec, Specs};
 use crate::topology::{Topology, compile};
 use crate::work::DestinationKey;
@@ -35,7 +36,7 @@ impl Engine {
     pub async fn configure(&self, file: Specs) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
         let objects = self.inner.store.objects().await?;
-        let api = self.api_specs(&objects)?;
+        let api = self.api_specs(&file, &objects)?;
         self.apply(&file, &api).await?;
         self.record_file_objects(&file, &objects).await?;
         *configured = Configured { file, api };
@@ -60,7 +61,7 @@ impl Engine {
         if create && known {
             return Err(EngineError::Conflict(format!("there is a {} '{name}' already", kind.as_str())));
         }
-        self.read_definition(&mut api, kind, &tenant, name, definition.clone())?;
+        self.read_definition(&configured.file, &mut api, kind, &tenant, name, definition.clone())?;
         compile(&merged(&configured.file, &api), &*self.inner.policies, None).map_err(EngineError::Specs)?;
         let now = self.inner.clock.now();
         let object = Object {
@@ -68,7 +69,7 @@ impl Engine {
             kind,
             name: name.into(),
             managed_by: ManagedBy::Api,
-            definition: self.seal(kind, &tenant, name, definition)?,
+            definition: objects::seal(&self.inner.vault, kind, &tenant, name, definition)?,
             created_at: now,
             updated_at: now,
             retired_at: None,
@@ -106,9 +107,16 @@ impl Engine {
     ) -> Result<Option<serde_json::Value>, EngineError> {
         let objects = self.inner.store.objects().await?;
         let found = objects.into_iter().find(|object| {
-            object.kind == kind && object.tenant == *tenant && *object.name == *name && object.managed_by == ManagedBy::Api
+            object.kind == kind
+                && object.tenant == *tenant
+                && *object.name == *name
+                && object.managed_by == ManagedBy::Api
         });
-        Ok(found.map(|object| definition::hide_secrets(object.definition)))
+        Ok(found.map(|object| {
+            let mut definition = object.definition;
+            replace_secrets(&mut definition, &mut |_| SECRET_MARKER.to_owned());
+            definition
+        }))
     }
 
     /// Stops deliveries to a destination; what is open waits as held.
@@ -118,7 +126,8 @@ impl Engine {
 
     /// Like pausing, for a destination that is not to come back by itself.
     pub async fn disable(&self, tenant: Tenant, name: DestinationName, reason: String) -> Result<(), EngineError> {
-        let detail = format!("destination '{name}' takes no deliveries any more: {reason}; they are held until it is enabled");
+        let detail =
+            format!("destination '{name}' takes no deliveries any more: {reason}; they are held until it is enabled");
         let object = format!("destination/{name}");
         self.set_state(tenant.clone(), name, DestinationState::Disabled, reason).await?;
         self.inner.alerts.raise(&tenant, DESTINATION_DISABLED, object, detail).await;
@@ -162,7 +171,10 @@ impl Engine {
     /// Compiles what the file and the API say and puts it in the place of what ran before.
     async fn apply(&self, file: &Specs, api: &Specs) -> Result<(), EngineError> {
         if let Some((kind, _, name)) = keys_of(file).intersection(&keys_of(api)).next() {
-            let detail = format!("{} '{name}' is defined both in the file and through the API: remove one of them", kind.as_str());
+            let detail = format!(
+                "{} '{name}' is defined both in the file and through the API: remove one of them",
+                kind.as_str()
+            );
             return Err(EngineError::Conflict(detail));
         }
         let before = self.topology();
@@ -197,7 +209,12 @@ impl Engine {
         Ok(resumed)
     }
 
-    async fn write_state(&self, spec: &DestinationSpec, state: DestinationState, reason: &str) -> Result<(), EngineError> {
+    async fn write_state(
+        &self,
+        spec: &DestinationSpec,
+        state: DestinationState,
+        reason: &str,
+    ) -> Result<(), EngineError> {
         let status = DestinationStatus { state, since: self.inner.clock.now(), reason: reason.to_owned() };
         self.inner.store.set_destination_status(spec.tenant.clone(), spec.name.clone(), status).await?;
         Ok(())
@@ -207,7 +224,8 @@ impl Engine {
     async fn record_file_objects(&self, file: &Specs, recorded: &[Object]) -> Result<(), EngineError> {
         let now = self.inner.clock.now();
         let defined = keys_of(file);
-        let known: FxHashSet<Key> = recorded.iter().filter(|object| object.managed_by == ManagedBy::File).map(key_of).collect();
+        let known: FxHashSet<Key> =
+            recorded.iter().filter(|object| object.managed_by == ManagedBy::File).map(key_of).collect();
         for (kind, tenant, name) in defined.difference(&known) {
             let object = Object {
                 tenant: tenant.clone(),
@@ -253,19 +271,21 @@ impl Engine {
         let held = move_held(&*inner.store, &inner.clock, &inner.dispatch, &key, scope, true).await?;
         if held > 0 {
             let kind = kind.as_str();
-            let detail = format!("{kind} '{name}' was removed while {held} deliveries were open: cancel them, or define it again");
+            let detail = format!(
+                "{kind} '{name}' was removed while {held} deliveries were open: cancel them, or define it again"
+            );
             inner.alerts.raise(tenant, RETIRED_WITH_OPEN_DELIVERIES, format!("{kind}/{name}"), detail).await;
         }
         Ok(())
     }
 
-    fn api_specs(&self, objects: &[Object]) -> Result<Specs, EngineError> {
+    fn api_specs(&self, file: &Specs, objects: &[Object]) -> Result<Specs, EngineError> {
         let mut specs = Specs::default();
         // Routes are read last: they name sources and destinations.
         for kind in [ObjectKind::Source, ObjectKind::Destination, ObjectKind::Route] {
             for object in objects.iter().filter(|object| object.managed_by == ManagedBy::Api && object.kind == kind) {
-                let definition = self.unseal(object)?;
-                self.read_definition(&mut specs, kind, &object.tenant, &object.name, definition)?;
+                let definition = objects::unseal(&self.inner.vault, object)?;
+                self.read_definition(file, &mut specs, kind, &object.tenant, &object.name, definition)?;
             }
         }
         Ok(specs)
@@ -273,22 +293,22 @@ impl Engine {
 
     fn read_definition(
         &self,
+        file: &Specs,
         specs: &mut Specs,
         kind: ObjectKind,
         tenant: &Tenant,
         name: &str,
         definition: serde_json::Value,
     ) -> Result<(), EngineError> {
-        let context = definition::Context { tenant: tenant.clone(), managed_by: ManagedBy::Api };
-        crate::objects::read(specs, &context, kind, name, definition)
-    }
-
-    fn seal(&self, kind: ObjectKind, tenant: &Tenant, name: &str, definition: serde_json::Value) -> Result<serde_json::Value, EngineError> {
-        crate::objects::seal(&self.inner.vault, &*self.inner.entropy, kind, tenant, name, definition)
-    }
-
-    fn unseal(&self, object: &Object) -> Result<serde_json::Value, EngineError> {
-        crate::objects::unseal(&self.inner.vault, object)
+        let egress = self.inner.policies.egress(tenant);
+        let context = Context { tenant: tenant.clone(), managed_by: ManagedBy::Api, egress };
+        let mut known = Known::default();
+        for spec in file.sources.iter().chain(&specs.sources).filter(|spec| spec.tenant == *tenant) {
+            known.source(spec.name.clone(), Some(spec));
+        }
+        let destinations = file.destinations.iter().chain(&specs.destinations).filter(|spec| spec.tenant == *tenant);
+        known.destinations = destinations.map(|spec| spec.name.clone()).collect();
+        objects::read(specs, &known, &context, kind, name, definition)
     }
 }
 
@@ -313,7 +333,9 @@ fn remove_spec(specs: &mut Specs, kind: ObjectKind, tenant: &Tenant, name: &str)
     let before = specs.sources.len() + specs.destinations.len() + specs.routes.len();
     match kind {
         ObjectKind::Source => specs.sources.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
-        ObjectKind::Destination => specs.destinations.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
+        ObjectKind::Destination => {
+            specs.destinations.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name)
+        }
         ObjectKind::Route => specs.routes.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
     }
     specs.sources.len() + specs.destinations.len() + specs.routes.len() < before

@@ -116,7 +116,8 @@ impl Engine {
             return Err(EngineError::Conflict(format!("request {id} was accepted already")));
         }
         if kept.reason.as_ref().is_some_and(|reason| &*reason.code == "body_too_large") {
-            let detail = format!("request {id} was refused for its size and kept without its body: it cannot be verified");
+            let detail =
+                format!("request {id} was refused for its size and kept without its body: it cannot be verified");
             return Err(EngineError::Conflict(detail));
         }
         let request = Arc::clone(&kept.request);

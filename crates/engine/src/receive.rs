@@ -249,10 +249,12 @@ fn judge_by_account(
         Account::Unnamed => listener.keys.as_ref(),
     };
     let mut judgement = own.map(&judge);
-    if matches!(account, Account::Unnamed) && !matches!(judgement, Some(Judgement::Accepted(_) | Judgement::Handshake(_))) {
+    if matches!(account, Account::Unnamed)
+        && !matches!(judgement, Some(Judgement::Accepted(_) | Judgement::Handshake(_)))
+    {
         for (name, keys) in &listener.connection_keys {
             match judge(keys) {
-                accepted @ Judgement::Accepted(_) => return (accepted, Some(name.clone())),
+                proved @ (Judgement::Accepted(_) | Judgement::Handshake(_)) => return (proved, Some(name.clone())),
                 other => judgement = judgement.or(Some(other)),
             }
         }
@@ -264,7 +266,12 @@ fn judge_by_account(
     (judgement.unwrap_or_else(no_keys), None)
 }
 
-fn kept(request: InboundRequest, verdict: Verdict, reason: Option<Reason>, due: Option<domain::Timestamp>) -> KeptRequest {
+fn kept(
+    request: InboundRequest,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    due: Option<domain::Timestamp>,
+) -> KeptRequest {
     KeptRequest { request: Arc::new(request), verdict, reason, due }
 }
 

@@ -136,7 +136,8 @@ impl Replayer {
 
     async fn step(&self, replay: &Replay, topology: &Topology) -> Result<(Replay, u64), StoreError> {
         let batch = self.read(replay).await?;
-        let deliveries: Vec<_> = batch.events.iter().flat_map(|event| self.deliveries(replay, topology, event)).collect();
+        let deliveries: Vec<_> =
+            batch.events.iter().flat_map(|event| self.deliveries(replay, topology, event)).collect();
         let made = deliveries.len() as u64;
         let destinations: FxHashSet<_> = deliveries.iter().map(|made| made.delivery.destination.clone()).collect();
         let step = ReplayStep {
@@ -206,8 +207,9 @@ impl Replayer {
         let Some(rate) = rate.filter(|rate| *rate > 0) else { return };
         let wait = Duration::from_secs_f64(made as f64 / f64::from(rate));
         tokio::select! {
-            () = self.clock.sleep(wait) => {}
+            biased;
             () = self.stop.cancelled() => {}
+            () = self.clock.sleep(wait) => {}
         }
     }
 }

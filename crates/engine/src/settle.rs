@@ -1,10 +1,11 @@
 //! Settle: commits how tries ended, in batches of whatever has gathered while the last one was written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::dispatch::Settled;
+use domain::{DeliveryState, Timestamp};
+use store::dispatch::{Settled, Settlement};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
 
@@ -12,7 +13,7 @@ use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, Message};
 use crate::failure::Failure;
 use crate::telemetry;
-use crate::work::Settling;
+use crate::work::{DestinationKey, Settling};
 
 /// Most settlements of one commit: enough to share its sync among many, few enough to keep readers current.
 const BATCH_MAX: usize = 512;
@@ -63,22 +64,25 @@ impl Settler {
         }
     }
 
-    /// Gives the room back and tells dispatch which destinations have some, and which lanes moved.
+    /// Gives the room back and tells dispatch what each destination has to do next: what waits for a time is only
+    /// now in the store, and a lane that moved has something due.
     fn announce(&self, batch: Vec<Settling>, answers: &[Settled]) {
-        let (mut freed, mut moved) = (BTreeSet::new(), BTreeSet::new());
+        let mut freed: BTreeMap<DestinationKey, Option<Timestamp>> = BTreeMap::new();
+        let mut moved = BTreeSet::new();
         for (settling, settled) in batch.into_iter().zip(answers) {
             if settled.fenced {
                 telemetry::fenced();
             }
+            let Settlement { state, due, .. } = settling.settlement;
+            let waits = matches!(state, DeliveryState::Pending | DeliveryState::Retrying).then_some(due);
+            let next = freed.entry(settling.destination.clone()).or_default();
+            *next = (*next).into_iter().chain(waits).min();
             if settled.lane_moved {
                 moved.insert(settling.destination);
-            } else {
-                freed.insert(settling.destination);
             }
             drop(settling.place);
         }
-        freed.retain(|key| !moved.contains(key));
+        freed.into_iter().for_each(|(key, due)| self.dispatch.tell(Message::Freed(key, due)));
         moved.into_iter().for_each(|key| self.dispatch.tell(Message::Waiting(key)));
-        freed.into_iter().for_each(|key| self.dispatch.tell(Message::Freed(key)));
     }
 }

@@ -35,7 +35,8 @@ pub fn unavailable(code: &'static str) {
 pub fn tried(tried: &Tried, state: DeliveryState) {
     let destination = tried.work.route.spec.to.as_str();
     if let Some(attempt) = &tried.attempt {
-        counter!(ATTEMPTS, "destination" => destination.to_owned(), "outcome" => attempt.outcome.to_string()).increment(1);
+        counter!(ATTEMPTS, "destination" => destination.to_owned(), "outcome" => attempt.outcome.to_string())
+            .increment(1);
         histogram!(ATTEMPT_SECONDS, "destination" => destination.to_owned()).record(attempt.duration_us as f64 / 1e6);
     }
     if !state.is_open() {

@@ -16,7 +16,7 @@ use store::registry::ObjectKind;
 use crate::expression::Expression;
 use crate::gate::{Gate, Hall};
 use crate::sign::Signer;
-use crate::spec::{BodyMode, DestinationSpec, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec};
+use crate::spec::{BodyMode, DestinationSpec, RoleSecret, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec};
 use crate::transport::{EgressPolicy, Target};
 
 /// One thing that is wrong with a configured object.
@@ -209,7 +209,8 @@ impl Compiler {
     fn destination(&mut self, spec: &DestinationSpec, policies: &dyn Policies, before: Option<&Topology>) {
         let mut wrong = Wrong::of(ObjectKind::Destination, &spec.tenant, spec.name.as_str());
         let policy = policies.egress(&spec.tenant);
-        let target = Target::parse(&spec.http.url, &policy).map_err(|refused| wrong.add("http.url", "egress_refused", &refused));
+        let target =
+            Target::parse(&spec.http.url, &policy).map_err(|refused| wrong.add("http.url", "egress_refused", &refused));
         let signer = Signer::new(spec.http.secrets.iter().map(Secret::expose))
             .map_err(|problem| wrong.add("http.secret", "secret_invalid", &problem));
         let headers = own_headers(spec, &mut wrong);
@@ -285,19 +286,28 @@ fn expression(text: Option<&str>, field: &'static str, wrong: &mut Wrong) -> Opt
 }
 
 /// Headers that say what a message is, or that the transport writes itself: not for an owner to set.
-const RESERVED_HEADERS: [&str; 6] = ["host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade"];
+const RESERVED_HEADERS: [&str; 6] =
+    ["host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade"];
 
 fn own_headers(spec: &DestinationSpec, wrong: &mut Wrong) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &spec.http.headers {
         let parsed = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value.expose()));
         let (Ok(header), Ok(mut value)) = parsed else {
-            wrong.add("http.headers", "header_invalid", &format_args!("'{name}' or its value cannot be sent as a header"));
+            wrong.add(
+                "http.headers",
+                "header_invalid",
+                &format_args!("'{name}' or its value cannot be sent as a header"),
+            );
             continue;
         };
         let text = header.as_str();
         if RESERVED_HEADERS.contains(&text) || text.starts_with("webhook-") || text.starts_with("trireme-") {
-            wrong.add("http.headers", "header_reserved", &format_args!("'{name}' is written by trireme itself; take another name"));
+            wrong.add(
+                "http.headers",
+                "header_reserved",
+                &format_args!("'{name}' is written by trireme itself; take another name"),
+            );
             continue;
         }
         value.set_sensitive(true);
@@ -309,14 +319,15 @@ fn own_headers(spec: &DestinationSpec, wrong: &mut Wrong) -> HeaderMap {
 fn listener(spec: &SourceSpec, webhook: &WebhookSpec, wrong: &mut Wrong) -> Option<Listener> {
     let Some(recipe) = provider::catalogue().get(&webhook.provider) else {
         let known = "`trireme providers` lists the ones there are";
-        wrong.add("webhook.provider", "unknown_provider", &format_args!("there is no provider '{}'; {known}", webhook.provider));
+        wrong.add(
+            "webhook.provider",
+            "unknown_provider",
+            &format_args!("there is no provider '{}'; {known}", webhook.provider),
+        );
         return None;
     };
-    let mut keys_of = |secrets: &[crate::spec::RoleSecret], wrong: &mut Wrong| {
-        let secrets: Vec<_> = secrets.iter().map(|own| provider::RoleSecret::new(&own.role, own.secret.expose())).collect();
-        Keys::compile(&recipe, &secrets, &webhook.settings)
-            .map_err(|problem| wrong.add("webhook.secret", "secret_invalid", &problem))
-            .ok()
+    let keys_of = |secrets: &[RoleSecret], wrong: &mut Wrong| {
+        keys(&recipe, webhook, secrets).map_err(|problem| wrong.add("webhook.secret", "secret_invalid", &problem)).ok()
     };
     let connection_keys: Vec<_> = spec
         .connections
@@ -327,6 +338,12 @@ fn listener(spec: &SourceSpec, webhook: &WebhookSpec, wrong: &mut Wrong) -> Opti
     let only_connections = webhook.secrets.is_empty() && !connection_keys.is_empty();
     let keys = if only_connections { None } else { Some(keys_of(&webhook.secrets, wrong)?) };
     Some(Listener { recipe, keys, connection_keys })
+}
+
+fn keys(recipe: &Recipe, webhook: &WebhookSpec, secrets: &[RoleSecret]) -> Result<Keys, provider::KeyError> {
+    let named = |own: &RoleSecret| provider::RoleSecret::named(&own.role, own.secret.expose());
+    let secrets = secrets.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    Keys::compile(recipe, &secrets, &provider::Settings::from_json(&webhook.settings)?)
 }
 
 #[cfg(test)]

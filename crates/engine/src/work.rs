@@ -67,7 +67,11 @@ impl Settling {
     #[must_use]
     pub fn put_back(claimed: &Claimed, state: DeliveryState, due: Timestamp) -> Self {
         let key = DestinationKey { tenant: claimed.event.tenant.clone(), name: claimed.destination.clone() };
-        Self { settlement: untried(&key, claimed.id, claimed.claim, claimed.attempts, state, due), destination: key, place: None }
+        Self {
+            settlement: untried(&key, claimed.id, claimed.claim, claimed.attempts, state, due),
+            destination: key,
+            place: None,
+        }
     }
 
     /// The same for work that waited in memory.
@@ -79,7 +83,14 @@ impl Settling {
     }
 }
 
-fn untried(key: &DestinationKey, id: DeliveryId, claim: Claim, attempts: u32, state: DeliveryState, due: Timestamp) -> Settlement {
+fn untried(
+    key: &DestinationKey,
+    id: DeliveryId,
+    claim: Claim,
+    attempts: u32,
+    state: DeliveryState,
+    due: Timestamp,
+) -> Settlement {
     Settlement {
         tenant: key.tenant.clone(),
         id,

@@ -46,6 +46,16 @@ pub(super) enum Turn {
     Wait(Timestamp),
 }
 
+/// What to ask the store for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Appetite {
+    /// Something else will wake the desk: room that is given back, a hint, an end of a try.
+    Nothing,
+    Take(u32),
+    /// Nothing may be sent before then, and nobody else will say when.
+    Later(Timestamp),
+}
+
 impl Desk {
     pub fn new(destination: Arc<Destination>, now: Timestamp) -> Self {
         let breaker = Breaker::new(destination.spec.breaker.clone());
@@ -140,6 +150,10 @@ impl Desk {
         self.breaker.state()
     }
 
+    pub fn backlog(&self) -> bool {
+        self.backlog
+    }
+
     pub fn hint_backlog(&mut self) {
         self.backlog = true;
         self.hints += 1;
@@ -152,28 +166,35 @@ impl Desk {
 
     /// How many to ask the store for: none without a backlog, and not before a quarter of the room is free, so that
     /// each question is worth its cost. While the breaker is not closed one is enough, for the probe.
-    pub fn wants(&self, now: Timestamp) -> u32 {
+    pub fn appetite(&self, now: Timestamp) -> Appetite {
         let gate = &self.destination.gate;
         let room = gate.room();
         if !self.backlog || gate.held() || (room < gate.capacity() / 4 && !self.queue.is_empty()) {
-            return 0;
+            return Appetite::Nothing;
         }
-        let silent = self.silent_until.is_some_and(|until| now < until);
-        match self.breaker.state() {
-            _ if silent => 0,
+        if let Some(until) = self.silent_until.filter(|until| now < *until) {
+            return Appetite::Later(until);
+        }
+        let limit = match self.breaker.state() {
             BreakerState::Closed => room,
-            BreakerState::Open | BreakerState::HalfOpen => u32::from(self.queue.is_empty() && self.in_flight == 0).min(room),
-        }
+            BreakerState::Open | BreakerState::HalfOpen => {
+                u32::from(self.queue.is_empty() && self.in_flight == 0).min(room)
+            }
+        };
+        if limit == 0 { Appetite::Nothing } else { Appetite::Take(limit) }
     }
 
     /// Takes the store's answer to a question asked when `hints` hints had come.
     pub fn answered(&mut self, more: bool, next_due: Option<Timestamp>, hints: u64) {
         self.backlog = more || self.hints != hints;
-        self.next_due = next_due;
+        if let Some(due) = next_due {
+            self.due_at(due);
+        }
         self.destination.gate.set_backlog(self.backlog);
     }
 
-    /// Something in the store becomes due at this time.
+    /// Something in the store becomes due at this time. What was known before stays: a look too many costs one
+    /// question, a look too few a delivery.
     pub fn due_at(&mut self, due: Timestamp) {
         self.next_due = Some(self.next_due.map_or(due, |known| known.min(due)));
     }

@@ -1,0 +1,154 @@
+//! `routes[]`: which events of a source go to a destination, in what form and order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::ordering::{OnDead, Ordering};
+use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName};
+
+use super::http::BODIES;
+use super::reader::{At, Fields};
+use super::retry::retry;
+use super::suggest::nearest;
+use super::{Context, provider};
+use crate::spec::{BodyMode, OnStale, RouteSpec, SourceSpec};
+
+/// Longest expression: what a person can still read, and what compiles in well under a millisecond.
+const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
+/// Most connections that a route lists; more than these are better told apart by sources.
+const CONNECTIONS_MAX: usize = 1_000;
+
+const ORDERINGS: [(&str, Ordering); 3] =
+    [("none", Ordering::None), ("subject", Ordering::Subject), ("destination", Ordering::Destination)];
+const ON_DEAD: [(&str, OnDead); 2] = [("continue", OnDead::Continue), ("block", OnDead::Block)];
+const ON_STALE: [(&str, OnStale); 2] = [("deliver", OnStale::Deliver), ("drop", OnStale::Drop)];
+
+/// What a route may name. Objects that are there but wrong count: their own findings say what is wrong with them.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub sources: BTreeMap<SourceName, Option<SourceFacts>>,
+    pub destinations: BTreeSet<DestinationName>,
+}
+
+/// What a route needs to know of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceFacts {
+    /// The most that verification can prove of its webhooks; `None` if it takes none.
+    pub proves: Option<Assurance>,
+}
+
+impl Known {
+    /// Adds a source; `spec` is `None` if it could not be read.
+    pub fn source(&mut self, name: SourceName, spec: Option<&SourceSpec>) {
+        let facts = |spec: &SourceSpec| SourceFacts { proves: spec.webhook.as_ref().and_then(provider::assurance) };
+        self.sources.insert(name, spec.map(facts));
+    }
+}
+
+/// Reads one route.
+#[must_use]
+pub fn route(at: &At<'_>, known: &Known, context: &Context) -> Option<RouteSpec> {
+    let mut fields = at.fields()?;
+    let from = fields.require("from", "the name of a source, as from: github");
+    let from: Option<SourceName> = from.and_then(|at| one_of_those(&at, "source", known.sources.keys()));
+    let to = fields.require("to", "the name of a destination, as to: app");
+    let to: Option<DestinationName> = to.and_then(|at| one_of_those(&at, "destination", known.destinations.iter()));
+    let name: Option<RouteName> = fields.take("name").and_then(|at| at.named());
+    let connections = fields.take("connections").map(|at| connections(&at)).unwrap_or_default();
+    let proves = from.as_ref().and_then(|from| known.sources.get(from).copied().flatten()?.proves);
+    let assurance = assurance(&mut fields, proves);
+    let when = fields.take("when").and_then(|at| expression(&at));
+    fields.refuse("enrich", "no API is asked for more than the webhook says");
+    let (map, body) = form(&mut fields);
+    let (ordering, on_dead) = order(&mut fields);
+    let stale = fields.take("stale").and_then(|at| at.choice(&ON_STALE)).unwrap_or_default();
+    let retry = fields.take("retry").and_then(|at| retry(&at));
+    fields.finish();
+    let (from, to) = (from?, to?);
+    let name = name.unwrap_or_else(|| RouteName::of_pair(&from, &to));
+    let Context { tenant, managed_by, .. } = context.clone();
+    #[rustfmt::skip]
+    let spec = RouteSpec {
+        tenant, name, managed_by, from, to, connections, assurance, when, map, ordering, on_dead, stale, retry, body,
+    };
+    Some(spec)
+}
+
+fn one_of_those<'n, N>(at: &At<'_>, kind: &str, known: impl ExactSizeIterator<Item = &'n N> + Clone) -> Option<N>
+where
+    N: std::str::FromStr + Eq + AsRef<str> + 'n,
+    N::Err: std::fmt::Display,
+{
+    let name: N = at.named()?;
+    if known.clone().any(|other| *other == name) {
+        return Some(name);
+    }
+    let shown = at.shown(at.text()?);
+    let near = nearest(name.as_ref(), known.clone().map(AsRef::as_ref));
+    let help = match near {
+        Some(near) => format!("did you mean '{near}'?"),
+        None if known.len() == 0 => format!("there are no {kind}s yet: add one below '{kind}s'"),
+        None => {
+            let names: Vec<&str> = known.take(10).map(AsRef::as_ref).collect();
+            format!("the {kind}s are: {}", names.join(", "))
+        }
+    };
+    at.error("unknown_name", format!("there is no {kind} '{shown}'"), help);
+    None
+}
+
+fn connections(at: &At<'_>) -> Vec<ConnectionName> {
+    let items = at.items().unwrap_or_default();
+    if items.len() > CONNECTIONS_MAX {
+        let message = format!("{} connections, at most {CONNECTIONS_MAX} are allowed", items.len());
+        at.error("too_many", message, "leave 'connections' out to take the events of all");
+    }
+    items.iter().filter_map(At::named).collect()
+}
+
+/// `proves` is the most that the source's verification can prove.
+fn assurance(fields: &mut Fields<'_>, proves: Option<Assurance>) -> Option<Assurance> {
+    let at = fields.take("assurance");
+    let wanted = at.as_ref().and_then(|at| at.choice(&Assurance::ALL.map(|one| (one.as_str(), one))));
+    match (at, proves) {
+        (Some(at), Some(proves)) if wanted.is_some_and(|wanted| wanted > proves) => {
+            let message = format!("nothing would pass: the source's webhooks prove '{proves}' at most");
+            at.error("assurance_unreachable", message, format!("write assurance: {proves}, or verify them better"));
+        }
+        (None, Some(Assurance::None)) => {
+            let message = "anyone who knows the source's address can send events by this route: nothing is verified";
+            let help = "write assurance: none if that is meant, or another to hold such events back";
+            fields.at().warning("unverified", message, help);
+        }
+        _ => {}
+    }
+    wanted
+}
+
+/// `map` writes the body itself, so that `body` would say nothing beside it.
+fn form(fields: &mut Fields<'_>) -> (Option<String>, Option<BodyMode>) {
+    let map = fields.take("map");
+    let body = fields.take("body");
+    if let (Some(_), Some(body)) = (&map, &body) {
+        body.error("conflict", "'body' says nothing beside 'map', whose result is the body", "remove one of them");
+    }
+    (map.and_then(|at| expression(&at)), body.and_then(|at| at.choice(&BODIES)))
+}
+
+fn order(fields: &mut Fields<'_>) -> (Ordering, OnDead) {
+    let ordering = fields.take("ordering").and_then(|at| at.choice(&ORDERINGS)).unwrap_or_default();
+    let on_dead = fields.take("on_dead");
+    if let Some(at) = on_dead.as_ref().filter(|_| ordering == Ordering::None) {
+        let message = "'on_dead' says nothing without an order: nothing waits for a dead delivery";
+        at.error("conflict", message, "add ordering: subject, or remove 'on_dead'");
+    }
+    (ordering, on_dead.and_then(|at| at.choice(&ON_DEAD)).unwrap_or_default())
+}
+
+fn expression(at: &At<'_>) -> Option<String> {
+    let text = at.text()?.as_str();
+    if text.len() > EXPRESSION_BYTES_MAX {
+        let message = format!("an expression of {} bytes, at most {EXPRESSION_BYTES_MAX} are allowed", text.len());
+        at.error("too_many", message, "shorten it");
+    }
+    Some(text.to_owned())
+}

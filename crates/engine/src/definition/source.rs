@@ -1,0 +1,114 @@
+//! `sources.<name>`: a webhook sender to listen to, events of one's own to publish, or both.
+
+use std::time::Duration;
+
+use domain::{ConnectionName, SourceName};
+
+use super::reader::{At, Fields};
+use super::secret::{self, RoleSecretAt};
+use super::{Context, provider};
+use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
+
+/// Longest span within which equal bytes may count as the sender's retry: no known sender retries for longer.
+const DEDUPE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What asks an API. Refused by name, so that nobody believes it to be done.
+const POLLING_KEYS: [&str; 3] = ["connector", "streams", "poll"];
+
+/// Reads one source.
+#[must_use]
+pub fn source(at: &At<'_>, name: SourceName, context: &Context) -> Option<SourceSpec> {
+    let mut fields = at.fields()?;
+    let webhook = fields.take("webhook");
+    let publish = fields.take("publish");
+    let connections = fields.take("connections");
+    check_origin(&mut fields, &name, webhook.is_some() || publish.is_some());
+    if let (None, Some(connections)) = (&webhook, &connections) {
+        let message = "connections say which account a webhook came from, but there is no 'webhook'";
+        connections.error("conflict", message, "add 'webhook', or remove 'connections'");
+    }
+    fields.finish();
+    let publish = publish.and_then(|at| at.flag()).unwrap_or(false);
+    let accounts = connections.map(|at| accounts(&at)).unwrap_or_default();
+    let webhook = match webhook {
+        None => None,
+        Some(at) => Some(webhook_of(&at, &accounts)?),
+    };
+    let Context { tenant, managed_by, .. } = context.clone();
+    let connections = accounts.into_iter().map(Account::into_secrets).collect();
+    Some(SourceSpec { tenant, name, managed_by, webhook, publish, connections })
+}
+
+/// A source takes its events from somewhere.
+fn check_origin(fields: &mut Fields<'_>, name: &SourceName, has_one: bool) {
+    for key in POLLING_KEYS {
+        fields.refuse(key, "sources listen to webhooks or take published events, they do not ask APIs");
+    }
+    if !has_one && !POLLING_KEYS.iter().any(|key| fields.has(key)) {
+        let help = "add webhook: { provider: … } to listen to a sender, or publish: true for events of your own";
+        fields.at().error("missing_key", format!("source '{name}' has nothing to take events from"), help);
+    }
+}
+
+fn webhook_of(at: &At<'_>, accounts: &[Account<'_>]) -> Option<WebhookSpec> {
+    let mut fields = at.fields()?;
+    let recipe = fields.require("provider", "the sender's name, as provider: github (`trireme providers` lists them)");
+    let recipe = recipe.and_then(|at| provider::recipe(&at));
+    let secrets = secret::of_roles(&mut fields);
+    let dedupe_within = fields.take("dedupe").and_then(|at| dedupe(&at));
+    let Some(recipe) = recipe else {
+        fields.finish_with_slips();
+        return None;
+    };
+    let settings = provider::settings(&fields, &recipe);
+    fields.finish_knowing(&recipe.settings().map(|(name, ..)| name).collect::<Vec<_>>());
+    let by_account = accounts.iter().filter_map(|account| Some((&account.at, account.secrets.as_ref()?)));
+    for (at, secrets) in by_account.chain(secrets.as_ref().map(|secrets| (at, secrets))) {
+        // An empty one was wrong in itself, which is told already.
+        if !secrets.is_empty() {
+            provider::check_secrets(at, secrets, &recipe, &settings);
+        }
+    }
+    if secrets.is_none() && accounts.iter().all(|account| account.secrets.is_none()) {
+        provider::check_secrets(at, &[], &recipe, &settings);
+    }
+    let secrets = secrets.into_iter().flatten().map(|(own, _)| own).collect();
+    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within })
+}
+
+fn dedupe(at: &At<'_>) -> Option<Duration> {
+    let mut fields = at.fields()?;
+    let within = fields.require("within", "within: 1h, or within: 0s for never");
+    fields.finish();
+    within?.duration(Duration::ZERO..=DEDUPE_MAX)
+}
+
+/// A connection, where it stands, and the secrets that are its own.
+struct Account<'a> {
+    name: ConnectionName,
+    at: At<'a>,
+    /// `None`: the source's own.
+    secrets: Option<Vec<RoleSecretAt<'a>>>,
+}
+
+impl Account<'_> {
+    fn into_secrets(self) -> (ConnectionName, Vec<RoleSecret>) {
+        (self.name, self.secrets.into_iter().flatten().map(|(own, _)| own).collect())
+    }
+}
+
+fn accounts<'a>(at: &At<'a>) -> Vec<Account<'a>> {
+    let entries = at.named_entries::<ConnectionName>().into_iter();
+    entries.map(|(name, at)| Account { name, secrets: own_secrets(&at), at }).collect()
+}
+
+fn own_secrets<'a>(at: &At<'a>) -> Option<Vec<RoleSecretAt<'a>>> {
+    let mut fields = at.fields()?;
+    let webhook = fields.take("webhook");
+    fields.refuse("config", "a connection is an account that webhooks come from, no API is asked");
+    fields.finish();
+    let mut webhook = webhook?.fields()?;
+    let secrets = secret::of_roles(&mut webhook);
+    webhook.finish();
+    secrets
+}

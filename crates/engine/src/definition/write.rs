@@ -1,0 +1,149 @@
+//! Definitions as JSON: what the API shows and the store keeps. Reading one back gives the same definition.
+//!
+//! Secrets go through the caller's hands, who masks or seals them.
+
+use domain::breaker::BreakerPolicy;
+use domain::retry::{Backoff, RetryPolicy};
+use serde_json::{Map, Value as Json, json};
+
+use super::secret::ROLE_PLAIN;
+use super::units::print_duration;
+use crate::spec::{DestinationSpec, HttpSpec, RoleSecret, RouteSpec, Secret, SourceSpec, WebhookSpec};
+
+/// What stands for a secret: its seal, or the marker.
+type Cover<'a> = &'a mut dyn FnMut(&Secret) -> String;
+
+#[must_use]
+pub fn write_source(spec: &SourceSpec, cover: Cover<'_>) -> Json {
+    let mut json = Map::new();
+    if let Some(webhook) = &spec.webhook {
+        json.insert("webhook".to_owned(), write_webhook(webhook, cover));
+    }
+    json.insert("publish".to_owned(), spec.publish.into());
+    if !spec.connections.is_empty() {
+        let mut connections = Map::new();
+        for (name, secrets) in &spec.connections {
+            let mut webhook = Map::new();
+            write_roles(&mut webhook, secrets, cover);
+            connections.insert(name.to_string(), json!({ "webhook": webhook }));
+        }
+        json.insert("connections".to_owned(), connections.into());
+    }
+    json.into()
+}
+
+fn write_webhook(spec: &WebhookSpec, cover: Cover<'_>) -> Json {
+    let mut json = Map::new();
+    json.insert("provider".to_owned(), spec.provider.as_str().into());
+    write_roles(&mut json, &spec.secrets, cover);
+    if let Some(within) = spec.dedupe_within {
+        json.insert("dedupe".to_owned(), json!({ "within": print_duration(within) }));
+    }
+    json.extend(spec.settings.iter().map(|(name, value)| (name.clone(), value.clone())));
+    json.into()
+}
+
+fn write_roles(json: &mut Map<String, Json>, secrets: &[RoleSecret], cover: Cover<'_>) {
+    let mut by_role = Map::new();
+    for own in secrets {
+        let list = if own.role == ROLE_PLAIN { json.entry("secret") } else { by_role.entry(own.role.as_str()) };
+        if let Json::Array(list) = list.or_insert_with(|| json!([])) {
+            list.push(cover(&own.secret).into());
+        }
+    }
+    if !by_role.is_empty() {
+        json.insert("secrets".to_owned(), by_role.into());
+    }
+}
+
+#[must_use]
+pub fn write_destination(spec: &DestinationSpec, cover: Cover<'_>) -> Json {
+    let mut json = Map::new();
+    json.insert("http".to_owned(), write_http(&spec.http, cover));
+    json.insert("retry".to_owned(), write_retry(&spec.retry));
+    if let Some(rate) = spec.rate_limit {
+        json.insert("rate_limit".to_owned(), rate.to_string().into());
+    }
+    json.insert("breaker".to_owned(), write_breaker(&spec.breaker));
+    json.insert("paused".to_owned(), spec.paused.into());
+    json.into()
+}
+
+fn write_http(spec: &HttpSpec, cover: Cover<'_>) -> Json {
+    let mut json = Map::new();
+    json.insert("url".to_owned(), spec.url.as_str().into());
+    if spec.secrets.is_empty() {
+        json.insert("unsigned".to_owned(), true.into());
+    } else {
+        json.insert("secret".to_owned(), spec.secrets.iter().map(&mut *cover).collect());
+    }
+    if !spec.headers.is_empty() {
+        let headers: Map<_, _> = spec.headers.iter().map(|(name, value)| (name.clone(), cover(value).into())).collect();
+        json.insert("headers".to_owned(), headers.into());
+    }
+    let timeouts = &spec.timeouts;
+    json.insert("body".to_owned(), json!(spec.body));
+    let timeouts = json!({
+        "connect": print_duration(timeouts.connect),
+        "first_byte": print_duration(timeouts.first_byte),
+        "total": print_duration(timeouts.total),
+    });
+    json.insert("timeouts".to_owned(), timeouts);
+    json.insert("concurrency".to_owned(), spec.concurrency.into());
+    json.into()
+}
+
+fn write_retry(policy: &RetryPolicy) -> Json {
+    let mut json = match &policy.backoff {
+        Backoff::Fibonacci { first, max } => {
+            json!({ "fibonacci": print_duration(*first), "max": print_duration(*max) })
+        }
+        Backoff::Exponential { first, factor, max } => {
+            json!({ "exponential": print_duration(*first), "factor": factor, "max": print_duration(*max) })
+        }
+        Backoff::List(waits) => json!({ "list": waits.iter().copied().map(print_duration).collect::<Vec<_>>() }),
+    };
+    json["attempts"] = policy.attempts.into();
+    json["jitter"] = format!("{}%", policy.jitter_percent).into();
+    json
+}
+
+fn write_breaker(policy: &BreakerPolicy) -> Json {
+    json!({
+        "failures": policy.failures,
+        "pause": print_duration(policy.pause),
+        "pause_max": print_duration(policy.pause_max),
+    })
+}
+
+#[must_use]
+pub fn write_route(spec: &RouteSpec) -> Json {
+    let mut json = Map::new();
+    let mut put = |key: &str, value: Json| drop(json.insert(key.to_owned(), value));
+    put("from", spec.from.as_str().into());
+    put("to", spec.to.as_str().into());
+    put("name", spec.name.as_str().into());
+    if !spec.connections.is_empty() {
+        put("connections", json!(spec.connections));
+    }
+    if let Some(assurance) = spec.assurance {
+        put("assurance", assurance.as_str().into());
+    }
+    for (key, expression) in [("when", &spec.when), ("map", &spec.map)] {
+        if let Some(text) = expression {
+            put(key, text.as_str().into());
+        }
+    }
+    put("ordering", json!(spec.ordering));
+    if spec.ordering != domain::ordering::Ordering::None {
+        put("on_dead", json!(spec.on_dead));
+    }
+    put("stale", json!(spec.stale));
+    if let Some(retry) = &spec.retry {
+        put("retry", write_retry(retry));
+    }
+    if let Some(body) = spec.body {
+        put("body", json!(body));
+    }
+    json.into()
+}

@@ -1,0 +1,208 @@
+//! A store that fails when told to: refuses, or takes the process down before or after a commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::identity::Digest;
+use domain::request::{Reason, Verdict};
+use domain::{DeliveryId, DestinationName, Event, EventId, ReplayId, RequestId, SourceName, Tenant, Timestamp};
+use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Owner, PreparedDelivery, Settled, Settlement};
+use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
+use store::keep::{Keep, Pruned, Retention, StoreStats};
+use store::people::{DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
+use store::read::{
+    Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, Page, Position,
+    Read, RequestFilter,
+};
+use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
+use store::{Store, StoreError, Verb};
+use tokio::sync::Notify;
+
+/// What happens to one call of a verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Happens,
+    /// Nothing is written, and the caller is told so.
+    Refused(Refusal),
+    /// The process dies before anything is written.
+    DiesBefore,
+    /// It is written, and the process dies before anyone hears of it.
+    DiesAfter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Overloaded,
+    DiskFull,
+}
+
+impl Refusal {
+    fn error(self) -> StoreError {
+        match self {
+            Self::Overloaded => StoreError::Overloaded,
+            Self::DiskFull => StoreError::DiskFull("as the simulation says".to_owned()),
+        }
+    }
+}
+
+/// Decides the fate of each call, from a seed or a plan.
+pub trait Fates: Send + Sync + 'static {
+    fn next(&self, verb: &'static str) -> Fate;
+}
+
+/// Told when the simulated process has died.
+#[derive(Debug, Default)]
+pub struct Death {
+    dead: AtomicBool,
+    told: Notify,
+}
+
+impl Death {
+    pub fn strike(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+        self.told.notify_waiters();
+        self.told.notify_one();
+    }
+
+    #[must_use]
+    pub fn happened(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    /// Completes when the process has died.
+    pub async fn wait(&self) {
+        while !self.happened() {
+            self.told.notified().await;
+        }
+    }
+}
+
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    fates: Arc<dyn Fates>,
+    death: Arc<Death>,
+}
+
+impl FaultyStore {
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, fates: Arc<dyn Fates>, death: Arc<Death>) -> Self {
+        Self { inner, fates, death }
+    }
+
+    /// Lets a call happen as its fate is. A dead process hears nothing more: its calls never complete.
+    fn through<'a, T: Send + 'a>(
+        &'a self,
+        verb: &'static str,
+        call: impl FnOnce() -> Verb<'a, T> + Send + 'a,
+    ) -> Verb<'a, T> {
+        Box::pin(async move {
+            let fate = if self.death.happened() { Fate::DiesBefore } else { self.fates.next(verb) };
+            match fate {
+                Fate::Happens => call().await,
+                Fate::Refused(refusal) => Err(refusal.error()),
+                Fate::DiesBefore => self.die().await,
+                Fate::DiesAfter => {
+                    let _ = call().await;
+                    self.die().await
+                }
+            }
+        })
+    }
+
+    async fn die<T>(&self) -> T {
+        self.death.strike();
+        std::future::pending().await
+    }
+}
+
+/// Hands every verb to the inner store through its fate.
+macro_rules! verbs {
+    ($($trait:ident { $($verb:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* })*) => {
+        $(impl $trait for FaultyStore {
+            $(fn $verb(&self, $($arg: $type),*) -> Verb<'_, $answer> {
+                self.through(stringify!($verb), move || self.inner.$verb($($arg),*))
+            })*
+        })*
+    };
+}
+
+verbs! {
+    Intake {
+        accept(groups: Vec<AcceptGroup>, now: Timestamp) -> Vec<Result<Vec<Accepted>, StoreError>>;
+        keep_requests(requests: Vec<KeptRequest>, bounds: RejectedBounds) -> ();
+        pending_requests(due: Timestamp, limit: u32) -> Vec<KeptRequest>;
+        rejudge(tenant: Tenant, request: RequestId, verdict: Verdict, reason: Option<Reason>, due: Option<Timestamp>, events: Vec<NewEvent>, now: Timestamp) -> Vec<Accepted>;
+        rejected_requests(tenant: Tenant, source: SourceName, before: Option<RequestId>, limit: u32) -> Vec<RequestId>;
+    }
+    Dispatch {
+        claim_due(ask: ClaimDue) -> Vec<ClaimAnswer>;
+        keep_prepared(batch: Vec<PreparedDelivery>) -> Vec<Result<(), StoreError>>;
+        settle(batch: Vec<Settlement>, now: Timestamp) -> Vec<Settled>;
+        renew(owner: Owner, lease: Duration, now: Timestamp) -> ();
+        rescue_lapsed(now: Timestamp, limit: u32) -> u32;
+    }
+    People {
+        retry(tenant: Tenant, ids: Vec<DeliveryId>, now: Timestamp) -> Vec<Wish>;
+        cancel(tenant: Tenant, ids: Vec<DeliveryId>, now: Timestamp) -> Vec<Wish>;
+        cancel_matching(tenant: Tenant, filter: DeliveryFilter, now: Timestamp, limit: u32) -> u32;
+        hold(tenant: Tenant, scope: HoldScope, limit: u32) -> u32;
+        resume(tenant: Tenant, scope: HoldScope, now: Timestamp, limit: u32) -> u32;
+        set_destination_status(tenant: Tenant, name: DestinationName, status: DestinationStatus) -> ();
+        destination_statuses() -> Vec<(Tenant, DestinationName, DestinationStatus)>;
+        create_replay(replay: Replay) -> ();
+        replay_step(step: ReplayStep, owner: Owner, now: Timestamp) -> Replay;
+        cancel_replay(tenant: Tenant, id: ReplayId, now: Timestamp) -> Option<Replay>;
+        replays(tenant: Tenant, limit: u32) -> Vec<Replay>;
+        replay(tenant: Tenant, id: ReplayId) -> Option<Replay>;
+        running_replays() -> Vec<Replay>;
+    }
+    Read {
+        events(tenant: Tenant, filter: EventFilter, page: Page) -> Listed<EventRow>;
+        count_events(tenant: Tenant, filter: EventFilter, scan: Duration) -> (u64, bool);
+        events_after(tenant: Tenant, filter: EventFilter, after: Option<Position>, limit: u32) -> Vec<(Position, Arc<Event>)>;
+        tail_position(tenant: Tenant) -> Position;
+        event(tenant: Tenant, id: EventId) -> Option<EventDetail>;
+        deliveries(tenant: Tenant, filter: DeliveryFilter, page: Page) -> Listed<DeliveryRow>;
+        delivery(tenant: Tenant, id: DeliveryId) -> Option<DeliveryDetail>;
+        requests(tenant: Tenant, filter: RequestFilter, page: Page) -> Listed<KeptRequest>;
+        request(tenant: Tenant, id: RequestId) -> Option<KeptRequest>;
+        backlog() -> Vec<Backlog>;
+    }
+    Registry {
+        objects() -> Vec<Object>;
+        put_object(object: Object, create: bool) -> ();
+        retire_object(tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> bool;
+        put_api_key(key: ApiKey) -> ();
+        api_keys(tenant: Option<Tenant>) -> Vec<ApiKey>;
+        api_key(id: Arc<str>) -> Option<ApiKey>;
+        revoke_api_key(tenant: Tenant, id: Arc<str>, now: Timestamp) -> bool;
+        touch_api_keys(used: Vec<(Arc<str>, Timestamp)>) -> ();
+        begin_idempotent(tenant: Tenant, key: Arc<str>, request: Digest, now: Timestamp) -> Idempotency;
+        finish_idempotent(tenant: Tenant, key: Arc<str>, answer: Option<(u16, Bytes)>) -> ();
+        raise_alert(alert: Alert) -> bool;
+        resolve_alert(tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> bool;
+        alerts(tenant: Tenant, open_only: bool, limit: u32) -> Vec<Alert>;
+        setting(name: Arc<str>) -> Option<Bytes>;
+        put_setting(name: Arc<str>, value: Bytes) -> ();
+    }
+}
+
+impl Keep for FaultyStore {
+    fn prune(&self, retention: Retention, now: Timestamp, limit: u32) -> Verb<'_, Pruned> {
+        self.through("prune", move || self.inner.prune(retention, now, limit))
+    }
+
+    fn ping(&self) -> Verb<'_, ()> {
+        self.inner.ping()
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.inner.stats()
+    }
+
+    fn close(&self) -> Verb<'_, ()> {
+        self.inner.close()
+    }
+}

@@ -1,0 +1,125 @@
+//! What must be true at the end, whatever happened: the promises, counted.
+
+use std::collections::BTreeMap;
+
+use domain::ordering::Ordering;
+use domain::{DeliveryState, EventId};
+use engine::spec::RouteSpec;
+
+use super::Report;
+use super::plan::OWN;
+use super::world::{Received, Record, Sent, World};
+
+/// Judges a world at rest.
+pub(super) fn judge(world: &World) -> Result<Report, String> {
+    let trace = world.trace_digest();
+    let record = world.record();
+    let mut report = Report { trace, verbs: world.verbs(), tries: record.received.len(), ..Report::default() };
+    for sent in &record.sent {
+        one_event(sent)?;
+        report.acknowledged += 1;
+        for route in world.plan.routes().iter().filter(|route| route.from.as_str() == sent.source) {
+            owed(&record, sent, route, &mut report)?;
+        }
+    }
+    report.duplicates = same_bytes(&record)?;
+    for route in world.plan.routes() {
+        in_order(&record, route)?;
+    }
+    Ok(report)
+}
+
+/// Promise 3: once in, once.
+fn one_event(sent: &Sent) -> Result<EventId, String> {
+    match sent.ids.as_slice() {
+        [only] => Ok(*only),
+        ids => Err(format!("message {} of {} is {} events: {ids:?}", sent.number, sent.source, ids.len())),
+    }
+}
+
+/// Promise 2: nothing accepted is lost.
+fn owed(record: &Record, sent: &Sent, route: &RouteSpec, report: &mut Report) -> Result<(), String> {
+    let id = one_event(sent)?;
+    let mut rows = record.deliveries.iter().filter(|row| row.event == id && row.route == route.name);
+    let told = format!("message {} ({id}) along route {}", sent.number, route.name);
+    let Some(row) = rows.next() else { return Err(format!("{told} has no delivery")) };
+    if rows.next().is_some() {
+        return Err(format!("{told} has two deliveries"));
+    }
+    let arrived = record.received.iter().filter(|received| received.event_id == id.to_string() && to(received, route));
+    let (mut count, mut answered) = (0, false);
+    for received in arrived {
+        count += 1;
+        answered |= received.answered;
+    }
+    let filtered = route.when.is_some() && sent.number % 3 == 0;
+    match row.state {
+        DeliveryState::Delivered if !answered => Err(format!("{told} counts as delivered, but no 2xx was given")),
+        DeliveryState::Delivered if filtered => Err(format!("{told} was delivered although `when` says no")),
+        DeliveryState::Filtered if !filtered || count > 0 => {
+            Err(format!("{told} was filtered wrongly ({count} arrived)"))
+        }
+        DeliveryState::Delivered => Ok(report.delivered += 1),
+        DeliveryState::Filtered => Ok(report.filtered += 1),
+        DeliveryState::Dead if row.cause.is_none() => Err(format!("{told} is dead without a cause")),
+        DeliveryState::Dead => Ok(report.dead += 1),
+        DeliveryState::Held => Ok(report.held += 1),
+        state => Err(format!("{told} ended as {}", state.as_str())),
+    }
+}
+
+fn to(received: &Received, route: &RouteSpec) -> bool {
+    received.destination.starts_with(&format!("https://{}.", route.to))
+}
+
+/// Every try of a message sends the same bytes. Gives how many came more than once.
+fn same_bytes(record: &Record) -> Result<usize, String> {
+    let mut first: BTreeMap<(&str, &str), &Received> = BTreeMap::new();
+    let mut again = 0;
+    for received in &record.received {
+        let key = (received.destination.as_str(), received.message_id.as_str());
+        match first.get(&key) {
+            None => drop(first.insert(key, received)),
+            Some(known) if known.body != received.body => {
+                return Err(format!(
+                    "{} came with two bodies: {:?} and {:?}",
+                    received.message_id, known.body, received.body
+                ));
+            }
+            Some(_) => again += 1,
+        }
+    }
+    Ok(again)
+}
+
+/// Promise 5: the events of a lane arrive one after another, in the order in which they were accepted: once a later
+/// one has arrived, an earlier one arrives no more.
+fn in_order(record: &Record, route: &RouteSpec) -> Result<(), String> {
+    if route.ordering != Ordering::Subject || route.from.as_str() != OWN {
+        return Ok(());
+    }
+    let mut lanes: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
+    for sent in record.sent.iter().filter(|sent| sent.source == OWN) {
+        lanes.entry(&sent.subject).or_default().push(sent);
+    }
+    for (subject, mut lane) in lanes {
+        lane.sort_by_key(|sent| sent.order);
+        let mut last: Option<(usize, u64)> = None;
+        for sent in lane {
+            let id = one_event(sent)?.to_string();
+            let arrivals = record.received.iter().filter(|received| received.event_id == id && to(received, route));
+            let times: Vec<usize> = arrivals.map(|received| received.at).collect();
+            let (Some(first), Some(end)) = (times.first(), times.last()) else { continue };
+            if let Some((before, number)) = last
+                && *first < before
+            {
+                return Err(format!(
+                    "{subject} along {}: {} arrived before {number} had ended",
+                    route.name, sent.number
+                ));
+            }
+            last = Some((*end, sent.number));
+        }
+    }
+    Ok(())
+}
