@@ -5,5 +5,7 @@ pub mod entropy;
 pub mod expression;
 pub mod gate;
 pub mod message;
+pub mod sign;
 pub mod spec;
 pub mod transport;
+pub mod vault;
