@@ -18,6 +18,7 @@ mod weight;
 mod tests;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -116,7 +117,8 @@ impl Expression {
         if text.len() > TEXT_BYTES_MAX {
             return Err(ExpressionError::too_long(text.len()));
         }
-        let mut program = parser::parse(text).map_err(|error| ExpressionError::syntax(text, &error))?;
+        let parsed = unbroken(|| parser::parse(text))?;
+        let mut program = parsed.map_err(|error| ExpressionError::syntax(text, &error))?;
         let findings = rewrite::rewrite(&mut program).map_err(|refusal| ExpressionError::refused(text, refusal))?;
         Ok(Self { text: text.into(), program, needs: findings.needs, loops: findings.loops })
     }
@@ -141,7 +143,7 @@ impl Expression {
 
     /// Whether the result counts as true, by the language's own rules: nothing, `null`, `false`, 0, and what is
     /// empty or holds only such do not.
-    pub fn test(&self, root: &Root, moment: &Moment) -> Result<bool, ExpressionError> {
+    pub fn is_true(&self, root: &Root, moment: &Moment) -> Result<bool, ExpressionError> {
         let value = self.run(root, moment)?;
         let truth = weight::check(&value, &moment.limits).and_then(|()| Ok(boolean(&value)?));
         Ok(truth.map_err(ExpressionError::failed)?.as_bool().unwrap_or(false))
@@ -153,7 +155,7 @@ impl Expression {
         let mut patience = moment.limits.time;
         loop {
             let started = thread_cpu_time();
-            let result = self.run_once(root, moment, patience);
+            let result = unbroken(|| self.run_once(root, moment, patience))?;
             let used = thread_cpu_time().saturating_sub(started);
             let busy_elsewhere = used < moment.limits.time && patience < moment.limits.time * PATIENCE_MAX;
             match result {
@@ -177,6 +179,11 @@ impl Expression {
         }
         evaluator.evaluate(&self.program, &root.value)
     }
+}
+
+/// The library is young: should it panic over one event, that one fails and nothing else.
+fn unbroken<T>(work: impl FnOnce() -> T) -> Result<T, ExpressionError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| ExpressionError::broken())
 }
 
 impl fmt::Debug for Expression {

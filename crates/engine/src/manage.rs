@@ -69,7 +69,7 @@ impl Engine {
             kind,
             name: name.into(),
             managed_by: ManagedBy::Api,
-            definition: objects::seal(&self.inner.vault, kind, &tenant, name, definition)?,
+            definition: objects::seal(&self.inner.vault, &*self.inner.entropy, kind, &tenant, name, definition)?,
             created_at: now,
             updated_at: now,
             retired_at: None,

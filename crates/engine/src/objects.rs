@@ -5,8 +5,9 @@ use store::registry::{Object, ObjectKind};
 
 use crate::definition::{self, Context, Known, Report, read_json, replace_secrets};
 use crate::engine::EngineError;
+use crate::entropy::Entropy;
 use crate::spec::Specs;
-use crate::vault::Vault;
+use crate::vault::{Place, Vault, VaultError};
 
 /// Reads one definition into the specs; a route may name any source and destination that is configured.
 pub(crate) fn read(
@@ -46,50 +47,51 @@ fn mistakes(report: Report) -> EngineError {
     EngineError::Definition(report)
 }
 
-/// What a sealed secret belongs to: moved to another object it cannot be opened.
-fn owner(kind: ObjectKind, tenant: &Tenant, name: &str) -> String {
-    format!("{tenant}/{}/{name}", kind.as_str())
-}
-
-/// The definition with every secret sealed.
+/// The definition with every secret sealed for its place: this object, and the how-manyeth secret of it.
 pub(crate) fn seal(
     vault: &Vault,
+    entropy: &dyn Entropy,
     kind: ObjectKind,
     tenant: &Tenant,
     name: &str,
-    mut json: serde_json::Value,
+    definition: serde_json::Value,
 ) -> Result<serde_json::Value, EngineError> {
-    let owner = owner(kind, tenant, name);
-    let mut failed = None;
-    replace_secrets(&mut json, &mut |secret| {
-        vault.seal(&owner, secret).unwrap_or_else(|error| {
-            failed = Some(error);
-            String::new()
-        })
-    });
-    match failed {
-        None => Ok(json),
-        Some(error) => Err(EngineError::Invalid { code: "secret_not_sealed", detail: error.to_string() }),
-    }
+    let sealed =
+        replaced(kind, tenant, name, definition, |place, secret| vault.seal(entropy, place, secret.as_bytes()));
+    sealed.map_err(|error| EngineError::Invalid { code: error.code(), detail: error.to_string() })
 }
 
 /// The definition of a stored object with every secret opened.
 pub(crate) fn unseal(vault: &Vault, object: &Object) -> Result<serde_json::Value, EngineError> {
-    let owner = owner(object.kind, &object.tenant, &object.name);
-    let mut json = object.definition.clone();
-    let mut failed = None;
-    replace_secrets(&mut json, &mut |sealed| match vault.open(&owner, sealed) {
-        Ok(secret) => secret.expose().to_owned(),
-        Err(error) => {
-            failed = Some(error);
+    let open = |place: &Place<'_>, sealed: &str| {
+        let bytes = vault.open(place, sealed)?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| VaultError::NotAuthentic)
+    };
+    let opened = replaced(object.kind, &object.tenant, &object.name, object.definition.clone(), open);
+    opened.map_err(|error| {
+        let detail = format!("{} '{}': {error}", object.kind.as_str(), object.name);
+        EngineError::Invalid { code: error.code(), detail }
+    })
+}
+
+/// A definition with every secret replaced; the first failure ends it.
+fn replaced(
+    kind: ObjectKind,
+    tenant: &Tenant,
+    name: &str,
+    mut definition: serde_json::Value,
+    replace: impl Fn(&Place<'_>, &str) -> Result<String, VaultError>,
+) -> Result<serde_json::Value, VaultError> {
+    let object = format!("{}/{name}", kind.as_str());
+    let (mut number, mut failed) = (0, None);
+    replace_secrets(&mut definition, &mut |secret| {
+        let role = format!("secret[{number}]");
+        number += 1;
+        let place = Place { tenant: tenant.as_str(), object: &object, role: &role };
+        replace(&place, secret).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
             String::new()
-        }
+        })
     });
-    match failed {
-        None => Ok(json),
-        Some(error) => {
-            let detail = format!("{} '{}': {error}", object.kind.as_str(), object.name);
-            Err(EngineError::Invalid { code: "secret_not_opened", detail })
-        }
-    }
+    failed.map_or(Ok(definition), Err)
 }

@@ -97,7 +97,7 @@ fn evaluate(event: &Event, route: &Route, stale: bool, moment: &Moment) -> Prepa
     // What is too deep to be read as JSON is given as bytes, so that it can still be routed by its other fields.
     let root =
         Root::parse(&envelope_json(event, stale)).unwrap_or_else(|_| Root::from_value(envelope_value(event, stale)));
-    match route.when.as_ref().map(|when| when.test(&root, moment)) {
+    match route.when.as_ref().map(|when| when.is_true(&root, moment)) {
         None | Some(Ok(true)) => {}
         Some(Ok(false)) => {
             return Preparation::Filtered { code: "when", detail: "`when` did not let it through".into() };

@@ -1,174 +1,208 @@
-//! Secrets at rest: each sealed under a data key of its own, which the master key wraps (XChaCha20-Poly1305).
-//!
-//! A sealed secret is bound to its owner: moved to another row it cannot be opened.
+//! Secrets at rest: each sealed by a key of its own, which is sealed by the master key. Both are bound to the place
+//! where the secret belongs, so a copy in another row opens nothing. Nothing here can print a secret or a key.
 
-use std::fs;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+mod key;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
-use ring::digest::{SHA256, digest};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
-use crate::entropy::{Entropy, SharedEntropy};
-use crate::spec::Secret;
+use crate::entropy::Entropy;
 
+pub use key::{KeyFileError, MasterKey};
+
+/// Longest secret: keys and certificates have a few kilobytes.
+pub const SECRET_BYTES_MAX: usize = 64 * 1024;
+
+const VERSION: &str = "v1";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
-/// What the check value seals: opened with another key it is told at start, not at the first secret.
-const CHECK: &str = "trireme";
-const CHECK_OWNER: &str = "check";
 
-/// Why a secret cannot be sealed or opened, or a master key not be used.
+/// Where a secret belongs. What is sealed for one place does not open at another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    pub tenant: &'a str,
+    /// The object, with its kind: `destination/app`.
+    pub object: &'a str,
+    /// What the secret is for there: `secret[0]`.
+    pub role: &'a str,
+}
+
+impl Place<'_> {
+    /// Not a place of any object: names of tenants are never empty.
+    const CHECK: Place<'static> = Place { tenant: "", object: "", role: "check" };
+
+    /// What both seals are bound to; lengths go before the parts, so that no two places are spelt alike.
+    fn bound_to(&self, use_of_key: &str) -> Vec<u8> {
+        let parts = [VERSION, use_of_key, self.tenant, self.object, self.role];
+        parts.iter().flat_map(|part| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat()).collect()
+    }
+}
+
+/// Why a secret did not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    #[error("a master key is 64 hexadecimal digits; `openssl rand -hex 32` makes one")]
-    NotAKey,
-    #[error("{path}: others than its owner may read the master key; `chmod 600 {path}` and change the key if they did", path = .0.display())]
-    Exposed(PathBuf),
-    #[error("{path}: {problem}", path = .0.display(), problem = .1)]
-    File(PathBuf, String),
-    #[error("sealed by master key {sealed_by}, but this is master key {this}: give the one the store was made with")]
-    OtherKey { sealed_by: String, this: String },
-    #[error("a sealed secret was changed or moved, and cannot be opened")]
-    Tampered,
-    #[error("this is no sealed secret")]
-    NotSealed,
+    #[error(
+        "this store was sealed with master key {sealed_by}, and this one is {ours}: \
+         give the former in TRIREME_MASTER_KEY or its file"
+    )]
+    WrongMasterKey { sealed_by: String, ours: String },
+    #[error("a sealed secret is damaged or was moved from another place: set it again")]
+    NotAuthentic,
+    #[error("this is no sealed secret of a known form: was it written by a newer version?")]
+    UnknownForm,
+    #[error("secrets have at most {SECRET_BYTES_MAX} bytes, this one has {0}")]
+    TooLong(usize),
 }
 
-/// The key that wraps all others. Wiped when dropped.
-#[derive(Clone)]
-pub struct MasterKey {
-    bytes: Zeroizing<[u8; KEY_BYTES]>,
-    /// A short public name, told in errors and stored beside what the key sealed.
-    id: String,
-}
-
-impl MasterKey {
-    fn new(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
-        let fingerprint = digest(&SHA256, &[b"trireme master key ".as_slice(), &bytes[..]].concat());
-        Self { id: BASE64URL_NOPAD.encode(&fingerprint.as_ref()[..6]), bytes }
-    }
-
-    /// A key given as 64 hexadecimal digits.
-    pub fn from_hex(text: &str) -> Result<Self, VaultError> {
-        let decoded =
-            Zeroizing::new(HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| VaultError::NotAKey)?);
-        let bytes: [u8; KEY_BYTES] = decoded.as_slice().try_into().map_err(|_| VaultError::NotAKey)?;
-        Ok(Self::new(Zeroizing::new(bytes)))
-    }
-
-    /// The key in a file, or `None` where there is no file. A file that others may read is refused.
-    pub fn from_file(path: &Path) -> Result<Option<Self>, VaultError> {
-        let failed = |error: std::io::Error| VaultError::File(path.to_owned(), error.to_string());
-        let meta = match fs::metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(failed)?,
-        };
-        if meta.mode() & 0o077 != 0 {
-            return Err(VaultError::Exposed(path.to_owned()));
-        }
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
-        Self::from_hex(&text).map(Some)
-    }
-
-    /// Makes a key and writes it to a file of mode 0600 that must not exist yet.
-    pub fn create_file(path: &Path, entropy: &dyn Entropy) -> Result<Self, VaultError> {
-        let failed = |error: std::io::Error| VaultError::File(path.to_owned(), error.to_string());
-        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        entropy.fill(&mut *bytes);
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let text = Zeroizing::new(format!("{}\n", data_encoding::HEXLOWER.encode(&*bytes)));
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        Ok(Self::new(bytes))
-    }
-
+impl VaultError {
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::WrongMasterKey { .. } => "master_key_mismatch",
+            Self::NotAuthentic => "secret_not_authentic",
+            Self::UnknownForm => "secret_form_unknown",
+            Self::TooLong(_) => "secret_too_long",
+        }
     }
 }
 
-impl std::fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MasterKey({})", self.id)
-    }
-}
-
-/// Seals and opens secrets under one master key.
+/// Seals and opens secrets with one master key.
 pub struct Vault {
-    key: MasterKey,
-    entropy: SharedEntropy,
+    master: MasterKey,
 }
 
 impl Vault {
-    /// `entropy` must be the system's: nonces and data keys are drawn from it.
     #[must_use]
-    pub fn new(key: MasterKey, entropy: SharedEntropy) -> Self {
-        Self { key, entropy }
+    pub fn new(master: MasterKey) -> Self {
+        Self { master }
     }
 
+    /// Which master key this is; safe to show.
     #[must_use]
     pub fn key_id(&self) -> &str {
-        self.key.id()
+        self.master.id()
     }
 
-    /// Seals a secret for its owner: `v1|key id|base64url(wrap nonce, wrapped key, nonce, ciphertext)`.
-    pub fn seal(&self, owner: &str, secret: &str) -> Result<String, VaultError> {
-        let mut data_key = Zeroizing::new([0; KEY_BYTES]);
-        self.entropy.fill(&mut *data_key);
-        let wrapped = self.encrypt(&self.key.bytes, owner, &*data_key)?;
-        let sealed = self.encrypt(&data_key, owner, secret.as_bytes())?;
-        Ok(format!("v1|{}|{}", self.key.id, BASE64URL_NOPAD.encode(&[wrapped, sealed].concat())))
-    }
-
-    /// Opens what was sealed for this owner under this master key.
-    pub fn open(&self, owner: &str, sealed: &str) -> Result<Secret, VaultError> {
-        let mut parts = sealed.splitn(3, '|');
-        let (Some("v1"), Some(id), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(VaultError::NotSealed);
-        };
-        if id != self.key.id {
-            return Err(VaultError::OtherKey { sealed_by: id.to_owned(), this: self.key.id.clone() });
+    /// `v1|<key id>|<nonce>|<sealed data key>|<nonce>|<sealed secret>`. `entropy` must be the system's.
+    pub fn seal(&self, entropy: &dyn Entropy, place: &Place<'_>, secret: &[u8]) -> Result<String, VaultError> {
+        if secret.len() > SECRET_BYTES_MAX {
+            return Err(VaultError::TooLong(secret.len()));
         }
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| VaultError::NotSealed)?;
-        let (wrapped, sealed) =
-            bytes.split_at_checked(NONCE_BYTES + KEY_BYTES + TAG_BYTES).ok_or(VaultError::NotSealed)?;
-        let data_key = decrypt(&self.key.bytes, owner, wrapped)?;
-        let data_key: &[u8; KEY_BYTES] = data_key.as_slice().try_into().map_err(|_| VaultError::Tampered)?;
-        let plain = decrypt(data_key, owner, sealed)?;
-        let text = std::str::from_utf8(&plain).map_err(|_| VaultError::Tampered)?;
-        Ok(Secret::new(text.to_owned()))
+        let mut data_key = Zeroizing::new([0; KEY_BYTES]);
+        entropy.fill(&mut *data_key);
+        let wrapped = Sealed::make(entropy, self.master.bytes(), &place.bound_to("key"), &*data_key)?;
+        let sealed = Sealed::make(entropy, &data_key, &place.bound_to("secret"), secret)?;
+        Ok(Envelope { key_id: self.master.id(), wrapped, sealed }.encode())
     }
 
-    /// A value to keep in the store, by which a later start tells that it has the same key.
-    pub fn check_value(&self) -> Result<String, VaultError> {
-        self.seal(CHECK_OWNER, CHECK)
+    /// The secret, wiped when dropped.
+    pub fn open(&self, place: &Place<'_>, text: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let envelope = Envelope::decode(text)?;
+        let data_key = self.unwrap_key(place, &envelope)?;
+        envelope.sealed.open(&data_key, &place.bound_to("secret"))
     }
 
-    /// Whether this is the key that made the check value.
-    pub fn verify_check(&self, value: &str) -> Result<(), VaultError> {
-        let opened = self.open(CHECK_OWNER, value)?;
-        if opened.expose() == CHECK { Ok(()) } else { Err(VaultError::Tampered) }
+    /// The same secret under another master key. Only the data key is sealed anew.
+    pub fn rewrap(
+        &self,
+        to: &Self,
+        entropy: &dyn Entropy,
+        place: &Place<'_>,
+        text: &str,
+    ) -> Result<String, VaultError> {
+        let envelope = Envelope::decode(text)?;
+        let data_key = self.unwrap_key(place, &envelope)?;
+        let wrapped = Sealed::make(entropy, to.master.bytes(), &place.bound_to("key"), &*data_key)?;
+        Ok(Envelope { key_id: to.master.id(), wrapped, ..envelope }.encode())
     }
 
-    fn encrypt(&self, key: &[u8; KEY_BYTES], owner: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let mut nonce = [0; NONCE_BYTES];
-        self.entropy.fill(&mut nonce);
-        let payload = Payload { msg: plain, aad: owner.as_bytes() };
-        let cipher = XChaCha20Poly1305::new(&Key::from(*key)).encrypt(&XNonce::from(nonce), payload);
-        Ok([nonce.as_slice(), &cipher.map_err(|_| VaultError::Tampered)?].concat())
+    /// A value to be kept in the store, by which a wrong master key is told before any secret is needed.
+    pub fn seal_check(&self, entropy: &dyn Entropy) -> Result<String, VaultError> {
+        self.seal(entropy, &Place::CHECK, &[])
+    }
+
+    /// Fails if the store was sealed with another master key.
+    pub fn verify_check(&self, check: &str) -> Result<(), VaultError> {
+        self.open(&Place::CHECK, check).map(drop)
+    }
+
+    fn unwrap_key(&self, place: &Place<'_>, envelope: &Envelope<'_>) -> Result<Zeroizing<[u8; KEY_BYTES]>, VaultError> {
+        if envelope.key_id != self.master.id() {
+            let (sealed_by, ours) = (envelope.key_id.to_owned(), self.master.id().to_owned());
+            return Err(VaultError::WrongMasterKey { sealed_by, ours });
+        }
+        let opened = envelope.wrapped.open(self.master.bytes(), &place.bound_to("key"))?;
+        let mut data_key = Zeroizing::new([0; KEY_BYTES]);
+        if opened.len() != KEY_BYTES {
+            return Err(VaultError::UnknownForm);
+        }
+        data_key.copy_from_slice(&opened);
+        Ok(data_key)
     }
 }
 
-const TAG_BYTES: usize = 16;
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({})", self.master.id())
+    }
+}
 
-fn decrypt(key: &[u8; KEY_BYTES], owner: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let (nonce, cipher) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::NotSealed)?;
-    let payload = Payload { msg: cipher, aad: owner.as_bytes() };
-    let plain = XChaCha20Poly1305::new(&Key::from(*key)).decrypt(&XNonce::from(*nonce), payload);
-    plain.map(Zeroizing::new).map_err(|_| VaultError::Tampered)
+/// A nonce and what was sealed with it. 24 random bytes never repeat, whatever the number of secrets.
+struct Sealed {
+    nonce: [u8; NONCE_BYTES],
+    bytes: Vec<u8>,
+}
+
+impl Sealed {
+    fn make(entropy: &dyn Entropy, key: &[u8; KEY_BYTES], bound_to: &[u8], secret: &[u8]) -> Result<Self, VaultError> {
+        let mut nonce = [0; NONCE_BYTES];
+        entropy.fill(&mut nonce);
+        let payload = Payload { msg: secret, aad: bound_to };
+        let bytes = XChaCha20Poly1305::new(key.into()).encrypt(&XNonce::from(nonce), payload);
+        // The cipher refuses only what is longer than 256 GiB.
+        let bytes = bytes.map_err(|_| VaultError::TooLong(secret.len()))?;
+        Ok(Self { nonce, bytes })
+    }
+
+    fn open(&self, key: &[u8; KEY_BYTES], bound_to: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let payload = Payload { msg: &self.bytes, aad: bound_to };
+        let opened = XChaCha20Poly1305::new(key.into()).decrypt(&XNonce::from(self.nonce), payload);
+        opened.map(Zeroizing::new).map_err(|_| VaultError::NotAuthentic)
+    }
+}
+
+/// The stored form of a secret.
+struct Envelope<'a> {
+    key_id: &'a str,
+    wrapped: Sealed,
+    sealed: Sealed,
+}
+
+impl<'a> Envelope<'a> {
+    fn encode(&self) -> String {
+        let base64 = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
+        let sealed = |sealed: &Sealed| format!("{}|{}", base64(&sealed.nonce), base64(&sealed.bytes));
+        format!("{VERSION}|{}|{}|{}", self.key_id, sealed(&self.wrapped), sealed(&self.sealed))
+    }
+
+    fn decode(text: &'a str) -> Result<Self, VaultError> {
+        let fields: Vec<&str> = text.split('|').collect();
+        let [VERSION, key_id, wrap_nonce, wrapped, nonce, sealed] = fields[..] else {
+            return Err(VaultError::UnknownForm);
+        };
+        Ok(Self { key_id, wrapped: decode_sealed(wrap_nonce, wrapped)?, sealed: decode_sealed(nonce, sealed)? })
+    }
+}
+
+fn decode_sealed(nonce: &str, bytes: &str) -> Result<Sealed, VaultError> {
+    let base64 = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| VaultError::UnknownForm);
+    let nonce = base64(nonce)?.try_into().map_err(|_| VaultError::UnknownForm)?;
+    Ok(Sealed { nonce, bytes: base64(bytes)? })
 }

@@ -100,7 +100,7 @@ fn live(plan: &Plan, world: &Arc<World>, folder: &Path, from: Timestamp, life: u
             entropy: Arc::new(SeededEntropy::new(plan.seed.wrapping_mul(31).wrapping_add(life as u64))),
             transport: Arc::new(SimTransport::new(Arc::clone(world), Arc::clone(&clock))),
             policies: Arc::new(Arc::new(EgressPolicy::default())),
-            vault: Arc::new(Vault::new(master_key(), Arc::new(SeededEntropy::new(plan.seed)))),
+            vault: Arc::new(Vault::new(master_key())),
             retention: Retention::default(),
         };
         let engine = Engine::start(parts);

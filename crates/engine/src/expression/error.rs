@@ -5,9 +5,9 @@ use std::fmt;
 use jsonata_core::evaluator::EvaluatorError;
 use jsonata_core::parser::{self, ParserError};
 
-use super::TEXT_BYTES_MAX;
 use super::rewrite::Refusal;
 use super::weight::LIMIT_MARK;
+use super::{TEXT_BYTES_MAX, unbroken};
 
 /// Longest message that is kept: an expression can raise an error with a text of its own.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -82,6 +82,11 @@ impl ExpressionError {
         Self::of(ExpressionErrorKind::Root, message, Some("route it without `when` and `map`".to_owned()))
     }
 
+    pub(super) fn broken() -> Self {
+        let message = "the expression engine broke off, which is a mistake of ours".to_owned();
+        Self::of(ExpressionErrorKind::Failed, message, Some("please report it with the expression".to_owned()))
+    }
+
     pub(super) fn syntax(text: &str, error: &ParserError) -> Self {
         let place = locate(text, error);
         let hint = hint_for(text, place);
@@ -121,7 +126,10 @@ fn locate(text: &str, error: &ParserError) -> usize {
         return text.len();
     }
     let complaint = error.to_string();
-    let fails_alike = |end: usize| parser::parse(&text[..end]).is_err_and(|other| other.to_string() == complaint);
+    let fails_alike = |end: usize| {
+        let parsed = unbroken(|| parser::parse(&text[..end]));
+        parsed.is_ok_and(|parsed| parsed.is_err_and(|other| other.to_string() == complaint))
+    };
     let (mut good, mut bad) = (0, text.len());
     while bad - good > 1 {
         let middle = text.floor_char_boundary(good + (bad - good) / 2);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::entropy::SeededEntropy;
+use crate::entropy::{Entropy, SeededEntropy};
 
 fn moment() -> Moment {
     Moment {
@@ -211,7 +211,7 @@ fn truth_is_the_languages_own() {
         ("function($x) { $x }", false),
     ] {
         let expression = Expression::compile(text).expect(text);
-        assert_eq!(expression.test(&root, &moment()), Ok(expected), "{text}");
+        assert_eq!(expression.is_true(&root, &moment()), Ok(expected), "{text}");
     }
 }
 
@@ -304,6 +304,92 @@ fn what_loops_or_is_large_is_not_quick() {
         assert_eq!(expression.is_quick(QUICK_ROOT_BYTES_MAX), quick, "{text}");
         assert!(!expression.is_quick(QUICK_ROOT_BYTES_MAX + 1));
     }
+}
+
+#[test]
+fn a_panic_of_the_library_is_an_error_of_one_event() {
+    let error = unbroken(|| -> () { panic!("a mistake") }).expect_err("a panic");
+    assert_eq!(error.code(), "expression_failed");
+}
+
+#[test]
+fn any_heap_of_words_compiles_or_is_refused_at_a_place_within() {
+    const WORDS: &[&str] = &[
+        "data",
+        "issue",
+        "$x",
+        "$",
+        "$$",
+        "%",
+        "*",
+        "**",
+        ".",
+        "..",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        ":",
+        ":=",
+        ",",
+        ";",
+        "'a'",
+        "\"b",
+        "1",
+        "-",
+        "+",
+        "&",
+        "=",
+        "!=",
+        "<",
+        "and",
+        "or",
+        "in",
+        "?",
+        "??",
+        "?:",
+        "~>",
+        "^(",
+        "|",
+        "@$i",
+        "#$j",
+        "/a+/i",
+        "/(",
+        "function($x)",
+        "$map(",
+        "$split(",
+        "$sum",
+        "λ($y)",
+        "`q`",
+        "true",
+        "null",
+        "\n",
+        "é",
+        "/*",
+    ];
+    let entropy = SeededEntropy::new(11);
+    let draw = |below: usize| (entropy.unit() * below as f64) as usize;
+    let root = Root::from_value(envelope());
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let text: String = (0..1 + draw(12)).map(|_| WORDS[draw(WORDS.len())].to_owned() + " ").collect();
+        match Expression::compile(&text) {
+            Ok(expression) => {
+                accepted += 1;
+                let failed = expression.evaluate(&root, &moment()).err();
+                assert!(failed.is_none_or(|error| error != ExpressionError::broken()), "{text}");
+            }
+            Err(error) => {
+                assert_ne!(error, ExpressionError::broken(), "{text}");
+                let lines: Vec<&str> = text.split('\n').collect();
+                let within = |place: Place| place.column <= lines[place.line - 1].chars().count() + 1;
+                assert!(error.place.is_none_or(within), "{text}: {error}");
+            }
+        }
+    }
+    assert!(accepted > 100, "{accepted}");
 }
 
 #[test]
