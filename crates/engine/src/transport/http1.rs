@@ -42,7 +42,7 @@ type Message = Request<Full<Bytes>>;
 
 enum Failure {
     /// Nothing of the request was written: another connection may take it.
-    Unsent(Message, String),
+    Unsent(Box<Message>, String),
     Final(SendError),
 }
 
@@ -65,7 +65,7 @@ impl HttpTransport {
             match self.exchange(&course, &target, link, message).await {
                 Ok(response) => return Ok(response),
                 Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Unsent(unsent, _)) => message = unsent,
+                Err(Failure::Unsent(unsent, _)) => message = *unsent,
             }
         }
         let link = self.dial(&course, &target).await?;
@@ -100,7 +100,8 @@ impl HttpTransport {
         };
         let first_byte = course.passed(&self.clock);
         let (head, mut body) = response.into_parts();
-        let (body_head, body_end) = self.read_body(course, &mut link, &mut body).await;
+        let limit = course.limits.body.min(course.limits.total.saturating_sub(first_byte));
+        let (body_head, body_end) = self.read_body(course, &mut link, &mut body, limit).await;
         let total = course.passed(&self.clock);
         let (peer, reused) = (link.peer, link.kept);
         self.keep(target, link, &head.headers, course.started + total);
@@ -116,11 +117,16 @@ impl HttpTransport {
         })
     }
 
-    async fn read_body(&self, course: &Course, link: &mut Link, body: &mut Incoming) -> (Bytes, BodyEnd) {
+    async fn read_body(
+        &self,
+        course: &Course,
+        link: &mut Link,
+        body: &mut Incoming,
+        limit: Duration,
+    ) -> (Bytes, BodyEnd) {
         if body.is_end_stream() {
             return (Bytes::new(), BodyEnd::Complete);
         }
-        let limit = course.limits.body.min(course.left(&self.clock));
         let mut kept = Vec::new();
         let reading = drain(link, body, course.limits.body_bytes, &mut kept);
         let end = timeout(&*self.clock, limit, reading).await.unwrap_or(BodyEnd::TimedOut);
@@ -180,21 +186,23 @@ const FRAMING_HEADERS: [HeaderName; 7] = [
 ];
 
 fn message_of(request: OutboundRequest) -> Message {
+    let mut headers = request.headers;
+    // Looked at in one pass, because removing seven names that are not there is what would cost.
+    if headers.keys().any(|name| FRAMING_HEADERS.contains(name)) {
+        FRAMING_HEADERS.iter().for_each(|name| drop(headers.remove(name)));
+    }
+    headers.insert(header::HOST, request.target.host_header.clone());
     let mut message = Request::new(Full::new(request.body));
     *message.method_mut() = request.method;
     *message.uri_mut() = request.target.uri.clone();
-    *message.headers_mut() = request.headers;
-    for name in &FRAMING_HEADERS {
-        message.headers_mut().remove(name);
-    }
-    message.headers_mut().insert(header::HOST, request.target.host_header.clone());
+    *message.headers_mut() = headers;
     message
 }
 
 fn failure_of(broken: Broken, kept: bool) -> Failure {
     let problem = in_words(&broken.error);
     match broken.unsent {
-        Some(message) => Failure::Unsent(message, problem),
+        Some(message) => Failure::Unsent(Box::new(message), problem),
         None if broken.error.is_parse_too_large() => {
             Failure::Final(SendError::ResponseTooLarge { bytes_max: HEAD_BYTES_MAX })
         }

@@ -37,22 +37,33 @@ impl Link {
         Self { sender, driver: Some(driver), peer, kept: false }
     }
 
-    /// Polls the protocol, then `future`, until that is ready.
+    /// Polls `future` and, as long as it waits, the protocol that it waits for. The future goes first, because its
+    /// wish (for a part of the body) is what the protocol acts on: the other way round costs a turn of the scheduler.
     pub async fn drive<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(output);
+            }
             self.poll_driver(context);
             future.as_mut().poll(context)
         })
         .await
     }
 
-    pub async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Box<Broken>> {
+    /// Sends the request and reads the response's head. The request is handed over at once, not with the first poll,
+    /// so that it is not moved once more.
+    pub fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Box<Broken>>> {
         let response = self.sender.try_send_request(request);
-        self.drive(response).await.map_err(|mut failed| {
-            let unsent = failed.take_message();
-            Box::new(Broken { unsent, error: failed.into_error() })
-        })
+        async move {
+            self.drive(response).await.map_err(|mut failed| {
+                let unsent = failed.take_message();
+                Box::new(Broken { unsent, error: failed.into_error() })
+            })
+        }
     }
 
     /// Whether the connection is alive and waits for a request. Reads what has arrived meanwhile, so that a
