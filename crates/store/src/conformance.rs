@@ -6,7 +6,13 @@
 pub mod accept;
 pub mod claim;
 pub mod identity;
+pub mod keep;
 pub mod lanes;
+pub mod lists;
+pub mod people;
+pub mod registry;
+pub mod replays;
+pub mod requests;
 pub mod settle;
 mod world;
 
@@ -79,6 +85,60 @@ macro_rules! conformance_suite {
                 a_held_head_keeps_its_lane
                 a_lapsed_head_keeps_its_lane
                 a_lane_of_many_gives_them_in_the_order_of_the_rule;
+            requests:
+                a_rejected_request_is_kept_whole
+                junk_of_one_reason_pushes_out_only_its_own_oldest
+                rejected_requests_are_bounded_by_bytes_too
+                pending_requests_are_outside_of_the_bounds_and_come_when_due
+                judging_again_gives_a_verdict_and_its_events_at_once
+                an_unknown_request_is_not_judged
+                judged_again_and_rejected_it_counts_towards_its_new_reason
+                rejected_ids_are_listed_newest_first_and_paged
+                requests_are_listed_by_every_filter_without_their_bodies
+                accepting_a_kept_request_takes_it_off_its_bound;
+            people:
+                dead_and_cancelled_ones_are_retried_and_no_others
+                open_ones_are_cancelled_and_no_others
+                wishes_are_answered_in_order_and_unknown_ones_are_told
+                a_retried_one_starts_over_and_keeps_its_history
+                many_are_cancelled_by_filter_a_few_at_a_time
+                a_held_destination_keeps_what_it_is_owed_until_it_is_resumed
+                one_route_is_held_without_the_others
+                a_destination_is_remembered_unless_it_is_plainly_active;
+            replays:
+                a_step_makes_its_deliveries_and_moves_the_position_at_once
+                a_cancelled_replay_takes_no_more_steps
+                running_replays_go_on_after_a_restart_from_where_they_were
+                events_that_retention_removed_are_passed_over
+                replayed_deliveries_keep_the_order_of_their_lane;
+            lists:
+                events_are_listed_by_every_filter_newest_first
+                a_listed_event_has_everything_but_its_payload
+                pages_stay_whole_while_events_arrive
+                a_scan_ends_where_its_time_does_and_goes_on_from_there
+                positions_of_another_list_are_refused
+                the_tail_goes_on_exactly_where_it_was_also_after_a_restart
+                deliveries_are_listed_by_every_filter_newest_first
+                the_backlog_counts_what_waits_and_since_when;
+            registry:
+                an_object_is_made_replaced_and_retired
+                an_api_key_is_found_by_its_name_and_revoked_by_its_tenant
+                a_repeated_request_gets_the_first_answer
+                a_request_that_was_abandoned_may_start_over
+                an_alert_is_open_once_until_it_is_resolved
+                a_setting_is_kept_under_its_name;
+            keep:
+                old_events_go_with_all_that_is_theirs
+                nothing_with_an_open_delivery_goes
+                dead_letters_stay_their_own_time
+                a_lane_that_stood_still_for_a_dead_letter_goes_on_when_that_goes
+                a_round_is_bounded_and_says_that_there_is_more
+                identities_outlive_their_events_and_go_with_age
+                requests_go_by_age_but_never_pending_ones
+                kept_answers_go_with_age
+                the_tail_does_not_go_backwards_when_the_newest_events_go
+                figures_grow_with_the_work
+                a_closed_store_says_so;
         }
     };
 }

@@ -31,11 +31,9 @@ pub(crate) fn keep(tx: &mut Tx<'_, '_>, kept: &KeptRequest, bounds: RejectedBoun
     let tenant = tx.name(kept.request.tenant.as_str())?;
     let source = tx.name(kept.request.source.as_str())?;
     // One that is larger than all of its kind may be together is kept without its body: it must not push out the rest.
-    let body = if size(&kept.request, &kept.request.body) > bounds.bytes_max {
-        Bytes::new()
-    } else {
-        kept.request.body.clone()
-    };
+    let too_large = size(&kept.request, &kept.request.body) > bounds.bytes_max;
+    let bounded = kept.verdict == Verdict::Rejected;
+    let body = if bounded && too_large { Bytes::new() } else { kept.request.body.clone() };
     let bytes = signed(size(&kept.request, &body));
     insert(tx, (tenant, source), kept, &body, bytes)?;
     if let (Verdict::Rejected, Some(reason)) = (kept.verdict, &kept.reason) {

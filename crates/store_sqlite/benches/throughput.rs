@@ -1,0 +1,193 @@
+//! What accepting and settling cost per event, on a file with every sync: `cargo bench -p store_sqlite`.
+//!
+//! Prints wall and processor time per row, and what each event writes. Arguments: events, batch, sources, lanes (0 or 1).
+#![expect(clippy::print_stdout, reason = "the table is what it is run for")]
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use domain::identity::{MessageIdentity, Scope, message_key};
+use domain::ordering::{Lane, OnDead, Ordering};
+use domain::{
+    Assurance, AttemptId, ConnectionName, DeliveryId, DeliveryState, Event, EventId, Origin, Subject, Tenant, Timestamp,
+};
+use store::dispatch::{Attempt, Claim, Dispatch, Lease, Owner, Settlement};
+use store::intake::{AcceptGroup, Intake, NewDelivery, NewEvent};
+use store::keep::Keep;
+use store_sqlite::{OpenOptions, SqliteStore};
+use uuid::Uuid;
+
+/// What is measured.
+#[derive(Clone, Copy)]
+struct Load {
+    events: u64,
+    batch: u64,
+    sources: u64,
+    lanes: bool,
+}
+
+/// Wall and processor time of one kind of verb.
+#[derive(Default)]
+struct Spent {
+    wall: Duration,
+    cpu: Duration,
+}
+
+fn main() {
+    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    println!(
+        "{:>7} {:>7} {:>6} | {:>22} | {:>22} | {:>10} {:>9}",
+        "batch", "sources", "lanes", "accept us wall/cpu", "settle us wall/cpu", "bytes/event", "stmts"
+    );
+    if let [events, batch, sources, lanes] = numbers[..] {
+        return runtime.block_on(measure(Load { events, batch, sources, lanes: lanes == 1 }));
+    }
+    for batch in [1, 16, 64, 256] {
+        let events = if batch == 1 { 5_000 } else { 100_000 };
+        for (sources, lanes) in [(1, false), (100, false), (100, true)] {
+            runtime.block_on(measure(Load { events, batch, sources, lanes }));
+        }
+    }
+}
+
+async fn measure(load: Load) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(OpenOptions::file(folder.path().join("store.db"))).expect("a store");
+    let (mut accept, mut settle) = (Spent::default(), Spent::default());
+    let now = Timestamp::from_secs(1_800_000_000);
+    let written = bytes_written();
+    for round in 0..load.events / load.batch {
+        let at = now + Duration::from_millis(round);
+        let groups: Vec<_> = (0..load.batch).map(|i| group(round * load.batch + i, load, at)).collect();
+        let claims = spend(&mut accept, async {
+            let answers = store.accept(groups, at).await.expect("accepted");
+            answers
+                .into_iter()
+                .flat_map(|answer| answer.expect("accepted"))
+                .flat_map(|one| one.claims)
+                .collect::<Vec<_>>()
+        })
+        .await;
+        let batch = claims.into_iter().map(|(id, claim)| settlement(id, claim, at)).collect();
+        spend(&mut settle, async { store.settle(batch, at).await.expect("settled") }).await;
+    }
+    let stats = store.stats();
+    let per = |time: Duration| time.as_secs_f64() * 1e6 / load.events as f64;
+    println!(
+        "{:>7} {:>7} {:>6} | {:>10.1} {:>11.1} | {:>10.1} {:>11.1} | {:>10} {:>9.2}",
+        load.batch,
+        load.sources,
+        load.lanes,
+        per(accept.wall),
+        per(accept.cpu),
+        per(settle.wall),
+        per(settle.cpu),
+        (bytes_written() - written) / load.events,
+        stats.statements as f64 / load.events as f64,
+    );
+    store.close().await.expect("closed");
+}
+
+async fn spend<T>(spent: &mut Spent, work: impl Future<Output = T>) -> T {
+    let (wall, cpu) = (Instant::now(), cpu());
+    let result = work.await;
+    spent.wall += wall.elapsed();
+    spent.cpu += self::cpu() - cpu;
+    result
+}
+
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Bytes this process handed to the disk.
+fn bytes_written() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    line.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn id(number: u64, kind: u8, at: Timestamp) -> Uuid {
+    let mut chance = [kind; 10];
+    chance[..8].copy_from_slice(&number.to_be_bytes());
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.as_millis()).unwrap_or(0), &chance).into_uuid()
+}
+
+fn group(number: u64, load: Load, at: Timestamp) -> AcceptGroup {
+    let event = Arc::new(event(number, load, at));
+    let scope =
+        Scope { tenant: event.tenant.clone(), source: event.source.clone(), connection: event.connection.clone() };
+    let text = number.to_string();
+    let lane = if load.lanes { Ordering::Subject } else { Ordering::None };
+    let delivery = NewDelivery {
+        id: DeliveryId::from_uuid(id(number, 2, at)),
+        route: "route".parse().expect("a name"),
+        destination: "app".parse().expect("a name"),
+        lane: Lane::of(lane, &event.source, &event.connection, event.subject.as_ref()),
+        held: false,
+        claim: Some(Lease { owner: Owner(1), span: Duration::from_secs(60) }),
+    };
+    let new = NewEvent {
+        identities: message_key(&scope, &MessageIdentity::Id(&text)).into_iter().collect(),
+        state: None,
+        path: "native".into(),
+        deliveries: vec![delivery],
+        event,
+    };
+    AcceptGroup { events: vec![new], request: None }
+}
+
+fn event(number: u64, load: Load, at: Timestamp) -> Event {
+    let id = id(number, 1, at);
+    Event {
+        id: EventId::from_uuid(id),
+        tenant: Tenant::default_tenant(),
+        source: format!("s{}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % load.sources).parse().expect("a name"),
+        connection: ConnectionName::default_connection(),
+        event_type: "orders.updated".into(),
+        native_type: None,
+        subject: load.lanes.then(|| Subject::of("orders", &number.to_string())),
+        action: None,
+        version: None,
+        origin: Origin::Native,
+        assurance: Assurance::Body,
+        occurred_at: None,
+        received_at: at,
+        request: Some(domain::RequestId::from_uuid(id)),
+        head: Bytes::from_static(&[b'h'; 300]),
+        content_type: "application/json".into(),
+        payload: Bytes::from_static(&[b'x'; 1024]),
+    }
+}
+
+fn settlement(delivery: DeliveryId, claim: Claim, at: Timestamp) -> Settlement {
+    let attempt = Attempt {
+        id: AttemptId::from_uuid(delivery.uuid()),
+        number: 1,
+        started_at: at,
+        duration_us: 700,
+        outcome: "delivered".into(),
+        status: Some(200),
+        error: None,
+        connect_us: None,
+        first_byte_us: Some(600),
+        peer: Some("127.0.0.1:9000".to_owned()),
+        response: Bytes::from_static(b"ok"),
+    };
+    Settlement {
+        tenant: Tenant::default_tenant(),
+        id: delivery,
+        claim,
+        state: DeliveryState::Delivered,
+        due: at,
+        attempts: 1,
+        attempt: Some(attempt),
+        cause: None,
+        on_dead: OnDead::Continue,
+        sent_version: None,
+    }
+}
