@@ -102,4 +102,9 @@ function report(results) {
   console.log(`\n${passed} passed, ${failed} failed`);
 }
 
-await main();
+await main().catch((error) => {
+  console.error(`oracles: nothing could be asked: ${error.message}`);
+  console.log('\n0 passed, 1 failed');
+  // The sink may still be listening.
+  process.exit(1);
+});
