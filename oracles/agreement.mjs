@@ -1,5 +1,6 @@
 // One-way agreement with an official SDK: all that its generator makes is accepted, all that its verifier rejects is
 // rejected. Where the SDK accepts and the gateway does not, the gateway is stricter: allowed, and listed.
+import { ADMIN_KEY } from './gateway.mjs';
 import { inParallel, send } from './http.mjs';
 import { SINK_SECRET } from './sink.mjs';
 
@@ -20,7 +21,7 @@ export function agreementConfig(sdks, sink) {
   };
 }
 
-/** Resolves to `{ name, cases, accepted, rejected, stricter, passed, failures, events }`. */
+/** Resolves to `{ name, cases, accepted, rejected, stricter, passed, failures, taken }`. */
 export async function runAgreement(base, { name, sources, oracle }) {
   const { cases: makeCases, verify } = await oracle();
   const [first] = Object.keys(sources);
@@ -28,7 +29,7 @@ export async function runAgreement(base, { name, sources, oracle }) {
   const outcomes = await inParallel(SENDERS, cases, async ({ name, source = first, honest = false, request }) => {
     const official = await verify(request, sources[source]);
     const reply = await send(base, request).catch((error) => ({ status: 0, text: error.message }));
-    return { name, honest, official, reply, ...judge({ honest, official, reply }) };
+    return { name, source, request, reply, ...judge({ honest, official, reply }) };
   });
 
   const of = (verdict) => outcomes.filter((outcome) => outcome.verdict === verdict);
@@ -45,7 +46,11 @@ export async function runAgreement(base, { name, sources, oracle }) {
     stricter: of('stricter').map((outcome) => outcome.name),
     passed: cases.length - of('wrong').length,
     failures,
-    events: of('accepted').flatMap(({ reply }) => eventsOf(reply)),
+    taken: of('accepted').map(({ source, request, reply }) => ({
+      source,
+      body: request.body,
+      events: eventsOf(reply),
+    })),
   };
 }
 
@@ -61,7 +66,7 @@ function judge({ honest, official, reply }) {
   return { verdict: ours ? 'accepted' : 'rejected' };
 }
 
-/** The events of an accepted request; a handshake's answer names none. */
+/** The events that a reply names; a handshake's names none, nor does one in the words that a sender wants. */
 function eventsOf({ text }) {
   try {
     return JSON.parse(text).events ?? [];
@@ -70,21 +75,63 @@ function eventsOf({ text }) {
   }
 }
 
-/** What was accepted reaches the destination once, and nothing else does. Resolves to a list of complaints. */
-export async function checkDeliveries(sink, results) {
-  const expected = new Set(results.flatMap(({ events }) => events.map(({ id }) => id)));
+/**
+ * What was accepted became events, every event reaches the destination once as bytes that were sent, and nothing else
+ * does. Resolves to a list of complaints.
+ */
+export async function checkDeliveries(base, sink, results) {
+  const taken = results.flatMap((result) => result.taken ?? []);
+  const sources = new Set(taken.map(({ source }) => source));
+  const known = (await listEvents(base)).filter(({ source }) => sources.has(source));
   const arrived = () => sink.boxes[BOX] ?? new Map();
   const deadline = Date.now() + ARRIVED_WITHIN_MS;
-  while (arrived().size < expected.size && Date.now() < deadline) {
+  while (arrived().size < known.length && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+  return [...complaintsOfEvents(taken, known), ...complaintsOfArrivals(taken, known, arrived())];
+}
+
+function complaintsOfEvents(taken, known) {
   const complaints = [];
-  for (const id of expected) {
-    const times = arrived().get(id)?.length ?? 0;
-    if (times !== 1) complaints.push(`${id} was accepted and arrived ${times} times`);
+  const listed = new Set(known.map(({ id }) => id));
+  for (const source of new Set(taken.map((one) => one.source))) {
+    const mine = taken.filter((one) => one.source === source);
+    const named = new Set(mine.flatMap(({ events }) => events.map(({ id }) => id)));
+    for (const id of named) if (!listed.has(id)) complaints.push(`${source}: ${id} was answered, and is not listed`);
+    const count = known.filter((event) => event.source === source).length;
+    const most = named.size + mine.filter(({ events }) => events.length === 0).length;
+    if (count > most) complaints.push(`${source}: ${count} events of what can have been ${most} at most`);
   }
-  for (const id of arrived().keys()) {
-    if (!expected.has(id)) complaints.push(`${id} arrived and was never accepted`);
-  }
+  if (known.length === 0) complaints.push('not one event is listed: this shows nothing');
   return complaints;
+}
+
+function complaintsOfArrivals(taken, known, arrived) {
+  const complaints = [];
+  for (const { id, source } of known) {
+    const deliveries = arrived.get(id) ?? [];
+    if (deliveries.length !== 1)
+      complaints.push(`${source}: ${id} was accepted and arrived ${deliveries.length} times`);
+    const sent = taken.filter((one) => one.source === source);
+    if (!deliveries.every(({ body }) => sent.some((one) => one.body.includes(body)))) {
+      complaints.push(`${source}: ${id} arrived as bytes that nobody sent`);
+    }
+  }
+  const listed = new Set(known.map(({ id }) => id));
+  for (const id of arrived.keys()) if (!listed.has(id)) complaints.push(`${id} arrived and is not listed`);
+  return complaints;
+}
+
+/** Every event that the gateway has, page by page. */
+async function listEvents(base) {
+  const events = [];
+  for (let cursor = ''; cursor !== null;) {
+    const query = new URLSearchParams({ limit: '100', ...(cursor && { cursor }) });
+    const reply = await fetch(`${base}/api/v1/events?${query}`, { headers: { authorization: `Bearer ${ADMIN_KEY}` } });
+    if (!reply.ok) throw new Error(`GET /api/v1/events answered ${reply.status}: ${await reply.text()}`);
+    const page = await reply.json();
+    events.push(...page.data);
+    cursor = page.next ?? null;
+  }
+  return events;
 }

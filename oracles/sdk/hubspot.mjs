@@ -17,9 +17,14 @@ const OLD_HEADER = 'x-hubspot-signature';
 const HEADER = 'x-hubspot-signature-v3';
 const TIME = 'x-hubspot-request-timestamp';
 
+// The third version has a provider of its own, so that no request passes on one of the weaker two.
+const sourceOf = (version) => (version === 'v3' ? 'hubspot' : 'hubspot-legacy');
+
 export const sources = {
   hubspot: { provider: 'hubspot', secrets: [SECRET] },
   'hubspot-rotating': { provider: 'hubspot', secrets: [SECRET, OLD] },
+  'hubspot-legacy': { provider: 'hubspot-legacy', secrets: [SECRET] },
+  'hubspot-legacy-rotating': { provider: 'hubspot-legacy', secrets: [SECRET, OLD] },
 };
 
 export async function oracle() {
@@ -41,7 +46,9 @@ export async function oracle() {
 
   /** A request signed in `version`; `url` is the one that HubSpot signed, if not the one that it called. */
   const signed = (version, requestBody, how = {}) => {
-    const { path = '/in/hubspot', url = PUBLIC_URL + path, secret = SECRET, at = String(Date.now()) } = how;
+    const { source = sourceOf(version), query = '', secret = SECRET, at = String(Date.now()) } = how;
+    const path = `/in/${source}${query}`;
+    const { url = PUBLIC_URL + path } = how;
     const options = { clientSecret: secret, requestBody, url, timestamp: at };
     const signature = Signature.getSignature('POST', version, options);
     const proof =
@@ -53,23 +60,29 @@ export async function oracle() {
 
   const versions = ['v1', 'v2', 'v3'];
   const eachVersion = (make) =>
-    versions.flatMap((version) => make(version).map((one) => ({ ...one, name: `${version}: ${one.name}` })));
+    versions.flatMap((version) =>
+      make(version).map((one) => ({ source: sourceOf(version), ...one, name: `${version}: ${one.name}` })),
+    );
 
   const fair = (version) => [
     { name: 'one event', honest: true, request: signed(version, body()) },
     { name: 'forty events', honest: true, request: signed(version, body(40)) },
     { name: 'text beyond ASCII', honest: true, request: signed(version, JSON.stringify([event({ note: 'Żółć 🚀' })])) },
     { name: 'pretty', honest: true, request: signed(version, JSON.stringify([event({}), event({})], null, 2)) },
-    { name: 'a query', honest: true, request: signed(version, body(), { path: '/in/hubspot?shop=acme&n=1' }) },
+    { name: 'a query', honest: true, request: signed(version, body(), { query: '?shop=acme&n=1' }) },
     ...rotating(version),
   ];
 
   const rotating = (version) => {
-    const source = 'hubspot-rotating';
-    const path = `/in/${source}`;
+    const source = `${sourceOf(version)}-rotating`;
     return [
-      { name: 'the old of two secrets', source, honest: true, request: signed(version, body(), { path, secret: OLD }) },
-      { name: 'neither of two secrets', source, request: signed(version, body(), { path, secret: freshSecret() }) },
+      {
+        name: 'the old of two secrets',
+        source,
+        honest: true,
+        request: signed(version, body(), { source, secret: OLD }),
+      },
+      { name: 'neither of two secrets', source, request: signed(version, body(), { source, secret: freshSecret() }) },
     ];
   };
 
@@ -86,15 +99,17 @@ export async function oracle() {
     ];
   };
 
-  const otherUrls = (version) =>
-    [
+  const otherUrls = (version) => {
+    const path = `/in/${sourceOf(version)}`;
+    return [
       ['another path signed', { url: `${PUBLIC_URL}/in/other` }],
-      ['another host signed', { url: 'https://evil.example/in/hubspot' }],
-      ['another scheme signed', { url: 'http://hooks.example/in/hubspot' }],
-      ['a port signed', { url: `${PUBLIC_URL}:8443/in/hubspot` }],
-      ['a query signed that was not sent', { url: `${PUBLIC_URL}/in/hubspot?a=1` }],
-      ['a query sent that was not signed', { path: '/in/hubspot?a=1', url: `${PUBLIC_URL}/in/hubspot` }],
+      ['another host signed', { url: `https://evil.example${path}` }],
+      ['another scheme signed', { url: `http://hooks.example${path}` }],
+      ['a port signed', { url: `${PUBLIC_URL}:8443${path}` }],
+      ['a query signed that was not sent', { url: `${PUBLIC_URL}${path}?a=1` }],
+      ['a query sent that was not signed', { query: '?a=1', url: PUBLIC_URL + path }],
     ].map(([name, how]) => ({ name, request: signed(version, body(), how) }));
+  };
 
   const onlyThird = () => {
     const honest = signed('v3', body());
@@ -113,13 +128,17 @@ export async function oracle() {
   };
 
   const confused = () => {
+    const legacy = 'hubspot-legacy';
     const first = signed('v1', body());
     const second = signed('v2', body());
     const version = 'x-hubspot-signature-version';
     return [
-      { name: 'v1 said to be v2', request: withHeader(first, version, 'v2') },
-      { name: 'v2 said to be v1', request: withHeader(second, version, 'v1') },
-      { name: 'an unknown version', request: withHeader(first, version, 'v9') },
+      { name: 'v1 said to be v2', source: legacy, request: withHeader(first, version, 'v2') },
+      { name: 'v2 said to be v1', source: legacy, request: withHeader(second, version, 'v1') },
+      { name: 'an unknown version', source: legacy, request: withHeader(first, version, 'v9') },
+      { name: 'v1 where v3 is asked for', request: signed('v1', body(), { source: 'hubspot' }) },
+      { name: 'v2 where v3 is asked for', request: signed('v2', body(), { source: 'hubspot' }) },
+      { name: 'v3 where v1 or v2 is asked for', source: legacy, request: signed('v3', body(), { source: legacy }) },
     ];
   };
 
@@ -129,13 +148,12 @@ export async function oracle() {
     ...confused(),
   ];
 
-  /** As HubSpot's documentation lays it down: the third version where its header is, else the one that is named. */
-  function verify(sent, { secrets }) {
+  function verify(sent, { provider, secrets }) {
     const headers = received(sent);
-    const third = HEADER in headers;
+    const third = provider === 'hubspot';
     const options = {
       signatureVersion: third ? 'v3' : (headers['x-hubspot-signature-version'] ?? 'v1'),
-      signature: third ? headers[HEADER] : headers[OLD_HEADER],
+      signature: headers[third ? HEADER : OLD_HEADER],
       timestamp: headers[TIME],
       method: sent.method,
       url: PUBLIC_URL + sent.path,

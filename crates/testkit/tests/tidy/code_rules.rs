@@ -74,9 +74,15 @@ fn only_the_clock_reads_time() {
             "thread::sleep",
             "park_timeout",
         ],
-        home: &["crates/engine/src/clock", "crates/store_sqlite/src/lock.rs", "bench/"],
+        home: &[
+            "crates/engine/src/clock",
+            "crates/store_sqlite/src/lock.rs",
+            "crates/store_sqlite/src/read/patience.rs",
+            "bench/",
+        ],
         why: "simulation owns time: what reads or waits for the real clock cannot be replayed from a seed. The load tool \
-              measures real time, and the wait for the store's file lock comes before there is an engine.",
+              measures real time, the wait for the store's file lock comes before there is an engine, and how long a search \
+              is patient decides nothing that is stored.",
         instead: "take a Clock, or `now: Timestamp` as an argument",
     }
     .check();

@@ -1,3 +1,5 @@
+//! The reader against a full JSON parser: whatever that one finds by a pointer, this one finds too.
+
 use proptest::prelude::*;
 use serde_json::Value;
 
