@@ -2,6 +2,7 @@
 //!
 //! A cursor is not a permission: whatever it says, only rows of the caller's tenant are read.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -10,7 +11,9 @@ use domain::{Tenant, Timestamp};
 use serde::Serialize;
 use store::StoreError;
 use store::read::{Listed, PAGE_MAX, Page, Position};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, KnownFormat, SchemaFormat, SchemaType};
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{Code, Problem};
 
@@ -88,14 +91,40 @@ pub fn list_error(error: StoreError, cursor: Option<&String>) -> Problem {
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct Listing<View> {
     pub data: Vec<View>,
     /// Give it back as `cursor` to read on; `null` at the end.
     pub next: Option<String>,
     /// The search ran out of time here: everything newer was searched, and `next` reads on.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub searched_until: Option<Timestamp>,
+}
+
+/// By hand, because the name of a list is that of its rows.
+impl<View: ToSchema> PartialSchema for Listing<View> {
+    fn schema() -> RefOr<Schema> {
+        let optional_text = || ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+        let next = optional_text().description(Some("Give it back as `cursor` to read on; null at the end."));
+        let until = optional_text()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("The search ran out of time here: everything newer was searched, `next` reads on."));
+        let object = ObjectBuilder::new()
+            .property("data", Array::new(Ref::from_schema_name(View::name())))
+            .property("next", next)
+            .property("searched_until", until);
+        ["data", "next", "searched_until"].into_iter().fold(object, ObjectBuilder::required).into()
+    }
+}
+
+impl<View: ToSchema> ToSchema for Listing<View> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", View::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((View::name().into_owned(), View::schema()));
+        View::schemas(schemas);
+    }
 }
 
 /// One page of things that are all in memory, in the order of their names.

@@ -14,6 +14,7 @@ pub mod openapi;
 mod peer;
 pub mod problem;
 mod rest;
+mod route;
 mod router;
 pub mod server;
 pub mod telemetry;
