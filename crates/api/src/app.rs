@@ -129,16 +129,7 @@ impl App {
         let api_permits = Semaphore::new(limits.api_in_flight_max);
         let tail_permits = Arc::new(Semaphore::new(limits.tails_max));
         let started_at = engine.clock().now();
-        Self(Arc::new(Shared {
-            engine,
-            auth,
-            settings,
-            started_at,
-            metrics,
-            ingest,
-            api_permits,
-            tail_permits,
-        }))
+        Self(Arc::new(Shared { engine, auth, settings, started_at, metrics, ingest, api_permits, tail_permits }))
     }
 }
 

@@ -87,11 +87,7 @@ impl Auth {
         match known {
             Some(key) if matches && usable(&key, now) => {
                 lock(&self.used).insert(Arc::clone(&key.id), now);
-                Ok(Caller {
-                    tenant: key.tenant.clone(),
-                    key: Arc::clone(&key.id),
-                    scopes: Scopes::parse(&key.scopes),
-                })
+                Ok(Caller { tenant: key.tenant.clone(), key: Arc::clone(&key.id), scopes: Scopes::parse(&key.scopes) })
             }
             _ => Err(unauthorized()),
         }
@@ -169,9 +165,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// One answer for every key that does not open.
 fn unauthorized() -> Problem {
-    Code::Unauthorized.because(
-        "Send 'Authorization: Bearer trk_…' with an API key that is known here, not expired and not revoked.",
-    )
+    Code::Unauthorized
+        .because("Send 'Authorization: Bearer trk_…' with an API key that is known here, not expired and not revoked.")
 }
 
 /// Lets only keys with `needed` through to the routes below it, and tells those who is calling.
@@ -190,7 +185,8 @@ async fn allowed(app: &App, needed: Scope, headers: &HeaderMap) -> Result<Caller
     if caller.scopes.allow(needed) {
         return Ok(caller);
     }
-    Err(Code::Forbidden.because(format!("This needs a key with the scope '{}'; this key has not got it.", needed.as_str())))
+    Err(Code::Forbidden
+        .because(format!("This needs a key with the scope '{}'; this key has not got it.", needed.as_str())))
 }
 
 impl FromRequestParts<App> for Caller {

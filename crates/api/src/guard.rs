@@ -1,7 +1,6 @@
 //! Deadlines around request bodies, whatever handler reads them: a sender that stops, or drips, is given up.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -62,10 +61,7 @@ where
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
             self.alarm = None;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
@@ -85,13 +81,13 @@ where
 
 #[cfg(test)]
 mod tests {
-    use engine::clock::SystemClock;
     use futures_util::{StreamExt, stream};
     use http_body_util::{BodyExt, StreamBody};
 
     use super::*;
+    use crate::test_clock::PausedClock;
 
-    type Pieces = futures_util::stream::BoxStream<'static, Result<Frame<Bytes>, BoxError>>;
+    type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, BoxError>>;
 
     /// One byte every `gap`, `count` times.
     fn dripping(clock: &SharedClock, gap: Duration, count: usize) -> StreamBody<Pieces> {
@@ -107,7 +103,7 @@ mod tests {
     }
 
     async fn read(gap: Duration, count: usize) -> Result<usize, BoxError> {
-        let clock = SystemClock::shared();
+        let clock = PausedClock::shared();
         let limits =
             Limits { body_idle: Duration::from_secs(10), body_time: Duration::from_secs(60), ..Limits::default() };
         let body = TimedBody::new(dripping(&clock, gap, count), clock, &limits);

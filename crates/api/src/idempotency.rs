@@ -63,13 +63,7 @@ pub async fn once(State(app): State<App>, caller: Caller, request: Request, next
     }
 }
 
-async fn claimed(
-    app: &App,
-    tenant: Tenant,
-    key: Arc<str>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+async fn claimed(app: &App, tenant: Tenant, key: Arc<str>, request: Request, next: Next) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let line = format!("{} {}\n", parts.method, parts.uri.path());
     let body = read_body(Request::from_parts(parts.clone(), body), app).await?;
@@ -109,10 +103,8 @@ async fn kept(response: Response) -> (Response, Option<(u16, Bytes)>) {
 
 fn repeated(status: u16, body: Bytes) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (REPEATED, HeaderValue::from_static("true")),
-    ];
+    let headers =
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (REPEATED, HeaderValue::from_static("true"))];
     (status, headers, body).into_response()
 }
 

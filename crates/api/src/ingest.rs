@@ -7,6 +7,7 @@
 mod body;
 mod gate;
 mod path;
+mod unbroken;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::request::InboundRequest;
 use domain::{EventId, RequestId};
-use engine::Receipt;
+use engine::receive::Receipt;
 use futures_util::FutureExt;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
@@ -32,6 +33,7 @@ pub(crate) use body::BoxError;
 use body::{Captured, capture};
 pub use gate::IngestGate;
 pub use path::Target;
+use unbroken::Unbroken;
 
 pub type Answer = Response<Full<Bytes>>;
 
@@ -65,7 +67,15 @@ where
     let captured = capture(body, app.settings.limits.body_bytes_max, permit).await;
     let inbound = |body| inbound(app, peer, &parts, target, body);
     match captured {
-        Captured::Whole(body, _permit) => reply(app.engine.receive(inbound(body)).await),
+        Captured::Whole(body, permit) => {
+            let (engine, request) = (app.engine.clone(), inbound(body));
+            let work = async move {
+                let receipt = engine.receive(request).await;
+                drop(permit);
+                receipt
+            };
+            reply(Unbroken::new(work).await)
+        }
         Captured::TooLarge => {
             telemetry::ingest_refused("too_large");
             too_large(app, inbound(Bytes::new())).await
@@ -138,7 +148,7 @@ fn reply(receipt: Receipt) -> Answer {
     match receipt {
         Receipt::Accepted { events, reply: None } => with_body(StatusCode::OK, JSON, accepted(&events)),
         Receipt::Accepted { reply: Some(reply), .. } | Receipt::Handshake(reply) => {
-            provider_reply(reply.status, &reply.headers, reply.body)
+            provider_reply(reply.status, &reply.headers, reply.body.into())
         }
         Receipt::Rejected => refusal(Code::IngestRejected),
         Receipt::UnknownSource => refusal(Code::IngestNotFound),

@@ -18,6 +18,8 @@ mod route;
 mod router;
 pub mod server;
 pub mod telemetry;
+#[cfg(test)]
+mod test_clock;
 
 pub use app::{App, Limits, Settings};
 pub use auth::{FirstKey, FirstKeyError, ensure_first_key};

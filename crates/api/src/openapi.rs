@@ -11,8 +11,8 @@ use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBu
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, Content, Info, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref, Required,
-    Response, ResponseBuilder, Type,
+    Components, ComponentsBuilder, Content, Info, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref,
+    Required, Response, ResponseBuilder, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -42,7 +42,7 @@ fn info() -> Info {
     info
 }
 
-fn components(routes: &[Route]) -> ComponentsBuilder {
+fn components(routes: &[Route]) -> Components {
     let mut schemas: BTreeMap<_, _> = routes.iter().flat_map(|route| route.schemas.iter().cloned()).collect();
     let mut problem = Vec::new();
     ProblemBody::schemas(&mut problem);
@@ -52,7 +52,7 @@ fn components(routes: &[Route]) -> ComponentsBuilder {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An API key, `trk_…`. The first one is printed on the first start."))
         .build();
-    ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme(BEARER, SecurityScheme::Http(bearer))
+    ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme(BEARER, SecurityScheme::Http(bearer)).build()
 }
 
 fn http_method(method: &Method) -> HttpMethod {

@@ -169,15 +169,34 @@ mod tests {
         let table: &[(&Settings, &str, &[(&str, &str)], &str)] = &[
             (&public, "192.0.2.1", &[("host", "evil.example")], "https://hooks.example/base/in/a?x=1&x=%2F"),
             (&none, "192.0.2.1", &[("host", "a.example:8080")], "http://a.example:8080/in/a?x=1&x=%2F"),
-            (&none, "192.0.2.1", &[("host", "a.example"), ("x-forwarded-proto", "https")], "http://a.example/in/a?x=1&x=%2F"),
-            (&none, "10.0.0.1", &[("host", "a.example"), ("x-forwarded-proto", "https")], "https://a.example/in/a?x=1&x=%2F"),
+            (
+                &none,
+                "192.0.2.1",
+                &[("host", "a.example"), ("x-forwarded-proto", "https")],
+                "http://a.example/in/a?x=1&x=%2F",
+            ),
             (
                 &none,
                 "10.0.0.1",
-                &[("host", "inner"), ("x-forwarded-host", "outer.example, inner"), ("x-forwarded-proto", "https, http")],
+                &[("host", "a.example"), ("x-forwarded-proto", "https")],
+                "https://a.example/in/a?x=1&x=%2F",
+            ),
+            (
+                &none,
+                "10.0.0.1",
+                &[
+                    ("host", "inner"),
+                    ("x-forwarded-host", "outer.example, inner"),
+                    ("x-forwarded-proto", "https, http"),
+                ],
                 "https://outer.example/in/a?x=1&x=%2F",
             ),
-            (&none, "10.0.0.1", &[("host", "a.example"), ("x-forwarded-host", "x/y@z")], "http://a.example/in/a?x=1&x=%2F"),
+            (
+                &none,
+                "10.0.0.1",
+                &[("host", "a.example"), ("x-forwarded-host", "x/y@z")],
+                "http://a.example/in/a?x=1&x=%2F",
+            ),
             (&none, "192.0.2.1", &[("host", "user@a.example")], "http://localhost/in/a?x=1&x=%2F"),
             (&none, "192.0.2.1", &[], "http://localhost/in/a?x=1&x=%2F"),
         ];

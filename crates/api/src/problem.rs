@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use engine::topology::SpecError;
 use engine::EngineError;
+use engine::definition::Finding;
+use engine::topology::SpecError;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode, header};
 use serde::Serialize;
@@ -250,7 +251,8 @@ impl From<EngineError> for Problem {
             EngineError::ManagedByFile(_) => Code::ManagedByFile.because(format!("{error}.")),
             EngineError::Conflict(detail) => Code::Conflict.because(detail),
             EngineError::Invalid { code, detail } => Code::parse(code).unwrap_or(Code::InvalidBody).because(detail),
-            EngineError::Specs(errors) => definition_problem(errors),
+            EngineError::Definition(report) => definition_problem(report.errors().map(fault_of_finding).collect()),
+            EngineError::Specs(errors) => definition_problem(errors.into_iter().map(fault_of_spec).collect()),
             EngineError::KeyReused => Code::IdempotencyKeyReused
                 .because("The Idempotency-Key was used before with another body; use a new key for a new request."),
             EngineError::Store(error) => error.into(),
@@ -259,16 +261,23 @@ impl From<EngineError> for Problem {
 }
 
 /// All that is wrong with a definition, field by field.
-fn definition_problem(errors: Vec<SpecError>) -> Problem {
-    let faults: Vec<Fault> = errors
-        .into_iter()
-        .map(|error| Fault {
-            field: format!("{} '{}': {}", error.kind.as_str(), error.name, error.field),
-            detail: error.detail,
-        })
-        .collect();
+fn definition_problem(faults: Vec<Fault>) -> Problem {
     let count = faults.len();
-    Code::DefinitionInvalid.because(format!("{count} field(s) are not valid; 'errors' lists them.")).with(faults)
+    let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+    Code::DefinitionInvalid.because(format!("There are {count} {mistakes}; 'errors' lists them.")).with(faults)
+}
+
+fn fault_of_finding(finding: &Finding) -> Fault {
+    let help = finding.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    Fault {
+        field: finding.pointer.trim_start_matches('/').replace('/', "."),
+        detail: format!("{}{help}", finding.message),
+    }
+}
+
+/// A definition may be well-formed and yet not fit to the others: the object that does not is named.
+fn fault_of_spec(error: SpecError) -> Fault {
+    Fault { field: format!("{} '{}': {}", error.kind.as_str(), error.name, error.field), detail: error.detail }
 }
 
 #[cfg(test)]

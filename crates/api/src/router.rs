@@ -1,7 +1,5 @@
 //! The whole HTTP face on one page: every route, who may call it, and what lies around all of them.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -141,17 +139,14 @@ pub(crate) fn table() -> Vec<Route> {
 const MANAGE: [Code; 4] = [Code::ManagedByFile, Code::Conflict, Code::DefinitionInvalid, Code::NotFound];
 
 /// Ingest, which takes more methods than one and is answered before the router where the server can.
-const INGEST: [&str; 4] = [
-    "/in/{source}",
-    "/in/{source}/{connection}",
-    "/t/{tenant}/in/{source}",
-    "/t/{tenant}/in/{source}/{connection}",
-];
+const INGEST: [&str; 4] =
+    ["/in/{source}", "/in/{source}/{connection}", "/t/{tenant}/in/{source}", "/t/{tenant}/in/{source}/{connection}"];
 
 /// Everything: ingest, the API, health, metrics and the plain pages.
 pub fn router(app: App) -> Router {
     let routes = table().into_iter().fold(Router::new(), |router, route| mount(router, route, &app));
-    let routes = routes.layer(from_fn_with_state(app.clone(), guard_host)).layer(from_fn_with_state(app.clone(), admit));
+    let routes =
+        routes.layer(from_fn_with_state(app.clone(), guard_host)).layer(from_fn_with_state(app.clone(), admit));
     around(with_ingest(routes), app)
 }
 
@@ -236,7 +231,8 @@ fn is_local(host: &str, app: &App) -> bool {
     let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
     let name = authority.host();
     let public = app.settings.public_url.as_ref().and_then(url::Url::host_str);
-    ["localhost", "127.0.0.1", "[::1]"].contains(&name) || public.is_some_and(|public| public.eq_ignore_ascii_case(name))
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+        || public.is_some_and(|public| public.eq_ignore_ascii_case(name))
 }
 
 async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -294,5 +290,7 @@ async fn no_such_route(method: Method, uri: Uri, State(app): State<App>, request
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    Code::MethodNotAllowed.because(format!("{path} does not take {method}; the Allow header says what it takes.")).into_response()
+    Code::MethodNotAllowed
+        .because(format!("{path} does not take {method}; the Allow header says what it takes."))
+        .into_response()
 }

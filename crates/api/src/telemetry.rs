@@ -24,8 +24,7 @@ pub enum InstallError {
 /// Makes this process record its metrics; the handle renders them for `/metrics`. Once per process.
 pub fn install_metrics() -> Result<PrometheusHandle, InstallError> {
     let suffix = Matcher::Suffix("_seconds".to_owned());
-    let recorder =
-        PrometheusBuilder::new().set_buckets_for_metric(suffix, &DURATION_BUCKETS)?.build_recorder();
+    let recorder = PrometheusBuilder::new().set_buckets_for_metric(suffix, &DURATION_BUCKETS)?.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(Bounded::new(recorder)).map_err(|_| InstallError::Taken)?;
     Ok(handle)

@@ -35,8 +35,9 @@ where
         let frame = match body.frame().await {
             None => break,
             Some(Ok(frame)) => frame,
-            Some(Err(error)) if error_is_slowness(error) => return Captured::TooSlow,
-            Some(Err(_)) => return Captured::Broken,
+            Some(Err(error)) => {
+                return if error.into().is::<BodyTooSlow>() { Captured::TooSlow } else { Captured::Broken };
+            }
         };
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > bytes_max {
@@ -48,10 +49,6 @@ where
         whole = whole.and(data);
     }
     Captured::Whole(whole.into_bytes(), permit)
-}
-
-fn error_is_slowness(error: impl Into<BoxError>) -> bool {
-    error.into().is::<BodyTooSlow>()
 }
 
 /// Most bodies come in one piece, which is then taken as it is.

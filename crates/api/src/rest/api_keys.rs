@@ -89,11 +89,7 @@ impl NewApiKey {
     }
 }
 
-pub async fn create(
-    State(app): State<App>,
-    caller: Caller,
-    Body(new): Body<NewApiKey>,
-) -> Result<Response, Problem> {
+pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewApiKey>) -> Result<Response, Problem> {
     let now = app.now();
     let faults = new.faults(now);
     if !faults.is_empty() {
@@ -136,11 +132,7 @@ pub async fn list(
     page_by_name(mark, views, query.limit, query.cursor.as_deref()).map(Json)
 }
 
-pub async fn revoke(
-    State(app): State<App>,
-    caller: Caller,
-    Named(id): Named<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn revoke(State(app): State<App>, caller: Caller, Named(id): Named<String>) -> Result<StatusCode, Problem> {
     let known = app.store().revoke_api_key(caller.tenant, Arc::from(id.as_str()), app.now()).await?;
     app.auth.forget(&id);
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("API key", id)) }

@@ -217,11 +217,7 @@ async fn listed(app: &App, caller: Caller, query: DeliveriesQuery) -> Answer<Lis
     Ok(Json(mark.listing(listed, Into::into)))
 }
 
-pub async fn get(
-    State(app): State<App>,
-    caller: Caller,
-    Named(id): Named<DeliveryId>,
-) -> Answer<DeliveryDetailView> {
+pub async fn get(State(app): State<App>, caller: Caller, Named(id): Named<DeliveryId>) -> Answer<DeliveryDetailView> {
     let detail = app.store().delivery(caller.tenant, id).await?;
     let detail = detail.ok_or_else(|| Problem::not_found("delivery", id))?;
     Ok(Json(DeliveryDetailView {

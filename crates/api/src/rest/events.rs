@@ -203,11 +203,7 @@ pub async fn get(State(app): State<App>, caller: Caller, Named(id): Named<EventI
 const ORIGINAL_TYPE: HeaderName = HeaderName::from_static("trireme-content-type");
 
 /// Strangers wrote these bytes: they are a file to keep, never a page to open.
-pub async fn payload(
-    State(app): State<App>,
-    caller: Caller,
-    Named(id): Named<EventId>,
-) -> Result<Response, Problem> {
+pub async fn payload(State(app): State<App>, caller: Caller, Named(id): Named<EventId>) -> Result<Response, Problem> {
     let event = find(&app, caller, id).await?.event;
     let file = HeaderValue::try_from(format!("attachment; filename=\"{id}.bin\"")).expect("an id is plain text");
     let kind = HeaderValue::from_static("application/octet-stream");

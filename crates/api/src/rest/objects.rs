@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use engine::definition::SECRET_MARKER;
 use engine::spec::Secret;
-use http::header::{HeaderValue, LOCATION};
 use http::StatusCode;
+use http::header::{HeaderValue, LOCATION};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::registry::{ManagedBy, ObjectKind};
@@ -29,8 +29,9 @@ pub struct ObjectsQuery {
 
 /// The definition of a source, destination or route, with the fields that the configuration file has for it. When
 /// one is created its `name` stands beside them.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-pub struct Definition(#[schema(value_type = Object)] pub Map<String, Value>);
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(value_type = Object)]
+pub struct Definition(pub Map<String, Value>);
 
 /// Where an object was put.
 #[derive(Debug, Serialize, ToSchema)]

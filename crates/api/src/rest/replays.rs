@@ -128,11 +128,7 @@ pub struct ReplaysQuery {
     limit: Option<u32>,
 }
 
-pub async fn create(
-    State(app): State<App>,
-    caller: Caller,
-    Body(new): Body<NewReplay>,
-) -> Result<Response, Problem> {
+pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewReplay>) -> Result<Response, Problem> {
     let selection = match (new.event_ids, new.filter) {
         (Some(ids), None) => ReplaySelection::Events(ids),
         (None, Some(filter)) => ReplaySelection::Filter(filter.into()),

@@ -97,10 +97,10 @@ impl RequestView {
             source: request.source.clone(),
             connection: request.connection.to_string(),
             verdict: kept.verdict.as_str(),
-            reason: kept.reason.as_ref().map(|reason| ReasonView {
-                code: reason.code.to_string(),
-                detail: reason.detail.clone(),
-            }),
+            reason: kept
+                .reason
+                .as_ref()
+                .map(|reason| ReasonView { code: reason.code.to_string(), detail: reason.detail.clone() }),
             method: request.method.to_string(),
             url: masked_url(&request.url).into_owned(),
             headers: headers.collect(),
@@ -167,20 +167,12 @@ pub async fn list(
     Ok(Json(mark.listing(listed, |kept| RequestView::of(&kept))))
 }
 
-pub async fn get(
-    State(app): State<App>,
-    caller: Caller,
-    Named(id): Named<RequestId>,
-) -> Answer<RequestDetailView> {
+pub async fn get(State(app): State<App>, caller: Caller, Named(id): Named<RequestId>) -> Answer<RequestDetailView> {
     let kept = app.store().request(caller.tenant, id).await?.ok_or_else(|| Problem::not_found("request", id))?;
     Ok(Json(RequestDetailView { request: RequestView::of(&kept), body: PayloadView::of(&kept.request.body) }))
 }
 
-pub async fn reverify(
-    State(app): State<App>,
-    caller: Caller,
-    Named(id): Named<RequestId>,
-) -> Answer<ReverifiedView> {
+pub async fn reverify(State(app): State<App>, caller: Caller, Named(id): Named<RequestId>) -> Answer<ReverifiedView> {
     let reverified = app.engine.reverify(caller.tenant, id).await?;
     let accepted = |event: store::intake::Accepted| AcceptedView { id: event.id, duplicate: event.duplicate };
     Ok(Json(ReverifiedView {

@@ -33,7 +33,15 @@ pub async fn converse(stream: TcpStream, face: Arc<Face>, peer: Peer, stop: Canc
     let vitals = Arc::new(Vitals::default());
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&vitals)));
     let builder = builder(&limits);
-    let service = service_fn(|request: Request<Incoming>| face.answer(request, &peer, &vitals));
+    // HTTP/2 answers each request in a task of its own, so they share rather than borrow.
+    let parties = Arc::new((face, peer, Arc::clone(&vitals)));
+    let service = service_fn(|request: Request<Incoming>| {
+        let parties = Arc::clone(&parties);
+        async move {
+            let (face, peer, vitals) = &*parties;
+            face.answer(request, peer, vitals).await
+        }
+    });
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut outlived = pin!(vitals.outlived(clock.as_ref(), &limits));
     let mut leaving = pin!(leave(&stop, &vitals, &clock));

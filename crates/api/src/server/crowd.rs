@@ -37,18 +37,19 @@ impl Crowd {
     /// A place for one more connection. Trusted proxies stand for many clients and are not counted by address.
     pub fn admit(&self, peer: &Peer) -> Option<CrowdPlace> {
         let ip = (!peer.trusted).then_some(peer.ip);
-        self.0.with(|present| {
-            let of_ip = ip.map_or(0, |ip| present.by_ip.get(&ip).copied().unwrap_or(0));
-            if present.all >= self.0.max || of_ip >= self.0.per_ip_max {
-                return false;
-            }
-            present.all += 1;
-            if let Some(ip) = ip {
-                present.by_ip.insert(ip, of_ip + 1);
-            }
-            true
-        })
-        .then(|| CrowdPlace { crowd: self.clone(), ip })
+        self.0
+            .with(|present| {
+                let of_ip = ip.map_or(0, |ip| present.by_ip.get(&ip).copied().unwrap_or(0));
+                if present.all >= self.0.max || of_ip >= self.0.per_ip_max {
+                    return false;
+                }
+                present.all += 1;
+                if let Some(ip) = ip {
+                    present.by_ip.insert(ip, of_ip + 1);
+                }
+                true
+            })
+            .then(|| CrowdPlace { crowd: self.clone(), ip })
     }
 }
 

@@ -44,9 +44,8 @@ impl Face {
     {
         let version = request.version();
         let turn = vitals.begin(version == Version::HTTP_2);
-        let request = request.map(|body| {
-            TimedBody::new(body, SharedClock::clone(self.app.engine.clock()), &self.app.settings.limits)
-        });
+        let request = request
+            .map(|body| TimedBody::new(body, SharedClock::clone(self.app.engine.clock()), &self.app.settings.limits));
         let mut response = if Target::is_ingest(request.uri().path()) && has_one_host(&request) {
             ingest::answer(&self.app, peer, request).await.map(FaceBody::Ingest)
         } else {
@@ -92,10 +91,7 @@ impl Body for FaceBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match self.get_mut() {
             Self::Ingest(body) => {
                 Pin::new(body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))

@@ -150,11 +150,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         let poll = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.vitals.wrote(&poll);
         poll
@@ -185,10 +181,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 #[cfg(test)]
 mod tests {
-    use engine::clock::SystemClock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+    use crate::test_clock::PausedClock;
 
     fn limits() -> Limits {
         let secs = Duration::from_secs;
@@ -197,9 +193,9 @@ mod tests {
 
     /// Seconds until the watch ends while `act` goes on.
     async fn outlived_after(vitals: &Arc<Vitals>, act: impl Future<Output = ()>) -> u64 {
-        let clock = SystemClock::new();
+        let clock = PausedClock::shared();
         let watch = async {
-            vitals.outlived(&clock, &limits()).await;
+            vitals.outlived(clock.as_ref(), &limits()).await;
             clock.monotonic().as_secs()
         };
         let act = async {
@@ -219,7 +215,7 @@ mod tests {
         drop(vitals.begin(false));
         assert_eq!(outlived_after(&vitals, async {}).await, 60, "kept alive");
         vitals.bytes_came();
-        let clock = SystemClock::new();
+        let clock = PausedClock::shared();
         let dripping = async {
             for _ in 0..100 {
                 clock.sleep(Duration::from_secs(1)).await;
@@ -232,7 +228,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_may_take_its_time_and_frames_between_requests_are_no_head() {
         let vitals = Arc::new(Vitals::default());
-        let clock = SystemClock::new();
+        let clock = PausedClock::shared();
         let turn = vitals.begin(true);
         let answered = async {
             clock.sleep(Duration::from_secs(600)).await;

@@ -3,12 +3,10 @@
 //! Labels name sources and destinations, of which an owner can make any number; a metric past its bound goes on
 //! under the label value `other` instead of growing memory and scrapes.
 
-use std::collections::hash_map::Entry;
-use std::hash::BuildHasher;
 use std::sync::{PoisonError, RwLock};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Label sets of one metric.
 const LABEL_SETS_MAX: usize = 2_000;
@@ -20,9 +18,9 @@ pub struct Bounded<R> {
 
 #[derive(Default)]
 struct Known {
-    /// Hashes of the keys that are recorded as they are.
-    keys: FxHashSet<u64>,
-    per_metric: FxHashMap<KeyName, usize>,
+    /// Keys that are recorded as they are. Not by their hashes: those of similar labels do collide.
+    keys: FxHashSet<Key>,
+    per_metric: FxHashMap<String, usize>,
 }
 
 impl<R> Bounded<R> {
@@ -34,21 +32,26 @@ impl<R> Bounded<R> {
         if key.labels().len() == 0 {
             return true;
         }
-        let hash = FxBuildHasher.hash_one(key);
-        if self.known.read().unwrap_or_else(PoisonError::into_inner).keys.contains(&hash) {
-            return true;
+        if let Some(verdict) = self.verdict(key) {
+            return verdict;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let count = match known.per_metric.entry(KeyName::from(key.name().to_owned())) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(0),
-        };
+        let count = known.per_metric.entry(key.name().to_owned()).or_default();
         if *count >= LABEL_SETS_MAX {
             return false;
         }
         *count += 1;
-        known.keys.insert(hash);
+        known.keys.insert(key.clone());
         true
+    }
+
+    /// What is known already, without keeping other threads from asking.
+    fn verdict(&self, key: &Key) -> Option<bool> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if known.keys.contains(key) {
+            return Some(true);
+        }
+        known.per_metric.get(key.name()).filter(|count| **count >= LABEL_SETS_MAX).map(|_| false)
     }
 
     fn with_key<T>(&self, key: &Key, register: impl FnOnce(&R, &Key) -> T) -> T {
