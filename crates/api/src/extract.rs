@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -76,12 +77,12 @@ pub async fn read_body(request: Request, app: &App) -> Result<Bytes, Problem> {
     Bytes::from_request(request, app).await.map_err(|rejection| body_problem(&rejection))
 }
 
-fn body_problem(error: &(dyn std::error::Error + 'static)) -> Problem {
-    let mut cause = Some(error);
+fn body_problem(rejection: &BytesRejection) -> Problem {
+    if let BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) = rejection {
+        return Code::BodyTooLarge.because("The body is larger than this route takes.");
+    }
+    let mut cause = std::error::Error::source(rejection);
     while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return Code::BodyTooLarge.because("The body is larger than this route takes.");
-        }
         if error.is::<crate::guard::BodyTooSlow>() {
             return Code::BodyTimeout.because("The body did not arrive in time; send it again.");
         }
@@ -97,7 +98,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let text = error.to_string();
         match error.classify() {
             Category::Data => {
-                let field = quoted(&text).unwrap_or_default();
+                let field = quoted(&text).unwrap_or_else(|| "body".to_owned());
                 Code::InvalidBody.because(format!("{text}.")).with(vec![Fault { field, detail: text }])
             }
             _ if text.starts_with("recursion limit") => {

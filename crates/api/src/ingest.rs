@@ -95,9 +95,9 @@ where
     }
 }
 
-/// Senders POST; handshakes come by GET, HEAD and OPTIONS, and the engine knows which source expects which.
+/// Methods that some recipe takes, events and handshakes together; which source expects which is for its recipe.
 fn may_arrive(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::GET | Method::HEAD | Method::OPTIONS)
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The request as the engine, and later a person, needs it. Its values share one allocation.
@@ -212,7 +212,7 @@ fn unavailable(retry_after: Duration) -> Answer {
 
 fn method_not_allowed() -> Answer {
     let mut response = refusal(Code::MethodNotAllowed);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, HEAD, OPTIONS"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, PUT, PATCH, GET, HEAD, OPTIONS"));
     response
 }
 

@@ -263,8 +263,11 @@ impl From<EngineError> for Problem {
 /// All that is wrong with a definition, field by field.
 fn definition_problem(faults: Vec<Fault>) -> Problem {
     let count = faults.len();
-    let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-    Code::DefinitionInvalid.because(format!("There are {count} {mistakes}; 'errors' lists them.")).with(faults)
+    let detail = match count {
+        1 => "There is one mistake; 'errors' says where.".to_owned(),
+        _ => format!("There are {count} mistakes; 'errors' lists them."),
+    };
+    Code::DefinitionInvalid.because(detail).with(faults)
 }
 
 fn fault_of_finding(finding: &Finding) -> Fault {

@@ -34,6 +34,11 @@ pub enum FirstKeyError {
          such as trk_admin_$(openssl rand -hex 32)"
     )]
     NotAKey,
+    #[error(
+        "TRIREME_ADMIN_KEY has another secret than the key '{0}' before it: give the new one another name, such as \
+         trk_{0}2_$(openssl rand -hex 32)"
+    )]
+    NameTaken(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -67,6 +72,10 @@ async fn keep_given(
     now: Timestamp,
 ) -> Result<FirstKey, FirstKeyError> {
     let hash = text.hash();
+    let same_name = store.api_key(text.id().into()).await?;
+    if same_name.is_some_and(|key| key.hash != hash) {
+        return Err(FirstKeyError::NameTaken(text.id().to_owned()));
+    }
     for old in keys.iter().filter(|key| key.note == GIVEN_NOTE && key.hash != hash && key.revoked_at.is_none()) {
         store.revoke_api_key(old.tenant.clone(), Arc::clone(&old.id), now).await?;
     }

@@ -22,13 +22,14 @@ struct Room {
     in_flight_max: usize,
     bytes: AtomicUsize,
     bytes_max: usize,
-    methods: [(Method, Arc<str>); 4],
+    methods: [(Method, Arc<str>); 6],
 }
 
 impl IngestGate {
     #[must_use]
     pub fn new(in_flight_max: usize, bytes_max: usize) -> Self {
-        let methods = [Method::POST, Method::GET, Method::HEAD, Method::OPTIONS].map(|method| {
+        let methods = [Method::POST, Method::PUT, Method::PATCH, Method::GET, Method::HEAD, Method::OPTIONS];
+        let methods = methods.map(|method| {
             let text = method.as_str().into();
             (method, text)
         });

@@ -75,6 +75,8 @@ async fn leave(stop: &CancellationToken, vitals: &Vitals, clock: &SharedClock) {
 
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
+    // A sender may say that nothing more comes and still wait for its answer.
+    builder.http1().half_close(true);
     // The head must fit into the read buffer: what does not is answered 431.
     builder.http1().max_buf_size(limits.head_bytes_max.max(8_192)).max_headers(limits.headers_max);
     let head_bytes_max = u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX);
