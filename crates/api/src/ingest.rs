@@ -23,6 +23,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::peer::{Peer, called_url};
@@ -135,13 +136,11 @@ fn kept_headers(app: &App, headers: &HeaderMap) -> Vec<(Arc<str>, Bytes)> {
 
 /// A person should see that a sender's requests are refused for their size, so the request is kept without its body.
 async fn too_large(app: &App, request: InboundRequest) -> Answer {
-    match app.engine.refuse_oversized(request, app.settings.limits.body_bytes_max as u64).await {
-        Ok(()) => closing(refusal(Code::BodyTooLarge)),
-        Err(error) => {
-            tracing::warn!(code = error.code(), "an oversized request could not be kept");
-            closing(refusal(Code::BodyTooLarge))
-        }
+    let bytes_max = app.settings.limits.body_bytes_max as u64;
+    if let Err(error) = app.engine.refuse_oversized(request, bytes_max).await {
+        tracing::warn!(code = error.code(), "an oversized request could not be kept");
     }
+    closing(refusal(Code::BodyTooLarge))
 }
 
 fn reply(receipt: Receipt) -> Answer {
@@ -154,6 +153,23 @@ fn reply(receipt: Receipt) -> Answer {
         Receipt::UnknownSource => refusal(Code::IngestNotFound),
         Receipt::Unavailable { retry_after, .. } => unavailable(retry_after),
     }
+}
+
+/// What a sender is answered, unless its provider wants to hear something else. It is written by hand, see
+/// [`accepted`].
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct IngestedEvents {
+    events: Vec<IngestedEvent>,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct IngestedEvent {
+    #[schema(example = "evt_01h455vb4pex5vsknk084sn02q")]
+    id: String,
+    /// It was known: this is the first one's id.
+    duplicate: bool,
 }
 
 /// `{"events":[{"id","duplicate"}]}`; ids need no escaping.

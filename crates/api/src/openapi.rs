@@ -130,7 +130,7 @@ fn problems(route: &Route) -> BTreeMap<StatusCode, Response> {
 
 fn codes(route: &Route) -> Vec<Code> {
     let mut codes = route.codes.clone();
-    if route.path_parameters().next().is_some() {
+    if route.path_parameters().next().is_some() && !route.ingest {
         codes.extend([Code::InvalidParameter, Code::NotFound]);
     }
     if route.needs.is_some() {
@@ -143,7 +143,9 @@ fn codes(route: &Route) -> Vec<Code> {
 /// `GET /api/v1/events/{id}/payload` is `get_events_payload`.
 fn operation_id(route: &Route) -> String {
     let words = route.path.split('/').filter(|part| !part.is_empty() && !["api", "v1"].contains(part));
-    let words = words.map(|part| part.trim_matches(['{', '}']).replace(['-', '.'], "_"));
+    let words = words
+        .chain((route.path == "/").then_some("front_page"))
+        .map(|part| part.trim_matches(['{', '}']).replace(['-', '.'], "_"));
     std::iter::once(route.method.as_str().to_ascii_lowercase()).chain(words).collect::<Vec<_>>().join("_")
 }
 

@@ -166,7 +166,8 @@ mod tests {
             ..Settings::default()
         };
         let none = Settings::default();
-        let table: &[(&Settings, &str, &[(&str, &str)], &str)] = &[
+        type Case<'a> = (&'a Settings, &'a str, &'a [(&'a str, &'a str)], &'a str);
+        let table: &[Case<'_>] = &[
             (&public, "192.0.2.1", &[("host", "evil.example")], "https://hooks.example/base/in/a?x=1&x=%2F"),
             (&none, "192.0.2.1", &[("host", "a.example:8080")], "http://a.example:8080/in/a?x=1&x=%2F"),
             (

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, on};
+use axum::routing::{MethodRouter, any, on};
 use http::{Method, StatusCode};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{RefOr, Schema};
@@ -44,6 +44,8 @@ pub struct Route {
     pub once: bool,
     /// Bodies may be as large as a webhook's.
     pub large_body: bool,
+    /// Ingest: any method, its own limits, and answered before the router where the server can.
+    pub ingest: bool,
 }
 
 impl Route {
@@ -67,6 +69,7 @@ impl Route {
             codes: BTreeSet::new(),
             once: false,
             large_body: false,
+            ingest: false,
         }
     }
 
@@ -146,6 +149,19 @@ impl Route {
     pub fn large_body(mut self) -> Self {
         self.large_body = true;
         self
+    }
+
+    pub fn ingest<H: Handler<T, App>, T: 'static>(path: &'static str, summary: &'static str, handler: H) -> Self {
+        let route = Self::new(Method::POST, path, summary, handler.clone());
+        Self { handler: any(handler), ingest: true, ..route }.may(&[
+            Code::BodyIncomplete,
+            Code::BodyTimeout,
+            Code::BodyTooLarge,
+            Code::IngestNotFound,
+            Code::IngestRejected,
+            Code::MethodNotAllowed,
+            Code::Overloaded,
+        ])
     }
 
     /// Names of the parameters in the path.

@@ -4,7 +4,6 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
 use http::{Method, StatusCode, Uri};
 
@@ -31,6 +30,11 @@ const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
 #[rustfmt::skip]
 pub(crate) fn table() -> Vec<Route> {
     vec![
+        Route::ingest("/in/{source}", "Take in a webhook", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+        Route::ingest("/in/{source}/{connection}", "Take in a webhook of one account", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+        Route::ingest("/t/{tenant}/in/{source}", "Take in a webhook of another tenant", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+        Route::ingest("/t/{tenant}/in/{source}/{connection}", "Take in a webhook of another tenant's account", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+
         Route::get("/healthz", "Whether the process lives", health::alive).gives_bytes("text/plain"),
         Route::get("/readyz", "Whether requests are taken now; 503 if not", health::ready).gives::<health::Readiness>(OK),
         Route::get("/metrics", "Figures for Prometheus", health::metrics).gives_bytes("text/plain"),
@@ -138,25 +142,23 @@ pub(crate) fn table() -> Vec<Route> {
 /// What changing an object may run into.
 const MANAGE: [Code; 4] = [Code::ManagedByFile, Code::Conflict, Code::DefinitionInvalid, Code::NotFound];
 
-/// Ingest, which takes more methods than one and is answered before the router where the server can.
-const INGEST: [&str; 4] =
-    ["/in/{source}", "/in/{source}/{connection}", "/t/{tenant}/in/{source}", "/t/{tenant}/in/{source}/{connection}"];
-
 /// Everything: ingest, the API, health, metrics and the plain pages.
 pub fn router(app: App) -> Router {
-    let routes = table().into_iter().fold(Router::new(), |router, route| mount(router, route, &app));
-    let routes =
-        routes.layer(from_fn_with_state(app.clone(), guard_host)).layer(from_fn_with_state(app.clone(), admit));
-    around(with_ingest(routes), app)
+    let others = table().into_iter().filter(|route| !route.ingest);
+    let others = others.fold(Router::new(), |router, route| mount(router, route, &app));
+    let others =
+        others.layer(from_fn_with_state(app.clone(), guard_host)).layer(from_fn_with_state(app.clone(), admit));
+    around(others.merge(ingest_routes()), app)
 }
 
 /// Ingest and nothing else, for a listener of its own.
 pub fn ingest_router(app: App) -> Router {
-    around(with_ingest(Router::new()), app)
+    around(ingest_routes(), app)
 }
 
-fn with_ingest(router: Router<App>) -> Router<App> {
-    INGEST.into_iter().fold(router, |router, path| router.route(path, any(ingest_routed)))
+fn ingest_routes() -> Router<App> {
+    let routes = table().into_iter().filter(|route| route.ingest);
+    routes.fold(Router::new(), |router, route| router.route(route.path, route.handler))
 }
 
 /// What lies around every route.

@@ -9,6 +9,10 @@ use crate::guard::BodyTooSlow;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// A body up to this size is copied out of the connection's read buffer, which it would otherwise hold on to for as
+/// long as the event is in memory; the buffer is then used again. A larger one costs more to copy than to hold.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
 /// How capturing a body ended.
 pub enum Captured {
     /// Every byte, and the room that they take for as long as they are in memory.
@@ -51,7 +55,7 @@ where
     Captured::Whole(whole.into_bytes(), permit)
 }
 
-/// Most bodies come in one piece, which is then taken as it is.
+/// Most bodies come in one piece.
 enum Gathered {
     Nothing,
     One(Bytes),
@@ -86,6 +90,7 @@ impl Gathered {
     fn into_bytes(self) -> Bytes {
         match self {
             Self::Nothing => Bytes::new(),
+            Self::One(bytes) if bytes.len() <= COPIED_BYTES_MAX => Bytes::copy_from_slice(&bytes),
             Self::One(bytes) => bytes,
             Self::Many(bytes) => bytes.freeze(),
         }

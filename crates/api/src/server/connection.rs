@@ -34,12 +34,12 @@ pub async fn converse(stream: TcpStream, face: Arc<Face>, peer: Peer, stop: Canc
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&vitals)));
     let builder = builder(&limits);
     // HTTP/2 answers each request in a task of its own, so they share rather than borrow.
-    let parties = Arc::new((face, peer, Arc::clone(&vitals)));
+    let parties = Arc::new((face, peer, Arc::clone(&vitals), stop.clone()));
     let service = service_fn(|request: Request<Incoming>| {
         let parties = Arc::clone(&parties);
         async move {
-            let (face, peer, vitals) = &*parties;
-            face.answer(request, peer, vitals).await
+            let (face, peer, vitals, stop) = &*parties;
+            face.answer(request, peer, vitals, stop).await
         }
     });
     let mut connection = pin!(builder.serve_connection(io, service));
@@ -47,16 +47,13 @@ pub async fn converse(stream: TcpStream, face: Arc<Face>, peer: Peer, stop: Canc
     let mut leaving = pin!(leave(&stop, &vitals, &clock));
     let mut asked_to_end = false;
     poll_fn(|context| {
-        // First, because whatever else there is, this is what the connection is for.
-        if connection.as_mut().poll(context).is_ready() || outlived.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
+        // First, so that nothing new is read from a connection that is to end.
         if !asked_to_end && leaving.as_mut().poll(context).is_ready() {
             asked_to_end = true;
             connection.as_mut().graceful_shutdown();
-            if connection.as_mut().poll(context).is_ready() {
-                return Poll::Ready(());
-            }
+        }
+        if connection.as_mut().poll(context).is_ready() || outlived.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
         }
         Poll::Pending
     })
@@ -66,7 +63,6 @@ pub async fn converse(stream: TcpStream, face: Arc<Face>, peer: Peer, stop: Canc
 /// Ends when the connection should take no further request.
 async fn leave(stop: &CancellationToken, vitals: &Vitals, clock: &SharedClock) {
     stop.cancelled().await;
-    vitals.stop();
     // HTTP/2 can say which requests it still answers; HTTP/1.1 can only say so with its next answer.
     if !vitals.is_multiplexed() {
         clock.sleep(LINGER).await;

@@ -14,6 +14,7 @@ use http::header::{CONNECTION, HOST, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::vitals::{Turn, Vitals};
@@ -38,6 +39,7 @@ impl Face {
         request: Request<B>,
         peer: &Peer,
         vitals: &Arc<Vitals>,
+        stop: &CancellationToken,
     ) -> Result<Response<FaceBody>, Infallible>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
@@ -51,7 +53,8 @@ impl Face {
         } else {
             self.route(request, peer, turn).await
         };
-        if vitals.is_stopping() && version != Version::HTTP_2 {
+        // A caller who is not told would send its next request to a connection that is about to close.
+        if stop.is_cancelled() && version != Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)

@@ -27,7 +27,6 @@ pub struct Vitals {
     /// Bytes wait for a caller who does not read them.
     stalled: AtomicBool,
     written: AtomicU32,
-    stopping: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +46,6 @@ impl Vitals {
             self.multiplexed.store(true, Ordering::Relaxed);
         }
         Turn(Arc::clone(self))
-    }
-
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
     }
 
     pub fn is_multiplexed(&self) -> bool {

@@ -1,5 +1,10 @@
 //! Whatever is wrong with a request is told as a problem with a code, never as a 500.
 
+use std::convert::Infallible;
+use std::task::Poll;
+
+use axum::body::Body;
+use futures_util::stream;
 use serde_json::json;
 
 use crate::gateway::{Call, Gateway};
@@ -59,6 +64,20 @@ async fn each_mistake_has_its_code_and_says_where_it_is() {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{answer:?}");
         assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains(says)), "{says}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_panic_is_caught_and_told_a_sender_as_our_failure() {
+    let gateway = Gateway::with_routes(api::Settings::default()).await;
+    let broken = || {
+        Body::from_stream(stream::poll_fn(|_| -> Poll<Option<Result<Vec<u8>, Infallible>>> { panic!("on purpose") }))
+    };
+    let hook = gateway.call_with_body("/in/hooks", broken()).await;
+    assert_eq!((hook.status.as_u16(), hook.code().as_str()), (503, "overloaded"));
+    assert!(hook.headers.contains_key("retry-after"));
+    let call = gateway.call_with_body("/api/v1/replays", broken()).await;
+    assert_eq!((call.status.as_u16(), call.code().as_str()), (500, "internal"));
+    assert!(!String::from_utf8_lossy(&call.body).contains("on purpose"));
 }
 
 #[tokio::test]

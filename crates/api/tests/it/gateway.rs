@@ -50,7 +50,6 @@ pub struct Gateway {
     pub app: App,
     pub engine: Engine,
     pub sink: Arc<Sink>,
-    pub store: Arc<SqliteStore>,
     router: Router,
     /// A key of the default tenant that may do everything.
     pub admin: String,
@@ -81,7 +80,7 @@ impl Gateway {
         let first = ensure_first_key(store.as_ref(), None, entropy.as_ref(), clock.now()).await;
         let Ok(FirstKey::Created(admin)) = first else { panic!("a new store has no key: {first:?}") };
         let app = App::new(engine.clone(), settings, None);
-        Self { router: router(app.clone()), app, engine, sink, store, admin: admin.expose().to_owned() }
+        Self { router: router(app.clone()), app, engine, sink, admin: admin.expose().to_owned() }
     }
 
     /// A gateway whose sources, destination and route tests can send through.
@@ -107,6 +106,13 @@ impl Gateway {
     /// Calls as the admin, unless the call says otherwise.
     pub async fn call(&self, call: Call) -> Answer {
         Answer::read(self.send(call).await).await
+    }
+
+    /// A request whose body is not just bytes.
+    pub async fn call_with_body(&self, path: &str, body: Body) -> Answer {
+        let request = Request::post(path).header("authorization", format!("Bearer {}", self.admin));
+        let request = request.header("content-type", "application/json").body(body).expect("a request");
+        Answer::read(self.router.clone().oneshot(request).await.expect("the router never fails")).await
     }
 
     /// The response with its body unread: for streams.

@@ -46,6 +46,18 @@ async fn a_repeated_creation_gets_the_first_answer_but_no_secret() {
 }
 
 #[tokio::test]
+async fn the_same_creation_twice_at_once_is_carried_out_once() {
+    let gateway = Gateway::start().await;
+    let new = json!({ "scopes": ["read"] });
+    let make = || gateway.call(Call::post("/api/v1/api-keys").json(&new).header("idempotency-key", "race"));
+    let answers = tokio::join!(make(), make(), make(), make());
+    for answer in [&answers.0, &answers.1, &answers.2, &answers.3] {
+        assert!(answer.status == 201 || answer.code() == "idempotency_in_progress", "{answer:?}");
+    }
+    assert_eq!(gateway.call(Call::get("/api/v1/api-keys")).await.ids().len(), 2, "the first key and one more");
+}
+
+#[tokio::test]
 async fn what_failed_may_be_tried_again_under_the_same_key() {
     let gateway = Gateway::start().await;
     let make = |scopes: serde_json::Value| {
