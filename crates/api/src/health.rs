@@ -1,0 +1,93 @@
+//! Liveness, readiness, metrics, and the plain pages: the front page and the pages about error codes.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use engine::clock::timeout;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::extract::Named;
+use crate::problem::{Code, Problem};
+
+/// A store that takes longer to answer than this is not ready.
+const PING_TIME: Duration = Duration::from_secs(2);
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
+const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// The process lives; whether it is any use is for `/readyz` to say.
+pub async fn alive() -> impl IntoResponse {
+    ([(CONTENT_TYPE, TEXT)], "ok\n")
+}
+
+/// Whether requests are taken now, and what is in the way.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    pub ready: bool,
+    pub checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Check {
+    name: &'static str,
+    ok: bool,
+    /// What is wrong, as a code or a few words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+impl Check {
+    fn of(name: &'static str, fault: Option<&'static str>) -> Self {
+        Self { name, ok: fault.is_none(), detail: fault }
+    }
+}
+
+pub async fn readiness(app: &App) -> Readiness {
+    let ping = timeout(app.engine.clock().as_ref(), PING_TIME, app.store().ping()).await;
+    let store = match ping {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.code()),
+        Err(_) => Some("no answer in time"),
+    };
+    let stopping = app.engine.stopping().is_cancelled().then_some("the gateway is stopping");
+    let checks = vec![Check::of("store", store), Check::of("running", stopping)];
+    Readiness { ready: checks.iter().all(|check| check.ok), checks }
+}
+
+pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
+    let readiness = readiness(&app).await;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness))
+}
+
+pub async fn metrics(State(app): State<App>) -> Response {
+    let text = app.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render);
+    ([(CONTENT_TYPE, PROMETHEUS)], text.unwrap_or_default()).into_response()
+}
+
+/// What a person sees who opens the address in a browser.
+pub async fn front_page() -> impl IntoResponse {
+    const PAGE: &str = "Trireme turns every API into one reliable stream of events.\n\
+        \n\
+        /openapi.json      what the API can do\n\
+        /api/v1/events     the events (Authorization: Bearer trk_...)\n\
+        /docs/errors/      what an error code means, as /docs/errors/not_found\n\
+        /healthz /readyz   whether it lives, and whether it is ready\n\
+        /metrics           figures for Prometheus\n\
+        \n\
+        On a command line: trireme tail\n";
+    ([(CONTENT_TYPE, TEXT)], PAGE)
+}
+
+/// The page that the `type` of a problem links to.
+pub async fn error_page(Named(code): Named<String>) -> Result<Response, Problem> {
+    let known = Code::parse(&code).ok_or_else(|| Problem::not_found("error code", &code))?;
+    Ok(([(CONTENT_TYPE, MARKDOWN)], known.page()).into_response())
+}

@@ -1,0 +1,23 @@
+//! The REST routes, one file per noun. A handler reads or asks the engine for one use case; it decides nothing.
+
+pub mod alerts;
+pub mod api_keys;
+pub mod deliveries;
+pub mod destinations;
+pub mod events;
+pub mod nodes;
+pub mod objects;
+pub mod providers;
+pub mod publish;
+pub mod replays;
+pub mod requests;
+pub mod routes;
+pub mod sources;
+pub mod tail;
+
+use axum::Json;
+
+use crate::problem::Problem;
+
+/// What most handlers give.
+pub type Answer<T> = Result<Json<T>, Problem>;

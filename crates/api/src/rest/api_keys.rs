@@ -1,0 +1,139 @@
+//! API keys: make one (shown this once), list them, revoke one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::Timestamp;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::registry::ApiKey;
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::objects::ObjectsQuery;
+use crate::app::App;
+use crate::auth::{Caller, KeyText, Scope};
+use crate::cursor::{Listing, Mark, page_by_name};
+use crate::extract::{Json as Body, Named, Params};
+use crate::idempotency::KeepInstead;
+use crate::problem::{Code, Fault, Problem};
+
+/// Longest note that is kept, in bytes.
+const NOTE_BYTES_MAX: usize = 200;
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewApiKey {
+    /// What the key may do: at least one scope.
+    scopes: Vec<Scope>,
+    /// What it is for; up to 200 bytes.
+    #[serde(default)]
+    note: String,
+    /// From then on it opens nothing.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// A key, without the text that opens anything.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub struct ApiKeyView {
+    id: String,
+    scopes: Vec<String>,
+    note: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    /// To within half a minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+}
+
+impl From<ApiKey> for ApiKeyView {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            scopes: key.scopes,
+            note: key.note,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+            last_used_at: key.last_used_at,
+        }
+    }
+}
+
+/// A new key with its text, which is shown this once and kept nowhere.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedApiKey {
+    /// The text to send as `Authorization: Bearer …`. `null` when the answer is repeated.
+    key: Option<String>,
+    #[serde(flatten)]
+    view: ApiKeyView,
+}
+
+impl NewApiKey {
+    fn faults(&self, now: Timestamp) -> Vec<Fault> {
+        let checks = [
+            ("scopes", self.scopes.is_empty(), "name at least one scope".to_owned()),
+            ("note", self.note.len() > NOTE_BYTES_MAX, format!("use at most {NOTE_BYTES_MAX} bytes")),
+            ("expires_at", self.expires_at.is_some_and(|end| end <= now), "must be in the future".to_owned()),
+        ];
+        let wrong = checks.into_iter().filter(|(_, wrong, _)| *wrong);
+        wrong.map(|(field, _, detail)| Fault { field: field.to_owned(), detail }).collect()
+    }
+}
+
+pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewApiKey>) -> Result<Response, Problem> {
+    let now = app.now();
+    let faults = new.faults(now);
+    if !faults.is_empty() {
+        return Err(Code::InvalidBody.because("The key cannot be made so; 'errors' says why.").with(faults));
+    }
+    let text = KeyText::generate(app.engine.entropy().as_ref());
+    let mut scopes = new.scopes;
+    scopes.sort_unstable();
+    scopes.dedup();
+    let key = ApiKey {
+        tenant: caller.tenant,
+        id: text.id().into(),
+        hash: text.hash(),
+        scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        note: new.note,
+        created_at: now,
+        expires_at: new.expires_at,
+        revoked_at: None,
+        last_used_at: None,
+    };
+    app.store().put_api_key(key.clone()).await?;
+    // It may have been asked for a moment ago, and be remembered as unknown.
+    app.auth.forget(&key.id);
+    let view = ApiKeyView::from(key);
+    let kept = CreatedApiKey { key: None, view: view.clone() };
+    let told = CreatedApiKey { key: Some(text.text().expose().to_owned()), view };
+    let mut response = (StatusCode::CREATED, Json(told)).into_response();
+    response.extensions_mut().insert(KeepInstead::json(&kept));
+    Ok(response)
+}
+
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<ObjectsQuery>,
+) -> Answer<Listing<ApiKeyView>> {
+    let mark = Mark::of("api-keys", &caller.tenant, &());
+    let keys = app.store().api_keys(Some(caller.tenant)).await?;
+    let views = keys.into_iter().map(|key| (key.id.to_string(), key.into())).collect();
+    page_by_name(mark, views, query.limit, query.cursor.as_deref()).map(Json)
+}
+
+pub async fn revoke(State(app): State<App>, caller: Caller, Named(id): Named<String>) -> Result<StatusCode, Problem> {
+    let known = app.store().revoke_api_key(caller.tenant, Arc::from(id.as_str()), app.now()).await?;
+    app.auth.forget(&id);
+    if known { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("API key", id)) }
+}

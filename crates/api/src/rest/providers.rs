@@ -1,0 +1,77 @@
+//! Providers: the senders whose webhooks can be verified, and what each needs.
+
+use axum::Json;
+use axum::extract::State;
+use connectors::provider::{Recipe, catalogue};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::objects::ObjectsQuery;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::cursor::{Listing, Mark, page_by_name};
+use crate::extract::{Named, Params};
+use crate::problem::Problem;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Provider)]
+pub struct ProviderView {
+    name: String,
+    title: String,
+    /// Where the sender documents its webhooks.
+    docs: String,
+    /// The secrets it needs, the plain one first.
+    secrets: Vec<Need>,
+    /// Settings of `webhook` beside `provider` and the secrets.
+    settings: Vec<Need>,
+    /// Its events only say that something changed.
+    thin: bool,
+    /// Why its verification is weaker than it looks.
+    weaknesses: Vec<String>,
+}
+
+/// Something that a source of the provider is given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Need {
+    name: String,
+    about: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<String>,
+}
+
+impl From<&Recipe> for ProviderView {
+    fn from(recipe: &Recipe) -> Self {
+        let secrets = recipe.roles().map(|(role, about)| (role.as_str(), about, None));
+        let need = |(name, about, default): (&str, &str, Option<&str>)| Need {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            default: default.map(str::to_owned),
+        };
+        Self {
+            name: recipe.name().to_owned(),
+            title: recipe.title().to_owned(),
+            docs: recipe.docs().to_owned(),
+            secrets: secrets.map(need).collect(),
+            settings: recipe.settings().map(need).collect(),
+            thin: recipe.is_thin(),
+            weaknesses: recipe.weaknesses().into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+pub async fn list(
+    State(_): State<App>,
+    caller: Caller,
+    Params(query): Params<ObjectsQuery>,
+) -> Answer<Listing<ProviderView>> {
+    let recipes = catalogue().names().filter_map(|name| catalogue().get(name));
+    let views = recipes.map(|recipe| (recipe.name().to_owned(), ProviderView::from(&*recipe))).collect();
+    let mark = Mark::of("providers", &caller.tenant, &());
+    page_by_name(mark, views, query.limit, query.cursor.as_deref()).map(Json)
+}
+
+pub async fn get(State(_): State<App>, _: Caller, Named(name): Named<String>) -> Answer<ProviderView> {
+    let recipe = catalogue().get(&name).ok_or_else(|| Problem::not_found("provider", &name))?;
+    Ok(Json(ProviderView::from(&*recipe)))
+}

@@ -1,0 +1,155 @@
+//! The live tail: events as server-sent events, in the order of acceptance, resumed exactly from the store.
+//!
+//! Nothing is kept in memory for a tail but its position: a slow reader slows only itself, and any node can go on
+//! where another one stopped.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::Event as Message;
+use domain::{ConnectionName, Event, SourceName};
+use engine::clock::timeout;
+use futures_util::Stream;
+use futures_util::stream::{self, StreamExt};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use store::read::{EventFilter, Position};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use utoipa::{IntoParams, ToSchema};
+
+use super::events::{EventView, PayloadView};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::cursor::{Mark, list_error};
+use crate::extract::Params;
+use crate::problem::{Code, Problem};
+
+/// A comment this often keeps proxies from closing a silent stream, and tells us of readers that are gone.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events read from the store at once.
+const BATCH: u32 = 100;
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct TailQuery {
+    #[param(value_type = Option<String>)]
+    source: Option<SourceName>,
+    #[param(value_type = Option<String>)]
+    connection: Option<ConnectionName>,
+    /// Exact, or a prefix that ends with `*`.
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    subject: Option<String>,
+    /// Each event with its payload.
+    #[serde(default)]
+    payload: bool,
+    /// Where to go on: the `id` of the last message seen. The header `Last-Event-ID` takes precedence.
+    after: Option<String>,
+}
+
+/// The `data` of one message.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TailedEvent {
+    #[serde(flatten)]
+    event: EventView,
+    #[serde(flatten)]
+    payload: PayloadView,
+}
+
+struct Tail {
+    app: App,
+    caller: Caller,
+    filter: EventFilter,
+    mark: Mark,
+    with_payload: bool,
+    position: Position,
+    accepted: watch::Receiver<u64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+pub async fn stream(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Params(query): Params<TailQuery>,
+) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
+    let permit = Arc::clone(&app.tail_permits)
+        .try_acquire_owned()
+        .map_err(|_| Code::TooManyStreams.because("Close a live tail that is not needed, or wait for one to end."))?;
+    let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default().to_owned());
+    let TailQuery { source, connection, event_type, subject, payload, after } = query;
+    let filter = EventFilter { source, connection, event_type, subject, ..EventFilter::default() };
+    // A position is a place in the order of acceptance: it stays right when the filter changes.
+    let mark = Mark::of("tail", &caller.tenant, &());
+    // Subscribed before the position is read, so that nothing accepted in between is overlooked.
+    let accepted = app.engine.accepted();
+    let position = match header.or(after).filter(|id| !id.is_empty()) {
+        Some(id) => known_position(&app, &caller, mark, id).await?,
+        None => app.store().tail_position(caller.tenant.clone()).await?,
+    };
+    let tail = Tail { app, caller, filter, mark, with_payload: payload, position, accepted, _permit: permit };
+    Ok(Sse::new(stream::unfold(tail, Tail::next).map(stream::iter).flatten()))
+}
+
+/// A position that the store can read from, or a problem while it can still be told.
+async fn known_position(app: &App, caller: &Caller, mark: Mark, id: String) -> Result<Position, Problem> {
+    let position = mark.open(&id)?;
+    let (tenant, all) = (caller.tenant.clone(), EventFilter::default());
+    let read = app.store().events_after(tenant, all, Some(position.clone()), 1).await;
+    read.map(|_| position).map_err(|error| list_error(error, Some(&id)))
+}
+
+type Messages = Vec<Result<Message, Infallible>>;
+
+impl Tail {
+    /// The next messages: what was accepted meanwhile, or a heartbeat. `None` ends the stream.
+    async fn next(mut self) -> Option<(Messages, Self)> {
+        self.accepted.mark_unchanged();
+        let (tenant, filter) = (self.caller.tenant.clone(), self.filter.clone());
+        let read = self.app.store().events_after(tenant, filter, Some(self.position.clone()), BATCH).await;
+        let events = match read {
+            Ok(events) => events,
+            Err(error) => {
+                // The reader comes back with its position, and is told then what is wrong.
+                tracing::debug!(code = error.code(), "a live tail ended");
+                return None;
+            }
+        };
+        if events.is_empty() {
+            return self.wait().await;
+        }
+        let messages = events.iter().map(|(position, event)| Ok(self.message(position, event))).collect();
+        if let Some((position, _)) = events.into_iter().next_back() {
+            self.position = position;
+        }
+        Some((messages, self))
+    }
+
+    async fn wait(mut self) -> Option<(Messages, Self)> {
+        let clock = Arc::clone(self.app.engine.clock());
+        let stopping = self.app.engine.stopping().clone();
+        let woken = tokio::select! {
+            () = stopping.cancelled() => return None,
+            woken = timeout(clock.as_ref(), HEARTBEAT, self.accepted.changed()) => woken,
+        };
+        match woken {
+            Ok(Ok(())) => Some((Vec::new(), self)),
+            Ok(Err(_)) => None,
+            // A key that was revoked or has expired meanwhile sees nothing more.
+            Err(_) if !self.app.auth.still_valid(&self.caller).await => None,
+            Err(_) => Some((vec![Ok(Message::default().comment("heartbeat"))], self)),
+        }
+    }
+
+    fn message(&self, position: &Position, event: &Event) -> Message {
+        let payload = if self.with_payload { PayloadView::of(&event.payload) } else { PayloadView::default() };
+        let data = TailedEvent { event: EventView::of(event, event.payload.len() as u64), payload };
+        let text = serde_json::to_string(&data).expect("an event is always JSON");
+        // A JSON payload keeps its own line breaks: between tokens they mean nothing, but here they end a line.
+        let text = text.replace(['\n', '\r'], " ");
+        Message::default().event("event").id(self.mark.seal(position)).data(text)
+    }
+}

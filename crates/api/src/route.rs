@@ -1,0 +1,178 @@
+//! One row of the route table: what is called, who may call it, and what is documented about it.
+
+use std::collections::BTreeSet;
+
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, any, on};
+use http::{Method, StatusCode};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::auth::Scope;
+use crate::problem::Code;
+
+/// A schema by its name.
+pub type NamedSchema = (String, RefOr<Schema>);
+
+/// What a route answers when all is well.
+#[derive(Clone)]
+pub enum Gives {
+    Nothing,
+    /// Bytes of a content type.
+    Bytes(&'static str),
+    /// JSON, or server-sent events with such JSON as their data, by the name of its schema.
+    Json(String),
+    Events(String),
+}
+
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub handler: MethodRouter<App>,
+    /// The scope that the caller's key needs; `None`: open to all.
+    pub needs: Option<Scope>,
+    pub summary: &'static str,
+    pub status: StatusCode,
+    pub gives: Gives,
+    pub parameters: Vec<Parameter>,
+    pub body: Option<String>,
+    pub schemas: Vec<NamedSchema>,
+    pub codes: BTreeSet<Code>,
+    /// Takes an `Idempotency-Key`, and the answer is kept under it.
+    pub once: bool,
+    /// Bodies may be as large as a webhook's.
+    pub large_body: bool,
+    /// Ingest: any method, its own limits, and answered before the router where the server can.
+    pub ingest: bool,
+}
+
+impl Route {
+    fn new<H, T>(method: Method, path: &'static str, summary: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        let filter = method.clone().try_into().expect("the table uses methods that the router knows");
+        Self {
+            method,
+            path,
+            handler: on(filter, handler),
+            needs: None,
+            summary,
+            status: StatusCode::OK,
+            gives: Gives::Nothing,
+            parameters: Vec::new(),
+            body: None,
+            schemas: Vec::new(),
+            codes: BTreeSet::new(),
+            once: false,
+            large_body: false,
+            ingest: false,
+        }
+    }
+
+    pub fn get<H: Handler<T, App>, T: 'static>(path: &'static str, summary: &'static str, handler: H) -> Self {
+        Self::new(Method::GET, path, summary, handler)
+    }
+
+    pub fn post<H: Handler<T, App>, T: 'static>(path: &'static str, summary: &'static str, handler: H) -> Self {
+        Self::new(Method::POST, path, summary, handler)
+    }
+
+    pub fn put<H: Handler<T, App>, T: 'static>(path: &'static str, summary: &'static str, handler: H) -> Self {
+        Self::new(Method::PUT, path, summary, handler)
+    }
+
+    pub fn delete<H: Handler<T, App>, T: 'static>(path: &'static str, summary: &'static str, handler: H) -> Self {
+        Self { status: StatusCode::NO_CONTENT, ..Self::new(Method::DELETE, path, summary, handler) }
+    }
+
+    /// Only keys with this scope may call it.
+    pub fn needs(mut self, scope: Scope) -> Self {
+        self.needs = Some(scope);
+        self
+    }
+
+    pub fn query<Q: IntoParams>(mut self) -> Self {
+        self.parameters = Q::into_params(|| Some(ParameterIn::Query));
+        self.may(&[Code::InvalidParameter])
+    }
+
+    /// A list: it has cursors.
+    pub fn pages<Q: IntoParams>(self) -> Self {
+        self.query::<Q>().may(&[Code::InvalidCursor])
+    }
+
+    pub fn takes<B: ToSchema>(mut self) -> Self {
+        self.body = Some(self.schema::<B>());
+        self.may(&[
+            Code::InvalidJson,
+            Code::JsonTooDeep,
+            Code::InvalidBody,
+            Code::BodyIncomplete,
+            Code::BodyTimeout,
+            Code::BodyTooLarge,
+            Code::UnsupportedMediaType,
+        ])
+    }
+
+    pub fn gives<T: ToSchema>(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self.gives = Gives::Json(self.schema::<T>());
+        self
+    }
+
+    pub fn gives_events<T: ToSchema>(mut self) -> Self {
+        self.gives = Gives::Events(self.schema::<T>());
+        self
+    }
+
+    pub fn gives_bytes(mut self, content_type: &'static str) -> Self {
+        self.gives = Gives::Bytes(content_type);
+        self
+    }
+
+    /// Problems that it may answer beside those that every route of its kind may.
+    pub fn may(mut self, codes: &[Code]) -> Self {
+        self.codes.extend(codes);
+        self
+    }
+
+    /// It creates: the same `Idempotency-Key` gets the same answer.
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self.may(&[Code::IdempotencyInProgress, Code::IdempotencyKeyReused, Code::InvalidParameter])
+    }
+
+    pub fn large_body(mut self) -> Self {
+        self.large_body = true;
+        self
+    }
+
+    pub fn ingest<H: Handler<T, App>, T: 'static>(path: &'static str, summary: &'static str, handler: H) -> Self {
+        let route = Self::new(Method::POST, path, summary, handler.clone());
+        Self { handler: any(handler), ingest: true, ..route }.may(&[
+            Code::BodyIncomplete,
+            Code::BodyTimeout,
+            Code::BodyTooLarge,
+            Code::IngestNotFound,
+            Code::IngestRejected,
+            Code::MethodNotAllowed,
+            Code::Overloaded,
+        ])
+    }
+
+    /// Names of the parameters in the path.
+    pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    fn schema<T: ToSchema>(&mut self) -> String {
+        T::schemas(&mut self.schemas);
+        let name = T::name().into_owned();
+        self.schemas.push((name.clone(), T::schema()));
+        name
+    }
+}

@@ -1,0 +1,298 @@
+//! The whole HTTP face on one page: every route, who may call it, and what lies around all of them.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
+use http::{Method, StatusCode, Uri};
+
+use crate::app::App;
+use crate::auth::Scope::{Admin, IngestPublish, Operate, Read};
+use crate::auth::authorize;
+use crate::cursor::Listing;
+use crate::ingest::Target;
+use crate::peer::{Peer, host_of};
+use crate::problem::{Code, Problem};
+use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
+use crate::rest::{
+    alerts, api_keys, deliveries, destinations, events, nodes, providers, publish, replays, requests, routes, sources,
+    tail,
+};
+use crate::route::Route;
+use crate::{health, idempotency, ingest, openapi, telemetry};
+
+const OK: StatusCode = StatusCode::OK;
+const CREATED: StatusCode = StatusCode::CREATED;
+const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
+
+/// Every route. Whoever adds one says here which scope it needs; without `needs` it is open to all.
+#[rustfmt::skip]
+pub(crate) fn table() -> Vec<Route> {
+    vec![
+        Route::ingest("/in/{source}", "Take in a webhook", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+        Route::ingest("/in/{source}/{connection}", "Take in a webhook of one account", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+        Route::ingest("/t/{tenant}/in/{source}", "Take in a webhook of another tenant", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+        Route::ingest("/t/{tenant}/in/{source}/{connection}", "Take in a webhook of another tenant's account", ingest_routed).gives::<ingest::IngestedEvents>(OK),
+
+        Route::get("/healthz", "Whether the process lives", health::alive).gives_bytes("text/plain"),
+        Route::get("/readyz", "Whether requests are taken now; 503 if not", health::ready).gives::<health::Readiness>(OK),
+        Route::get("/metrics", "Figures for Prometheus", health::metrics).gives_bytes("text/plain"),
+        Route::get("/openapi.json", "This document", openapi::openapi_json).gives_bytes("application/json"),
+        Route::get("/docs/errors/{code}", "What an error code means and what to do", health::error_page).gives_bytes("text/markdown"),
+        Route::get("/", "Where to go from here", health::front_page).gives_bytes("text/plain"),
+
+        Route::get("/api/v1/events", "List events, newest first", events::list)
+            .needs(Read).pages::<events::EventsQuery>().gives::<Listing<events::EventView>>(OK),
+        Route::post("/api/v1/events", "Publish an event; 200 if its Idempotency-Key came before", publish::publish)
+            .needs(IngestPublish).takes::<publish::NewEvent>().gives::<publish::PublishedEvent>(CREATED).large_body()
+            .may(&[Code::IdempotencyKeyReused, Code::NotFound, Code::SourceNotPublished, Code::InvalidParameter]),
+        Route::get("/api/v1/events/stream", "Follow events as they are accepted", tail::stream)
+            .needs(Read).pages::<tail::TailQuery>().gives_events::<tail::TailedEvent>().may(&[Code::TooManyStreams]),
+        Route::get("/api/v1/events/{id}", "One event with its payload, deliveries and sightings", events::get)
+            .needs(Read).gives::<events::EventDetailView>(OK),
+        Route::get("/api/v1/events/{id}/payload", "The exact bytes of an event", events::payload)
+            .needs(Read).gives_bytes("application/octet-stream"),
+
+        Route::get("/api/v1/deliveries", "List deliveries, newest first", deliveries::list)
+            .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),
+        Route::get("/api/v1/deliveries/{id}", "One delivery with all its attempts", deliveries::get)
+            .needs(Read).gives::<deliveries::DeliveryDetailView>(OK),
+        Route::post("/api/v1/deliveries/{id}/retry", "Try a dead or cancelled delivery again from the start", deliveries::retry)
+            .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
+        Route::post("/api/v1/deliveries/{id}/cancel", "Cancel an open delivery", deliveries::cancel)
+            .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
+        Route::get("/api/v1/dead-letters", "List deliveries whose tries are used up", deliveries::dead_letters)
+            .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),
+
+        Route::get("/api/v1/replays", "List replays, newest first", replays::list)
+            .needs(Read).query::<replays::ReplaysQuery>().gives::<Listing<replays::ReplayView>>(OK),
+        Route::post("/api/v1/replays", "Deliver stored events again; with dry_run only the plan (200)", replays::create)
+            .needs(Operate).takes::<replays::NewReplay>().gives::<replays::ReplayView>(ACCEPTED).once()
+            .may(&[Code::ReplayInvalid, Code::NotFound]),
+        Route::get("/api/v1/replays/{id}", "How far a replay is", replays::get)
+            .needs(Read).gives::<replays::ReplayView>(OK),
+        Route::post("/api/v1/replays/{id}/cancel", "Stop a replay; what it made stays", replays::cancel)
+            .needs(Operate).gives::<replays::ReplayView>(OK),
+
+        Route::get("/api/v1/requests", "List requests as received, with their verdicts", requests::list)
+            .needs(Read).pages::<requests::RequestsQuery>().gives::<Listing<requests::RequestView>>(OK),
+        Route::get("/api/v1/requests/{id}", "One request with its body", requests::get)
+            .needs(Read).gives::<requests::RequestDetailView>(OK),
+        Route::post("/api/v1/requests/{id}/reverify", "Judge a request again by the secrets of now", requests::reverify)
+            .needs(Operate).gives::<requests::ReverifiedView>(OK).may(&[Code::Conflict]),
+
+        Route::get("/api/v1/sources", "List sources", sources::list)
+            .needs(Read).pages::<ObjectsQuery>().gives::<Listing<sources::SourceView>>(OK),
+        Route::post("/api/v1/sources", "Create a source", create::<Sources>)
+            .needs(Admin).takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
+        Route::get("/api/v1/sources/{name}", "One source", sources::get)
+            .needs(Read).gives::<sources::SourceView>(OK),
+        Route::put("/api/v1/sources/{name}", "Create or replace a source", put::<Sources>)
+            .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
+        Route::delete("/api/v1/sources/{name}", "Remove a source; its events stay", remove::<Sources>)
+            .needs(Admin).may(&MANAGE),
+
+        Route::get("/api/v1/destinations", "List destinations", destinations::list)
+            .needs(Read).pages::<ObjectsQuery>().gives::<Listing<destinations::DestinationView>>(OK),
+        Route::post("/api/v1/destinations", "Create a destination", create::<Destinations>)
+            .needs(Admin).takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
+        Route::get("/api/v1/destinations/{name}", "One destination with its live state", destinations::get)
+            .needs(Read).gives::<destinations::DestinationDetailView>(OK),
+        Route::put("/api/v1/destinations/{name}", "Create or replace a destination", put::<Destinations>)
+            .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
+        Route::delete("/api/v1/destinations/{name}", "Remove a destination; what it is owed is held", remove::<Destinations>)
+            .needs(Admin).may(&MANAGE),
+        Route::post("/api/v1/destinations/{name}/pause", "Hold what a destination is owed until it is resumed", destinations::pause)
+            .needs(Operate).takes::<destinations::Why>().gives::<destinations::DestinationDetailView>(OK),
+        Route::post("/api/v1/destinations/{name}/disable", "Like pausing, and raise an alert", destinations::disable)
+            .needs(Operate).takes::<destinations::Why>().gives::<destinations::DestinationDetailView>(OK),
+        Route::post("/api/v1/destinations/{name}/resume", "Deliver again, what was held first", destinations::resume)
+            .needs(Operate).gives::<destinations::DestinationDetailView>(OK),
+
+        Route::get("/api/v1/routes", "List routes", routes::list)
+            .needs(Read).pages::<ObjectsQuery>().gives::<Listing<routes::RouteView>>(OK),
+        Route::post("/api/v1/routes", "Create a route; its name defaults to <from>-<to>", create::<Routes>)
+            .needs(Admin).takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
+        Route::get("/api/v1/routes/{name}", "One route", routes::get)
+            .needs(Read).gives::<routes::RouteView>(OK),
+        Route::put("/api/v1/routes/{name}", "Create or replace a route", put::<Routes>)
+            .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
+        Route::delete("/api/v1/routes/{name}", "Remove a route; what it owes is held", remove::<Routes>)
+            .needs(Admin).may(&MANAGE),
+
+        Route::get("/api/v1/alerts", "List alerts, newest first", alerts::list)
+            .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
+        Route::get("/api/v1/providers", "List the senders whose webhooks can be verified", providers::list)
+            .needs(Read).pages::<ObjectsQuery>().gives::<Listing<providers::ProviderView>>(OK),
+        Route::get("/api/v1/providers/{name}", "What one provider needs", providers::get)
+            .needs(Read).gives::<providers::ProviderView>(OK),
+        Route::get("/api/v1/nodes", "List the processes that share the store", nodes::list)
+            .needs(Read).gives::<Listing<nodes::NodeView>>(OK),
+
+        Route::get("/api/v1/api-keys", "List the tenant's keys", api_keys::list)
+            .needs(Admin).pages::<ObjectsQuery>().gives::<Listing<api_keys::ApiKeyView>>(OK),
+        Route::post("/api/v1/api-keys", "Make a key; its text is shown this once", api_keys::create)
+            .needs(Admin).takes::<api_keys::NewApiKey>().gives::<api_keys::CreatedApiKey>(CREATED).once(),
+        Route::delete("/api/v1/api-keys/{id}", "Revoke a key at once", api_keys::revoke)
+            .needs(Admin),
+    ]
+}
+
+/// What changing an object may run into.
+const MANAGE: [Code; 4] = [Code::ManagedByFile, Code::Conflict, Code::DefinitionInvalid, Code::NotFound];
+
+/// Everything: ingest, the API, health, metrics and the plain pages.
+pub fn router(app: App) -> Router {
+    let others = table().into_iter().filter(|route| !route.ingest);
+    let others = others.fold(Router::new(), |router, route| mount(router, route, &app));
+    let others =
+        others.layer(from_fn_with_state(app.clone(), guard_host)).layer(from_fn_with_state(app.clone(), admit));
+    around(others.merge(ingest_routes()), app)
+}
+
+/// Ingest and nothing else, for a listener of its own.
+pub fn ingest_router(app: App) -> Router {
+    around(ingest_routes(), app)
+}
+
+fn ingest_routes() -> Router<App> {
+    let routes = table().into_iter().filter(|route| route.ingest);
+    routes.fold(Router::new(), |router, route| router.route(route.path, route.handler))
+}
+
+/// What lies around every route.
+fn around(router: Router<App>, app: App) -> Router {
+    router
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(catch_panic))
+        .layer(from_fn_with_state(app.clone(), measure))
+        .layer(from_fn(secure))
+        .with_state(app)
+}
+
+/// Innermost first: panics are caught, creations happen once, callers are known, bodies are bounded.
+fn mount(router: Router<App>, route: Route, app: &App) -> Router<App> {
+    let limits = &app.settings.limits;
+    let bytes_max = if route.large_body { limits.body_bytes_max } else { limits.api_body_bytes_max };
+    let mut handler = route.handler.route_layer(from_fn(catch_panic));
+    if route.once {
+        handler = handler.route_layer(from_fn_with_state(app.clone(), idempotency::once));
+    }
+    if let Some(scope) = route.needs {
+        if route.method != Method::GET {
+            handler = handler.route_layer(from_fn(to_the_end));
+        }
+        handler = handler.route_layer(from_fn_with_state((app.clone(), scope), authorize));
+    }
+    router.route(route.path, handler.layer(DefaultBodyLimit::max(bytes_max)))
+}
+
+/// A caller who hangs up must not leave half of a change behind: what was begun is carried out.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => internal("api"),
+    }
+}
+
+async fn catch_panic(request: Request, next: Next) -> Response {
+    use futures_util::FutureExt;
+    let work = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
+    work.await.unwrap_or_else(|_| internal("api"))
+}
+
+fn internal(place: &'static str) -> Response {
+    telemetry::panicked(place);
+    Code::Internal.because("The gateway made a mistake, which it has counted and logged.").into_response()
+}
+
+/// So many API requests at once and no more: ingest must always have room.
+async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.api_permits.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => Code::Overloaded.because("Too many API requests are under way.").into_response(),
+    }
+}
+
+/// Bound to loopback, only names of this machine are served: a web page elsewhere could otherwise point a name of
+/// its own here and read along.
+async fn guard_host(State(app): State<App>, request: Request, next: Next) -> Response {
+    if !app.settings.loopback_only {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    if host_of(&parts).is_none_or(|host| is_local(host, &app)) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
+    Code::HostNotAllowed.because("This gateway listens on loopback and serves only localhost.").into_response()
+}
+
+fn is_local(host: &str, app: &App) -> bool {
+    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    let name = authority.host();
+    let public = app.settings.public_url.as_ref().and_then(url::Url::host_str);
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+        || public.is_some_and(|public| public.eq_ignore_ascii_case(name))
+}
+
+async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
+    let began = app.engine.clock().monotonic();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = known_method(request.method());
+    let response = next.run(request).await;
+    let took = app.engine.clock().monotonic().saturating_sub(began);
+    telemetry::answered(route.as_ref().map_or("none", MatchedPath::as_str), method, response.status().as_u16(), took);
+    response
+}
+
+/// Methods are labels of a metric: made-up ones must not become some.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}
+
+/// Nothing that is answered here is a page that may run anything, or belongs into a cache.
+async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed = [
+        (HeaderName::from_static("x-content-type-options"), "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn ingest_routed(State(app): State<App>, request: Request) -> Response {
+    let unknown = || Peer::new([127, 0, 0, 1].into(), &[]);
+    let peer = request.extensions().get::<Peer>().cloned().unwrap_or_else(unknown);
+    ingest::answer(&app, &peer, request).await.into_response()
+}
+
+async fn no_such_route(method: Method, uri: Uri, State(app): State<App>, request: Request) -> Response {
+    if Target::is_ingest(uri.path()) {
+        return ingest_routed(State(app), request).await;
+    }
+    Problem::no_such_route(&method, uri.path()).into_response()
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    Code::MethodNotAllowed
+        .because(format!("{path} does not take {method}; the Allow header says what it takes."))
+        .into_response()
+}

@@ -1,0 +1,119 @@
+//! Which of the two ways a request goes: ingest at once, anything else through the router.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body as RouterBody;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use engine::clock::SharedClock;
+use http::header::{CONNECTION, HOST, HeaderValue};
+use http::{Request, Response, Version};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::vitals::{Turn, Vitals};
+use crate::app::App;
+use crate::guard::TimedBody;
+use crate::ingest::{self, BoxError, Target};
+use crate::peer::Peer;
+use crate::problem::Code;
+
+pub struct Face {
+    pub app: App,
+    router: Router,
+}
+
+impl Face {
+    pub fn new(app: App, router: Router) -> Self {
+        Self { app, router }
+    }
+
+    pub async fn answer<B>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+        vitals: &Arc<Vitals>,
+        stop: &CancellationToken,
+    ) -> Result<Response<FaceBody>, Infallible>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let version = request.version();
+        let turn = vitals.begin(version == Version::HTTP_2);
+        let request = request
+            .map(|body| TimedBody::new(body, SharedClock::clone(self.app.engine.clock()), &self.app.settings.limits));
+        let mut response = if Target::is_ingest(request.uri().path()) && has_one_host(&request) {
+            ingest::answer(&self.app, peer, request).await.map(FaceBody::Ingest)
+        } else {
+            self.route(request, peer, turn).await
+        };
+        // A caller who is not told would send its next request to a connection that is about to close.
+        if stop.is_cancelled() && version != Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+
+    async fn route<B>(&self, request: Request<B>, peer: &Peer, turn: Turn) -> Response<FaceBody>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let response = if has_one_host(&request) {
+            let mut request = request.map(RouterBody::new);
+            request.extensions_mut().insert(peer.clone());
+            self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
+        } else {
+            let mut response = Code::InvalidHost.because("Send exactly one Host header.").into_response();
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        };
+        response.map(|body| FaceBody::Routed { body, _turn: turn })
+    }
+}
+
+/// HTTP/1.1 asks for exactly one; two leave open which one others on the way believed.
+fn has_one_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    second.is_none() && (first.is_some() || request.version() != Version::HTTP_11)
+}
+
+/// A response body; a routed one keeps its turn until it is sent, because it may be long.
+pub enum FaceBody {
+    Ingest(Full<Bytes>),
+    Routed { body: RouterBody, _turn: Turn },
+}
+
+impl Body for FaceBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.get_mut() {
+            Self::Ingest(body) => {
+                Pin::new(body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Self::Routed { body, .. } => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Ingest(body) => body.is_end_stream(),
+            Self::Routed { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Ingest(body) => body.size_hint(),
+            Self::Routed { body, .. } => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The HTTP face as callers see it: through its router, and on real sockets where bytes matter.
+
+mod auth;
+mod errors;
+mod events;
+mod fuzz;
+mod gateway;
+mod ingest;
+mod keys;
+mod matrix;
+mod objects;
+mod openapi;
+mod replays;
+mod requests;
+mod server;
+mod sockets;
+mod tail;

@@ -1,0 +1,133 @@
+//! Two tenants and every route: nobody does what their scopes do not say, and nobody reaches the other's things.
+
+use api::auth::{Scope, Scopes};
+use serde_json::{Value, json};
+
+use crate::gateway::{Call, Gateway};
+
+struct Operation {
+    method: String,
+    path: String,
+    scope: Scope,
+}
+
+/// Every route that needs a key, from the table that serves and documents them.
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(api::openapi::document()).expect("JSON");
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let Some(scope) = operation["security"][0]["api_key"][0].as_str() else { continue };
+            let scope = Scope::ALL.into_iter().find(|known| known.as_str() == scope).expect("a scope");
+            operations.push(Operation { method: method.to_uppercase(), path: path.clone(), scope });
+        }
+    }
+    assert!(operations.len() > 35, "{}", operations.len());
+    operations
+}
+
+/// One thing of each noun, all of the default tenant.
+async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
+    let event = gateway.publish("canary.created").await;
+    let path = format!("/api/v1/events/{event}");
+    let shown = gateway.until(&path, |event| event["deliveries"][0]["state"] == "delivered").await;
+    let delivery = shown["deliveries"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(gateway.call(Call::post("/in/github").without_key().bytes("canary")).await.status, 401);
+    let request = gateway.call(Call::get("/api/v1/requests")).await.ids().remove(0);
+    let body = json!({ "event_ids": [event] });
+    let replay = gateway.call(Call::post("/api/v1/replays").json(&body)).await.json()["id"].clone();
+    let made = gateway.call(Call::post("/api/v1/api-keys").json(&json!({ "scopes": ["read"] }))).await.json();
+    let text = |value: &Value| value.as_str().expect("an id").to_owned();
+    vec![
+        ("/events/", event),
+        ("/deliveries/", delivery),
+        ("/requests/", request),
+        ("/replays/", text(&replay)),
+        ("/sources/", "own".into()),
+        ("/destinations/", "app".into()),
+        ("/routes/", "own-app".into()),
+        ("/providers/", "github".into()),
+        ("/api-keys/", text(&made["id"])),
+    ]
+}
+
+fn call(operation: &Operation, belongings: &[(&'static str, String)]) -> Call {
+    let mut path = operation.path.clone();
+    for (noun, id) in belongings {
+        if path.contains(&format!("{noun}{{")) {
+            path = path.replace("{id}", id).replace("{name}", id);
+        }
+    }
+    assert!(!path.contains('{'), "nothing belongs into {path}");
+    let call = Call::new(&operation.method, &path);
+    if operation.method == "POST" || operation.method == "PUT" { call.json(&json!({})) } else { call }
+}
+
+#[tokio::test]
+async fn every_route_opens_only_to_keys_with_its_scope() {
+    let gateway = Gateway::with_routes(api::Settings::default()).await;
+    let belongings = belongings(&gateway).await;
+    for has in Scope::ALL {
+        let key = gateway.key_of("bystander", &[has.as_str()]).await;
+        let scopes = Scopes::parse(&[has.as_str().to_owned()]);
+        for operation in operations() {
+            let response = gateway.send(call(&operation, &belongings).key(&key)).await;
+            let (status, place) = (response.status().as_u16(), format!("{} {}", operation.method, operation.path));
+            assert_eq!(status == 403, !scopes.allow(operation.scope), "{place} with {}: {status}", has.as_str());
+            assert_ne!(status, 401, "{place}");
+        }
+    }
+    for operation in operations() {
+        let answer = gateway.call(call(&operation, &belongings).without_key()).await;
+        assert_eq!(answer.code(), "unauthorized", "{} {}", operation.method, operation.path);
+    }
+}
+
+#[tokio::test]
+async fn no_route_shows_or_changes_what_belongs_to_another_tenant() {
+    let gateway = Gateway::with_routes(api::Settings::default()).await;
+    let belongings = belongings(&gateway).await;
+    let other = gateway.key_of("other", &["admin"]).await;
+    let before = everything(&gateway).await;
+    for operation in operations() {
+        let place = format!("{} {}", operation.method, operation.path);
+        if operation.path.ends_with("/stream") {
+            continue;
+        }
+        let answer = gateway.call(call(&operation, &belongings).key(&other)).await;
+        let shared = ["/api/v1/providers", "/api/v1/nodes"].iter().any(|path| operation.path.starts_with(path));
+        if operation.path.contains('{') && !shared {
+            // Creating one's own thing of the same name is no reach into another's.
+            let own = operation.method == "PUT";
+            assert!(own || answer.status.is_client_error(), "{place}: {answer:?}");
+        }
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(!text.contains("canary"), "{place}: {text}");
+        if operation.method == "GET" && !operation.path.contains('{') && !shared {
+            let data = answer.json()["data"].as_array().cloned().unwrap_or_default();
+            let own_key = operation.path.ends_with("/api-keys");
+            assert_eq!(data.len(), usize::from(own_key), "{place}: {text}");
+        }
+    }
+    assert_eq!(everything(&gateway).await, before);
+}
+
+/// What the default tenant sees of its own.
+async fn everything(gateway: &Gateway) -> Vec<Value> {
+    let mut all = Vec::new();
+    for noun in ["events", "deliveries", "requests", "replays", "sources", "destinations", "routes"] {
+        let path = format!("/api/v1/{noun}");
+        let settled = |list: &Value| list["data"].as_array().is_some_and(|rows| rows.iter().all(is_settled));
+        all.push(gateway.until(&path, settled).await);
+    }
+    let mut keys = gateway.call(Call::get("/api/v1/api-keys")).await.json();
+    for key in keys["data"].as_array_mut().expect("a list") {
+        key["last_used_at"] = Value::Null;
+    }
+    all.push(keys);
+    all
+}
+
+fn is_settled(row: &Value) -> bool {
+    !["running", "pending", "in_flight"].iter().any(|state| row["state"] == *state)
+}
