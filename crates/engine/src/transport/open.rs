@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::http1::{Course, Failure, HttpTransport, failure_of, message_of};
+use super::http1::{Course, HttpTransport, failure_of, message_of};
 use super::link::Link;
 use super::{OutboundRequest, SendError};
 use crate::clock::{Elapsed, timeout};
