@@ -4,22 +4,26 @@ mod bench;
 mod completions;
 mod dead_letters;
 mod events;
+mod check;
 mod filter;
 mod key;
 mod progress;
-mod providers;
+pub mod providers;
 mod replay;
-mod send;
-mod serve;
+pub mod send;
+pub mod serve;
 mod tail;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::exit::{Failure, Outcome};
+use crate::demo;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
+use crate::wiring::runtime::run_here;
 
 /// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -42,6 +46,10 @@ pub struct Cli {
 enum Command {
     /// Run the gateway
     Serve(serve::ServeArgs),
+    /// Say everything that is wrong with a configuration
+    Check(CheckArgs),
+    /// Show a gateway at work, with senders and destinations of its own
+    Demo(demo::DemoArgs),
     /// Follow events as they are accepted
     Tail(tail::TailArgs),
     /// List events, or show one
@@ -79,22 +87,33 @@ pub fn run(environment: Environment<'_>) -> ExitCode {
 fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> Outcome {
     match command {
         Command::Serve(args) => serve::run(args, output, environment),
-        Command::Tail(args) => here(tail::run(args, output)),
-        Command::Events(args) => here(events::run(args, output)),
-        Command::DeadLetters(args) => here(dead_letters::run(args, output)),
-        Command::Replay(args) => here(replay::run(args, output)),
+        Command::Check(args) => check(&args, output, environment),
+        Command::Demo(args) => demo::run(args, output, environment),
+        Command::Tail(args) => run_here(tail::run(args, output)),
+        Command::Events(args) => run_here(events::run(args, output)),
+        Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
+        Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
-        Command::Send(args) => here(send::run(args, output)),
+        Command::Send(args) => run_here(send::run(args, output)),
         Command::Key(args) => key::run(args, output, environment),
         Command::Bench(args) => bench::run(args, output),
         Command::Completions(args) => completions::run(&args, output),
     }
 }
 
-/// Runs a command that only waits for answers: one thread is enough.
-fn here(command: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::general("runtime", error.to_string()))?.block_on(command)
+#[derive(clap::Args, Debug)]
+struct CheckArgs {
+    /// The configuration
+    #[arg(long, env = "TRIREME_CONFIG", default_value = "trireme.yaml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn check(args: &CheckArgs, output: Output, environment: Environment<'_>) -> Outcome {
+    let mut said = Vec::new();
+    let checked = check::check(&args.config, output.is_json(), environment, &mut said);
+    let runs = checked.map_err(|error| Failure::output(&error))?;
+    output.bytes(&said)?;
+    if runs { Ok(()) } else { Err(Failure::new(Exit::Usage, "configuration_invalid", "")) }
 }
 
 fn tell(failure: &Failure, output: Output) {

@@ -2,6 +2,8 @@
 
 mod cli;
 mod client;
+mod config;
+mod demo;
 mod exit;
 mod output;
 mod wiring;

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::Environment;
 use super::filter::duration;
-use super::here;
 use crate::client::{Gateway, GatewayArgs, segment};
 use crate::exit::{Failure, Outcome};
 use crate::output::{Output, cell};
+use crate::wiring::runtime::run_here;
 
 #[derive(clap::Args, Debug)]
 pub struct KeyArgs {
@@ -56,9 +56,9 @@ struct RevokeArgs {
 
 pub fn run(args: KeyArgs, output: Output, _environment: Environment<'_>) -> Outcome {
     match args.command {
-        KeyCommand::Create(args) => here(create(args, output)),
-        KeyCommand::List(args) => here(list(args, output)),
-        KeyCommand::Revoke(args) => here(revoke(args, output)),
+        KeyCommand::Create(args) => run_here(create(args, output)),
+        KeyCommand::List(args) => run_here(list(args, output)),
+        KeyCommand::Revoke(args) => run_here(revoke(args, output)),
     }
 }
 

@@ -73,7 +73,7 @@ fn settings(pairs: &[String]) -> Outcome<Settings> {
     Ok(settings)
 }
 
-fn headers(pairs: &[(std::sync::Arc<str>, Bytes)]) -> Outcome<HeaderMap> {
+pub fn headers(pairs: &[(std::sync::Arc<str>, Bytes)]) -> Outcome<HeaderMap> {
     let unusable = |name: &str| Failure::general("sample_unusable", format!("its header '{name}' cannot be sent"));
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {

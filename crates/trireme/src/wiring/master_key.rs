@@ -1,0 +1,116 @@
+//! The master key: given, or in a file of its own; and always the one that the store was made with.
+
+use bytes::Bytes;
+use engine::entropy::SystemEntropy;
+use engine::spec::Secret;
+use engine::vault::{MasterKey, Vault, VaultError};
+use store::{Store, StoreError};
+
+use super::folder::DataFolder;
+use crate::exit::{Exit, Failure, Outcome};
+
+/// Under this name the store keeps what only the right key opens.
+const CHECK_SETTING: &str = "master_key_check";
+
+/// The vault of this store. `given` is the value of `TRIREME_MASTER_KEY`; without it the key is in the data folder,
+/// and made there with the store.
+pub async fn open_vault(folder: &DataFolder, store: &dyn Store, given: Option<&Secret>) -> Outcome<Vault> {
+    let check = read_check(store).await?;
+    let key = master_key(folder, given, check.is_some())?;
+    let vault = Vault::new(key, SystemEntropy::shared());
+    match check {
+        Some(check) => vault.verify_check(&check).map_err(|error| failure(&error, folder))?,
+        None => write_check(store, &vault, folder).await?,
+    }
+    Ok(vault)
+}
+
+fn master_key(folder: &DataFolder, given: Option<&Secret>, in_use: bool) -> Outcome<MasterKey> {
+    let path = folder.master_key_file();
+    if let Some(given) = given {
+        return MasterKey::from_hex(given.expose()).map_err(|error| {
+            Failure::new(Exit::MasterKey, "master_key_invalid", format!("TRIREME_MASTER_KEY: {error}"))
+        });
+    }
+    match MasterKey::from_file(&path).map_err(|error| failure(&error, folder))? {
+        Some(key) => Ok(key),
+        None if in_use => Err(missing(folder)),
+        None => MasterKey::create_file(&path, &SystemEntropy::new()).map_err(|error| failure(&error, folder)),
+    }
+}
+
+/// A new key could open nothing that is there.
+fn missing(folder: &DataFolder) -> Failure {
+    let message = format!("the master key of {} is gone: there is no master.key", folder.path().display());
+    Failure::new(Exit::MasterKey, "master_key_missing", message)
+        .hint("Put it back from your backup, or give it as TRIREME_MASTER_KEY. Without it the store's secrets cannot be read.")
+}
+
+fn failure(error: &VaultError, folder: &DataFolder) -> Failure {
+    let code = match error {
+        VaultError::NotAKey => "master_key_invalid",
+        VaultError::Exposed(_) => "master_key_exposed",
+        VaultError::OtherKey { .. } => "master_key_other",
+        VaultError::File(..) => "master_key_unreadable",
+        VaultError::Tampered | VaultError::NotSealed => "master_key_check_failed",
+    };
+    Failure::new(Exit::MasterKey, code, format!("the master key of {}: {error}", folder.path().display()))
+}
+
+async fn read_check(store: &dyn Store) -> Outcome<Option<String>> {
+    let value = store.setting(CHECK_SETTING.into()).await.map_err(|error| store_failure(&error))?;
+    Ok(value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+async fn write_check(store: &dyn Store, vault: &Vault, folder: &DataFolder) -> Outcome {
+    let check = vault.check_value().map_err(|error| failure(&error, folder))?;
+    store.put_setting(CHECK_SETTING.into(), Bytes::from(check)).await.map_err(|error| store_failure(&error))
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    let exit = if error.fatal() { Exit::Io } else { Exit::Store };
+    Failure::new(exit, error.code(), error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use store_sqlite::{OpenOptions, SqliteStore};
+
+    use super::*;
+
+    const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    async fn code_of(folder: &DataFolder, store: &dyn Store, given: Option<&str>) -> Option<(Exit, String)> {
+        let given = given.map(|text| Secret::new(text.to_owned()));
+        open_vault(folder, store, given.as_ref()).await.err().map(|failure| (failure.exit, failure.code))
+    }
+
+    #[tokio::test]
+    async fn the_first_start_makes_a_key_and_every_later_one_must_have_it() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        let store = SqliteStore::open(OpenOptions::memory()).expect("a store");
+        assert_eq!(code_of(&folder, &store, None).await, None);
+        assert_eq!(code_of(&folder, &store, None).await, None, "the same file again");
+        let refused = |code: &str| Some((Exit::MasterKey, code.to_owned()));
+        assert_eq!(code_of(&folder, &store, Some(KEY)).await, refused("master_key_other"));
+        assert_eq!(code_of(&folder, &store, Some("short")).await, refused("master_key_invalid"));
+        std::fs::remove_file(folder.master_key_file()).expect("it was made");
+        assert_eq!(code_of(&folder, &store, None).await, refused("master_key_missing"));
+        assert!(!folder.master_key_file().exists(), "no key is made that opens nothing");
+    }
+
+    #[tokio::test]
+    async fn a_given_key_leaves_no_file_and_one_that_others_may_read_is_refused() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        let store = SqliteStore::open(OpenOptions::memory()).expect("a store");
+        assert_eq!(code_of(&folder, &store, Some(KEY)).await, None);
+        assert!(!folder.master_key_file().exists());
+        std::fs::write(folder.master_key_file(), KEY).expect("written");
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder.master_key_file(), std::fs::Permissions::from_mode(0o644)).expect("ours");
+        let refused = code_of(&folder, &store, None).await;
+        assert_eq!(refused, Some((Exit::MasterKey, "master_key_exposed".to_owned())));
+    }
+}
