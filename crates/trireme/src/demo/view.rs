@@ -121,40 +121,51 @@ impl View {
             let now = (row.state, row.attempts);
             let before = self.deliveries.get(&row.id).copied();
             seen.insert(row.id, now);
-            if before != Some(now)
-                && let Some(happening) = self.of_delivery(&row)
-            {
-                happened.push(happening);
+            if before != Some(now) {
+                happened.extend(self.of_delivery(&row).await?);
             }
         }
         self.deliveries = seen;
         Ok(happened)
     }
 
-    fn of_delivery(&self, row: &DeliveryRow) -> Option<Happening> {
+    /// How the last try of a delivery ended.
+    async fn outcome(&self, id: DeliveryId) -> Result<String, StoreError> {
+        let detail = self.engine.store().delivery(self.tenant.clone(), id).await?;
+        let last = detail.and_then(|detail| detail.attempts.into_iter().next_back());
+        Ok(last.map(|last| match last.status {
+            Some(status) => status.to_string(),
+            None => last.outcome.to_string(),
+        })
+        .unwrap_or_default())
+    }
+
+    async fn of_delivery(&self, row: &DeliveryRow) -> Result<Option<Happening>, StoreError> {
         let now = self.engine.clock().now();
         let tries = |count: u32| if count == 1 { "1 try".to_owned() } else { format!("{count} tries") };
-        let cause = row.cause.as_ref().map_or("", |cause| &cause.code);
         let (what, detail) = match row.state {
             DeliveryState::Delivered => ("delivered", format!("after {}", tries(row.attempts))),
             DeliveryState::Filtered => ("filtered", format!("by `when` of {}", row.route)),
-            DeliveryState::Dead => ("dead", format!("after {}: {cause}", tries(row.attempts))),
+            DeliveryState::Dead => {
+                ("dead", format!("after {}, the last: {}", tries(row.attempts), self.outcome(row.id).await?))
+            }
             DeliveryState::Cancelled => ("cancelled", String::new()),
             DeliveryState::Held => ("held", String::new()),
             DeliveryState::Retrying => {
                 let wait = row.due_at.map_or(Duration::ZERO, |due| due.since(now));
-                ("failed", format!("try {}, again in {:.1} s", row.attempts, wait.as_secs_f64()))
+                let outcome = self.outcome(row.id).await?;
+                ("failed", format!("try {}: {outcome}, again in {:.1} s", row.attempts, wait.as_secs_f64()))
             }
-            DeliveryState::Pending | DeliveryState::InFlight => return None,
+            DeliveryState::Pending | DeliveryState::InFlight => return Ok(None),
         };
-        Some(Happening {
+        Ok(Some(Happening {
             what,
             at: row.finished_at.unwrap_or(now),
             name: row.destination.to_string(),
             event: row.event_type.to_string(),
             detail,
             id: row.id.to_string(),
-        })
+        }))
     }
 
     fn show(&self, happening: &Happening) -> Outcome {

@@ -8,6 +8,7 @@ use api::{App, FirstKey, FirstKeyError, ensure_first_key};
 use engine::clock::{Elapsed, SharedClock, timeout};
 use engine::entropy::{SharedEntropy, SystemEntropy};
 use engine::spec::{Secret, Specs};
+use engine::topology::{self, SpecError};
 use engine::transport::{HttpTransport, TransportOptions};
 use engine::vault::Vault;
 use engine::{Engine, EngineError, Parts};
@@ -27,6 +28,15 @@ pub struct Settings {
     pub egress: Allowed,
     pub retention: Retention,
     pub api: api::Settings,
+}
+
+impl Settings {
+    /// Says everything that could not run, before anything is touched.
+    pub fn check(&self) -> Outcome {
+        let policies = TenantPolicies::new(&self.egress, Vec::new());
+        let compiled = topology::compile(&self.specs, &policies, None);
+        compiled.map(|_| ()).map_err(|errors| specs_failure(&errors))
+    }
 }
 
 /// What is around the settings: made before, from the data folder.
@@ -143,11 +153,13 @@ fn key_failure(error: FirstKeyError) -> Failure {
 /// Why a configuration cannot run, all reasons at once.
 fn engine_failure(error: &EngineError) -> Failure {
     match error {
-        EngineError::Specs(errors) => {
-            let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            Failure::usage(lines.join("\n"))
-        }
+        EngineError::Specs(errors) => specs_failure(errors),
         EngineError::Store(store) => Failure::new(Exit::Store, store.code(), error.to_string()),
         _ => Failure::new(Exit::Usage, error.code(), error.to_string()),
     }
+}
+
+fn specs_failure(errors: &[SpecError]) -> Failure {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    Failure::new(Exit::Usage, "configuration_invalid", lines.join("\n"))
 }

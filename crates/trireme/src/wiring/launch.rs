@@ -43,12 +43,14 @@ pub struct Launched {
 
 pub async fn launch(launch: Launch) -> Outcome<Launched> {
     let clock: SharedClock = SystemClock::shared();
+    launch.settings.check()?;
     let folder = DataFolder::open(&launch.data)?;
     let mut options = OpenOptions::file(launch.store_file.unwrap_or_else(|| folder.store_file()));
     options.disk_reserve_bytes = launch.disk_reserve_bytes;
     options.now = clock.now();
-    let place =
-        Place { folder: &folder, store: options, addresses: launch.addresses, inherited: launch.inherited };
+    let key_id = master_key::known_id(&folder, launch.master_key.as_ref())?;
+    let Launch { addresses, inherited, .. } = launch;
+    let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
     let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;
     let store: Arc<dyn Store> = Arc::new(store);
     let vault = master_key::open_vault(&folder, &*store, launch.master_key.as_ref()).await?;

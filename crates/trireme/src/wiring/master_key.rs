@@ -25,12 +25,24 @@ pub async fn open_vault(folder: &DataFolder, store: &dyn Store, given: Option<&S
     Ok(vault)
 }
 
+/// Public name of the key that there is, before the store is asked.
+pub fn known_id(folder: &DataFolder, given: Option<&Secret>) -> Outcome<Option<String>> {
+    let key = match given {
+        Some(given) => Some(given_key(given)?),
+        None => MasterKey::from_file(&folder.master_key_file()).map_err(|error| failure(&error, folder))?,
+    };
+    Ok(key.map(|key| key.id().to_owned()))
+}
+
+fn given_key(given: &Secret) -> Outcome<MasterKey> {
+    MasterKey::from_hex(given.expose())
+        .map_err(|error| Failure::new(Exit::MasterKey, "master_key_invalid", format!("TRIREME_MASTER_KEY: {error}")))
+}
+
 fn master_key(folder: &DataFolder, given: Option<&Secret>, in_use: bool) -> Outcome<MasterKey> {
     let path = folder.master_key_file();
     if let Some(given) = given {
-        return MasterKey::from_hex(given.expose()).map_err(|error| {
-            Failure::new(Exit::MasterKey, "master_key_invalid", format!("TRIREME_MASTER_KEY: {error}"))
-        });
+        return given_key(given);
     }
     match MasterKey::from_file(&path).map_err(|error| failure(&error, folder))? {
         Some(key) => Ok(key),

@@ -47,6 +47,8 @@ pub struct Place<'a> {
     pub addresses: Addresses,
     /// From a supervisor; then `addresses` does not count.
     pub inherited: Vec<Listener>,
+    /// Public name of our master key; `None` while there is none.
+    pub key_id: Option<String>,
 }
 
 pub async fn open(place: Place<'_>, intent: Intent, clock: &SharedClock) -> Outcome<Opened> {
@@ -74,6 +76,7 @@ async fn take_over(place: Place<'_>, starting: StartLock, clock: &SharedClock) -
             (own_listeners(place.addresses, place.inherited, STORE_WAIT, &**clock).await?, None)
         }
         Some(inheritance) => {
+            same_key(&inheritance, place.key_id.as_deref())?;
             let (listeners, inheritance) = adopt(inheritance, place.addresses, place.inherited, &**clock).await?;
             (listeners, Some(inheritance))
         }
@@ -86,6 +89,16 @@ async fn take_over(place: Place<'_>, starting: StartLock, clock: &SharedClock) -
             Err(failure)
         }
     }
+}
+
+/// Afterwards it would be too late: the owner has gone, and the store opens for its key only.
+fn same_key(inheritance: &Inheritance, ours: Option<&str>) -> Outcome {
+    if ours == Some(&inheritance.key_id) {
+        return Ok(());
+    }
+    let message = format!("process {} runs with another master key than this one has", inheritance.owner);
+    let hint = "It goes on as before. Start this one with the same master.key or TRIREME_MASTER_KEY.";
+    Err(Failure::new(Exit::MasterKey, "master_key_other", message).hint(hint))
 }
 
 /// Takes over the sockets that are still wanted; an address that the new configuration names and nobody has is bound.
@@ -107,7 +120,7 @@ async fn adopt(
         }
     }
     let owner = inheritance.owner;
-    inheritance.accepting().await.map_err(|error| {
+    inheritance.take().await.map_err(|error| {
         let message = format!("process {owner} ended in the middle of the takeover: {error}");
         Failure::new(Exit::Store, "takeover_failed", message).hint("Start again.")
     })?;

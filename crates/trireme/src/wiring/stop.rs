@@ -88,14 +88,13 @@ pub async fn run(
         Ending::Stopped => {
             gateway.close_sockets();
             tracing::info!(drain_s = around.drain.as_secs(), "stopping; a second signal ends at once");
-            drain(gateway, around.drain, &mut around.signals).await;
-            Ok(())
+            drain(gateway, around.drain, &mut around.signals).await
         }
         Ending::HandedOver(handover) => {
             tracing::info!(successor = handover.successor, "handing over");
-            drain(gateway, around.drain.min(HANDOVER_DRAIN), &mut around.signals).await;
+            let drained = drain(gateway, around.drain.min(HANDOVER_DRAIN), &mut around.signals).await;
             handover.release().await;
-            Ok(())
+            drained
         }
     }
 }
@@ -108,7 +107,7 @@ async fn wait(
 ) -> Ending {
     let handed_over = async {
         match control {
-            Some(control) => control.handed_over(&gateway.listeners, &*gateway.clock).await,
+            Some(control) => control.handed_over(&gateway.listeners, gateway.engine.vault().key_id(), &*gateway.clock).await,
             None => std::future::pending().await,
         }
     };
@@ -128,7 +127,7 @@ async fn wait(
 }
 
 /// Accepts no more, answers what is in, finishes what is under way, closes the store.
-async fn drain(mut gateway: Gateway, limit: Duration, signals: &mut Signals) {
+async fn drain(mut gateway: Gateway, limit: Duration, signals: &mut Signals) -> Outcome {
     let clock = SharedClock::clone(&gateway.clock);
     let deadline = clock.monotonic() + limit;
     let work = async {
@@ -145,8 +144,12 @@ async fn drain(mut gateway: Gateway, limit: Duration, signals: &mut Signals) {
             Ok(()) => tracing::info!("stopped"),
             Err(_) => tracing::warn!("stopped, though not everything had ended"),
         },
-        () = signals.stop() => tracing::warn!("stopped at once, by a second signal"),
+        () = signals.stop() => {
+            let message = "stopped at once by a second signal; what was under way is delivered after the next start";
+            return Err(Failure::general("stopped_at_once", message));
+        }
     }
+    Ok(())
 }
 
 /// The disk failed: nothing more may be promised. Senders get their 503, and the next start recovers.

@@ -4,13 +4,13 @@
 //! port (`SO_REUSEPORT`) would each have a queue of their own, and closing the old one resets what waits in it.
 //!
 //! ```text
-//! successor                         owner
-//!   │ connect, {"takeover":1}  ──────► │
-//!   │ ◄────── sockets and their roles  │
-//!   │ accepts, holds what comes        │
-//!   │ accepting ─────────────────────► │ accepts no more, finishes what it has, closes the store
-//!   │ ◄───────────── released, or EOF  │
-//!   │ opens the store, goes on         ▼
+//! successor                            owner
+//!   │ connect, {"takeover":1}  ─────────► │
+//!   │ ◄───────── sockets and their roles  │
+//!   │ has them: whoever comes is queued   │
+//!   │ taken ────────────────────────────► │ accepts no more, finishes what it has, closes the store
+//!   │ ◄──────────────── released, or EOF  │
+//!   │ opens the store, serves the queue   ▼
 //! ```
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -42,7 +42,7 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Version of these messages.
 const PROTOCOL: u32 = 1;
 
-const ACCEPTING: &[u8] = b"accepting\n";
+const TAKEN: &[u8] = b"taken\n";
 const RELEASED: &[u8] = b"released\n";
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +54,8 @@ struct Request {
 #[derive(Serialize, Deserialize)]
 struct Offer {
     pid: u32,
+    /// Public name of the master key in use: a successor with another one would fail when there is no way back.
+    key_id: String,
     /// In the order of the sockets that come with it.
     roles: Vec<Role>,
 }
@@ -79,14 +81,14 @@ impl ControlSocket {
         Ok(Self(listener))
     }
 
-    /// Completes when a successor has the sockets and accepts on them. One that gives up before changes nothing.
-    pub async fn handed_over(&self, sockets: &[Listener], clock: &dyn Clock) -> Handover {
+    /// Completes when a successor has taken the sockets. One that gives up before changes nothing.
+    pub async fn handed_over(&self, sockets: &[Listener], key_id: &str, clock: &dyn Clock) -> Handover {
         loop {
             let Ok((stream, _)) = self.0.accept().await else {
                 clock.sleep(MESSAGE_TIME).await;
                 continue;
             };
-            match hand_over(stream, sockets, clock).await {
+            match hand_over(stream, sockets, key_id, clock).await {
                 Ok(handover) => return handover,
                 Err(error) => tracing::warn!(%error, "a takeover was begun and given up; this process goes on"),
             }
@@ -94,16 +96,22 @@ impl ControlSocket {
     }
 }
 
-async fn hand_over(mut stream: UnixStream, sockets: &[Listener], clock: &dyn Clock) -> io::Result<Handover> {
+async fn hand_over(
+    mut stream: UnixStream,
+    sockets: &[Listener],
+    key_id: &str,
+    clock: &dyn Clock,
+) -> io::Result<Handover> {
     let request: Request = parse(&within(clock, read_line(&mut stream)).await?)?;
     if request.takeover != PROTOCOL {
         return Err(bad("the successor speaks another version of the takeover"));
     }
-    let offer = Offer { pid: std::process::id(), roles: sockets.iter().map(|socket| socket.role).collect() };
+    let roles = sockets.iter().map(|socket| socket.role).collect();
+    let offer = Offer { pid: std::process::id(), key_id: key_id.to_owned(), roles };
     let descriptors: Vec<_> = sockets.iter().map(|listener| listener.socket.as_fd()).collect();
     within(clock, send_with_sockets(&stream, &line_of(&offer)?, &descriptors)).await?;
-    if within(clock, read_line(&mut stream)).await? != ACCEPTING {
-        return Err(bad("the successor did not accept"));
+    if within(clock, read_line(&mut stream)).await? != TAKEN {
+        return Err(bad("the successor did not take them"));
     }
     Ok(Handover { successor: request.pid, stream })
 }
@@ -127,6 +135,8 @@ impl Handover {
 pub struct Inheritance {
     /// The process that is to be replaced.
     pub owner: u32,
+    /// Public name of its master key.
+    pub key_id: String,
     pub listeners: Vec<Listener>,
     stream: UnixStream,
 }
@@ -149,13 +159,13 @@ pub async fn ask(path: &Path, clock: &dyn Clock) -> io::Result<Option<Inheritanc
     }
     let adopt = |(role, descriptor): (Role, OwnedFd)| Listener::adopt(role, descriptor.into());
     let listeners = offer.roles.into_iter().zip(descriptors).map(adopt).collect::<io::Result<_>>()?;
-    Ok(Some(Inheritance { owner: offer.pid, listeners, stream }))
+    Ok(Some(Inheritance { owner: offer.pid, key_id: offer.key_id, listeners, stream }))
 }
 
 impl Inheritance {
-    /// Tells the owner that this process accepts now: from here on there is no way back.
-    pub async fn accepting(&mut self) -> io::Result<()> {
-        self.stream.write_all(ACCEPTING).await
+    /// Tells the owner that this process has the sockets: from here on there is no way back.
+    pub async fn take(&mut self) -> io::Result<()> {
+        self.stream.write_all(TAKEN).await
     }
 
     /// Completes when the owner has let go of the store, or has ended.

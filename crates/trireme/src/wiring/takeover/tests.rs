@@ -22,7 +22,7 @@ impl Owner {
         let control = ControlSocket::bind(&folder.path().join("c")).expect("a socket");
         let sockets = Arc::new(vec![listener(Role::Main), listener(Role::Ingest)]);
         let kept = Arc::clone(&sockets);
-        let handing = tokio::spawn(async move { control.handed_over(&kept, &SystemClock::new()).await });
+        let handing = tokio::spawn(async move { control.handed_over(&kept, "key", &SystemClock::new()).await });
         Self { folder, sockets, handing }
     }
 
@@ -39,10 +39,10 @@ async fn the_same_sockets_arrive_with_their_roles_and_with_whoever_waits_in_them
     waiting.write_all(b"hello").expect("it is queued");
 
     let mut inheritance = owner.ask().await.expect("an answer").expect("an owner");
-    assert_eq!(inheritance.owner, std::process::id());
+    assert_eq!((inheritance.owner, inheritance.key_id.as_str()), (std::process::id(), "key"));
     let found: Vec<_> = inheritance.listeners.iter().map(|socket| (socket.role, socket.address)).collect();
     assert_eq!(found, [(Role::Main, addresses[0]), (Role::Ingest, addresses[1])]);
-    inheritance.accepting().await.expect("the owner listens");
+    inheritance.take().await.expect("the owner listens");
     let handover = owner.handing.await.expect("no panic");
     assert_eq!(handover.successor, std::process::id());
     drop(owner.sockets);
@@ -66,7 +66,7 @@ async fn a_successor_that_gives_up_changes_nothing() {
     rude.write_all(b"{\"takeover\":99,\"pid\":1}\n").await.expect("it reads");
     assert_eq!(rude.read(&mut [0; 8]).await.expect("closed"), 0, "nothing is handed to another version");
     let mut inheritance = owner.ask().await.expect("an answer").expect("an owner");
-    inheritance.accepting().await.expect("it listens");
+    inheritance.take().await.expect("it listens");
     assert!(owner.handing.await.is_ok());
 }
 
@@ -74,7 +74,7 @@ async fn a_successor_that_gives_up_changes_nothing() {
 async fn the_end_of_the_owner_is_a_release_too() {
     let owner = Owner::start();
     let mut inheritance = owner.ask().await.expect("an answer").expect("an owner");
-    inheritance.accepting().await.expect("it listens");
+    inheritance.take().await.expect("it listens");
     drop(owner.handing.await.expect("no panic"));
     inheritance.released().await;
 }
