@@ -53,7 +53,7 @@ enum Command {
     /// Follow events as they are accepted
     Tail(tail::TailArgs),
     /// List events, or show one
-    Events(events::EventsArgs),
+    Events(Box<events::EventsArgs>),
     /// List deliveries whose tries are used up, or try them again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Deliver stored events once more
@@ -90,7 +90,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Check(args) => check(&args, output, environment),
         Command::Demo(args) => demo::run(args, output, environment),
         Command::Tail(args) => run_here(tail::run(args, output)),
-        Command::Events(args) => run_here(events::run(args, output)),
+        Command::Events(args) => run_here(events::run(*args, output)),
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),

@@ -232,7 +232,7 @@ mod tests {
     async fn a_gateway_that_is_not_there_is_asked_after() {
         let unused = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let url = format!("http://{}", unused.expect("a port"));
-        let gateway = Gateway::new(&GatewayArgs { url, key: None }).ok().expect("a client");
+        let gateway = Gateway::new(&GatewayArgs { url, key: None }).expect("a client");
         let failure = gateway.get("/healthz").await.expect_err("nobody listens");
         assert_eq!(failure.code, "connect_failed");
         assert!(failure.hint.is_some_and(|hint| hint.contains("trireme serve")));

@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn the_demo_writes_a_configuration_without_errors_or_warnings_that_only_its_owner_reads() {
         let folder = tempfile::tempdir().expect("a folder");
-        let plan = Plan::new(&SeededEntropy::new(1), "127.0.0.1:9".parse().expect("an address"));
+        let plan = Plan::new(&SeededEntropy::new(1), "127.0.0.1:65001".parse().expect("an address"));
         let path = plan.write(folder.path()).expect("written");
         let config = config::load(&path, &|_| None).expect("a valid configuration");
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);

@@ -145,7 +145,7 @@ fn sockets(listeners: &[Listener]) -> Outcome<api::Listeners> {
 
 fn key_failure(error: FirstKeyError) -> Failure {
     match &error {
-        FirstKeyError::NotAKey => Failure::usage(error.to_string()),
+        FirstKeyError::NotAKey | FirstKeyError::NameTaken(_) => Failure::usage(error.to_string()),
         FirstKeyError::Store(store) => Failure::new(Exit::Store, store.code(), error.to_string()),
     }
 }

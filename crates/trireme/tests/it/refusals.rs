@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use super::support::Folder;
-use super::support::process::{Gateway, serve, trireme};
+use super::support::{Folder, NOBODY};
+use super::support::process::{Gateway, serve, serve_at, trireme};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -48,7 +48,7 @@ fn what_cannot_be_typed_is_explained() {
 #[test]
 fn a_second_gateway_on_the_same_folder_is_told_who_runs_and_what_to_do() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let first = Gateway::start(&folder);
     let (code, said) = refused(&mut serve(&folder));
     assert_eq!(code, Some(3), "{said}");
@@ -62,9 +62,9 @@ fn a_second_gateway_on_the_same_folder_is_told_who_runs_and_what_to_do() {
 #[test]
 fn a_taken_port_is_told_with_the_way_out() {
     let (folder, other) = (Folder::new(), std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let address = other.local_addr().expect("it is bound").to_string();
-    let (code, said) = refused(serve(&folder).args(["--listen", &address]));
+    let (code, said) = refused(&mut serve_at(&folder, &address));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&address) && said.contains("--listen"), "{said}");
 }
@@ -72,7 +72,7 @@ fn a_taken_port_is_told_with_the_way_out() {
 #[test]
 fn a_wrong_or_missing_master_key_is_exit_4() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let (code, said) = refused(serve(&folder).env("TRIREME_MASTER_KEY", "abc"));
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("64 hexadecimal digits"), "{said}");
@@ -91,7 +91,7 @@ fn a_wrong_or_missing_master_key_is_exit_4() {
 #[test]
 fn a_store_that_is_none_of_ours_is_exit_3_and_left_alone() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     std::fs::create_dir_all(folder.data()).expect("ours");
     let file = folder.data().join("trireme.db");
     let junk = b"this is no database, but somebody's notes ".repeat(500);
@@ -105,7 +105,7 @@ fn a_store_that_is_none_of_ours_is_exit_3_and_left_alone() {
 #[test]
 fn a_folder_that_cannot_be_made_is_exit_74() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     std::fs::write(folder.data(), "a file").expect("ours");
     let (code, said) = refused(&mut serve(&folder));
     assert_eq!(code, Some(74), "{said}");
@@ -115,7 +115,7 @@ fn a_folder_that_cannot_be_made_is_exit_74() {
 #[test]
 fn an_admin_key_that_is_no_key_is_exit_2() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let (code, said) = refused(serve(&folder).env("TRIREME_ADMIN_KEY", "secret"));
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("TRIREME_ADMIN_KEY") && !said.contains("'secret'"), "{said}");

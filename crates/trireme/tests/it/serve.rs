@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::support::destination::Destination;
 use super::support::http::{get, post};
 use super::support::process::{ADMIN_KEY, Gateway, serve};
-use super::support::{DEADLINE, Folder, GITHUB_SECRET, eventually, github_webhook};
+use super::support::{DEADLINE, Folder, GITHUB_SECRET, NOBODY, eventually, github_webhook};
 
 fn mode(path: &std::path::Path) -> u32 {
     std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
@@ -16,13 +16,14 @@ fn mode(path: &std::path::Path) -> u32 {
 #[tokio::test]
 async fn the_first_start_makes_private_files_and_tells_its_key_once() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let gateway = Gateway::of(&mut serve(&folder), &folder);
     let key = gateway.announced["api_key"].as_str().expect("a first key").to_owned();
     assert_eq!((mode(&folder.data()), mode(&folder.data().join("master.key"))), (0o700, 0o600));
     assert_eq!(gateway.api("/api/v1/events").await.status, 200);
     let without = get(gateway.address, "/api/v1/events", &[]).await.expect("an answer");
     assert_eq!((without.status.as_u16(), without.json()["code"].clone()), (401, "unauthorized".into()));
+    assert_eq!(without.headers["content-type"], "application/problem+json");
     gateway.stop();
 
     let again = Gateway::of(&mut serve(&folder), &folder);
@@ -47,6 +48,8 @@ async fn a_webhook_is_verified_kept_delivered_and_shown() {
     })
     .await;
     assert_eq!(event["type"], "issues.opened");
+    let delivered: Value = serde_json::from_slice(&destination.got()[0].body).expect("an envelope");
+    assert_eq!((&delivered["id"], &delivered["data"]["issue"]["id"]), (&id.into(), &1.into()));
     let tampered = post(gateway.address, "/in/github", &headers, "{}").await.expect("an answer");
     assert_eq!(tampered.status, 401);
 }
@@ -74,7 +77,7 @@ async fn the_log_holds_no_secret_and_no_payload() {
 #[tokio::test]
 async fn the_senders_port_serves_webhooks_and_nothing_else() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let mut command = serve(&folder);
     let gateway = Gateway::of(command.args(["--ingest-listen", "127.0.0.1:0"]), &folder);
     let ingest = &gateway.announced["listening"][1];
@@ -91,7 +94,7 @@ async fn the_senders_port_serves_webhooks_and_nothing_else() {
 #[tokio::test]
 async fn a_supervisor_is_told_when_it_is_ready_and_when_it_stops() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let path = folder.path().join("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
     socket.set_read_timeout(Some(DEADLINE)).expect("ours");
@@ -109,7 +112,7 @@ async fn a_supervisor_is_told_when_it_is_ready_and_when_it_stops() {
 #[tokio::test]
 async fn people_get_words_where_programs_get_json() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let mut command = super::support::process::trireme();
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(folder.config());
     let mut process =

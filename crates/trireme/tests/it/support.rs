@@ -18,6 +18,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// The secret of the source `github` in [`Folder::configure`].
 pub const GITHUB_SECRET: &str = "It's a Secret to Everybody";
 
+/// A destination that nobody listens at.
+pub const NOBODY: &str = "http://127.0.0.1:65001/";
+
 /// Waits until `look` gives something.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let clock = SystemClock::new();
@@ -79,7 +82,7 @@ pub fn config_to(destination: &str) -> String {
     format!(
         "egress: {{ allow: [127.0.0.0/8] }}\n\
          sources:\n  github: {{ webhook: {{ provider: github, secret: \"{GITHUB_SECRET}\" }} }}\n\
-         destinations:\n  app: {{ http: {{ url: \"{destination}\", unsigned: true }}, retry: {{ fibonacci: 1s, attempts: 3 }} }}\n\
+         destinations:\n  app: {{ http: {{ url: \"{destination}\", unsigned: true }}, retry: {{ fibonacci: 1s, attempts: 2 }} }}\n\
          routes:\n  - {{ from: github, to: app }}\n"
     )
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::support::destination::Destination;
 use super::support::http::{Connection, get, post};
 use super::support::process::{ADMIN_KEY, Gateway, serve, trireme};
-use super::support::{Folder, eventually, github_webhook};
+use super::support::{Folder, NOBODY, eventually, github_webhook};
 
 const RESTARTS: usize = 20;
 const PER_SECOND: u64 = 200;
@@ -165,7 +165,7 @@ async fn while_one_takes_over_requests_wait_others_are_refused_and_a_hanging_del
 #[tokio::test]
 async fn a_takeover_that_cannot_succeed_leaves_the_running_one_alone() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let mut gateway = Gateway::start(&folder);
     let good = std::fs::read_to_string(folder.config()).expect("it was written");
     let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -189,7 +189,7 @@ async fn a_takeover_that_cannot_succeed_leaves_the_running_one_alone() {
 #[tokio::test]
 async fn with_nobody_to_take_over_from_it_just_starts() {
     let folder = Folder::new();
-    folder.configure("http://127.0.0.1:9/");
+    folder.configure(NOBODY);
     let gateway = Gateway::of(&mut successor(&folder), &folder);
     assert_eq!(gateway.api("/api/v1/events").await.status, 200);
     // One that was killed leaves its socket behind.

@@ -1,7 +1,7 @@
 //! The real binary as a child process.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -32,8 +32,13 @@ pub fn run(arguments: &[&str]) -> Output {
 
 /// `serve` on a folder, on a free port.
 pub fn serve(folder: &Folder) -> Command {
+    serve_at(folder, "127.0.0.1:0")
+}
+
+/// `serve` on a folder and an address.
+pub fn serve_at(folder: &Folder, address: &str) -> Command {
     let mut command = trireme();
-    command.args(["serve", "--json", "--log", "json", "--listen", "127.0.0.1:0"]);
+    command.args(["serve", "--json", "--log", "json", "--listen", address]);
     command.arg("--config").arg(folder.config()).arg("--data").arg(folder.data());
     command
 }
@@ -88,16 +93,21 @@ impl Process {
     }
 
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it is ours").is_some()
+        self.try_ended().is_some()
+    }
+
+    /// How it ended, if it has.
+    pub fn try_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is ours")
     }
 
     /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
-        eventually_blocking("the end of the process", || self.child.try_wait().expect("it is ours"))
+        eventually_blocking("the end of the process", || self.try_ended())
     }
 
     pub async fn exit_code(&mut self) -> Option<i32> {
-        eventually("the end of the process", async || self.child.try_wait().expect("it is ours")).await.code()
+        eventually("the end of the process", async || self.try_ended()).await.code()
     }
 
     pub async fn logs(&self, text: &str) {
@@ -111,7 +121,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- the log of process {}:\n{}", self.pid(), self.log());
+            let _ = writeln!(std::io::stderr(), "--- the log of process {}:\n{}", self.pid(), self.log());
         }
     }
 }
