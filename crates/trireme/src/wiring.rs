@@ -9,6 +9,7 @@ pub mod logging;
 pub mod master_key;
 pub mod notify;
 pub mod open;
+pub mod rewrap;
 pub mod runtime;
 pub mod stop;
 pub mod takeover;

@@ -1,12 +1,17 @@
 //! `trireme key`: API keys through the gateway, and the master key offline on the data folder.
 
+use std::path::{Path, PathBuf};
+
+use engine::spec::Secret;
 use serde_json::{Value, json};
 
 use super::Environment;
 use super::filter::duration;
 use crate::client::{Gateway, GatewayArgs, segment};
+use crate::config::StoreChoice;
 use crate::exit::{Failure, Outcome};
 use crate::output::{Output, cell};
+use crate::wiring::rewrap::{self, GivenKeys};
 use crate::wiring::runtime::run_here;
 
 #[derive(clap::Args, Debug)]
@@ -23,6 +28,8 @@ enum KeyCommand {
     List(ListArgs),
     /// Revoke an API key at once
     Revoke(RevokeArgs),
+    /// Change the master key of a stopped gateway: every secret is wrapped anew
+    Rewrap(RewrapArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -54,11 +61,39 @@ struct RevokeArgs {
     gateway: GatewayArgs,
 }
 
-pub fn run(args: KeyArgs, output: Output, _environment: Environment<'_>) -> Outcome {
+#[derive(clap::Args, Debug)]
+struct RewrapArgs {
+    /// Folder of the store and the master key
+    #[arg(long, env = "TRIREME_DATA", default_value = "trireme-data", value_name = "FOLDER")]
+    data: PathBuf,
+    /// Where the state is kept, if not in that folder, as sqlite:PATH
+    #[arg(long, env = "TRIREME_STORE", value_name = "STORE", hide_env_values = true)]
+    store: Option<String>,
+}
+
+pub fn run(args: KeyArgs, output: Output, environment: Environment<'_>) -> Outcome {
     match args.command {
         KeyCommand::Create(args) => run_here(create(args, output)),
         KeyCommand::List(args) => run_here(list(args, output)),
         KeyCommand::Revoke(args) => run_here(revoke(args, output)),
+        KeyCommand::Rewrap(args) => run_here(rewrap(args, output, environment)),
+    }
+}
+
+async fn rewrap(args: RewrapArgs, output: Output, environment: Environment<'_>) -> Outcome {
+    let store = args.store.as_deref().map(|store| StoreChoice::parse(store, Path::new(""))).transpose();
+    let store_file = match store.map_err(Failure::usage)? {
+        Some(StoreChoice::Sqlite(path)) => Some(path),
+        Some(StoreChoice::Default) | None => None,
+    };
+    let secret = |name: &str| environment(name).filter(|value| !value.is_empty()).map(Secret::new);
+    let keys = GivenKeys { now: secret("TRIREME_MASTER_KEY"), next: secret("TRIREME_NEW_MASTER_KEY") };
+    let rewrapped = rewrap::rewrap(&args.data, store_file, keys).await?;
+    output.json(&json!({ "objects": rewrapped.objects, "key": rewrapped.key_id, "former": rewrapped.former_file }))?;
+    output.line(format!("{} objects are sealed by master key {} now.", rewrapped.objects, rewrapped.key_id))?;
+    match rewrapped.former_file {
+        Some(file) => output.line(format!("The former key is in {}: backups made before need it.", file.display())),
+        None => output.line("Start the gateway with the new key as TRIREME_MASTER_KEY from now on."),
     }
 }
 

@@ -15,6 +15,8 @@ const START_LOCK: &str = "start.lock";
 const CONTROL_SOCKET: &str = "control.sock";
 const STORE_FILE: &str = "trireme.db";
 const MASTER_KEY_FILE: &str = "master.key";
+/// A key that is being changed to.
+const NEXT_KEY_FILE: &str = "master.key.next";
 
 #[derive(Clone, Debug)]
 pub struct DataFolder(PathBuf);
@@ -51,6 +53,15 @@ impl DataFolder {
 
     pub fn master_key_file(&self) -> PathBuf {
         self.0.join(MASTER_KEY_FILE)
+    }
+
+    pub fn next_key_file(&self) -> PathBuf {
+        self.0.join(NEXT_KEY_FILE)
+    }
+
+    /// Where a key is kept that was changed from.
+    pub fn former_key_file(&self, id: &str) -> PathBuf {
+        self.0.join(format!("{MASTER_KEY_FILE}.{id}"))
     }
 
     pub fn control_socket(&self) -> PathBuf {

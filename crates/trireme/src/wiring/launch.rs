@@ -48,7 +48,7 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
     let mut options = OpenOptions::file(launch.store_file.unwrap_or_else(|| folder.store_file()));
     options.disk_reserve_bytes = launch.disk_reserve_bytes;
     options.now = clock.now();
-    let key_id = master_key::known_id(&folder, launch.master_key.as_ref())?;
+    let key_id = master_key::known(&folder, launch.master_key.as_ref())?.map(|key| key.id().to_owned());
     let Launch { addresses, inherited, .. } = launch;
     let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
     let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use engine::entropy::SystemEntropy;
 use engine::spec::Secret;
-use engine::vault::{MasterKey, Vault, VaultError};
+use engine::vault::{KeyFileError, MasterKey, Vault, VaultError};
 use store::{Store, StoreError};
 
 use super::folder::DataFolder;
@@ -16,70 +16,74 @@ const CHECK_SETTING: &str = "master_key_check";
 /// and made there with the store.
 pub async fn open_vault(folder: &DataFolder, store: &dyn Store, given: Option<&Secret>) -> Outcome<Vault> {
     let check = read_check(store).await?;
-    let key = master_key(folder, given, check.is_some())?;
-    let vault = Vault::new(key, SystemEntropy::shared());
+    let key = match (known(folder, given)?, &check) {
+        (Some(key), _) => key,
+        (None, Some(_)) => return Err(missing(folder)),
+        (None, None) => key_file(folder)?,
+    };
+    let vault = Vault::new(key);
     match check {
-        Some(check) => vault.verify_check(&check).map_err(|error| failure(&error, folder))?,
-        None => write_check(store, &vault, folder).await?,
+        Some(check) => vault.verify_check(&check).map_err(|error| check_failure(&error, folder))?,
+        None => write_check(store, &vault).await?,
     }
     Ok(vault)
 }
 
-/// Public name of the key that there is, before the store is asked.
-pub fn known_id(folder: &DataFolder, given: Option<&Secret>) -> Outcome<Option<String>> {
-    let key = match given {
-        Some(given) => Some(given_key(given)?),
-        None => MasterKey::from_file(&folder.master_key_file()).map_err(|error| failure(&error, folder))?,
-    };
-    Ok(key.map(|key| key.id().to_owned()))
+/// The key that there is, before the store is asked.
+pub fn known(folder: &DataFolder, given: Option<&Secret>) -> Outcome<Option<MasterKey>> {
+    match given {
+        Some(given) => given_key("TRIREME_MASTER_KEY", given).map(Some),
+        None if folder.master_key_file().exists() => key_file(folder).map(Some),
+        None => Ok(None),
+    }
 }
 
-fn given_key(given: &Secret) -> Outcome<MasterKey> {
-    MasterKey::from_hex(given.expose())
-        .map_err(|error| Failure::new(Exit::MasterKey, "master_key_invalid", format!("TRIREME_MASTER_KEY: {error}")))
+/// A key that stands in the variable `name`.
+pub fn given_key(name: &str, given: &Secret) -> Outcome<MasterKey> {
+    MasterKey::from_hex(given.expose()).map_err(|error| key_failure(format!("{name}: {error}")))
 }
 
-fn master_key(folder: &DataFolder, given: Option<&Secret>, in_use: bool) -> Outcome<MasterKey> {
-    let path = folder.master_key_file();
-    if let Some(given) = given {
-        return given_key(given);
-    }
-    match MasterKey::from_file(&path).map_err(|error| failure(&error, folder))? {
-        Some(key) => Ok(key),
-        None if in_use => Err(missing(folder)),
-        None => MasterKey::create_file(&path, &SystemEntropy::new()).map_err(|error| failure(&error, folder)),
-    }
+fn key_file(folder: &DataFolder) -> Outcome<MasterKey> {
+    file_failure(MasterKey::from_file(&folder.master_key_file(), &SystemEntropy::new()))
+}
+
+/// A key's file that cannot be used ends with the code for keys, a disk that fails with the one for disks.
+pub fn file_failure(read: Result<MasterKey, KeyFileError>) -> Outcome<MasterKey> {
+    read.map_err(|error| match error {
+        KeyFileError::Io { .. } => Failure::new(Exit::Io, "master_key_unreadable", error.to_string()),
+        other => key_failure(other.to_string()),
+    })
+}
+
+fn key_failure(message: String) -> Failure {
+    Failure::new(Exit::MasterKey, "master_key_invalid", message)
 }
 
 /// A new key could open nothing that is there.
 fn missing(folder: &DataFolder) -> Failure {
     let message = format!("the master key of {} is gone: there is no master.key", folder.path().display());
-    Failure::new(Exit::MasterKey, "master_key_missing", message)
-        .hint("Put it back from your backup, or give it as TRIREME_MASTER_KEY. Without it the store's secrets cannot be read.")
+    let hint = "Put it back from your backup, or give it as TRIREME_MASTER_KEY.\n\
+                Without it the secrets in the store cannot be read.";
+    Failure::new(Exit::MasterKey, "master_key_missing", message).hint(hint)
 }
 
-fn failure(error: &VaultError, folder: &DataFolder) -> Failure {
-    let code = match error {
-        VaultError::NotAKey => "master_key_invalid",
-        VaultError::Exposed(_) => "master_key_exposed",
-        VaultError::OtherKey { .. } => "master_key_other",
-        VaultError::File(..) => "master_key_unreadable",
-        VaultError::Tampered | VaultError::NotSealed => "master_key_check_failed",
-    };
-    Failure::new(Exit::MasterKey, code, format!("the master key of {}: {error}", folder.path().display()))
+fn check_failure(error: &VaultError, folder: &DataFolder) -> Failure {
+    let folder = folder.path().display();
+    Failure::new(Exit::MasterKey, error.code(), format!("the master key does not belong to {folder}: {error}"))
 }
 
-async fn read_check(store: &dyn Store) -> Outcome<Option<String>> {
+pub async fn read_check(store: &dyn Store) -> Outcome<Option<String>> {
     let value = store.setting(CHECK_SETTING.into()).await.map_err(|error| store_failure(&error))?;
     Ok(value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-async fn write_check(store: &dyn Store, vault: &Vault, folder: &DataFolder) -> Outcome {
-    let check = vault.check_value().map_err(|error| failure(&error, folder))?;
+/// From here on the store belongs to this vault's key.
+pub async fn write_check(store: &dyn Store, vault: &Vault) -> Outcome {
+    let check = vault.seal_check(&SystemEntropy::new()).map_err(|error| key_failure(error.to_string()))?;
     store.put_setting(CHECK_SETTING.into(), Bytes::from(check)).await.map_err(|error| store_failure(&error))
 }
 
-fn store_failure(error: &StoreError) -> Failure {
+pub fn store_failure(error: &StoreError) -> Failure {
     let exit = if error.fatal() { Exit::Io } else { Exit::Store };
     Failure::new(exit, error.code(), error.to_string())
 }
@@ -105,7 +109,7 @@ mod tests {
         assert_eq!(code_of(&folder, &store, None).await, None);
         assert_eq!(code_of(&folder, &store, None).await, None, "the same file again");
         let refused = |code: &str| Some((Exit::MasterKey, code.to_owned()));
-        assert_eq!(code_of(&folder, &store, Some(KEY)).await, refused("master_key_other"));
+        assert_eq!(code_of(&folder, &store, Some(KEY)).await, refused("master_key_mismatch"));
         assert_eq!(code_of(&folder, &store, Some("short")).await, refused("master_key_invalid"));
         std::fs::remove_file(folder.master_key_file()).expect("it was made");
         assert_eq!(code_of(&folder, &store, None).await, refused("master_key_missing"));
@@ -123,6 +127,6 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(folder.master_key_file(), std::fs::Permissions::from_mode(0o644)).expect("ours");
         let refused = code_of(&folder, &store, None).await;
-        assert_eq!(refused, Some((Exit::MasterKey, "master_key_exposed".to_owned())));
+        assert_eq!(refused, Some((Exit::MasterKey, "master_key_invalid".to_owned())));
     }
 }

@@ -42,7 +42,8 @@ fn script(blocks: &[Block], key: &str) -> String {
             }
             Some(("sh", "background")) => {
                 let out = format!("background-{number}");
-                let wait = format!("until test -s {out}; do kill -0 $! || {{ cat {out}.err >&2; exit 9; }}; sleep 0.05; done");
+                let wait =
+                    format!("until test -s {out}; do kill -0 $! || {{ cat {out}.err >&2; exit 9; }}; sleep 0.05; done");
                 writeln!(script, "{} > {out} 2> {out}.err &\n{wait}", block.text).expect("a string");
             }
             _ if block.kind == "sh" => writeln!(script, "{}", block.text).expect("a string"),

@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use super::support::{Folder, NOBODY};
 use super::support::process::{Gateway, serve, serve_at, trireme};
+use super::support::{Folder, NOBODY};
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

@@ -115,8 +115,7 @@ async fn people_get_words_where_programs_get_json() {
     folder.configure(NOBODY);
     let mut command = super::support::process::trireme();
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(folder.config());
-    let mut process =
-        super::support::process::Process::start(command.arg("--data").arg(folder.data()), folder.path());
+    let mut process = super::support::process::Process::start(command.arg("--data").arg(folder.data()), folder.path());
     assert!(process.line().starts_with("trireme listens on http://127.0.0.1:"));
     assert!(process.line().starts_with("data in "));
     assert!(process.line().starts_with("API key (shown this once): trk_"));

@@ -89,7 +89,8 @@ pub fn config_to(destination: &str) -> String {
 
 /// A webhook of GitHub's, number `number`, with its headers.
 pub fn github_webhook(number: u64) -> (Vec<(&'static str, String)>, String) {
-    let body = format!(r#"{{"action":"opened","issue":{{"id":{number},"number":{number}}},"sender":{{"login":"octocat"}}}}"#);
+    let body =
+        format!(r#"{{"action":"opened","issue":{{"id":{number},"number":{number}}},"sender":{{"login":"octocat"}}}}"#);
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, GITHUB_SECRET.as_bytes());
     let signature = data_encoding::HEXLOWER.encode(ring::hmac::sign(&key, body.as_bytes()).as_ref());
     let headers = vec![

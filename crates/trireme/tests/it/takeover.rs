@@ -124,10 +124,8 @@ async fn restarts_under_load_refuse_nobody_and_lose_nothing() {
     }
     senders.more(BETWEEN_RESTARTS).await;
     let sent = senders.end().await;
-    eventually("every webhook is delivered", async || {
-        (destination.messages().len() as u64 == sent).then_some(())
-    })
-    .await;
+    eventually("every webhook is delivered", async || (destination.messages().len() as u64 == sent).then_some(()))
+        .await;
     let open = gateway.api("/api/v1/deliveries?state=dead").await.json();
     assert_eq!(open["data"].as_array().map(Vec::len), Some(0));
 }
@@ -235,9 +233,7 @@ async fn a_socket_of_the_supervisor_outlives_every_restart() {
     }
     senders.more(BETWEEN_RESTARTS).await;
     let sent = senders.end().await;
-    eventually("every webhook is delivered", async || {
-        (destination.messages().len() as u64 == sent).then_some(())
-    })
-    .await;
+    eventually("every webhook is delivered", async || (destination.messages().len() as u64 == sent).then_some(()))
+        .await;
     assert_eq!(get(address, "/readyz", &[]).await.expect("an answer").status, 200);
 }
