@@ -29,3 +29,4 @@ pub mod vault;
 pub mod work;
 
 pub use engine::{Engine, EngineError, Parts};
+pub use objects::rewrap_object;

@@ -74,6 +74,21 @@ pub(crate) fn unseal(vault: &Vault, object: &Object) -> Result<serde_json::Value
     })
 }
 
+/// The definition of a stored object with every secret under another master key. What is there already stays, so that
+/// an interrupted change can be taken up again.
+pub fn rewrap_object(
+    from: &Vault,
+    to: &Vault,
+    entropy: &dyn Entropy,
+    object: &Object,
+) -> Result<serde_json::Value, VaultError> {
+    let rewrap = |place: &Place<'_>, sealed: &str| match from.rewrap(to, entropy, place, sealed) {
+        Err(VaultError::WrongMasterKey { sealed_by, .. }) if sealed_by == to.key_id() => Ok(sealed.to_owned()),
+        other => other,
+    };
+    replaced(object.kind, &object.tenant, &object.name, object.definition.clone(), rewrap)
+}
+
 /// A definition with every secret replaced; the first failure ends it.
 fn replaced(
     kind: ObjectKind,

@@ -33,17 +33,27 @@ pub struct TransportOptions {
 
 /// Sends over connections of its own. Make one and share it: connections are kept in it.
 pub struct HttpTransport {
-    clock: SharedClock,
+    pub(super) clock: SharedClock,
     dialler: Dialler,
     pool: Arc<Pool>,
 }
 
-type Message = Request<Full<Bytes>>;
+pub(super) type Message = Request<Full<Bytes>>;
 
-enum Failure {
+pub(super) enum Failure {
     /// Nothing of the request was written: another connection may take it.
     Unsent(Box<Message>, String),
     Final(SendError),
+}
+
+impl From<Failure> for SendError {
+    /// When no other connection is to be tried.
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Final(error) => error,
+            Failure::Unsent(_, problem) => Self::ConnectFailed(problem),
+        }
+    }
 }
 
 impl HttpTransport {
@@ -69,13 +79,10 @@ impl HttpTransport {
             }
         }
         let link = self.dial(&course, &target).await?;
-        self.exchange(&course, &target, link, message).await.map_err(|failure| match failure {
-            Failure::Final(error) => error,
-            Failure::Unsent(_, problem) => SendError::ConnectFailed(problem),
-        })
+        Ok(self.exchange(&course, &target, link, message).await?)
     }
 
-    async fn dial(&self, course: &Course, target: &Target) -> Result<Link, SendError> {
+    pub(super) async fn dial(&self, course: &Course, target: &Target) -> Result<Link, SendError> {
         let limit = course.limits.connect.min(course.left(&self.clock));
         // Boxed, because dialling is rare and its state would make every request's future as large.
         let dialled = timeout(&*self.clock, limit, Box::pin(self.dialler.dial(&target.origin))).await;
@@ -158,9 +165,9 @@ impl Transport for HttpTransport {
 }
 
 /// One request's time.
-struct Course {
-    started: Duration,
-    limits: Limits,
+pub(super) struct Course {
+    pub started: Duration,
+    pub limits: Limits,
 }
 
 impl Course {
@@ -185,7 +192,7 @@ const FRAMING_HEADERS: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-fn message_of(request: OutboundRequest) -> Message {
+pub(super) fn message_of(request: OutboundRequest) -> Message {
     let mut headers = request.headers;
     // Looked at in one pass, because removing seven names that are not there is what would cost.
     if headers.keys().any(|name| FRAMING_HEADERS.contains(name)) {
@@ -199,7 +206,7 @@ fn message_of(request: OutboundRequest) -> Message {
     message
 }
 
-fn failure_of(broken: Broken, kept: bool) -> Failure {
+pub(super) fn failure_of(broken: Broken, kept: bool) -> Failure {
     let problem = in_words(&broken.error);
     match broken.unsent {
         Some(message) => Failure::Unsent(Box::new(message), problem),

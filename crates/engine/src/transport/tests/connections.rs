@@ -217,3 +217,28 @@ fn what_is_printed_of_a_request_has_no_secrets() {
     let shown = format!("{request:?}");
     assert_eq!(shown, "POST Target(https://hooks.example:443) (1 headers, 7 bytes)");
 }
+
+#[tokio::test]
+async fn an_open_response_is_read_as_its_pieces_come_and_shares_no_connection() {
+    let (go_on, mut wait) = mpsc::unbounded_channel::<()>();
+    let wait = std::sync::Mutex::new(Some(async move { wait.recv().await }));
+    let peer = Peer::start(move |_, mut stream| {
+        let wait = wait.lock().expect("no panic").take().expect("one connection");
+        async move {
+            read_request(&mut stream).await;
+            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+            stream.write_all(head).await.expect("a client");
+            wait.await;
+            stream.write_all(b"6\r\nsecond\r\n0\r\n\r\n").await.expect("a client");
+        }
+    })
+    .await;
+    let transport = plain();
+    let mut response = transport.open(post(&at(peer.address))).await.expect("a response");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.chunk().await, Some(Ok(Bytes::from_static(b"first"))));
+    go_on.send(()).expect("the peer waits");
+    assert_eq!(response.chunk().await, Some(Ok(Bytes::from_static(b"second"))));
+    assert_eq!(response.chunk().await, None);
+    assert_eq!(transport.idle_connections(), 0);
+}

@@ -1,0 +1,56 @@
+//! A response that is read piece by piece for as long as its sender goes on, as a live tail is.
+//!
+//! It has a connection of its own, which no other request ever shares.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::http1::{Course, HttpTransport, failure_of, message_of};
+use super::link::Link;
+use super::{OutboundRequest, SendError};
+use crate::clock::{Elapsed, timeout};
+
+/// The head of a response, and its body still to come.
+pub struct OpenResponse {
+    pub status: u16,
+    pub headers: HeaderMap,
+    link: Link,
+    body: Incoming,
+}
+
+impl OpenResponse {
+    /// The next piece of the body; `None` at its end. Waits without a limit: its caller decides what is too long.
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, SendError>> {
+        loop {
+            match self.link.drive(self.body.frame()).await? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) => return Some(Ok(data)),
+                    Err(_trailers) => {}
+                },
+                Err(error) => {
+                    return Some(Err(SendError::ConnectionReset { kept: false, problem: error.to_string() }));
+                }
+            }
+        }
+    }
+}
+
+impl HttpTransport {
+    /// Sends a request and gives its response as soon as the head is there. Of the limits, only those until then
+    /// count.
+    pub async fn open(&self, request: OutboundRequest) -> Result<OpenResponse, SendError> {
+        let course = Course { started: self.clock.monotonic(), limits: request.limits };
+        let (target, limit) = (Arc::clone(&request.target), request.limits.first_byte);
+        let mut link = self.dial(&course, &target).await?;
+        let (head, body) = match timeout(&*self.clock, limit, link.exchange(message_of(request))).await {
+            Ok(Ok(response)) => response.into_parts(),
+            Ok(Err(broken)) => return Err(failure_of(*broken, link.kept).into()),
+            Err(Elapsed) => return Err(SendError::FirstByteTimeout(limit)),
+        };
+        Ok(OpenResponse { status: head.status.as_u16(), headers: head.headers, link, body })
+    }
+}

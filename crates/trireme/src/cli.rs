@@ -1,0 +1,150 @@
+//! The command line: what can be typed, and which module does it.
+
+mod bench;
+mod completions;
+mod dead_letters;
+mod events;
+mod check;
+mod filter;
+mod key;
+mod progress;
+pub mod providers;
+mod replay;
+pub mod send;
+pub mod serve;
+mod tail;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::demo;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::Output;
+use crate::wiring::runtime::run_here;
+
+/// Looks up an environment variable.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// One reliable stream of events from every API: webhooks in, verified, stored, delivered, replayed.
+#[derive(Parser, Debug)]
+#[command(name = "trireme", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Try it: trireme demo\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 store, 4 master key, 74 disk."
+)]
+pub struct Cli {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::ServeArgs),
+    /// Say everything that is wrong with a configuration
+    Check(CheckArgs),
+    /// Show a gateway at work, with senders and destinations of its own
+    Demo(demo::DemoArgs),
+    /// Follow events as they are accepted
+    Tail(tail::TailArgs),
+    /// List events, or show one
+    Events(Box<events::EventsArgs>),
+    /// List deliveries whose tries are used up, or try them again
+    DeadLetters(dead_letters::DeadLettersArgs),
+    /// Deliver stored events once more
+    Replay(replay::ReplayArgs),
+    /// List the webhook senders that are known, or show one
+    Providers(providers::ProvidersArgs),
+    /// Send a signed sample, as its sender would
+    Send(send::SendArgs),
+    /// Make, list and revoke API keys; change the master key
+    Key(key::KeyArgs),
+    /// Measure this machine: speed and size, against a bare server and a bare client
+    Bench(bench::BenchArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs what was typed.
+pub fn run(environment: Environment<'_>) -> ExitCode {
+    // clap itself ends with 0 for help and with 2 for what it cannot read.
+    let cli = Cli::parse();
+    let output = Output::for_stdout(cli.json);
+    match dispatch(cli.command, output, environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&failure, output);
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> Outcome {
+    match command {
+        Command::Serve(args) => serve::run(args, output, environment),
+        Command::Check(args) => check(&args, output, environment),
+        Command::Demo(args) => demo::run(args, output, environment),
+        Command::Tail(args) => run_here(tail::run(args, output)),
+        Command::Events(args) => run_here(events::run(*args, output)),
+        Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
+        Command::Replay(args) => run_here(replay::run(args, output)),
+        Command::Providers(args) => providers::run(&args, output),
+        Command::Send(args) => run_here(send::run(args, output)),
+        Command::Key(args) => key::run(args, output, environment),
+        Command::Bench(args) => bench::run(args, output),
+        Command::Completions(args) => completions::run(&args, output),
+    }
+}
+
+#[derive(clap::Args, Debug)]
+struct CheckArgs {
+    /// The configuration
+    #[arg(long, env = "TRIREME_CONFIG", default_value = "trireme.yaml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+fn check(args: &CheckArgs, output: Output, environment: Environment<'_>) -> Outcome {
+    let mut said = Vec::new();
+    let checked = check::check(&args.config, output.is_json(), environment, &mut said);
+    let runs = checked.map_err(|error| Failure::output(&error))?;
+    output.bytes(&said)?;
+    if runs { Ok(()) } else { Err(Failure::new(Exit::Usage, "configuration_invalid", "")) }
+}
+
+fn tell(failure: &Failure, output: Output) {
+    if failure.is_silent() {
+        return;
+    }
+    let text = if output.is_json() { failure.to_json().to_string() } else { failure.to_string() };
+    // Nobody is left to tell if stderr is gone.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_option_says_what_it_does() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

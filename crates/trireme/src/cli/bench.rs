@@ -1,0 +1,101 @@
+//! `trireme bench`: what this machine gets out of this very binary, against what it could get out of ideal parts.
+
+mod store_cost;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use bench::Bench;
+use bench::gateway::{CommandLauncher, Launch};
+use bench::plan::{Plan, Scenario};
+use bench::report::{About, Report};
+use bench::signing::Signing;
+use engine::clock::{Clock, SystemClock};
+
+use super::progress::bar;
+use crate::exit::{Failure, Outcome};
+use crate::output::{Output, aside};
+
+/// How long deliveries may stand still before what is missing counts as lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Signs the load; it protects nothing.
+const SECRET: &str = "bench";
+
+#[derive(clap::Args, Debug)]
+pub struct BenchArgs {
+    /// Five rounds and a backlog of a million: half an hour, and figures worth keeping
+    #[arg(long)]
+    full: bool,
+    /// Only these: throughput, latency, isolation, ack_one, idle, ready, backlog
+    #[arg(long, value_name = "SCENARIO", value_delimiter = ',', value_parser = scenario)]
+    only: Vec<Scenario>,
+    /// Folder on the disk to measure; what is made in it is removed
+    #[arg(long, value_name = "FOLDER")]
+    scratch: Option<PathBuf>,
+    /// Write the tables between the marks of this page
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+fn scenario(name: &str) -> Result<Scenario, String> {
+    Scenario::named(name).ok_or_else(|| {
+        let names: Vec<_> = Scenario::ALL.iter().map(|scenario| scenario.name()).collect();
+        format!("'{name}' is not one of {}", names.join(", "))
+    })
+}
+
+pub fn run(args: BenchArgs, output: Output) -> Outcome {
+    let mut plan = if args.full { Plan::full() } else { Plan::quick() };
+    if !args.only.is_empty() {
+        plan.scenarios.clone_from(&args.only);
+    }
+    let report = measure(&args, &plan)?;
+    if let Some(page) = &args.write {
+        report.write_markdown(page).map_err(|error| Failure::general(error.code(), error.to_string()))?;
+    }
+    let text = if output.is_json() { report.json() } else { report.text() };
+    output.bytes(format!("{}\n", text.trim_end()).as_bytes())?;
+    if report.is_complete() {
+        return Ok(());
+    }
+    let names: Vec<_> = report.failures.iter().map(|failure| failure.scenario.as_str()).collect();
+    Err(Failure::general("bench_incomplete", format!("no result of: {}", names.join(", "))))
+}
+
+fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
+    let binary = std::env::current_exe().map_err(|error| Failure::general("no_binary", error.to_string()))?;
+    let launcher = CommandLauncher(move |launch: &Launch| gateway(&binary, launch));
+    let scratch = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    let steps = bar((plan.scenarios.len() * plan.rounds) as u64 + 1, "measuring");
+    let say = |what: &str| {
+        steps.inc(1);
+        if steps.is_hidden() { aside(what) } else { steps.set_message(what.to_owned()) }
+    };
+    let signing = Signing::generic_hmac(SECRET);
+    let bench = Bench { launcher: &launcher, scratch: &scratch, signing, patience: PATIENCE, say: &say };
+    let report = plan.run(&bench, Some(&store_cost::measure), about(args.full));
+    steps.finish_and_clear();
+    report.map_err(|error| Failure::general(error.code(), error.to_string()))
+}
+
+/// This binary as its users run it, but for its log.
+fn gateway(binary: &Path, launch: &Launch) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["serve", "--log-filter", "warn", "--listen"]).arg(launch.listen.to_string());
+    command.arg("--config").arg(&launch.config).arg("--data").arg(&launch.data);
+    command
+}
+
+fn about(full: bool) -> About {
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let commit = commit.ok().filter(|output| output.status.success());
+    let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let date = SystemClock::new().now().to_string();
+    About {
+        commit: commit.unwrap_or_else(|| format!("version {}", env!("CARGO_PKG_VERSION"))),
+        date: date.get(..10).unwrap_or_default().to_owned(),
+        command: std::env::args().skip(1).fold("trireme".to_owned(), |command, argument| format!("{command} {argument}")),
+        mode: if full { "full" } else { "quick" }.to_owned(),
+    }
+}

@@ -1,0 +1,140 @@
+//! `trireme demo`: a gateway with senders and destinations of its own, so that there is something to watch and try.
+//!
+//! It is the machine that `serve` runs: the demo writes a configuration, then starts it the same way.
+
+mod destinations;
+mod feeder;
+mod hints;
+mod plan;
+mod view;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use engine::clock::SharedClock;
+use engine::entropy::SystemEntropy;
+use engine::spec::Secret;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Environment;
+use crate::cli::serve::{self, LogArgs};
+use crate::exit::{Failure, Outcome};
+use crate::output::{Output, aside};
+use crate::wiring::launch::{Launch, Launched, launch};
+use crate::wiring::listeners::{Addresses, Listener, Role, cannot_bind};
+use crate::wiring::notify::Supervisor;
+use crate::wiring::open::Intent;
+use crate::wiring::stop::{self, Signals, Surroundings};
+use crate::wiring::{logging, runtime};
+use destinations::Destinations;
+use hints::Hints;
+use plan::Plan;
+use view::View;
+
+#[derive(clap::Args, Debug)]
+pub struct DemoArgs {
+    /// Keep the data here, instead of in a folder that is removed at the end
+    #[arg(long, env = "TRIREME_DATA", value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Address to listen on; another port is taken if somebody has this one
+    #[arg(long, env = "TRIREME_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Webhooks sent per second
+    #[arg(long, default_value_t = 2.0, value_name = "PER_SECOND")]
+    rate: f64,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+pub fn run(args: DemoArgs, output: Output, environment: Environment<'_>) -> Outcome {
+    if !(args.rate > 0.0 && args.rate <= feeder::RATE_MAX) {
+        return Err(Failure::usage(format!("--rate must be above 0 and at most {}", feeder::RATE_MAX)));
+    }
+    logging::start(args.log.log, &args.log.log_filter)?;
+    let temporary = match &args.data {
+        Some(_) => None,
+        None => Some(TemporaryFolder::new()?),
+    };
+    let data = temporary.as_ref().map(|folder| folder.0.clone()).or(args.data.clone()).unwrap_or_default();
+    let outcome = runtime::run(None, show(&args, data, output, environment));
+    drop(temporary);
+    outcome
+}
+
+async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Environment<'_>) -> Outcome {
+    let signals = Signals::new()?;
+    let listener = listen(args.listen)?;
+    let address = listener.address;
+    let destinations = Destinations::start().await?;
+    let plan = Plan::new(&SystemEntropy::new(), destinations.address);
+    let config = plan.write(&data)?;
+    let read = serve::read_config(&config, environment)?;
+    let start = Launch {
+        data,
+        store_file: None,
+        disk_reserve_bytes: read.disk_reserve_bytes,
+        addresses: Addresses { main: address, ingest: None },
+        inherited: vec![listener],
+        intent: Intent::Start,
+        settings: read.settings,
+        admin_key: Some(Secret::new(plan.api_key.clone())),
+        master_key: environment("TRIREME_MASTER_KEY").map(Secret::new),
+    };
+    let Launched { gateway, folder, control } = launch(start).await?;
+    let hints = Hints::new(address, &plan, folder.path(), &config);
+    hints.print(output)?;
+    let over = CancellationToken::new();
+    let (told, heard) = tokio::sync::mpsc::unbounded_channel();
+    let clock = SharedClock::clone(&gateway.clock);
+    let view = View::new(gateway.engine.clone(), heard, output);
+    let watching = tokio::spawn(over.clone().run_until_cancelled_owned(view.run()));
+    let feeding = feeder::Feeder::new(clock, &plan, address, told)?;
+    let feeding = tokio::spawn(over.clone().run_until_cancelled_owned(feeding.run(args.rate)));
+    let around = Surroundings {
+        signals,
+        supervisor: Supervisor::default(),
+        drain: std::time::Duration::from_secs(5),
+        config: Some(config),
+    };
+    let reload = |path: &std::path::Path| Ok(serve::read_config(path, environment)?.settings);
+    // The feeder ends with the gateway's sockets; what it could not send is told by nobody.
+    let ended = stop::run(gateway, control, around, &reload).await;
+    over.cancel();
+    let _ = tokio::join!(watching, feeding);
+    ended
+}
+
+/// The address that was asked for, or the same host with any free port.
+fn listen(address: SocketAddr) -> Outcome<Listener> {
+    match Listener::bind(Role::Main, address) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let any = SocketAddr::new(address.ip(), 0);
+            let listener = Listener::bind(Role::Main, any).map_err(|error| cannot_bind(Role::Main, any, &error))?;
+            aside(format!("Port {} is taken, so this demo listens on port {}.", address.port(), listener.address.port()));
+            Ok(listener)
+        }
+        other => other.map_err(|error| cannot_bind(Role::Main, address, &error)),
+    }
+}
+
+/// A folder that is gone afterwards.
+struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    fn new() -> Outcome<Self> {
+        let mut random = [0; 8];
+        engine::entropy::Entropy::fill(&SystemEntropy::new(), &mut random);
+        let name = format!("trireme-demo-{}", data_encoding::HEXLOWER.encode(&random));
+        Ok(Self(std::env::temp_dir().join(name)))
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            aside(format!("The demo's folder could not be removed: {}: {error}", self.0.display()));
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The composition root: which concrete parts a running gateway is made of, and how it starts, stops and hands over.
+
+pub mod egress;
+pub mod folder;
+pub mod gateway;
+pub mod launch;
+pub mod listeners;
+pub mod logging;
+pub mod master_key;
+pub mod notify;
+pub mod open;
+pub mod rewrap;
+pub mod runtime;
+pub mod stop;
+pub mod takeover;

@@ -1,0 +1,165 @@
+//! A running gateway: store, engine and HTTP face, put together from checked settings.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{App, FirstKey, FirstKeyError, ensure_first_key};
+use engine::clock::{Elapsed, SharedClock, timeout};
+use engine::entropy::{SharedEntropy, SystemEntropy};
+use engine::spec::{Secret, Specs};
+use engine::topology::{self, SpecError};
+use engine::transport::{HttpTransport, TransportOptions};
+use engine::vault::Vault;
+use engine::{Engine, EngineError, Parts};
+use store::Store;
+use store::keep::Retention;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::egress::{Allowed, TenantPolicies};
+use super::listeners::{Listener, Role};
+use crate::exit::{Exit, Failure, Outcome};
+
+/// What a configuration says, as values.
+pub struct Settings {
+    pub specs: Specs,
+    pub egress: Allowed,
+    pub retention: Retention,
+    pub api: api::Settings,
+}
+
+impl Settings {
+    /// Says everything that could not run, before anything is touched.
+    pub fn check(&self) -> Outcome {
+        let policies = TenantPolicies::new(&self.egress, Vec::new());
+        let compiled = topology::compile(&self.specs, &policies, None);
+        compiled.map(|_| ()).map_err(|errors| specs_failure(&errors))
+    }
+}
+
+/// What is around the settings: made before, from the data folder.
+pub struct Foundation {
+    pub store: Arc<dyn Store>,
+    pub listeners: Vec<Listener>,
+    pub vault: Vault,
+    pub clock: SharedClock,
+    /// Value of `TRIREME_ADMIN_KEY`.
+    pub admin_key: Option<Secret>,
+}
+
+pub struct Gateway {
+    pub engine: Engine,
+    pub clock: SharedClock,
+    /// The same sockets that the HTTP face serves, to be handed over.
+    pub listeners: Vec<Listener>,
+    pub first_key: FirstKey,
+    policies: Arc<TenantPolicies>,
+    stop: CancellationToken,
+    serving: JoinHandle<usize>,
+}
+
+impl Gateway {
+    /// Puts everything together and begins to serve.
+    pub async fn start(foundation: Foundation, settings: Settings) -> Outcome<Self> {
+        let Foundation { store, listeners, vault, clock, admin_key } = foundation;
+        let entropy: SharedEntropy = SystemEntropy::shared();
+        let own = listeners.iter().map(|listener| listener.address).collect();
+        let policies = Arc::new(TenantPolicies::new(&settings.egress, own));
+        let transport = HttpTransport::new(SharedClock::clone(&clock), TransportOptions::default())
+            .map_err(|error| Failure::general("tls_setup", error.to_string()))?;
+        let engine = Engine::start(Parts {
+            store,
+            clock: SharedClock::clone(&clock),
+            entropy: SharedEntropy::clone(&entropy),
+            transport: Arc::new(transport),
+            policies: Arc::<TenantPolicies>::clone(&policies),
+            vault: Arc::new(vault),
+            retention: settings.retention,
+        });
+        engine.configure(settings.specs).await.map_err(|error| engine_failure(&error))?;
+        // Last of what can fail: a key that was made and never shown is lost.
+        let given = admin_key.as_ref().map(Secret::expose);
+        let first_key = ensure_first_key(&**engine.store(), given, &*entropy, clock.now()).await.map_err(key_failure)?;
+        let metrics = api::telemetry::install_metrics().map_err(|error| Failure::general("metrics", error.to_string()))?;
+        let app = App::new(engine.clone(), settings.api, Some(metrics));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(api::serve(app, sockets(&listeners)?, stop.clone()));
+        Ok(Self { engine, clock, listeners, first_key, policies, stop, serving })
+    }
+
+    /// Reads the file again and takes it over. An invalid one changes nothing, and is told whole.
+    pub async fn reload(&self, path: &Path, read: &dyn Fn(&Path) -> Outcome<Settings>) {
+        let settings = match read(path) {
+            Ok(settings) => settings,
+            Err(failure) => {
+                tracing::error!(code = failure.code, "the configuration was not taken over:\n{}", failure.message);
+                return;
+            }
+        };
+        let before = self.policies.replace(&settings.egress);
+        match self.engine.configure(settings.specs).await {
+            Ok(()) => tracing::info!(file = %path.display(), "the configuration was taken over"),
+            Err(error) => {
+                self.policies.restore(before);
+                let failure = engine_failure(&error);
+                tracing::error!(code = failure.code, "the configuration was not taken over: {}", failure.message);
+            }
+        }
+    }
+
+    /// Lets go of the sockets that are kept for a successor: nobody is to wait in them for a process that ends.
+    pub fn close_sockets(&mut self) {
+        self.listeners.clear();
+    }
+
+    /// Accepts no more, and waits for the answers of what is in. Gives how many connections had to be cut.
+    pub async fn stop_serving(&mut self, limit: Duration) -> usize {
+        self.stop.cancel();
+        // Live tails would last for ever; they end with the engine's own word.
+        self.engine.stopping().cancel();
+        match timeout(&*self.clock, limit, &mut self.serving).await {
+            Ok(cut) => cut.unwrap_or_default(),
+            Err(Elapsed) => {
+                self.serving.abort();
+                0
+            }
+        }
+    }
+}
+
+/// The sockets as the HTTP face wants them, each a second handle of the one that is kept.
+fn sockets(listeners: &[Listener]) -> Outcome<api::Listeners> {
+    let mut sockets = api::Listeners::default();
+    for listener in listeners {
+        let shared = listener.share().and_then(|shared| TcpListener::from_std(shared.socket));
+        let shared = shared.map_err(|error| Failure::general("listen", error.to_string()))?;
+        match listener.role {
+            Role::Main => sockets.api.push(shared),
+            Role::Ingest => sockets.ingest.push(shared),
+        }
+    }
+    Ok(sockets)
+}
+
+fn key_failure(error: FirstKeyError) -> Failure {
+    match &error {
+        FirstKeyError::NotAKey | FirstKeyError::NameTaken(_) => Failure::usage(error.to_string()),
+        FirstKeyError::Store(store) => Failure::new(Exit::Store, store.code(), error.to_string()),
+    }
+}
+
+/// Why a configuration cannot run, all reasons at once.
+fn engine_failure(error: &EngineError) -> Failure {
+    match error {
+        EngineError::Specs(errors) => specs_failure(errors),
+        EngineError::Store(store) => Failure::new(Exit::Store, store.code(), error.to_string()),
+        _ => Failure::new(Exit::Usage, error.code(), error.to_string()),
+    }
+}
+
+fn specs_failure(errors: &[SpecError]) -> Failure {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    Failure::new(Exit::Usage, "configuration_invalid", lines.join("\n"))
+}

@@ -1,0 +1,65 @@
+//! From settings to a gateway that serves: the data folder, the store, the keys, the sockets, the engine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::clock::{SharedClock, SystemClock};
+use engine::spec::Secret;
+use store::Store;
+use store_sqlite::OpenOptions;
+
+use super::folder::DataFolder;
+use super::gateway::{Foundation, Gateway, Settings};
+use super::listeners::{Addresses, Listener};
+use super::master_key;
+use super::open::{self, Intent, Opened, Place};
+use super::takeover::ControlSocket;
+use crate::exit::Outcome;
+
+/// Everything that is decided before anything is touched.
+pub struct Launch {
+    pub data: PathBuf,
+    /// Instead of the file in the data folder.
+    pub store_file: Option<PathBuf>,
+    /// Ingest stops when less than this is free.
+    pub disk_reserve_bytes: u64,
+    pub addresses: Addresses,
+    pub inherited: Vec<Listener>,
+    pub intent: Intent,
+    pub settings: Settings,
+    /// Value of `TRIREME_ADMIN_KEY`.
+    pub admin_key: Option<Secret>,
+    /// Value of `TRIREME_MASTER_KEY`.
+    pub master_key: Option<Secret>,
+}
+
+/// A gateway that serves.
+pub struct Launched {
+    pub gateway: Gateway,
+    pub folder: DataFolder,
+    /// `None` if the folder's path is too long for a socket: then nobody can take over without a gap.
+    pub control: Option<ControlSocket>,
+}
+
+pub async fn launch(launch: Launch) -> Outcome<Launched> {
+    let clock: SharedClock = SystemClock::shared();
+    launch.settings.check()?;
+    let folder = DataFolder::open(&launch.data)?;
+    let mut options = OpenOptions::file(launch.store_file.unwrap_or_else(|| folder.store_file()));
+    options.disk_reserve_bytes = launch.disk_reserve_bytes;
+    options.now = clock.now();
+    let key_id = master_key::known(&folder, launch.master_key.as_ref())?.map(|key| key.id().to_owned());
+    let Launch { addresses, inherited, .. } = launch;
+    let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
+    let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let vault = master_key::open_vault(&folder, &*store, launch.master_key.as_ref()).await?;
+    let foundation = Foundation { store, listeners, vault, clock, admin_key: launch.admin_key };
+    let gateway = Gateway::start(foundation, launch.settings).await?;
+    let control = ControlSocket::bind(&folder.control_socket());
+    let control = control
+        .inspect_err(|error| tracing::warn!(%error, "nobody will be able to take over from this process without a gap"))
+        .ok();
+    drop(starting);
+    Ok(Launched { gateway, folder, control })
+}

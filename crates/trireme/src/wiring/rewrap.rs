@@ -1,0 +1,170 @@
+//! Changing the master key of a store that nobody runs. Interrupted anywhere, it can be begun again.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use engine::clock::{Clock, SystemClock};
+use engine::entropy::SystemEntropy;
+use engine::rewrap_object;
+use engine::spec::Secret;
+use engine::vault::{MasterKey, Vault, VaultError};
+use store::Store;
+use store::keep::Keep as _;
+use store::registry::{ManagedBy, Object};
+use store_sqlite::{OpenOptions, SqliteStore};
+
+use super::folder::DataFolder;
+use super::master_key::{self, file_failure, given_key, store_failure};
+use super::open;
+use crate::exit::{Exit, Failure, Outcome};
+
+/// Keys that are not in files.
+pub struct GivenKeys {
+    /// Value of `TRIREME_MASTER_KEY`.
+    pub now: Option<Secret>,
+    /// Value of `TRIREME_NEW_MASTER_KEY`.
+    pub next: Option<Secret>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Rewrapped {
+    pub objects: usize,
+    /// Public name of the new key.
+    pub key_id: String,
+    /// Where the former key is kept, if it was in a file.
+    pub former_file: Option<PathBuf>,
+}
+
+pub async fn rewrap(data: &Path, store_file: Option<PathBuf>, given: GivenKeys) -> Outcome<Rewrapped> {
+    let folder = DataFolder::open(data)?;
+    let _starting = folder.lock_start()?;
+    let mut options = OpenOptions::file(store_file.unwrap_or_else(|| folder.store_file()));
+    options.now = SystemClock::new().now();
+    let store = SqliteStore::open(options).map_err(|error| open::store_failure(&error, &folder))?;
+    let former = master_key::known(&folder, given.now.as_ref())?.ok_or_else(|| {
+        let message = format!("there is no master key in {}, and none in TRIREME_MASTER_KEY", folder.path().display());
+        Failure::new(Exit::MasterKey, "master_key_missing", message)
+    })?;
+    let next = match (&given.now, &given.next) {
+        (Some(_), None) => {
+            return Err(Failure::usage("the master key comes from TRIREME_MASTER_KEY, so the new one has to be given too")
+                .hint("Set TRIREME_NEW_MASTER_KEY=$(openssl rand -hex 32), and keep it."));
+        }
+        (_, Some(next)) => given_key("TRIREME_NEW_MASTER_KEY", next)?,
+        (None, None) => file_failure(MasterKey::from_file(&folder.next_key_file(), &SystemEntropy::new()))?,
+    };
+    let (former, next) = (Vault::new(former), Vault::new(next));
+    let objects = move_to(&store, &former, &next).await?;
+    store.close().await.map_err(|error| store_failure(&error))?;
+    let former_file = match given.now {
+        Some(_) => None,
+        None => Some(exchange_files(&folder, former.key_id(), given.next.as_ref())?),
+    };
+    Ok(Rewrapped { objects, key_id: next.key_id().to_owned(), former_file })
+}
+
+/// Wraps every secret anew, and last of all makes the store the new key's.
+async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usize> {
+    let check = master_key::read_check(store).await?.ok_or_else(|| {
+        Failure::new(Exit::Store, "store_unused", "nothing was ever started on this store, so there is no key to change")
+    })?;
+    if next.verify_check(&check).is_err() {
+        former.verify_check(&check).map_err(|error| vault_failure(&error))?;
+    }
+    let objects = store.objects().await.map_err(|error| store_failure(&error))?;
+    let sealed: Vec<Object> = objects.into_iter().filter(|object| object.managed_by == ManagedBy::Api).collect();
+    let count = sealed.len();
+    for object in sealed {
+        let definition =
+            rewrap_object(former, next, &SystemEntropy::new(), &object).map_err(|error| vault_failure(&error))?;
+        let rewrapped = Object { definition, ..object };
+        store.put_object(rewrapped, false).await.map_err(|error| store_failure(&error))?;
+    }
+    master_key::write_check(store, next).await?;
+    Ok(count)
+}
+
+fn vault_failure(error: &VaultError) -> Failure {
+    Failure::new(Exit::MasterKey, error.code(), error.to_string())
+}
+
+/// Puts the new key's file in the place of the former one, which is kept under its name. There is a `master.key` at
+/// every moment, unless the new key was given.
+fn exchange_files(folder: &DataFolder, former_id: &str, given: Option<&Secret>) -> Outcome<PathBuf> {
+    let (file, kept) = (folder.master_key_file(), folder.former_key_file(former_id));
+    let linked = match fs::hard_link(&file, &kept) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    };
+    let exchanged = linked.and_then(|()| match given {
+        Some(_) => fs::remove_file(&file),
+        None => fs::rename(folder.next_key_file(), &file),
+    });
+    let lasting = exchanged.and_then(|()| fs::File::open(folder.path())?.sync_all());
+    lasting.map_err(|error| Failure::file("cannot exchange", &file, &error))?;
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEXT: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+
+    /// A store as a first start leaves it.
+    async fn started(folder: &DataFolder, given: Option<&Secret>) -> Outcome<Vault> {
+        let store = SqliteStore::open(OpenOptions::file(folder.store_file())).expect("free");
+        let vault = master_key::open_vault(folder, &store, given).await;
+        store.close().await.expect("closed");
+        vault
+    }
+
+    fn no_keys() -> GivenKeys {
+        GivenKeys { now: None, next: None }
+    }
+
+    #[tokio::test]
+    async fn a_key_in_a_file_is_exchanged_and_the_former_one_kept() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        let former = started(&folder, None).await.expect("a first start").key_id().to_owned();
+        let rewrapped = rewrap(parent.path(), None, no_keys()).await.expect("changed");
+        assert_ne!(rewrapped.key_id, former);
+        assert_eq!(started(&folder, None).await.expect("the new key").key_id(), rewrapped.key_id);
+        let kept = rewrapped.former_file.expect("it was in a file");
+        assert_eq!(MasterKey::from_file(&kept, &SystemEntropy::new()).expect("a key").id(), former);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_interrupted_is_finished_by_the_next() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        started(&folder, None).await.expect("a first start");
+        let former = fs::read(folder.master_key_file()).expect("a key");
+        let first = rewrap(parent.path(), None, no_keys()).await.expect("changed");
+        // As if it had ended before the files were exchanged.
+        fs::rename(folder.master_key_file(), folder.next_key_file()).expect("ours");
+        fs::rename(first.former_file.expect("kept"), folder.master_key_file()).expect("ours");
+        assert_eq!(fs::read(folder.master_key_file()).expect("a key"), former);
+        let second = rewrap(parent.path(), None, no_keys()).await.expect("finished");
+        assert_eq!(second.key_id, first.key_id);
+        assert!(started(&folder, None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_given_key_needs_a_given_successor_and_a_wrong_one_changes_nothing() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        let secret = |text: &str| Some(Secret::new(text.to_owned()));
+        let now = "0".repeat(64);
+        started(&folder, secret(&now).as_ref()).await.expect("a first start");
+        let alone = rewrap(parent.path(), None, GivenKeys { now: secret(&now), next: None }).await;
+        assert_eq!(alone.expect_err("no successor").exit, Exit::Usage);
+        let wrong = GivenKeys { now: secret(&"1".repeat(64)), next: secret(NEXT) };
+        assert_eq!(rewrap(parent.path(), None, wrong).await.expect_err("not its key").exit, Exit::MasterKey);
+        let right = GivenKeys { now: secret(&now), next: secret(NEXT) };
+        assert_eq!(rewrap(parent.path(), None, right).await.expect("changed").former_file, None);
+        assert!(started(&folder, secret(NEXT).as_ref()).await.is_ok());
+    }
+}

@@ -1,0 +1,99 @@
+//! Every command that the guide shows is run as it is written.
+//!
+//! Blocks are run in their order in one shell: `sh` must succeed, `sh background` runs until the end once it has said
+//! its first line, `yaml FILE` is written to that file. Only the ports are others, so that tests do not collide.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::support::destination::Destination;
+use super::support::process::{Process, trireme};
+use super::support::{Folder, eventually};
+
+/// A fenced block: what stands behind the fence, and what is in it.
+struct Block {
+    kind: String,
+    text: String,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide").join(page);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(kind) = line.strip_prefix("```") {
+            let inside: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
+            blocks.push(Block { kind: kind.to_owned(), text: inside.join("\n") });
+        }
+    }
+    assert!(blocks.iter().any(|block| block.kind == "sh"), "{page} shows no command");
+    blocks
+}
+
+/// One shell script of all blocks.
+fn script(blocks: &[Block], key: &str) -> String {
+    let mut script = String::from("set -eu\n");
+    for (number, block) in blocks.iter().enumerate() {
+        match block.kind.split_once(' ') {
+            Some(("yaml", file)) => {
+                writeln!(script, "cat > {file} <<'END_OF_FILE'\n{}\nEND_OF_FILE", block.text).expect("a string");
+            }
+            Some(("sh", "background")) => {
+                let out = format!("background-{number}");
+                let wait =
+                    format!("until test -s {out}; do kill -0 $! || {{ cat {out}.err >&2; exit 9; }}; sleep 0.05; done");
+                writeln!(script, "{} > {out} 2> {out}.err &\n{wait}", block.text).expect("a string");
+            }
+            _ if block.kind == "sh" => writeln!(script, "{}", block.text).expect("a string"),
+            _ => {}
+        }
+    }
+    script.push_str("trap '' TERM; kill -TERM 0; wait\n");
+    script.replace("trk_…", key)
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.expect("a port").port()
+}
+
+async fn run(page: &str, destination: &Destination) {
+    const KEY: &str = "trk_admin_00000000000000000000000000000000";
+    let (folder, port) = (Folder::new(), free_port());
+    let script = script(&blocks(page), KEY);
+    let script = script.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
+    let script = script.replace("127.0.0.1:3000", &destination.address.to_string());
+    let binary = PathBuf::from(trireme().get_program());
+    // `$PATH` is the shell's: the script puts the binary's folder before it.
+    let script = format!("PATH={}:$PATH\n{script}", binary.parent().expect("a folder").display());
+    let mut command = Command::new("setsid");
+    command.args(["--wait", "sh", "-xc", &script]).current_dir(folder.path());
+    command.env("TRIREME_LISTEN", format!("127.0.0.1:{port}")).env("TRIREME_URL", format!("http://127.0.0.1:{port}"));
+    command.env("TRIREME_ADMIN_KEY", KEY);
+    let mut process = Process::start(&mut command, folder.path());
+    let status = eventually(&format!("the end of {page}"), async || process.try_ended()).await;
+    assert!(status.success(), "{page} ended with {status}:\n{}", process.log());
+}
+
+#[tokio::test]
+async fn getting_started_works_as_written() {
+    let destination = Destination::start().await;
+    run("getting-started.md", &destination).await;
+    assert!(!destination.got().is_empty(), "the webhook was delivered");
+}
+
+#[tokio::test]
+async fn operating_works_as_written() {
+    run("operate.md", &Destination::start().await).await;
+}
+
+#[test]
+fn the_service_unit_starts_the_gateway() {
+    let blocks = blocks("operate.md");
+    let unit = blocks.iter().find(|block| block.kind == "ini trireme.service").expect("a service unit");
+    let start = unit.text.lines().find_map(|line| line.strip_prefix("ExecStart=trireme ")).expect("a command");
+    let output = trireme().args(start.split(' ')).arg("--help").output().expect("the binary can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,10 @@
+//! The binary as its users meet it: started as a process, spoken to over HTTP and by signals, read by its output.
+
+mod client;
+mod demo;
+mod guide;
+mod refusals;
+mod serve;
+mod signals;
+mod support;
+mod takeover;
