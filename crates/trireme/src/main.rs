@@ -1,1 +1,6 @@
+mod cli {
+    pub mod check;
+}
+mod config;
+
 fn main() {}
