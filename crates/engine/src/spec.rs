@@ -39,6 +39,7 @@ impl fmt::Debug for Secret {
 /// A secret and what it is for, as the recipe names it (`signing`, `verify_token`, …).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleSecret {
+    /// Empty: what the recipe's plain `secret` means.
     pub role: String,
     pub secret: Secret,
 }

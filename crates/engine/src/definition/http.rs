@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{HeaderName, HeaderValue};
-use data_encoding::BASE64;
 
 use super::reader::{At, Fields};
 use super::tree::shown_key;
 use super::{Context, secret};
+use crate::sign::Signer;
 use crate::spec::{BodyMode, CONCURRENCY_DEFAULT, CONCURRENCY_MAX, HttpSpec, Secret, Timeouts};
 use crate::transport::{EgressPolicy, EgressRefused, Target};
 
@@ -21,8 +21,6 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const HEADERS_MAX: usize = 32;
 /// Secrets at once: the old and the new while one rotates, with room to spare; each adds a signature to every message.
 const SECRETS_MAX: usize = 4;
-/// Bytes of a Standard Webhooks key (specification 1.0.0, "Signature scheme").
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// Headers that say how a message travels, or that we write ourselves.
 const HEADERS_RESERVED: [&str; 9] = [
@@ -102,7 +100,7 @@ fn signing(fields: &mut Fields<'_>) -> Vec<Secret> {
         }
         (None, _) => {
             let message = "there is no 'secret' to sign messages with";
-            let help = "add secret: \"${APP_SECRET}\", made by: echo whsec_$(openssl rand -base64 32); or write unsigned: true";
+            let help = "add secret: \"${APP_SECRET}\", made by: openssl rand -base64 32; or write unsigned: true";
             fields.at().error("missing_key", message, help);
             Vec::new()
         }
@@ -114,20 +112,12 @@ fn keys(at: &At<'_>) -> Vec<Secret> {
     secrets.filter(|(secret, at)| is_key(at, secret)).map(|(secret, _)| secret).collect()
 }
 
-/// Says what is wrong with a key without saying anything of the key.
 fn is_key(at: &At<'_>, secret: &Secret) -> bool {
-    let key = secret.expose().strip_prefix("whsec_").map(|text| BASE64.decode(text.as_bytes()));
-    let problem = match key {
-        None => "does not begin with whsec_".to_owned(),
-        Some(Err(_)) => "is not whsec_ followed by base64".to_owned(),
-        Some(Ok(key)) if !KEY_BYTES.contains(&key.len()) => {
-            format!("holds a key of {} bytes instead of {} to {}", key.len(), KEY_BYTES.start(), KEY_BYTES.end())
-        }
-        Some(Ok(_)) => return true,
-    };
-    let help = "make one with: echo whsec_$(openssl rand -base64 32)";
-    at.error("secret_unusable", format!("the secret {problem}"), help);
-    false
+    let refused = Signer::new(std::iter::once(secret.expose())).err();
+    if let Some(problem) = &refused {
+        at.error("secret_unusable", problem.to_string(), "");
+    }
+    refused.is_none()
 }
 
 fn headers(at: &At<'_>) -> Vec<(String, Secret)> {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use connectors::provider::{self, KeyError, Keys, Recipe, Role, Settings, catalogue};
+use connectors::provider::{self, KeyError, Keys, Recipe, Settings, catalogue};
 use domain::Assurance;
 use serde_json::Value as Json;
 
 use super::reader::{At, Fields};
-use super::secret::{ROLE_PLAIN, RoleSecretAt};
+use super::secret::RoleSecretAt;
 use super::suggest::nearest;
 use super::tree::{Value, shown_key};
 use crate::spec::{RoleSecret, WebhookSpec};
@@ -105,11 +105,7 @@ fn is_bad(own: &RoleSecret, at: &At<'_>, recipe: &Recipe, settings: &Settings) -
 
 /// `None` if no recipe knows the role.
 fn keyed(own: &RoleSecret) -> Option<provider::RoleSecret> {
-    let role = match own.role.as_str() {
-        ROLE_PLAIN => None,
-        named => Some(Role::parse(named)?),
-    };
-    Some(provider::RoleSecret::new(role, own.secret.expose()))
+    provider::RoleSecret::named(&own.role, own.secret.expose()).ok()
 }
 
 fn settings_of(settings: &BTreeMap<String, Json>) -> Settings {

@@ -10,10 +10,9 @@ use super::reader::{At, Fields};
 use super::retry::retry;
 use super::suggest::nearest;
 use super::{Context, provider};
+use crate::expression::Expression;
 use crate::spec::{BodyMode, OnStale, RouteSpec, SourceSpec};
 
-/// Longest expression: what a person can still read, and what compiles in well under a millisecond.
-const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
 /// Most connections that a route lists; more than these are better told apart by sources.
 const CONNECTIONS_MAX: usize = 1_000;
 
@@ -30,16 +29,22 @@ pub struct Known {
 }
 
 /// What a route needs to know of a source.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SourceFacts {
     /// The most that verification can prove of its webhooks; `None` if it takes none.
     pub proves: Option<Assurance>,
+    /// Where its events can come from.
+    pub connections: BTreeSet<ConnectionName>,
 }
 
 impl Known {
     /// Adds a source; `spec` is `None` if it could not be read.
     pub fn source(&mut self, name: SourceName, spec: Option<&SourceSpec>) {
-        let facts = |spec: &SourceSpec| SourceFacts { proves: spec.webhook.as_ref().and_then(provider::assurance) };
+        let always = [ConnectionName::default_connection(), ConnectionName::unassigned()];
+        let facts = |spec: &SourceSpec| SourceFacts {
+            proves: spec.webhook.as_ref().and_then(provider::assurance),
+            connections: spec.connections.keys().cloned().chain(always).collect(),
+        };
         self.sources.insert(name, spec.map(facts));
     }
 }
@@ -48,14 +53,11 @@ impl Known {
 #[must_use]
 pub fn route(at: &At<'_>, known: &Known, context: &Context) -> Option<RouteSpec> {
     let mut fields = at.fields()?;
-    let from = fields.require("from", "the name of a source, as from: github");
-    let from: Option<SourceName> = from.and_then(|at| one_of_those(&at, "source", known.sources.keys()));
-    let to = fields.require("to", "the name of a destination, as to: app");
-    let to: Option<DestinationName> = to.and_then(|at| one_of_those(&at, "destination", known.destinations.iter()));
+    let (from, to) = ends(&mut fields, known);
     let name: Option<RouteName> = fields.take("name").and_then(|at| at.named());
-    let connections = fields.take("connections").map(|at| connections(&at)).unwrap_or_default();
-    let proves = from.as_ref().and_then(|from| known.sources.get(from).copied().flatten()?.proves);
-    let assurance = assurance(&mut fields, proves);
+    let facts = from.as_ref().and_then(|from| known.sources.get(from)?.as_ref());
+    let connections = fields.take("connections").map(|at| connections(&at, facts)).unwrap_or_default();
+    let assurance = assurance(&mut fields, facts.and_then(|facts| facts.proves));
     let when = fields.take("when").and_then(|at| expression(&at));
     fields.refuse("enrich", "no API is asked for more than the webhook says");
     let (map, body) = form(&mut fields);
@@ -73,13 +75,28 @@ pub fn route(at: &At<'_>, known: &Known, context: &Context) -> Option<RouteSpec>
     Some(spec)
 }
 
-fn one_of_those<'n, N>(at: &At<'_>, kind: &str, known: impl ExactSizeIterator<Item = &'n N> + Clone) -> Option<N>
+fn ends(fields: &mut Fields<'_>, known: &Known) -> (Option<SourceName>, Option<DestinationName>) {
+    let Known { sources, destinations } = known;
+    let from = fields.require("from", "the name of a source, as from: github");
+    let from = from.and_then(|at| one_of_those(&at, "source", |name| sources.contains_key(name), sources.keys()));
+    let to = fields.require("to", "the name of a destination, as to: app");
+    let to =
+        to.and_then(|at| one_of_those(&at, "destination", |name| destinations.contains(name), destinations.iter()));
+    (from, to)
+}
+
+fn one_of_those<'n, N>(
+    at: &At<'_>,
+    kind: &str,
+    is_known: impl Fn(&N) -> bool,
+    known: impl ExactSizeIterator<Item = &'n N> + Clone,
+) -> Option<N>
 where
-    N: std::str::FromStr + Eq + AsRef<str> + 'n,
+    N: std::str::FromStr + AsRef<str> + 'n,
     N::Err: std::fmt::Display,
 {
     let name: N = at.named()?;
-    if known.clone().any(|other| *other == name) {
+    if is_known(&name) {
         return Some(name);
     }
     let shown = at.shown(at.text()?);
@@ -96,13 +113,26 @@ where
     None
 }
 
-fn connections(at: &At<'_>) -> Vec<ConnectionName> {
+fn connections(at: &At<'_>, facts: Option<&SourceFacts>) -> Vec<ConnectionName> {
     let items = at.items().unwrap_or_default();
     if items.len() > CONNECTIONS_MAX {
         let message = format!("{} connections, at most {CONNECTIONS_MAX} are allowed", items.len());
         at.error("too_many", message, "leave 'connections' out to take the events of all");
     }
-    items.iter().filter_map(At::named).collect()
+    items.iter().filter_map(|at| connection(at, facts)).collect()
+}
+
+fn connection(at: &At<'_>, facts: Option<&SourceFacts>) -> Option<ConnectionName> {
+    let name: ConnectionName = at.named()?;
+    if let Some(facts) = facts.filter(|facts| !facts.connections.contains(&name)) {
+        let near = nearest(name.as_str(), facts.connections.iter().map(ConnectionName::as_str));
+        let help = near.map_or_else(
+            || "add it to the source's 'connections'".to_owned(),
+            |near| format!("did you mean '{near}'?"),
+        );
+        at.warning("unknown_name", "the source has no such connection: none of its events will match", help);
+    }
+    Some(name)
 }
 
 /// `proves` is the most that the source's verification can prove.
@@ -146,9 +176,9 @@ fn order(fields: &mut Fields<'_>) -> (Ordering, OnDead) {
 
 fn expression(at: &At<'_>) -> Option<String> {
     let text = at.text()?.as_str();
-    if text.len() > EXPRESSION_BYTES_MAX {
-        let message = format!("an expression of {} bytes, at most {EXPRESSION_BYTES_MAX} are allowed", text.len());
-        at.error("too_many", message, "shorten it");
+    if let Err(error) = Expression::compile(text) {
+        let place = error.place.map(|place| (place.line, place.column));
+        at.error_within(place, error.code(), &error.message, error.hint.as_deref().unwrap_or_default());
     }
     Some(text.to_owned())
 }

@@ -99,7 +99,14 @@ impl Account<'_> {
 
 fn accounts<'a>(at: &At<'a>) -> Vec<Account<'a>> {
     let entries = at.named_entries::<ConnectionName>().into_iter();
-    entries.map(|(name, at)| Account { name, secrets: own_secrets(&at), at }).collect()
+    let account = |(name, at): (ConnectionName, At<'a>)| {
+        if name == ConnectionName::unassigned() {
+            let message = "'unassigned' is where the webhooks of unknown accounts wait";
+            at.error_at_key("reserved", message, "choose another name");
+        }
+        Account { name, secrets: own_secrets(&at), at }
+    };
+    entries.map(account).collect()
 }
 
 fn own_secrets<'a>(at: &At<'a>) -> Option<Vec<RoleSecretAt<'a>>> {

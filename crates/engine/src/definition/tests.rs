@@ -19,7 +19,10 @@ fn context() -> Context {
 
 fn known() -> Known {
     let name = |text: &str| text.parse().expect("a name");
-    let facts = |proves| Some(SourceFacts { proves: Some(proves) });
+    let facts = |proves| {
+        let connections = ["acme".parse().expect("a name")].into();
+        Some(SourceFacts { proves: Some(proves), connections })
+    };
     Known {
         sources: [(name("github"), facts(Assurance::Body)), (name("open"), facts(Assurance::None))].into(),
         destinations: ["app".parse().expect("a name")].into(),
@@ -92,6 +95,10 @@ fn sources_are_told_every_mistake() {
         ),
         (json!({"publish": true, "connections": {"acme": {}}}), vec!["/connections conflict"]),
         (
+            json!({"webhook": {"provider": "none"}, "connections": {"unassigned": {}}, "foo": null}),
+            vec!["/foo unknown_key", "/connections/unassigned reserved"],
+        ),
+        (
             json!({"webhook": {"provider": "github", "secret": "a"}, "connections": {"../x": {}, "y": {"config": {}}}}),
             vec!["/connections/..~1x invalid_name", "/connections/y/config not_in_this_version"],
         ),
@@ -130,7 +137,7 @@ fn destinations_are_told_every_mistake() {
             vec![
                 "/http/headers/Host reserved",
                 "/http/headers/Webhook-Id reserved",
-                "/http/headers/a b invalid_name",
+                "/http/headers/*** invalid_name",
                 "/http/headers/X-A duplicate_key",
                 "/http/headers/x-b invalid_value",
             ],
@@ -200,11 +207,12 @@ fn defaults_are_those_of_the_types() {
 }
 
 #[test]
-fn events_that_nobody_verified_are_warned_of_unless_that_is_meant() {
+fn routes_that_are_hardly_meant_so_are_warned_of() {
     let warned = |json| read_route(json).expect("read").1.warnings().map(|finding| finding.code).collect::<Vec<_>>();
     assert_eq!(warned(json!({"from": "open", "to": "app"})), ["unverified"]);
     assert_eq!(warned(json!({"from": "open", "to": "app", "assurance": "none"})), [""; 0]);
     assert_eq!(warned(json!({"from": "github", "to": "app"})), [""; 0]);
+    assert_eq!(warned(json!({"from": "github", "to": "app", "connections": ["acme", "acne"]})), ["unknown_name"]);
 }
 
 fn sources() -> Vec<Json> {

@@ -9,7 +9,7 @@ use serde_json::Number;
 use zeroize::Zeroizing;
 
 /// A stretch of a text file. Lines and columns count from 1, columns in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// Byte offsets, end excluded.
     pub start: usize,
@@ -59,18 +59,31 @@ pub struct Text {
     value: Zeroizing<String>,
     /// How it was written before variables were put in, if there were any: shown instead of the value.
     written: Option<String>,
+    /// Whether it stands in the file line by line, as in YAML's `|` blocks.
+    is_block: bool,
 }
 
 impl Text {
     #[must_use]
     pub fn plain(value: String) -> Self {
-        Self { value: Zeroizing::new(value), written: None }
+        Self { value: Zeroizing::new(value), written: None, is_block: false }
+    }
+
+    /// A text that stands in the file line by line, each as far to the right as the first.
+    #[must_use]
+    pub fn block(value: String) -> Self {
+        Self { is_block: true, ..Self::plain(value) }
+    }
+
+    #[must_use]
+    pub const fn is_block(&self) -> bool {
+        self.is_block
     }
 
     /// A text with something from outside of the file in it, which nothing may show.
     #[must_use]
     pub fn expanded(value: String, written: String) -> Self {
-        Self { value: Zeroizing::new(value), written: Some(written) }
+        Self { value: Zeroizing::new(value), written: Some(written), is_block: false }
     }
 
     #[must_use]

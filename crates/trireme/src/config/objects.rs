@@ -1,0 +1,90 @@
+//! `sources`, `destinations`, `routes` and `egress` of one tenant: the top level's, or one below `tenants`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ::store::registry::ManagedBy;
+use domain::{DestinationName, RouteName, SourceName, Tenant};
+use engine::definition::{At, Context, Fields, Known, destination, route, source};
+use engine::spec::{RouteSpec, Specs};
+use engine::transport::EgressPolicy;
+use ipnet::IpNet;
+
+use super::egress;
+
+/// Most objects of a kind that one tenant has in a file.
+const OBJECTS_MAX: usize = 10_000;
+
+/// What one tenant has.
+pub(super) struct Owned {
+    pub tenant: Tenant,
+    pub egress_allow: Vec<IpNet>,
+    pub specs: Specs,
+}
+
+/// `allowed` is what the tenant may reach beside what its own section allows.
+pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet]) -> Owned {
+    let mut egress_allow = fields.take("egress").and_then(|at| egress::allow(&at)).unwrap_or_default();
+    egress_allow.extend(allowed);
+    let policy = Arc::new(EgressPolicy::new(egress_allow.clone(), Vec::new()));
+    let context = Context { tenant: tenant.clone(), managed_by: ManagedBy::File, egress: policy };
+    let mut owned = Owned { tenant, egress_allow, specs: Specs::default() };
+    let mut known = Known::default();
+    for (name, at) in named::<SourceName>(fields.take("sources")) {
+        let spec = source(&at, name.clone(), &context);
+        known.source(name, spec.as_ref());
+        owned.specs.sources.extend(spec);
+    }
+    for (name, at) in named::<DestinationName>(fields.take("destinations")) {
+        known.destinations.insert(name.clone());
+        owned.specs.destinations.extend(destination(&at, name, &context));
+    }
+    if let Some(at) = fields.take("routes") {
+        owned.routes(&at, &known, &context);
+    }
+    owned
+}
+
+impl Owned {
+    fn routes(&mut self, at: &At<'_>, known: &Known, context: &Context) {
+        let items = at.items().unwrap_or_default();
+        bound(at, items.len());
+        let mut taken = BTreeSet::new();
+        for item in items {
+            let Some(spec) = route(&item, known, context) else { continue };
+            if taken.insert(spec.name.clone()) {
+                self.specs.routes.push(spec);
+            } else {
+                name_taken(&item, &spec);
+            }
+        }
+    }
+}
+
+fn named<N>(section: Option<At<'_>>) -> Vec<(N, At<'_>)>
+where
+    N: std::str::FromStr,
+    N::Err: std::fmt::Display,
+{
+    let Some(at) = section else { return Vec::new() };
+    let entries = at.named_entries();
+    bound(&at, entries.len());
+    entries
+}
+
+fn bound(at: &At<'_>, count: usize) {
+    if count > OBJECTS_MAX {
+        let message = format!("{count} of these, at most {OBJECTS_MAX} are allowed in a file");
+        at.error("too_many", message, "make the others through the API, or give them to another tenant");
+    }
+}
+
+fn name_taken(at: &At<'_>, spec: &RouteSpec) {
+    let RouteSpec { name, from, to, .. } = spec;
+    if *name == RouteName::of_pair(from, to) {
+        let message = format!("a second route from '{from}' to '{to}' must name itself");
+        at.error("name_taken", message, format!("add name: {name}-2, or whatever tells it apart"));
+    } else {
+        at.error("name_taken", format!("there is a route '{name}' already"), "choose another name");
+    }
+}

@@ -1,0 +1,38 @@
+//! `store`: where the state is kept.
+
+use std::path::{Path, PathBuf};
+
+use engine::definition::At;
+
+/// Where the state is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// One SQLite file in the data directory.
+    #[default]
+    Default,
+    /// One SQLite file of this name.
+    Sqlite(PathBuf),
+}
+
+impl StoreChoice {
+    /// Reads what stands in the file or behind `--store`. Relative paths start at `directory`.
+    pub fn parse(text: &str, directory: &Path) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            if path.is_empty() {
+                return Err("'sqlite:' names no file: write sqlite:./trireme.db".to_owned());
+            }
+            return Ok(Self::Sqlite(directory.join(path)));
+        }
+        if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+            // The address is not repeated: it holds a password.
+            return Err("this build has no PostgreSQL store: leave 'store' out, or write sqlite:PATH".to_owned());
+        }
+        Err("this is no store: leave 'store' out, or write sqlite:PATH".to_owned())
+    }
+}
+
+pub(super) fn section(at: &At<'_>, directory: &Path) -> Option<StoreChoice> {
+    at.findings().hide(at.node());
+    let choice = StoreChoice::parse(at.text()?.as_str(), directory);
+    choice.map_err(|problem| at.error("store_unknown", problem, "")).ok()
+}
