@@ -73,7 +73,7 @@ impl Gateway {
             entropy: Arc::clone(&entropy),
             transport: Arc::clone(&sink) as _,
             policies: Arc::new(Arc::new(policy)),
-            vault: Arc::new(Vault::new(key, Arc::clone(&entropy))),
+            vault: Arc::new(Vault::new(key)),
             retention: Retention::default(),
         });
         engine.configure(file()).await.expect("the file is valid");
