@@ -18,7 +18,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use domain::Tenant;
-use domain::identity::Digest;
 use engine::definition::{At, Findings, Report, hide_secrets};
 use engine::spec::Specs;
 use ipnet::IpNet;
@@ -50,8 +49,6 @@ pub struct Config {
     pub limits: Limits,
     pub retention: Retention,
     pub specs: Specs,
-    /// Of the file's bytes: nodes compare it.
-    pub digest: Digest,
     /// What runs, but probably not as meant.
     pub warnings: Vec<Diagnosis>,
 }
@@ -121,7 +118,7 @@ fn read(file: &str, source: &[u8], around: &Surroundings<'_>) -> Result<Config, 
     let diagnoses = report::diagnose(file, text, &report, quoting);
     match config {
         Some(config) if !report.has_errors() => {
-            Ok(Config { digest: Digest::of(source), warnings: diagnoses, ..config })
+            Ok(Config { warnings: diagnoses, ..config })
         }
         _ => Err(ConfigErrors(diagnoses)),
     }

@@ -1,7 +1,6 @@
 //! The top level of the file: one section after the other, and what only all of them together can tell.
 
 use domain::Tenant;
-use domain::identity::Digest;
 use engine::definition::At;
 use engine::spec::Specs;
 use url::Url;
@@ -34,7 +33,6 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
         limits,
         retention: retention.unwrap_or_default(),
         specs: Specs::default(),
-        digest: Digest::of(b""),
         warnings: Vec::new(),
     };
     owned.into_iter().for_each(|owned| gather(&mut config, owned));
