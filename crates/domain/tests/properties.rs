@@ -18,14 +18,21 @@ fn durations() -> impl Strategy<Value = Duration> {
 fn backoffs() -> impl Strategy<Value = Backoff> {
     prop_oneof![
         (durations(), durations()).prop_map(|(first, max)| Backoff::Fibonacci { first, max }),
-        (durations(), any::<u32>(), durations()).prop_map(|(first, factor, max)| Backoff::Exponential { first, factor, max }),
+        (durations(), any::<u32>(), durations()).prop_map(|(first, factor, max)| Backoff::Exponential {
+            first,
+            factor,
+            max
+        }),
         prop::collection::vec(durations(), 0..5).prop_map(Backoff::List),
     ]
 }
 
 fn policies() -> impl Strategy<Value = RetryPolicy> {
-    (backoffs(), any::<u32>(), any::<u8>())
-        .prop_map(|(backoff, attempts, jitter_percent)| RetryPolicy { backoff, attempts, jitter_percent })
+    (backoffs(), any::<u32>(), any::<u8>()).prop_map(|(backoff, attempts, jitter_percent)| RetryPolicy {
+        backoff,
+        attempts,
+        jitter_percent,
+    })
 }
 
 fn outcomes() -> impl Strategy<Value = Outcome> {

@@ -1,10 +1,10 @@
 //! The command line: what can be typed, and which module does it.
 
 mod bench;
+mod check;
 mod completions;
 mod dead_letters;
 mod events;
-mod check;
 mod filter;
 mod key;
 mod progress;

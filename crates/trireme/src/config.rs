@@ -117,9 +117,7 @@ fn read(file: &str, source: &[u8], around: &Surroundings<'_>) -> Result<Config, 
     let quoting = if config.is_some() { Quoting::Known } else { Quoting::KeysOnly };
     let diagnoses = report::diagnose(file, text, &report, quoting);
     match config {
-        Some(config) if !report.has_errors() => {
-            Ok(Config { warnings: diagnoses, ..config })
-        }
+        Some(config) if !report.has_errors() => Ok(Config { warnings: diagnoses, ..config }),
         _ => Err(ConfigErrors(diagnoses)),
     }
 }

@@ -110,7 +110,11 @@ fn listen(address: SocketAddr) -> Outcome<Listener> {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             let any = SocketAddr::new(address.ip(), 0);
             let listener = Listener::bind(Role::Main, any).map_err(|error| cannot_bind(Role::Main, any, &error))?;
-            aside(format!("Port {} is taken, so this demo listens on port {}.", address.port(), listener.address.port()));
+            aside(format!(
+                "Port {} is taken, so this demo listens on port {}.",
+                address.port(),
+                listener.address.port()
+            ));
             Ok(listener)
         }
         other => other.map_err(|error| cannot_bind(Role::Main, address, &error)),

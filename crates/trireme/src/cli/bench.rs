@@ -95,7 +95,9 @@ fn about(full: bool) -> About {
     About {
         commit: commit.unwrap_or_else(|| format!("version {}", env!("CARGO_PKG_VERSION"))),
         date: date.get(..10).unwrap_or_default().to_owned(),
-        command: std::env::args().skip(1).fold("trireme".to_owned(), |command, argument| format!("{command} {argument}")),
+        command: std::env::args()
+            .skip(1)
+            .fold("trireme".to_owned(), |command, argument| format!("{command} {argument}")),
         mode: if full { "full" } else { "quick" }.to_owned(),
     }
 }

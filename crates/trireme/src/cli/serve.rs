@@ -23,8 +23,8 @@ use crate::wiring::listeners::{self, Addresses, Role};
 use crate::wiring::logging::{self, LogForm};
 use crate::wiring::notify::{Stage, Supervisor};
 use crate::wiring::open::Intent;
-use crate::wiring::stop::{self, Signals, Surroundings};
 use crate::wiring::runtime;
+use crate::wiring::stop::{self, Signals, Surroundings};
 
 #[derive(clap::Args, Debug)]
 pub struct ServeArgs {

@@ -26,7 +26,8 @@ pub struct Destinations {
 impl Destinations {
     /// Serves on a free port of this machine for as long as the process runs.
     pub async fn start() -> Outcome<Self> {
-        let failed = |error: std::io::Error| Failure::general("listen", format!("no port for the destinations: {error}"));
+        let failed =
+            |error: std::io::Error| Failure::general("listen", format!("no port for the destinations: {error}"));
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         tokio::spawn(serve(listener));

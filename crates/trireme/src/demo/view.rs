@@ -133,11 +133,12 @@ impl View {
     async fn outcome(&self, id: DeliveryId) -> Result<String, StoreError> {
         let detail = self.engine.store().delivery(self.tenant.clone(), id).await?;
         let last = detail.and_then(|detail| detail.attempts.into_iter().next_back());
-        Ok(last.map(|last| match last.status {
-            Some(status) => status.to_string(),
-            None => last.outcome.to_string(),
-        })
-        .unwrap_or_default())
+        Ok(last
+            .map(|last| match last.status {
+                Some(status) => status.to_string(),
+                None => last.outcome.to_string(),
+            })
+            .unwrap_or_default())
     }
 
     async fn of_delivery(&self, row: &DeliveryRow) -> Result<Option<Happening>, StoreError> {

@@ -81,8 +81,10 @@ impl Gateway {
         engine.configure(settings.specs).await.map_err(|error| engine_failure(&error))?;
         // Last of what can fail: a key that was made and never shown is lost.
         let given = admin_key.as_ref().map(Secret::expose);
-        let first_key = ensure_first_key(&**engine.store(), given, &*entropy, clock.now()).await.map_err(key_failure)?;
-        let metrics = api::telemetry::install_metrics().map_err(|error| Failure::general("metrics", error.to_string()))?;
+        let first_key =
+            ensure_first_key(&**engine.store(), given, &*entropy, clock.now()).await.map_err(key_failure)?;
+        let metrics =
+            api::telemetry::install_metrics().map_err(|error| Failure::general("metrics", error.to_string()))?;
         let app = App::new(engine.clone(), settings.api, Some(metrics));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(api::serve(app, sockets(&listeners)?, stop.clone()));

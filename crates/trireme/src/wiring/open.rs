@@ -149,12 +149,7 @@ async fn own_listeners(
     Ok(listeners)
 }
 
-async fn bind(
-    role: Role,
-    address: SocketAddr,
-    patience: Duration,
-    clock: &dyn Clock,
-) -> Outcome<Listener> {
+async fn bind(role: Role, address: SocketAddr, patience: Duration, clock: &dyn Clock) -> Outcome<Listener> {
     let deadline = clock.monotonic() + patience;
     loop {
         match Listener::bind(role, address) {

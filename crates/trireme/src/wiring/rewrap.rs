@@ -48,8 +48,10 @@ pub async fn rewrap(data: &Path, store_file: Option<PathBuf>, given: GivenKeys) 
     })?;
     let next = match (&given.now, &given.next) {
         (Some(_), None) => {
-            return Err(Failure::usage("the master key comes from TRIREME_MASTER_KEY, so the new one has to be given too")
-                .hint("Set TRIREME_NEW_MASTER_KEY=$(openssl rand -hex 32), and keep it."));
+            return Err(Failure::usage(
+                "the master key comes from TRIREME_MASTER_KEY, so the new one has to be given too",
+            )
+            .hint("Set TRIREME_NEW_MASTER_KEY=$(openssl rand -hex 32), and keep it."));
         }
         (_, Some(next)) => given_key("TRIREME_NEW_MASTER_KEY", next)?,
         (None, None) => file_failure(MasterKey::from_file(&folder.next_key_file(), &SystemEntropy::new()))?,
@@ -67,7 +69,11 @@ pub async fn rewrap(data: &Path, store_file: Option<PathBuf>, given: GivenKeys) 
 /// Wraps every secret anew, and last of all makes the store the new key's.
 async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usize> {
     let check = master_key::read_check(store).await?.ok_or_else(|| {
-        Failure::new(Exit::Store, "store_unused", "nothing was ever started on this store, so there is no key to change")
+        Failure::new(
+            Exit::Store,
+            "store_unused",
+            "nothing was ever started on this store, so there is no key to change",
+        )
     })?;
     if next.verify_check(&check).is_err() {
         former.verify_check(&check).map_err(|error| vault_failure(&error))?;

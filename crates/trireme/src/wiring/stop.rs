@@ -107,7 +107,9 @@ async fn wait(
 ) -> Ending {
     let handed_over = async {
         match control {
-            Some(control) => control.handed_over(&gateway.listeners, gateway.engine.vault().key_id(), &*gateway.clock).await,
+            Some(control) => {
+                control.handed_over(&gateway.listeners, gateway.engine.vault().key_id(), &*gateway.clock).await
+            }
             None => std::future::pending().await,
         }
     };
