@@ -14,6 +14,7 @@ pub mod registry;
 pub mod replays;
 pub mod requests;
 pub mod settle;
+pub mod walk;
 mod world;
 
 pub use world::Open;
@@ -139,6 +140,8 @@ macro_rules! conformance_suite {
                 the_tail_does_not_go_backwards_when_the_newest_events_go
                 figures_grow_with_the_work
                 a_closed_store_says_so;
+            walk:
+                random_steps_lose_nothing_and_double_no_lane;
         }
     };
 }

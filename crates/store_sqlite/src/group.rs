@@ -24,6 +24,9 @@ pub(crate) struct Committer<'c, 'm> {
 impl Committer<'_, '_> {
     /// Runs and answers every job. An error means that the disk failed and nothing may be written any more.
     pub(crate) fn commit(&mut self, jobs: Vec<Box<dyn Job>>) -> Result<(), StoreError> {
+        if let Some(error) = self.memory.shared.failure().cloned() {
+            return Err(self.fail(jobs, error));
+        }
         let mut jobs = self.refuse_without_room(jobs);
         if jobs.is_empty() {
             return Ok(());
@@ -111,7 +114,7 @@ impl Committer<'_, '_> {
 
     /// The disk failed: tells everyone in the group, and whoever comes after.
     fn fail(&self, jobs: Vec<Box<dyn Job>>, error: StoreError) -> StoreError {
-        self.memory.shared.fail(error.clone());
+        let error = self.memory.shared.fail(error);
         answer_all(jobs, &Err(error.clone()));
         error
     }
@@ -122,3 +125,6 @@ fn answer_all(jobs: Vec<Box<dyn Job>>, end: &Result<(), StoreError>) {
         job.answer(end.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,31 +100,4 @@ impl Query {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::connection::open_writer;
-    use crate::options::OpenOptions;
-
-    #[test]
-    fn every_statement_is_one_that_the_schema_knows() {
-        let connection = open_writer(&OpenOptions::memory()).expect("a store");
-        for query in ALL {
-            let prepared = connection.prepare(query.text());
-            assert!(prepared.is_ok(), "{query:?}: {}\n{:?}", query.text(), prepared.err());
-        }
-    }
-
-    #[test]
-    fn every_statement_in_the_files_is_used() {
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/queries")).expect("the folder");
-        let mut named = 0;
-        for file in files {
-            let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
-            for name in text.lines().filter_map(|line| line.strip_prefix("-- name: ")) {
-                named += 1;
-                assert!(ALL.iter().any(|query| format!("{query:?}") == name), "nothing runs '{name}'");
-            }
-        }
-        assert_eq!(named, ALL.len());
-    }
-}
+mod tests;

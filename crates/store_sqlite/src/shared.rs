@@ -60,9 +60,13 @@ impl Shared {
         !self.closed.swap(true, Ordering::AcqRel)
     }
 
-    pub(crate) fn fail(&self, error: StoreError) {
-        // The first failure is the cause; what follows it is noise.
-        let _ = self.failed.set(error);
+    /// Nothing is written any more. Gives the first failure, which is the cause; what follows it is noise.
+    pub(crate) fn fail(&self, error: StoreError) -> StoreError {
+        self.failed.get_or_init(|| error).clone()
+    }
+
+    pub(crate) fn failure(&self) -> Option<&StoreError> {
+        self.failed.get()
     }
 
     /// Why the writer gave no answer.

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoint::Checkpointer;
 use crate::connection::recover;
 use crate::failure::Failure;
 use crate::group::Committer;
@@ -46,7 +47,11 @@ struct Inline {
 
 impl Writer {
     /// Takes over an open, migrated connection; recovers; and starts the thread, unless inline.
-    pub(crate) fn start(connection: Connection, shared: Arc<Shared>, lock: Option<Lock>) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        mut connection: Connection,
+        shared: Arc<Shared>,
+        lock: Option<Lock>,
+    ) -> Result<Self, StoreError> {
         let mut memory = Memory::new(shared.clone());
         start(&connection, &mut memory)?;
         let way = if shared.options.inline {
@@ -54,7 +59,11 @@ impl Writer {
         } else {
             let (queue, receiver) = mpsc::channel(shared.options.queue_commands.max(KEPT_FOR_SETTLING));
             let thread = std::thread::Builder::new().name("store-writer".to_owned());
-            let run = move || run(connection, memory, receiver, lock);
+            let checkpointer = match shared.path() {
+                Some(_) => Some(Checkpointer::start(&mut connection, &shared)?),
+                None => None,
+            };
+            let run = move || run(connection, memory, receiver, (checkpointer, lock));
             let thread = thread.spawn(run).map_err(|error| StoreError::Io(format!("no thread to write: {error}")))?;
             Way::Thread { queue, thread: Mutex::new(Some(thread)) }
         };
@@ -138,9 +147,15 @@ fn start(connection: &Connection, memory: &mut Memory) -> Result<(), Failure> {
 }
 
 /// The writer's thread: until it is told to close, everyone who could tell it is gone, or the disk fails.
-fn run(connection: Connection, mut memory: Memory, queue: mpsc::Receiver<Message>, lock: Option<Lock>) {
+fn run(
+    connection: Connection,
+    mut memory: Memory,
+    queue: mpsc::Receiver<Message>,
+    (mut checkpointer, lock): (Option<Checkpointer>, Option<Lock>),
+) {
     let shared = memory.shared.clone();
-    let end = commit_until_closed(&connection, &mut memory, queue);
+    let end = commit_until_closed(&connection, &mut memory, queue, checkpointer.as_mut());
+    drop(checkpointer);
     // After a failure nothing is synced again: what is in the log is found on the next start.
     if let Ok(Some(_)) = &end {
         fold(&connection, &shared);
@@ -157,12 +172,16 @@ fn commit_until_closed(
     connection: &Connection,
     memory: &mut Memory,
     mut queue: mpsc::Receiver<Message>,
+    mut checkpointer: Option<&mut Checkpointer>,
 ) -> Result<Option<oneshot::Sender<()>>, StoreError> {
     let shared = memory.shared.clone();
     let mut committer = Committer { sql: Statements::new(connection, shared.statements.clone()), memory };
     while let Some(first) = queue.blocking_recv() {
         let (group, closing) = gather(first, &mut queue, &shared);
         committer.commit(group)?;
+        if let Some(checkpointer) = checkpointer.as_mut() {
+            checkpointer.after_commit(connection).map_err(|failure| shared.fail(failure.into()))?;
+        }
         if closing.is_some() {
             return Ok(closing);
         }
@@ -201,3 +220,6 @@ fn fold(connection: &Connection, shared: &Shared) {
         let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 }
+
+#[cfg(test)]
+mod tests;

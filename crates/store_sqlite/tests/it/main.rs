@@ -1,3 +1,8 @@
 //! The store from outside: the promises every store makes, and those that only a file can break.
 
+mod arrange;
 mod conformance;
+mod disk_full;
+mod open;
+mod power_cut;
+mod work;
