@@ -9,7 +9,7 @@ use ::http::{HeaderName, HeaderValue};
 use super::reader::{At, Fields};
 use super::tree::shown_key;
 use super::{Context, secret};
-use crate::sign::Signer;
+use crate::sign::{SECRETS_MAX, Signer};
 use crate::spec::{BodyMode, CONCURRENCY_DEFAULT, CONCURRENCY_MAX, HttpSpec, Secret, Timeouts};
 use crate::transport::{EgressPolicy, EgressRefused, Target};
 
@@ -19,8 +19,6 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(5 * 60);
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// Headers of the owner's own that go with every message; each is sent with every try.
 const HEADERS_MAX: usize = 32;
-/// Secrets at once: the old and the new while one rotates, with room to spare; each adds a signature to every message.
-const SECRETS_MAX: usize = 4;
 
 /// Headers that say how a message travels, or that we write ourselves.
 const HEADERS_RESERVED: [&str; 9] = [
@@ -100,7 +98,7 @@ fn signing(fields: &mut Fields<'_>) -> Vec<Secret> {
         }
         (None, _) => {
             let message = "there is no 'secret' to sign messages with";
-            let help = "add secret: \"${APP_SECRET}\", made by: openssl rand -base64 32; or write unsigned: true";
+            let help = "add secret: \"${APP_SECRET}\", made by: echo whsec_$(openssl rand -base64 32); or write unsigned: true";
             fields.at().error("missing_key", message, help);
             Vec::new()
         }
