@@ -46,16 +46,18 @@ export async function runAgreement(base, { name, sources, oracle }) {
     stricter: of('stricter').map((outcome) => outcome.name),
     passed: cases.length - of('wrong').length,
     failures,
-    taken: of('accepted').map(({ source, request, reply }) => ({
-      source,
-      body: request.body,
-      events: eventsOf(reply),
-    })),
+    taken: outcomes
+      .filter(({ reply }) => isAccepted(reply))
+      .map(({ source, request, reply }) => ({
+        source,
+        body: request.body,
+        events: eventsOf(reply),
+      })),
   };
 }
 
 function judge({ honest, official, reply }) {
-  const ours = reply.status >= 200 && reply.status < 300;
+  const ours = isAccepted(reply);
   const said = `the gateway answered ${reply.status}: ${reply.text.slice(0, 160)}`;
   const wrong = (why) => ({ verdict: 'wrong', why });
   if (honest && !official) return wrong('made as its sender does, yet the SDK rejects it: the case itself is wrong');
@@ -65,6 +67,8 @@ function judge({ honest, official, reply }) {
   if (official && !ours) return { verdict: 'stricter' };
   return { verdict: ours ? 'accepted' : 'rejected' };
 }
+
+const isAccepted = ({ status }) => status >= 200 && status < 300;
 
 /** The events that a reply names; a handshake's names none, nor does one in the words that a sender wants. */
 function eventsOf({ text }) {

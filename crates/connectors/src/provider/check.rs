@@ -133,6 +133,13 @@ impl Evaluation<'_, '_> {
         let mut parts = Vec::with_capacity(signed.message.len());
         for field in &signed.message {
             match self.view.read(field, Some(header))? {
+                // What a sender signs says something; its own library refuses an empty body too.
+                Some(part) if part.is_empty() && matches!(field, Field::Body) => {
+                    return Err(Refusal::new(
+                        Code::SignedFieldMissing,
+                        "the request has no body, which is what is signed",
+                    ));
+                }
                 Some(part) => parts.push(part),
                 None if matches!(field, Field::Maybe(_)) => {}
                 None => {

@@ -41,9 +41,10 @@ fn iso(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(zoned.timestamp().as_microsecond()))
 }
 
-/// Digits only: a sign, a space or a fraction would be a second spelling of the same time.
+/// Digits only, without leading zeros: any other way would be a second spelling of the same time.
 fn whole(text: &[u8]) -> Option<i64> {
-    let digits = !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit);
+    let first = matches!(text, [b'0'] | [b'1'..=b'9', ..]);
+    let digits = first && text.len() <= 15 && text.iter().all(u8::is_ascii_digit);
     digits.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
@@ -113,6 +114,7 @@ mod tests {
         }
         for bad in [
             "",
+            "01700000000",
             "-1",
             "+1",
             " 1",

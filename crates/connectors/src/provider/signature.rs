@@ -29,7 +29,7 @@ impl<'a> Header<'a> {
         match self.parse {
             Parse::Plain { prefix } => found.extend(self.text.strip_prefix(prefix.as_bytes())),
             Parse::Kv { separator, field } => {
-                let pairs = split(self.text, separator).filter_map(pair);
+                let pairs = pairs(self.text, separator);
                 found.extend(pairs.filter(|(name, _)| *name == field.as_bytes()).map(|(_, value)| value));
             }
             Parse::Tagged { separator, mark, tag } => found.extend(split(self.text, separator).filter_map(|item| {
@@ -49,7 +49,7 @@ impl<'a> Header<'a> {
 impl SignatureFields for Header<'_> {
     fn get(&self, name: &str) -> Result<Option<&[u8]>, Refusal> {
         let Parse::Kv { separator, .. } = self.parse else { return Ok(None) };
-        let mut values = split(self.text, separator).filter_map(pair).filter(|(found, _)| *found == name.as_bytes());
+        let mut values = pairs(self.text, separator).filter(|(found, _)| *found == name.as_bytes());
         let first = values.next();
         if values.next().is_some() {
             return Err(Refusal::new(
@@ -75,15 +75,24 @@ impl Signature {
     }
 }
 
-/// The items of a list, without the spaces around them.
+/// The items of a list of signatures, without the spaces around them.
 fn split<'a>(text: &'a [u8], separator: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    items(text, separator).map(<[u8]>::trim_ascii)
+}
+
+/// The named fields. A space before a name is part of it, as it is for the senders' own libraries.
+fn pairs<'a>(text: &'a [u8], separator: &'a str) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    items(text, separator).filter_map(pair)
+}
+
+fn items<'a>(text: &'a [u8], separator: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let separator = separator.as_bytes();
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let current = rest?;
         let at = current.windows(separator.len().max(1)).position(|window| window == separator);
         rest = at.map(|at| &current[at + separator.len()..]);
-        Some(at.map_or(current, |at| &current[..at]).trim_ascii())
+        Some(at.map_or(current, |at| &current[..at]))
     })
 }
 
@@ -121,7 +130,7 @@ mod tests {
     fn candidates_are_found_in_every_form() {
         for (text, parse, expected) in [
             ("sha256=ab", plain(), vec!["ab"]),
-            ("t=1,v1=ab,v0=x, v1=cd=", kv(), vec!["ab", "cd="]),
+            ("t=1,v1=ab,v0=x,v1=cd=, v1=no", kv(), vec!["ab", "cd="]),
             ("v1,ab v1a,no v1,cd v2,x", tagged(), vec!["ab", "cd"]),
             ("ab, cd", list(), vec!["ab", "cd"]),
         ] {
