@@ -26,7 +26,7 @@ fn setup(sink: &Sink, reserve: u64) -> Setup {
         .source("load")
         .destination("app", sink, &destination)
         .route("load", "app", &json!({}))
-        .with("limits", json!({ "disk_reserve": reserve }))
+        .with("limits", json!({ "disk_reserve": format!("{}MiB", reserve / MIB) }))
 }
 
 struct Refusals(Arc<Ledger>);

@@ -53,8 +53,11 @@ impl Client {
         request.push_str("\r\n");
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
-        self.write(&bytes)?;
-        self.read()
+        match self.write(&bytes) {
+            Ok(()) => self.read(),
+            // Who is refused half-way may have been told why.
+            Err(error) => self.read().map_err(|_| error),
+        }
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
