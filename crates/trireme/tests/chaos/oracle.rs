@@ -1,0 +1,174 @@
+//! The judge of every suite: what was acknowledged is delivered, dead or waiting; nothing is claimed that did not
+//! happen; order is kept where it is promised; the database is whole.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::path::Path;
+
+use domain::EventId;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::api::{Api, Row, WAITING};
+use crate::gateway::Home;
+use crate::ledger::{Ledger, Sent};
+use crate::sink::{Arrival, Sink};
+use crate::wait::until;
+
+/// A route that every event of the ledger owes a delivery to.
+#[derive(Clone, Copy, Debug)]
+pub struct Owed {
+    pub route: &'static str,
+    pub destination: &'static str,
+    /// `ordering: subject`.
+    pub ordered: bool,
+}
+
+/// What was found, in figures.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    pub sent: Sent,
+    /// In the store although the sender never heard so.
+    pub unheard: usize,
+    /// Of acknowledged events, by route and end.
+    pub delivered: usize,
+    pub dead: usize,
+    pub waiting: usize,
+    /// Accepted more than once by a destination.
+    pub duplicates: usize,
+    /// Read by a destination after the process that sent them was gone.
+    pub late: usize,
+    /// Pairs of messages whose order was checked.
+    pub ordered: usize,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sent, unheard, delivered, dead, waiting, duplicates, late, ordered } = self;
+        write!(f, "{} acknowledged, {} unanswered, refused {:?}; ", sent.acked, sent.unanswered, sent.refused)?;
+        write!(f, "{delivered} delivered, {dead} dead, {waiting} waiting, {unheard} unheard of; ")?;
+        write!(f, "{duplicates} sent twice, {late} late, {ordered} in order")
+    }
+}
+
+/// Waits until nothing moves any more, then judges.
+pub fn judge_at_rest(home: &Home, ledger: &Ledger, sink: &Sink, owed: &[Owed]) -> Verdict {
+    let api = Api { address: home.address };
+    until("every delivery has ended", || api.is_quiet());
+    let verdict = judge(home, ledger, sink, owed);
+    assert_eq!(verdict.waiting, 0, "{verdict}");
+    verdict
+}
+
+/// Judges as things are. Panics with what is wrong.
+pub fn judge(home: &Home, ledger: &Ledger, sink: &Sink, owed: &[Owed]) -> Verdict {
+    // Taken first: what is acknowledged now can only move forward while the rest is asked for.
+    let acked = ledger.acked();
+    let api = Api { address: home.address };
+    let rows = api.deliveries();
+    let arrivals = sink.arrivals();
+    let mut verdict = Verdict { sent: ledger.sent(), ..Verdict::default() };
+    let known: HashSet<EventId> = acked.values().copied().collect();
+    let mut faults = ledger.faults();
+    faults.extend(sink.problems());
+    for owed in owed {
+        ends(&known, &rows, &arrivals, owed, &mut verdict, &mut faults);
+        if owed.ordered {
+            verdict.ordered += check_order(&arrivals, owed, &mut faults);
+        }
+    }
+    check_message_ids(&arrivals, &mut faults);
+    verdict.duplicates = duplicates(&arrivals);
+    verdict.late = arrivals.iter().filter(|arrival| arrival.late).count();
+    verdict.unheard = api.events().iter().filter(|event| !known.contains(event)).count();
+    faults.extend(panics(&home.log()));
+    let shown: Vec<_> = faults.iter().take(20).collect();
+    assert!(faults.is_empty(), "{} faults, such as {shown:#?}\n{verdict}\n{}", faults.len(), home.log_end());
+    verdict
+}
+
+/// Where every acknowledged event stands with one route.
+fn ends(
+    known: &HashSet<EventId>,
+    rows: &HashMap<(EventId, String), Vec<Row>>,
+    arrivals: &[Arrival],
+    owed: &Owed,
+    verdict: &mut Verdict,
+    faults: &mut Vec<String>,
+) {
+    let here = arrivals.iter().filter(|arrival| &*arrival.destination == owed.destination && arrival.accepted());
+    let arrived: HashSet<EventId> = here.map(|arrival| arrival.event).collect();
+    for event in known {
+        let key = (*event, owed.route.to_owned());
+        let Some(row) = rows.get(&key).and_then(|rows| rows.iter().find(|row| !row.replay)) else {
+            faults.push(format!("LOST: {event} was acknowledged and owes nothing to {}", owed.route));
+            continue;
+        };
+        match row.state.as_str() {
+            "delivered" if arrived.contains(event) => verdict.delivered += 1,
+            "delivered" => faults.push(format!("LOST: {event} is called delivered by {} and never was", owed.route)),
+            "dead" => verdict.dead += 1,
+            state if WAITING.contains(&state) => verdict.waiting += 1,
+            state => faults.push(format!("{event} is {state} on {}, which nobody asked for", owed.route)),
+        }
+    }
+}
+
+/// Within a subject no message comes before one that was sent to us earlier; a repeat of the last one may come, as
+/// may what a dead process had sent already.
+fn check_order(arrivals: &[Arrival], owed: &Owed, faults: &mut Vec<String>) -> usize {
+    let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut pairs = 0;
+    let here = arrivals.iter().filter(|arrival| &*arrival.destination == owed.destination);
+    for arrival in here.filter(|arrival| !arrival.late && !arrival.replay) {
+        let Some(message) = arrival.message else { continue };
+        match last.insert(message.subject, message.step) {
+            Some(before) if before > message.step => faults.push(format!(
+                "ORDER: {} got step {} of subject {} after step {before}",
+                owed.destination, message.step, message.subject
+            )),
+            Some(_) => pairs += 1,
+            None => {}
+        }
+    }
+    pairs
+}
+
+/// One id for every try of one delivery, replays included; different ids for different ones.
+fn check_message_ids(arrivals: &[Arrival], faults: &mut Vec<String>) {
+    let mut by_delivery: HashMap<(&str, EventId), &str> = HashMap::new();
+    let mut by_id: HashMap<&str, (&str, EventId)> = HashMap::new();
+    for arrival in arrivals {
+        let delivery = (&*arrival.destination, arrival.event);
+        let id = &*arrival.webhook_id;
+        if *by_delivery.entry(delivery).or_insert(id) != id || *by_id.entry(id).or_insert(delivery) != delivery {
+            faults.push(format!("webhook-id {id} of {delivery:?} is not its own"));
+        }
+    }
+}
+
+fn duplicates(arrivals: &[Arrival]) -> usize {
+    let mut seen = HashSet::new();
+    let originals = arrivals.iter().filter(|arrival| arrival.accepted() && !arrival.replay);
+    originals.filter(|arrival| !seen.insert((&*arrival.destination, arrival.event))).count()
+}
+
+/// Lines of a log that tell of a panic.
+pub fn panics(log: &str) -> Vec<String> {
+    log.lines().filter(|line| line.contains("panicked at") || line.contains("PANIC")).map(str::to_owned).collect()
+}
+
+/// The database of a stopped gateway, as SQLite itself judges it. Its log is read, not folded in.
+pub fn check_database(database: &Path) {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE);
+    let connection = connection.expect("the database opens");
+    // What the check opened it must leave as it was: the log belongs to the next start.
+    let keep_log = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    assert!(keep_log.expect("SQLite knows this setting"));
+    let found: Vec<String> = {
+        let mut statement = connection.prepare("PRAGMA integrity_check").expect("it is a database");
+        let rows = statement.query_map([], |row| row.get(0)).expect("the check runs");
+        rows.collect::<Result<_, _>>().expect("the check gives lines of text")
+    };
+    assert_eq!(found, ["ok"], "{}", database.display());
+}

@@ -1,0 +1,153 @@
+//! Requests that were made to do harm, through the real port: never a crash, never a 500, bytes that are taken come
+//! out bit for bit, and good requests beside them succeed.
+
+mod bodies;
+mod sockets;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::api::Api;
+use crate::dice::Dice;
+use crate::gateway::Home;
+use crate::generator::{Generator, Plan};
+use crate::http::{self, Response};
+use crate::ledger::Ledger;
+use crate::oracle::{Owed, check_database, judge_at_rest};
+use crate::setup::{Setup, no_breaker, quick_retries};
+use crate::sink::Sink;
+use crate::wait::until;
+
+/// Small, so that the bodies that break it need not be large.
+const BODY_BYTES_MAX: usize = 12 * 1024 * 1024;
+const OWED: [Owed; 1] = [Owed { route: "load-good", destination: "good", ordered: true }];
+
+struct Stage {
+    sink: Sink,
+    home: Home,
+}
+
+impl Stage {
+    /// One source for good messages, and one that takes anything, so that the poison gets as far as it can.
+    fn new() -> Self {
+        let sink = Sink::start();
+        let retry = json!({ "retry": quick_retries(2), "breaker": no_breaker() });
+        let setup = Setup::new()
+            .source("load")
+            .source_of("open", &json!({ "webhook": { "provider": "none" } }))
+            .destination("good", &sink, &retry)
+            .destination("raw", &sink, &json!({ "http": { "body": "raw" }, "breaker": no_breaker() }))
+            .destination("wrapped", &sink, &retry)
+            .destination("mapped", &sink, &retry)
+            .route("load", "good", &json!({ "ordering": "subject" }))
+            .route("open", "raw", &json!({ "assurance": "none" }))
+            .route("open", "wrapped", &json!({ "assurance": "none" }))
+            .route("open", "mapped", &json!({ "assurance": "none", "when": "data.a != 5", "map": "{ 'all': $$, 'keys': $keys(data) }" }))
+            .with("limits", json!({ "body_bytes": "12MiB", "inflated_bytes": "12MiB" }));
+        Self { home: Home::new(setup.value()), sink }
+    }
+}
+
+/// What came back from one piece of poison.
+struct Outcome {
+    name: String,
+    response: Option<Response>,
+}
+
+impl Outcome {
+    /// 0 if the connection was cut.
+    fn status(&self) -> u16 {
+        self.response.as_ref().map_or(0, |response| response.status)
+    }
+}
+
+/// All faults at once: what breaks one parser often breaks its neighbours.
+fn check(outcomes: &[Outcome], mut faults: Vec<String>, stage: &Stage) {
+    let failed = outcomes.iter().filter(|outcome| outcome.status() >= 500);
+    faults.extend(failed.map(|outcome| format!("{} was answered {:?}", outcome.name, outcome.response)));
+    assert!(faults.is_empty(), "{} faults: {faults:#?}\n{}", faults.len(), stage.home.log_end());
+}
+
+fn good_load(home: &Home, ledger: &Arc<Ledger>, dice: &mut Dice) -> Generator {
+    let plan = Plan { senders: 3, gap: Duration::from_millis(10), ..Plan::to(home.address, "/in/load") };
+    Generator::start(&plan, ledger, dice)
+}
+
+fn judge_neighbours(stage: &Stage, ledger: &Ledger, generator: Generator) -> String {
+    generator.stop();
+    let verdict = judge_at_rest(&stage.home, ledger, &stage.sink, &OWED);
+    assert!(verdict.delivered > 0 && verdict.dead == 0 && verdict.duplicates == 0, "{verdict}");
+    assert_eq!((verdict.sent.unanswered, verdict.sent.refused.len()), (0, 0), "good requests suffered: {verdict}");
+    verdict.to_string()
+}
+
+#[test]
+fn poison_bodies_harm_nobody_and_come_out_as_they_went_in() {
+    let mut dice = Dice::of("poison bodies");
+    let stage = Stage::new();
+    stage.sink.keep_bodies();
+    let mut gateway = stage.home.start();
+    let ledger = Ledger::new();
+    let generator = good_load(&stage.home, &ledger, &mut dice);
+    let mut outcomes = Vec::new();
+    let (mut taken, mut faults) = (Vec::new(), Vec::new());
+    for poison in bodies::all(&mut dice) {
+        let headers: Vec<_> = poison.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let response = http::once(stage.home.address, "POST", "/in/open", &headers, &poison.body);
+        let status = response.as_ref().map_or(0, |response| response.status);
+        if status == 200 {
+            taken.push((poison.name.clone(), poison.body));
+        } else if poison.must_be_taken {
+            faults.push(format!("{} is an event and was answered {response:?}", poison.name));
+        }
+        outcomes.push(Outcome { name: poison.name, response: response.ok() });
+    }
+    until("what was taken is delivered", || stage.sink.distinct_at("raw") >= taken.len());
+    let good = judge_neighbours(&stage, &ledger, generator);
+    let bodies = stage.sink.bodies();
+    let altered = taken.iter().filter(|(_, body)| !bodies.contains(body));
+    faults.extend(altered.map(|(name, _)| format!("{name} did not come out as it went in")));
+    check(&outcomes, faults, &stage);
+    let dead = Api { address: stage.home.address }.all("/api/v1/dead-letters");
+    assert_eq!(gateway.ended(), None);
+    assert_eq!(gateway.terminate().code(), Some(0));
+    check_database(&stage.home.database());
+    let refused = outcomes.len() - taken.len();
+    eprintln!(
+        "poison bodies: {} taken and delivered bit for bit, {refused} refused, {} dead; {good}",
+        taken.len(),
+        dead.len()
+    );
+    assert!(!taken.is_empty() && refused > 0);
+}
+
+#[test]
+fn poison_on_the_wire_harms_nobody() {
+    let mut dice = Dice::of("poison on the wire");
+    let stage = Stage::new();
+    let mut gateway = stage.home.start();
+    let ledger = Ledger::new();
+    let generator = good_load(&stage.home, &ledger, &mut dice);
+    let address: SocketAddr = stage.home.address;
+    let played: Vec<(Outcome, bool)> = std::thread::scope(|scope| {
+        let play = |poison: sockets::Wire| {
+            let response = poison.play(address);
+            (Outcome { name: poison.name.to_owned(), response }, poison.must_fail)
+        };
+        let threads: Vec<_> = sockets::all().into_iter().map(|poison| scope.spawn(move || play(poison))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("the poisoner does not panic")).collect()
+    });
+    let taken = played.iter().filter(|(outcome, must_fail)| *must_fail && (200..300).contains(&outcome.status()));
+    let faults = taken.map(|(outcome, _)| format!("{} was taken: {}", outcome.name, outcome.status())).collect();
+    let outcomes: Vec<Outcome> = played.into_iter().map(|(outcome, _)| outcome).collect();
+    check(&outcomes, faults, &stage);
+    let good = judge_neighbours(&stage, &ledger, generator);
+    assert_eq!(gateway.ended(), None);
+    assert_eq!(gateway.terminate().code(), Some(0));
+    let answered = outcomes.iter().filter(|outcome| outcome.response.is_some()).count();
+    eprintln!("poison on the wire: {} kinds, {answered} answered, the others cut off; {good}", outcomes.len());
+    assert!(answered > 0 && outcomes.len() > answered);
+}
