@@ -12,6 +12,7 @@ use store::dispatch::{Claim, Lease, Owner};
 use store::intake::{AcceptGroup, Accepted, KeptRequest, NewDelivery, NewEvent};
 use store::{Store, StoreError};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, LEASE, Message};
@@ -51,8 +52,9 @@ impl Acceptor {
         request: Option<KeptRequest>,
     ) -> Result<Vec<Accepted>, StoreError> {
         let (events, newborns) = self.owe(source, arrivals);
+        let span = telemetry::accept_span(source.spec.name.as_str(), events.len());
         let group = AcceptGroup { events, request };
-        let mut answers = self.store.accept(vec![group], self.clock.now()).await?;
+        let mut answers = self.store.accept(vec![group], self.clock.now()).instrument(span).await?;
         let accepted = answers.pop().unwrap_or(Err(StoreError::Closed))?;
         self.hand_on(source, &accepted, newborns);
         Ok(accepted)

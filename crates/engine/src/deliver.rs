@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use store::Store;
 use store::dispatch::{Attempt, Cause, Prepared, PreparedDelivery};
+use tracing::Instrument;
 
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
@@ -50,7 +51,7 @@ impl Deliverer {
     pub async fn try_once(&self, mut work: Work) -> Tried {
         let (prepared, kept) = match work.prepared.take() {
             Some(prepared) => (prepared, true),
-            None => match self.preparer.prepare(&work).await {
+            None => match self.preparer.prepare(&work).instrument(telemetry::prepare_span()).await {
                 Preparation::Ready { body, mapped: false } => (body, false),
                 Preparation::Ready { body, mapped: true } => match self.keep(&work, body).await {
                     Ok(prepared) => (prepared, true),

@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use store::dispatch::{Ask, ClaimAnswer, ClaimDue, Claimed, Owner, Settlement};
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
@@ -297,7 +298,8 @@ impl Dispatcher {
         self.in_flight += 1;
         let (deliverer, handle) = (Arc::clone(&self.deliverer), self.handle.clone());
         tokio::spawn(async move {
-            let tried = deliverer.try_once(work).await;
+            let span = telemetry::deliver_span(&work);
+            let tried = deliverer.try_once(work).instrument(span).await;
             handle.tell(Message::Tried(Box::new(tried)));
         });
     }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::accept::Acceptor;
 use crate::alert::Alerts;
@@ -29,6 +30,7 @@ use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
 use crate::replay::Replayer;
 use crate::settle::Settler;
+use crate::telemetry;
 use crate::topology::{Policies, SpecError, Topology};
 use crate::transport::Transport;
 use crate::vault::Vault;
@@ -240,7 +242,8 @@ impl Engine {
 
     /// Takes in one webhook. Never fails: the receipt says what to answer.
     pub async fn receive(&self, request: InboundRequest) -> Receipt {
-        self.inner.receiver.receive(&self.topology(), request).await
+        let span = telemetry::receive_span(request.source.as_str());
+        self.inner.receiver.receive(&self.topology(), request).instrument(span).await
     }
 
     /// An id for a request that was just received.
@@ -312,7 +315,7 @@ impl Engine {
         };
         tasks.shutdown().await;
         if let Err(error) = self.inner.store.close().await {
-            crate::telemetry::store_failed("close", &error);
+            telemetry::store_failed("close", &error);
         }
         in_time
     }

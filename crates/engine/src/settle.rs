@@ -8,6 +8,7 @@ use domain::{DeliveryState, Timestamp};
 use store::dispatch::{Settled, Settlement};
 use store::{Store, StoreError};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, Message};
@@ -43,7 +44,8 @@ impl Settler {
     async fn commit(&self, batch: Vec<Settling>) -> bool {
         loop {
             let settlements = batch.iter().map(|settling| settling.settlement.clone()).collect();
-            match self.store.settle(settlements, self.clock.now()).await {
+            let span = telemetry::settle_span(batch.len());
+            match self.store.settle(settlements, self.clock.now()).instrument(span).await {
                 Ok(answers) => {
                     self.announce(batch, &answers);
                     return true;

@@ -3,8 +3,9 @@
 use domain::DeliveryState;
 use metrics::{counter, gauge, histogram};
 use store::StoreError;
+use tracing::Span;
 
-use crate::work::Tried;
+use crate::work::{Tried, Work};
 
 pub const EVENTS_ACCEPTED: &str = "trireme_events_accepted_total";
 pub const EVENTS_DUPLICATE: &str = "trireme_events_duplicate_total";
@@ -65,4 +66,34 @@ pub fn store_failed(verb: &'static str, error: &StoreError) {
 pub fn alert_raised(kind: &str, object: &str, detail: &str) {
     counter!(ALERTS_RAISED, "kind" => kind.to_owned()).increment(1);
     tracing::warn!(event = "alert_raised", kind, object, detail);
+}
+
+// === spans ===
+//
+// At the level debug, which nobody looks at unless traces are collected: then each costs one comparison.
+
+/// One inbound request, from judging it to its commit.
+pub fn receive_span(source: &str) -> Span {
+    tracing::debug_span!("receive", source)
+}
+
+/// The commit of what one request held.
+pub fn accept_span(source: &str, events: usize) -> Span {
+    tracing::debug_span!("accept", source, events)
+}
+
+/// One try of a delivery, from preparing it to its outcome.
+pub fn deliver_span(work: &Work) -> Span {
+    let (destination, route) = (work.route.spec.to.as_str(), work.route.spec.name.as_str());
+    tracing::debug_span!("deliver", destination, route, delivery = %work.id, event = %work.event.id)
+}
+
+/// Making the body that a delivery sends.
+pub fn prepare_span() -> Span {
+    tracing::debug_span!("prepare")
+}
+
+/// The commit of how a batch of tries ended.
+pub fn settle_span(deliveries: usize) -> Span {
+    tracing::debug_span!("settle", deliveries)
 }

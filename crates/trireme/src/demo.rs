@@ -17,15 +17,16 @@ use engine::spec::Secret;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Environment;
-use crate::cli::serve::{self, LogArgs};
+use crate::cli::serve;
 use crate::exit::{Failure, Outcome};
 use crate::output::{Output, aside};
 use crate::wiring::launch::{Launch, Launched, launch};
+use crate::wiring::logging::LogArgs;
 use crate::wiring::listeners::{Addresses, Listener, Role, cannot_bind};
 use crate::wiring::notify::Supervisor;
 use crate::wiring::open::Intent;
 use crate::wiring::stop::{self, Signals, Surroundings};
-use crate::wiring::{logging, runtime};
+use crate::wiring::runtime::Process;
 use destinations::Destinations;
 use hints::Hints;
 use plan::Plan;
@@ -50,13 +51,13 @@ pub fn run(args: DemoArgs, output: Output, environment: Environment<'_>) -> Outc
     if !(args.rate > 0.0 && args.rate <= feeder::RATE_MAX) {
         return Err(Failure::usage(format!("--rate must be above 0 and at most {}", feeder::RATE_MAX)));
     }
-    logging::start(args.log.log, &args.log.log_filter)?;
+    let process = Process::start(None, &args.log)?;
     let temporary = match &args.data {
         Some(_) => None,
         None => Some(TemporaryFolder::new()?),
     };
     let data = temporary.as_ref().map(|folder| folder.0.clone()).or(args.data.clone()).unwrap_or_default();
-    let outcome = runtime::run(None, show(&args, data, output, environment));
+    let outcome = process.run(show(&args, data, output, environment));
     drop(temporary);
     outcome
 }

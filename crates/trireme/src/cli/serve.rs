@@ -20,10 +20,10 @@ use crate::output::{Output, aside};
 use crate::wiring::gateway::{Gateway, Settings};
 use crate::wiring::launch::{Launch, Launched, launch};
 use crate::wiring::listeners::{self, Addresses, Role};
-use crate::wiring::logging::{self, LogForm};
+use crate::wiring::logging::LogArgs;
 use crate::wiring::notify::{Stage, Supervisor};
 use crate::wiring::open::Intent;
-use crate::wiring::runtime;
+use crate::wiring::runtime::Process;
 use crate::wiring::stop::{self, Signals, Surroundings};
 
 #[derive(clap::Args, Debug)]
@@ -60,16 +60,6 @@ pub struct ServeArgs {
     log: LogArgs,
 }
 
-#[derive(clap::Args, Clone, Debug)]
-pub struct LogArgs {
-    /// How log lines on stderr look
-    #[arg(long, env = "TRIREME_LOG_FORM", value_enum, default_value_t, value_name = "FORM")]
-    pub log: LogForm,
-    /// What is logged: a level, or levels by crate as `info,engine=debug`
-    #[arg(long, env = "TRIREME_LOG", default_value = "info", value_name = "FILTER")]
-    pub log_filter: String,
-}
-
 fn drain_time(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| format!("'{text}' is no duration such as 25s or 2m"))
 }
@@ -82,10 +72,10 @@ pub struct Read {
 }
 
 pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Outcome {
-    logging::start(args.log.log, &args.log.log_filter)?;
     // Before any thread is started: it takes variables out of the environment.
     let inherited = listeners::inherited(environment("LISTEN_FDNAMES").as_deref())?;
     let supervisor = Supervisor::new(environment("NOTIFY_SOCKET").as_deref().map(AsRef::as_ref));
+    let process = Process::start(args.threads, &args.log)?;
     let read = read(&args, &args.config, environment)?;
     let secret = |name: &str| environment(name).filter(|value| !value.is_empty()).map(Secret::new);
     let start = Launch {
@@ -102,7 +92,7 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
         admin_key: secret("TRIREME_ADMIN_KEY"),
         master_key: secret("TRIREME_MASTER_KEY"),
     };
-    runtime::run(args.threads, async {
+    process.run(async {
         let signals = Signals::new()?;
         let Launched { gateway, folder, control } = launch(start).await?;
         announce(&gateway, folder.path(), output)?;
@@ -134,7 +124,7 @@ pub fn read_config(path: &Path, environment: Environment<'_>) -> Outcome<Read> {
         failure.hint(format!("`trireme check --config {}` says this without starting anything.", path.display()))
     })?;
     for warning in &config.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(code = warning.code, file = warning.file, line = warning.line, "{}", warning.message);
     }
     let public_url = config.public_url.as_deref().map(Url::parse).transpose();
     let public_url = public_url.map_err(|error| Failure::usage(format!("public_url: {error}")))?;
