@@ -69,7 +69,7 @@ async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Envir
     let destinations = Destinations::start().await?;
     let plan = Plan::new(&SystemEntropy::new(), destinations.address);
     let config = plan.write(&data)?;
-    let read = serve::read_config(&config, environment)?;
+    let read = serve::read_config(&config, environment, &[])?;
     let start = Launch {
         data,
         store_file: None,
@@ -97,7 +97,7 @@ async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Envir
         drain: std::time::Duration::from_secs(5),
         config: Some(config),
     };
-    let reload = |path: &std::path::Path| Ok(serve::read_config(path, environment)?.settings);
+    let reload = |path: &std::path::Path| Ok(serve::read_config(path, environment, &[])?.settings);
     // The feeder ends with the gateway's sockets; what it could not send is told by nobody.
     let ended = stop::run(gateway, control, around, &reload).await;
     over.cancel();

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::FirstKey;
-use domain::Tenant;
 use engine::spec::Secret;
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -106,20 +105,19 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
 
 /// What the file says, and what the options add to it.
 fn read(args: &ServeArgs, path: &Path, environment: Environment<'_>) -> Outcome<Read> {
-    let mut read = read_config(path, environment)?;
+    let mut read = read_config(path, environment, &args.egress_allow)?;
     if let Some(store) = &args.store {
         read.store = StoreChoice::parse(store, Path::new("")).map_err(Failure::usage)?;
     }
     let settings = &mut read.settings;
-    settings.egress.entry(Tenant::default_tenant()).or_default().extend(&args.egress_allow);
     settings.api.loopback_only = args.listen.ip().is_loopback();
     settings.api.limits.drain_time = args.drain;
     Ok(read)
 }
 
-/// Reads a configuration; all of its mistakes are one failure.
-pub fn read_config(path: &Path, environment: Environment<'_>) -> Outcome<Read> {
-    let config = config::load(path, environment).map_err(|errors| {
+/// Reads a configuration and what the options allow beside it; all of its mistakes are one failure.
+pub fn read_config(path: &Path, environment: Environment<'_>, egress_allow: &[IpNet]) -> Outcome<Read> {
+    let config = config::load_allowing(path, environment, egress_allow).map_err(|errors| {
         let failure = Failure::new(Exit::Usage, "configuration_invalid", errors.to_string());
         failure.hint(format!("`trireme check --config {}` says this without starting anything.", path.display()))
     })?;
@@ -142,6 +140,7 @@ fn limits(limits: &config::Limits) -> api::Limits {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     api::Limits {
         body_bytes_max: size(limits.body_bytes),
+        ingest_bytes_max: size(limits.requests_bytes),
         head_bytes_max: limits.header_bytes as usize,
         headers_max: limits.headers as usize,
         ingest_in_flight_max: limits.requests as usize,
