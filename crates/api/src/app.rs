@@ -25,8 +25,8 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// Peers whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Every API listener is bound to loopback: only local host names are served, so that a page in a browser
-    /// cannot reach the API through a DNS name that points here.
+    /// Serve only local host names, as is done by itself when every API listener is bound to loopback: a page in a
+    /// browser must not reach the API through a DNS name that points here.
     pub loopback_only: bool,
     /// Name of this node, as `/api/v1/nodes` shows it.
     pub node: String,

@@ -85,7 +85,7 @@ mod tests {
     use http_body_util::{BodyExt, StreamBody};
 
     use super::*;
-    use crate::test_clock::PausedClock;
+    use crate::tests::PausedClock;
 
     type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, BoxError>>;
 

@@ -18,10 +18,11 @@ mod route;
 mod router;
 pub mod server;
 pub mod telemetry;
-#[cfg(test)]
-mod test_clock;
 
 pub use app::{App, Limits, Settings};
 pub use auth::{FirstKey, FirstKeyError, ensure_first_key};
 pub use router::{ingest_router, router};
 pub use server::{Listeners, serve};
+
+#[cfg(test)]
+mod tests;

@@ -144,10 +144,17 @@ const MANAGE: [Code; 4] = [Code::ManagedByFile, Code::Conflict, Code::Definition
 
 /// Everything: ingest, the API, health, metrics and the plain pages.
 pub fn router(app: App) -> Router {
+    let local_names_only = app.settings.loopback_only;
+    guarded_router(app, local_names_only)
+}
+
+/// The same, where the listeners say whether only local names are served.
+pub(crate) fn guarded_router(app: App, local_names_only: bool) -> Router {
     let others = table().into_iter().filter(|route| !route.ingest);
     let others = others.fold(Router::new(), |router, route| mount(router, route, &app));
-    let others =
-        others.layer(from_fn_with_state(app.clone(), guard_host)).layer(from_fn_with_state(app.clone(), admit));
+    let others = others
+        .layer(from_fn_with_state((app.clone(), local_names_only), guard_host))
+        .layer(from_fn_with_state(app.clone(), admit));
     around(others.merge(ingest_routes()), app)
 }
 
@@ -218,15 +225,15 @@ async fn admit(State(app): State<App>, request: Request, next: Next) -> Response
 
 /// Bound to loopback, only names of this machine are served: a web page elsewhere could otherwise point a name of
 /// its own here and read along.
-async fn guard_host(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !app.settings.loopback_only {
+async fn guard_host(State((app, local_names_only)): State<(App, bool)>, request: Request, next: Next) -> Response {
+    if !local_names_only {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
     if host_of(&parts).is_none_or(|host| is_local(host, &app)) {
         return next.run(Request::from_parts(parts, body)).await;
     }
-    Code::HostNotAllowed.because("This gateway listens on loopback and serves only localhost.").into_response()
+    Code::HostNotAllowed.because("This gateway listens on loopback and serves only localhost; set public_url to serve a name through a proxy.").into_response()
 }
 
 fn is_local(host: &str, app: &App) -> bool {

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::auth::WRITE_BACK_EVERY;
 use crate::peer::Peer;
-use crate::router::{ingest_router, router};
+use crate::router::{guarded_router, ingest_router};
 use connection::converse;
 use crowd::Crowd;
 use face::Face;
@@ -47,7 +47,8 @@ pub struct Listeners {
 /// Serves until `stop` is cancelled and what is under way has ended, or its time has. Gives how many connections
 /// had to be cut.
 pub async fn serve(app: App, listeners: Listeners, stop: CancellationToken) -> usize {
-    let all = Arc::new(Face::new(app.clone(), router(app.clone())));
+    let local_names_only = app.settings.loopback_only || all_on_loopback(&listeners.api);
+    let all = Arc::new(Face::new(app.clone(), guarded_router(app.clone(), local_names_only)));
     let ingest = Arc::new(Face::new(app.clone(), ingest_router(app.clone())));
     let crowd = Crowd::new(&app.settings.limits);
     let connections = TaskTracker::new();
@@ -67,6 +68,10 @@ pub async fn serve(app: App, listeners: Listeners, stop: CancellationToken) -> u
         tracing::debug!(code = error.code(), "the times of last use of API keys were not written back");
     }
     if ended.is_ok() { 0 } else { connections.len() }
+}
+
+fn all_on_loopback(listeners: &[TcpListener]) -> bool {
+    listeners.iter().all(|listener| listener.local_addr().is_ok_and(|address| address.ip().is_loopback()))
 }
 
 /// What comes back from time to time for as long as anything is served.

@@ -175,7 +175,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::test_clock::PausedClock;
+    use crate::tests::PausedClock;
 
     fn limits() -> Limits {
         let secs = Duration::from_secs;

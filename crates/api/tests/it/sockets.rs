@@ -184,7 +184,7 @@ async fn http_2_is_spoken_too() {
         hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
     tokio::spawn(connection);
     for (path, status) in [("/in/hooks", 200), ("/in/nope", 404), ("/healthz", 405)] {
-        let request = http::Request::post(format!("http://a.example{path}"));
+        let request = http::Request::post(format!("http://localhost{path}"));
         let request = request.body(Full::new(bytes::Bytes::from_static(b"{}"))).expect("a request");
         let response = sender.send_request(request).await.expect("an answer");
         assert_eq!(response.status(), status, "{path}");
@@ -206,6 +206,15 @@ async fn the_ingest_port_serves_nothing_else() {
     assert_eq!(ask(post("/in/hooks", "", "{}")).await, [200]);
     for path in ["/healthz", "/metrics", "/openapi.json", "/", "/api/v1/events", "/docs/errors/not_found"] {
         assert_eq!(ask(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await, [404], "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_on_loopback_serves_only_local_names() {
+    let server = Server::start(small()).await;
+    for (host, status) in [("localhost:1", 200), ("127.0.0.1", 200), ("evil.example", 421)] {
+        let answer = server.raw(format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+        assert_eq!(statuses(&answer), [status], "{host}");
     }
 }
 

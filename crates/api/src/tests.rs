@@ -1,4 +1,4 @@
-//! A clock for tests that pause the runtime's timer: both of its times follow that timer.
+//! What unit tests share: a clock for those that pause the runtime's timer. Both of its times follow that timer.
 
 use std::sync::Arc;
 use std::time::Duration;
