@@ -18,10 +18,10 @@ impl SourceFile {
         self.path.ends_with(".rs")
     }
 
-    /// Files that are compiled for tests only, and crates that exist for them.
+    /// Files that are compiled for tests and measurements only, and crates that exist for them.
     pub fn is_for_tests(&self) -> bool {
-        let in_folder = |name: &str| self.path.split('/').any(|part| part == name);
-        in_folder("tests") || in_folder("testkit") || in_folder("fuzz") || self.path.ends_with("/tests.rs")
+        let for_tests = |part: &str| matches!(part, "tests" | "benches" | "testkit" | "fuzz" | "tests.rs");
+        self.path.split('/').any(|part| for_tests(part) || part.starts_with("test_"))
     }
 
     /// The lines of code with their numbers, without comments and without the tests at the file's foot.

@@ -1,3 +1,5 @@
+//! Who gets the store, who waits for it and who is turned away, played with real locks and sockets.
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
