@@ -28,6 +28,7 @@ BUDGETS = {
     "store_sqlite": 60,
     "engine": 60,
     "testkit::simulation": 240,
+    "trireme::chaos": 360,
     "trireme::it": 600,
     "fuzz": 60,
     "doctests": 60,

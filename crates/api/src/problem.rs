@@ -61,6 +61,7 @@ codes! {
     InvalidJson "invalid_json" 400 "The body is not JSON";
     InvalidHost "invalid_host" 400 "The Host header is missing or doubled";
     JsonTooDeep "json_too_deep" 400 "The JSON is nested too deeply";
+    InvalidFraming "invalid_framing" 400 "The end of the body is told in two ways";
     InvalidParameter "invalid_parameter" 400 "A parameter is not valid";
     InvalidCursor "invalid_cursor" 400 "The cursor does not belong to this list";
     BodyIncomplete "body_incomplete" 400 "The body ended early";

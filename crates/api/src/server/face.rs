@@ -10,7 +10,7 @@ use axum::body::Body as RouterBody;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use engine::clock::SharedClock;
-use http::header::{CONNECTION, HOST, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::guard::TimedBody;
 use crate::ingest::{self, BoxError, Target};
 use crate::peer::Peer;
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 
 pub struct Face {
     pub app: App,
@@ -48,7 +48,7 @@ impl Face {
         let turn = vitals.begin(version == Version::HTTP_2);
         let request = request
             .map(|body| TimedBody::new(body, SharedClock::clone(self.app.engine.clock()), &self.app.settings.limits));
-        let mut response = if Target::is_ingest(request.uri().path()) && has_one_host(&request) {
+        let mut response = if Target::is_ingest(request.uri().path()) && ambiguity(&request).is_none() {
             ingest::answer(&self.app, peer, request).await.map(FaceBody::Ingest)
         } else {
             self.route(request, peer, turn).await
@@ -64,17 +64,38 @@ impl Face {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let response = if has_one_host(&request) {
-            let mut request = request.map(RouterBody::new);
-            request.extensions_mut().insert(peer.clone());
-            self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
-        } else {
-            let mut response = Code::InvalidHost.because("Send exactly one Host header.").into_response();
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            response
+        let response = match ambiguity(&request) {
+            None => {
+                let mut request = request.map(RouterBody::new);
+                request.extensions_mut().insert(peer.clone());
+                self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
+            }
+            Some(problem) => {
+                let mut response = problem.into_response();
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
         };
         response.map(|body| FaceBody::Routed { body, _turn: turn })
     }
+}
+
+/// What others on the way may have understood otherwise than we do: then one request could hide in another.
+fn ambiguity<B>(request: &Request<B>) -> Option<Problem> {
+    if !has_one_host(request) {
+        return Some(Code::InvalidHost.because("Send exactly one Host header."));
+    }
+    let plain = has_plain_framing(request);
+    (!plain)
+        .then(|| Code::InvalidFraming.because("Send the body with a Content-Length, or in chunks and nothing else."))
+}
+
+/// Beside a length there is one way to say where a body ends: `chunked`, once. The parser takes the last coding of
+/// a list and never undoes the others.
+fn has_plain_framing<B>(request: &Request<B>) -> bool {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    let (first, second) = (codings.next(), codings.next());
+    second.is_none() && first.is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// HTTP/1.1 asks for exactly one; two leave open which one others on the way believed.

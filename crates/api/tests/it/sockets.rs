@@ -46,6 +46,13 @@ async fn malformed_requests_are_refused_and_their_connections_closed() {
         ("a space before the colon", format!("{head}content-length : 1\r\n\r\na"), 400),
         ("an unknown coding", format!("{head}transfer-encoding: gzip\r\n\r\na"), 400),
         ("a coding after chunked", format!("{head}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n"), 400),
+        ("two codings", format!("{head}transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 400),
+        ("chunked twice", format!("{head}transfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n"), 400),
+        (
+            "chunked in two headers",
+            format!("{head}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+            400,
+        ),
         ("chunked in HTTP/1.0", "POST /in/hooks HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".into(), 400),
         ("no host", "POST /in/hooks HTTP/1.1\r\ncontent-length: 0\r\n\r\n".into(), 400),
         ("two hosts", format!("{head}host: b\r\ncontent-length: 0\r\n\r\n"), 400),

@@ -79,6 +79,7 @@ impl Gateway {
             retention: settings.retention,
         });
         engine.configure(settings.specs).await.map_err(|error| engine_failure(&error))?;
+        engine.resume_replays().await.map_err(|error| engine_failure(&error))?;
         // Last of what can fail: a key that was made and never shown is lost.
         let given = admin_key.as_ref().map(Secret::expose);
         let first_key =

@@ -107,7 +107,8 @@ fn ends(
         match row.state.as_str() {
             "delivered" if arrived.contains(event) => verdict.delivered += 1,
             "delivered" => faults.push(format!("LOST: {event} is called delivered by {} and never was", owed.route)),
-            "dead" => verdict.dead += 1,
+            "dead" if row.attempts > 0 && row.cause.is_some() => verdict.dead += 1,
+            "dead" => faults.push(format!("{} died of {:?} after {} tries", row.id, row.cause, row.attempts)),
             state if WAITING.contains(&state) => verdict.waiting += 1,
             state => faults.push(format!("{event} is {state} on {}, which nobody asked for", owed.route)),
         }
@@ -171,4 +172,96 @@ pub fn check_database(database: &Path) {
         rows.collect::<Result<_, _>>().expect("the check gives lines of text")
     };
     assert_eq!(found, ["ok"], "{}", database.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::payload::Message;
+
+    const OWED: Owed = Owed { route: "r", destination: "d", ordered: true };
+
+    fn event(number: u128) -> EventId {
+        EventId::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn arrival(number: u64, subject: u64) -> Arrival {
+        let message = Message { key: number, subject, step: number, bytes: 0 };
+        let (event, webhook_id) = (event(number.into()), format!("msg_{number}").into());
+        let destination = Arc::from("d");
+        Arrival {
+            destination,
+            message: Some(message),
+            event,
+            webhook_id,
+            attempt: 1,
+            replay: false,
+            status: 200,
+            late: false,
+        }
+    }
+
+    fn row(state: &str) -> Vec<Row> {
+        vec![Row { id: "dlv_1".into(), state: state.into(), attempts: 1, cause: Some("refused".into()), replay: false }]
+    }
+
+    fn faults_of(rows: &[(u128, &str)], arrivals: &[Arrival]) -> Vec<String> {
+        let rows = rows.iter().map(|(number, state)| ((event(*number), "r".to_owned()), row(state))).collect();
+        let mut faults = Vec::new();
+        ends(&HashSet::from([event(1)]), &rows, arrivals, &OWED, &mut Verdict::default(), &mut faults);
+        faults
+    }
+
+    #[test]
+    fn what_was_acknowledged_may_be_delivered_dead_or_waiting_and_nothing_else() {
+        for state in ["dead", "pending", "in_flight", "retrying", "held"] {
+            assert!(faults_of(&[(1, state)], &[]).is_empty(), "{state}");
+        }
+        assert!(faults_of(&[(1, "delivered")], &[arrival(1, 1)]).is_empty());
+        let refused = Arrival { status: 503, ..arrival(1, 1) };
+        let elsewhere = Arrival { destination: Arc::from("other"), ..arrival(1, 1) };
+        for (rows, arrivals) in [
+            (vec![], vec![]),
+            (vec![], vec![arrival(1, 1)]),
+            (vec![(2, "delivered")], vec![arrival(1, 1)]),
+            (vec![(1, "delivered")], vec![]),
+            (vec![(1, "delivered")], vec![refused]),
+            (vec![(1, "delivered")], vec![elsewhere]),
+            (vec![(1, "cancelled")], vec![arrival(1, 1)]),
+        ] {
+            assert_eq!(faults_of(&rows, &arrivals).len(), 1, "{rows:?} {arrivals:?}");
+        }
+    }
+
+    #[test]
+    fn order_is_that_of_each_subject_and_a_dead_process_may_be_late() {
+        let check = |arrivals: &[Arrival]| {
+            let mut faults = Vec::new();
+            (check_order(arrivals, &OWED, &mut faults), faults.len())
+        };
+        assert_eq!(check(&[arrival(1, 1), arrival(1, 1), arrival(2, 1)]), (2, 0));
+        assert_eq!(check(&[arrival(2, 1), arrival(1, 2)]), (0, 0));
+        assert_eq!(check(&[arrival(2, 1), arrival(1, 1)]), (0, 1));
+        assert_eq!(check(&[arrival(1, 1), arrival(2, 1), arrival(1, 1)]), (1, 1));
+        assert_eq!(check(&[arrival(2, 1), Arrival { late: true, ..arrival(1, 1) }]), (0, 0));
+    }
+
+    #[test]
+    fn ids_and_duplicates_are_told_apart() {
+        let ids = |arrivals: &[Arrival]| {
+            let mut faults = Vec::new();
+            check_message_ids(arrivals, &mut faults);
+            faults.len()
+        };
+        assert_eq!(ids(&[arrival(1, 1), arrival(1, 1), arrival(2, 1)]), 0);
+        assert_eq!(ids(&[arrival(1, 1), Arrival { webhook_id: "msg_2".into(), ..arrival(1, 1) }]), 1);
+        assert_eq!(ids(&[arrival(1, 1), Arrival { webhook_id: "msg_1".into(), ..arrival(2, 1) }]), 1);
+        let refused = Arrival { status: 500, ..arrival(1, 1) };
+        assert_eq!(duplicates(&[refused, arrival(1, 1), arrival(2, 1), arrival(1, 1)]), 1);
+        assert_eq!(panics("fine\nthread 'x' panicked at src/main.rs\n").len(), 1);
+    }
 }

@@ -38,6 +38,7 @@ impl Stage {
         let setup = Setup::new()
             .source("load")
             .source_of("open", &json!({ "webhook": { "provider": "none" } }))
+            .source_of("hidden", &json!({ "webhook": { "provider": "none" } }))
             .destination("good", &sink, &retry)
             .destination("raw", &sink, &json!({ "http": { "body": "raw" }, "breaker": no_breaker() }))
             .destination("wrapped", &sink, &retry)
@@ -45,8 +46,12 @@ impl Stage {
             .route("load", "good", &json!({ "ordering": "subject" }))
             .route("open", "raw", &json!({ "assurance": "none" }))
             .route("open", "wrapped", &json!({ "assurance": "none" }))
-            .route("open", "mapped", &json!({ "assurance": "none", "when": "data.a != 5", "map": "{ 'all': $$, 'keys': $keys(data) }" }))
-            .with("limits", json!({ "body_bytes": "12MiB", "inflated_bytes": "12MiB" }));
+            .route(
+                "open",
+                "mapped",
+                &json!({ "assurance": "none", "when": "data.a != 5", "map": "{ 'all': $$, 'keys': $keys(data) }" }),
+            )
+            .with("limits", json!({ "body_bytes": "12MiB" }));
         Self { home: Home::new(setup.value()), sink }
     }
 }
@@ -145,9 +150,60 @@ fn poison_on_the_wire_harms_nobody() {
     let outcomes: Vec<Outcome> = played.into_iter().map(|(outcome, _)| outcome).collect();
     check(&outcomes, faults, &stage);
     let good = judge_neighbours(&stage, &ledger, generator);
+    let api = Api { address };
+    assert!(api.is_empty("/api/v1/events?source=hidden"), "a request hidden in another was carried out");
     assert_eq!(gateway.ended(), None);
     assert_eq!(gateway.terminate().code(), Some(0));
     let answered = outcomes.iter().filter(|outcome| outcome.response.is_some()).count();
     eprintln!("poison on the wire: {} kinds, {answered} answered, the others cut off; {good}", outcomes.len());
     assert!(answered > 0 && outcomes.len() > answered);
+}
+
+/// What a caller with a key may put into a path, a query or a body of the API.
+#[test]
+fn poison_parameters_are_told_and_never_a_500() {
+    let mut dice = Dice::of("poison parameters");
+    let stage = Stage::new();
+    let gateway = stage.home.start();
+    let ledger = Ledger::new();
+    let plan = Plan { messages: Some(60), ..Plan::to(stage.home.address, "/in/load") };
+    Generator::start(&plan, &ledger, &mut dice).wait();
+    let api = Api { address: stage.home.address };
+    let cursor = api.get("/api/v1/events?limit=3")["next"].as_str().expect("there are more than three").to_owned();
+    let (mut asked, mut faults) = (0, Vec::new());
+    let mut ask = |method: &str, path: &str, body: &[u8]| {
+        let status = api.ask(method, path, &[("content-type", "application/json")], body).status;
+        asked += 1;
+        if !(200..500).contains(&status) {
+            faults.push(format!("{method} {path}: {status}"));
+        }
+    };
+    for _ in 0..400 {
+        let mut damaged = cursor.clone().into_bytes();
+        for _ in 0..=dice.index(3) {
+            let at = dice.index(damaged.len());
+            damaged[at] = b"ABCxyz019-_"[dice.index(11)];
+        }
+        damaged.truncate(damaged.len() - dice.index(4));
+        ask("GET", &format!("/api/v1/events?limit=3&cursor={}", String::from_utf8_lossy(&damaged)), b"");
+    }
+    for wild in bodies::WILD_PARAMETERS {
+        for list in ["events", "deliveries", "dead-letters", "requests", "replays", "alerts"] {
+            for name in ["cursor", "limit", "since", "until", "source", "subject", "type", "q", "state", "nonsense"] {
+                ask("GET", &format!("/api/v1/{list}?{name}={wild}"), b"");
+            }
+            ask("GET", &format!("/api/v1/{list}/{wild}"), b"");
+        }
+        ask("POST", &format!("/api/v1/deliveries/{wild}/retry"), b"");
+        ask("PUT", &format!("/api/v1/sources/{wild}"), b"{}");
+    }
+    for poison in bodies::all(&mut dice) {
+        ask("POST", "/api/v1/replays", &poison.body[..poison.body.len().min(500_000)]);
+        ask("PUT", "/api/v1/destinations/made", &poison.body[..poison.body.len().min(500_000)]);
+    }
+    assert!(faults.is_empty(), "{} of {asked}: {faults:#?}\n{}", faults.len(), stage.home.log_end());
+    let verdict = judge_at_rest(&stage.home, &ledger, &stage.sink, &OWED);
+    assert_eq!(gateway.terminate().code(), Some(0));
+    eprintln!("poison parameters: {asked} requests, none a 500; {verdict}");
+    assert!(asked > 400 && verdict.delivered > 0);
 }

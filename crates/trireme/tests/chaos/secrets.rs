@@ -33,7 +33,14 @@ const PAYLOAD: &str = "CANARY-payload";
 
 /// Never in a log, a metric or an answer, and in no file unless it is sealed.
 const SECRETS: [&str; 9] = [
-    FILE_SECRET, API_SECRET, FILE_SENDER, API_SENDER, "CANARY-file-header", "CANARY-api-header", TOKEN, ADMIN_KEY,
+    FILE_SECRET,
+    API_SECRET,
+    FILE_SENDER,
+    API_SENDER,
+    "CANARY-file-header",
+    "CANARY-api-header",
+    TOKEN,
+    ADMIN_KEY,
     "CANARYwrongkey",
 ];
 /// Never in a log, a metric or an answer; the first two in no file either.
@@ -122,7 +129,8 @@ fn send(stage: &Stage, answers: &mut Answers) -> usize {
 fn manage(stage: &Stage, answers: &mut Answers) -> usize {
     let before = answers.0.len();
     let source = json!({ "webhook": { "provider": "github", "secret": API_SENDER } });
-    let http = json!({ "url": stage.sink.url("api"), "secret": API_SECRET, "headers": { "authorization": API_HEADER } });
+    let http =
+        json!({ "url": stage.sink.url("api"), "secret": API_SECRET, "headers": { "authorization": API_HEADER } });
     let made = [
         answers.with_key(stage, "PUT", "/api/v1/sources/made", Some(&source)),
         answers.with_key(stage, "PUT", "/api/v1/destinations/made", Some(&json!({ "http": http }))),
@@ -132,7 +140,8 @@ fn manage(stage: &Stage, answers: &mut Answers) -> usize {
     let data = json!({ "source": "own", "type": "x", "data": { "text": PAYLOAD } });
     assert_eq!(answers.with_key(stage, "POST", "/api/v1/events", Some(&data)), 201);
     // Mistakes with secrets in them.
-    let wrong = json!({ "http": { "url": "http://u:CANARY-of-the-sender@[", "secret": API_SECRET, "secrte": FILE_SECRET } });
+    let wrong =
+        json!({ "http": { "url": "http://u:CANARY-of-the-sender@[", "secret": API_SECRET, "secrte": FILE_SECRET } });
     answers.with_key(stage, "PUT", "/api/v1/destinations/wrong", Some(&wrong));
     answers.with_key(stage, "PUT", "/api/v1/sources/wrong", Some(&json!({ "webhook": { "secret": [API_SENDER, 7] } })));
     answers.with_key(stage, "PUT", "/api/v1/sources/github", Some(&source));
@@ -140,7 +149,9 @@ fn manage(stage: &Stage, answers: &mut Answers) -> usize {
     for path in ["/api/v1/events", "/api/v1/nothing", "/", "/metrics", "/readyz"] {
         answers.ask(stage, "GET", path, &[("authorization", &stranger), ("cookie", SENT_COOKIE)], b"");
     }
-    for list in ["sources", "destinations", "routes", "deliveries", "dead-letters", "requests", "alerts", "api-keys", "nodes"] {
+    for list in
+        ["sources", "destinations", "routes", "deliveries", "dead-letters", "requests", "alerts", "api-keys", "nodes"]
+    {
         assert_eq!(answers.with_key(stage, "GET", &format!("/api/v1/{list}"), None), 200, "{list}");
     }
     for one in ["sources/made", "sources/github", "sources/gitlab", "destinations/made", "destinations/app"] {
@@ -171,7 +182,10 @@ fn no_secret_and_no_payload_shows_anywhere() {
         lines += check_log(&stage.home.log(), form);
         files += check_files(stage.home.data());
     }
-    eprintln!("secrets: {asked} answers, {lines} lines of logs and {files} files searched for {} canaries", SECRETS.len() + PRIVATE.len());
+    eprintln!(
+        "secrets: {asked} answers, {lines} lines of logs and {files} files searched for {} canaries",
+        SECRETS.len() + PRIVATE.len()
+    );
     assert!(asked > 0 && lines > 0 && files > 0);
 }
 
@@ -179,7 +193,11 @@ fn check_answers(answers: &Answers) {
     for (asked, answer) in &answers.0 {
         // What a person asks for by name is shown to them; nothing here asks for one event.
         for canary in SECRETS.iter().chain(&PRIVATE) {
-            let echoes_payload = *canary == PAYLOAD && (asked.contains("/api/v1/dead-letters") || asked.contains("requests") || asked.contains("routes") || asked.contains("deliveries"));
+            let echoes_payload = *canary == PAYLOAD
+                && (asked.contains("/api/v1/dead-letters")
+                    || asked.contains("requests")
+                    || asked.contains("routes")
+                    || asked.contains("deliveries"));
             assert!(echoes_payload || !answer.contains(canary), "{asked} shows {canary}:\n{answer}");
         }
     }

@@ -8,6 +8,24 @@ use flate2::write::GzEncoder;
 use super::BODY_BYTES_MAX;
 use crate::dice::Dice;
 
+/// Values that break readers of paths and queries.
+pub const WILD_PARAMETERS: [&str; 14] = [
+    "",
+    "%00",
+    "%ff%fe",
+    "-1",
+    "18446744073709551616",
+    "1e9",
+    "a%2fb",
+    "..%2f..%2f",
+    "%27%20OR%201=1--",
+    "%25%25",
+    "evt_00000000000000000000000000",
+    "9999-12-31T23:59:60Z",
+    "-9999-01-01T00:00:00Z",
+    "%F0%9F%9A%A3",
+];
+
 pub struct Poison {
     pub name: String,
     pub headers: Vec<(&'static str, String)>,

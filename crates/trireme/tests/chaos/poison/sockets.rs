@@ -46,6 +46,17 @@ fn dripping(name: &'static str, parts: [&[u8]; 2], gap: Duration) -> Wire {
     Wire { name, parts: parts.map(<[u8]>::to_vec).into(), drip: Some(gap), must_fail: true }
 }
 
+/// A request that is its own end for one reader and holds another one for the next. It may be taken, by RFC 9112 §6.1
+/// as the chunks say; the hidden one may not.
+fn hiding(name: &'static str, framing: &str) -> Wire {
+    let text = format!("{POST}{framing}\r\n\r\n0\r\n\r\n{HIDDEN}");
+    Wire { must_fail: false, ..wire(name, text) }
+}
+
+/// To a source that nothing else is sent to.
+const HIDDEN: &str = "POST /in/hidden HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
+/// Where the hidden request ends for who believes the length.
+const HIDDEN_END: usize = 5 + HIDDEN.len();
 const POST: &str = "POST /in/open HTTP/1.1\r\nhost: localhost\r\n";
 
 pub fn all() -> Vec<Wire> {
@@ -59,7 +70,11 @@ pub fn all() -> Vec<Wire> {
 fn framing() -> Vec<Wire> {
     let post = |rest: &str| format!("{POST}{rest}");
     vec![
-        wire("a length and chunks", post("content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")),
+        hiding("a length and chunks", &format!("content-length: {HIDDEN_END}\r\ntransfer-encoding: chunked")),
+        hiding("chunks and a length", &format!("transfer-encoding: chunked\r\ncontent-length: {HIDDEN_END}")),
+        hiding("chunks twice", "transfer-encoding: chunked, chunked"),
+        hiding("chunks in two headers", "transfer-encoding: chunked\r\ntransfer-encoding: chunked"),
+        hiding("another coding before the chunks", "transfer-encoding: identity, chunked"),
         wire("two lengths", post("content-length: 2\r\ncontent-length: 4\r\n\r\n{}xx")),
         wire("a list of lengths", post("content-length: 2, 4\r\n\r\n{}xx")),
         wire("a negative length", post("content-length: -1\r\n\r\n{}")),
@@ -70,7 +85,6 @@ fn framing() -> Vec<Wire> {
         wire("a chunk that is no number", post("transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n")),
         wire("a chunk longer than it says", post("transfer-encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n")),
         wire("chunks under another name", post("transfer-encoding: xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")),
-        wire("chunks twice", post("transfer-encoding: chunked, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")),
     ]
 }
 
@@ -128,6 +142,12 @@ fn slow() -> Vec<Wire> {
         dripping("a head without end", [POST.as_bytes(), b"x-more: y\r\n"], Duration::from_millis(1)),
     ];
     all.extend((0..30).map(|_| dripping("a dripping head", [POST.as_bytes(), b"a"], Duration::from_millis(700))));
-    all.extend((0..10).map(|_| dripping("a dripping body", [head.as_bytes(), b"a"], Duration::from_secs(3))));
+    all.extend(
+        (0..10).map(|_| dripping("a body that stops now and then", [head.as_bytes(), b"a"], Duration::from_secs(12))),
+    );
+    if std::env::var("TRIREME_SOAK").is_ok() {
+        // Never silent for long, so that only the deadline of the whole body ends it, after a minute.
+        all.push(dripping("a dripping body", [head.as_bytes(), b"a"], Duration::from_secs(3)));
+    }
     all
 }
