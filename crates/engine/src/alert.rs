@@ -73,6 +73,14 @@ impl Alerts {
         self.known().remove(&(tenant.clone(), kind, object));
     }
 
+    /// Resolves an alert that this process opened and has not resolved yet; costs nothing where there is none.
+    pub async fn resolve_if_open(&self, tenant: &Tenant, kind: &'static str, object: String) {
+        let open = self.known().contains(&(tenant.clone(), kind, object.clone()));
+        if open {
+            self.resolve(tenant, kind, object).await;
+        }
+    }
+
     fn known(&self) -> std::sync::MutexGuard<'_, FxHashSet<Known>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,6 +31,9 @@ use desk::{Appetite, Desk, Turn};
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Tries under way at once, of all destinations: each holds a socket.
 const IN_FLIGHT_MAX: u32 = 4_096;
+/// While more than half of those are taken, no destination starts more than so many: those that hang may have taken
+/// the half, the others share what is left.
+const IN_FLIGHT_CROWDED: u32 = 4;
 /// Bytes of payloads that one answer to a claim may bring per destination.
 const CLAIM_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Longest sleep without looking at the clock again: the wall clock may have been set.
@@ -230,7 +233,7 @@ impl Dispatcher {
     fn freed(&mut self, key: DestinationKey, due: Option<Timestamp>) {
         if let (Some(desk), Some(due)) = (self.desks.get_mut(&key), due) {
             desk.due_at(due);
-            self.timers.push(Reverse((due, key.clone())));
+            self.wake_at(&key, due);
         }
         self.hungry.push(key);
     }
@@ -251,18 +254,53 @@ impl Dispatcher {
 
     fn reconfigure(&mut self, topology: Arc<Topology>) {
         let now = self.clock.now();
+        self.topology = topology;
+        let topology = Arc::clone(&self.topology);
         for destination in topology.destinations() {
             let key = key_of(destination);
             match self.desks.get_mut(&key) {
                 Some(desk) => desk.reconfigure(Arc::clone(destination), now),
                 None => drop(self.desks.insert(key.clone(), Desk::new(Arc::clone(destination), now))),
             }
+            self.requeue(&key, now);
             self.hungry.push(key);
         }
-        self.desks.retain(|key, desk| {
-            desk.in_flight > 0 || topology.destination(key.tenant.as_str(), key.name.as_str()).is_some()
-        });
-        self.topology = topology;
+        self.close_desks(now);
+    }
+
+    /// What waits in memory goes on under the configuration of now; what lost its route is held.
+    fn requeue(&mut self, key: &DestinationKey, now: Timestamp) {
+        let Some(desk) = self.desks.get_mut(key) else { return };
+        for mut work in std::mem::take(&mut desk.queue) {
+            let route = self.topology.route(key.tenant.as_str(), work.route.spec.name.as_str());
+            match route.filter(|route| route.spec.to == key.name) {
+                Some(route) => {
+                    work.place = route.destination.gate.take(work.event.payload.len() as u64);
+                    work.route = Arc::clone(route);
+                    desk.queue.push_back(work);
+                }
+                None => drop(self.settler.send(Settling::put_back_work(work, DeliveryState::Held, now))),
+            }
+        }
+        if !desk.queue.is_empty() {
+            enter_ring(&mut self.ring, key.clone(), desk);
+        }
+    }
+
+    /// Desks of destinations that are configured no more: what they hold in memory is held in the store.
+    fn close_desks(&mut self, now: Timestamp) {
+        let configured =
+            |key: &DestinationKey| self.topology.destination(key.tenant.as_str(), key.name.as_str()).is_some();
+        let closing: Vec<_> = self.desks.keys().filter(|key| !configured(key)).cloned().collect();
+        for key in closing {
+            let Some(desk) = self.desks.get_mut(&key) else { continue };
+            desk.destination.gate.set_held(true);
+            let queue = std::mem::take(&mut desk.queue);
+            if desk.in_flight == 0 {
+                self.desks.remove(&key);
+            }
+            self.put_back(queue, now);
+        }
     }
 
     /// Lets desks take turns until none can send.
@@ -276,12 +314,13 @@ impl Dispatcher {
                 self.put_back(queue, now);
                 continue;
             }
-            match desk.turn(now) {
+            let share = if self.in_flight > IN_FLIGHT_MAX / 2 { IN_FLIGHT_CROWDED } else { IN_FLIGHT_MAX };
+            match desk.turn(now, share) {
                 Turn::Send(work) => {
                     enter_ring(&mut self.ring, key, desk);
                     self.start(*work);
                 }
-                Turn::Wait(until) => self.timers.push(Reverse((until, key))),
+                Turn::Wait(until) => self.wake_at(&key, until),
                 Turn::Idle => self.hungry.push(key),
             }
         }
@@ -304,10 +343,14 @@ impl Dispatcher {
         });
     }
 
-    fn tried(&mut self, tried: Tried) {
+    fn tried(&mut self, mut tried: Tried) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let now = self.clock.now();
         let key = tried.work.destination();
+        if tried.outcome == Outcome::Gone && !self.is_current(&tried.work) {
+            // It was another address that is gone: the one of now has not been asked yet.
+            tried.outcome = Outcome::Failed { retry_after: None };
+        }
         let policy = tried.work.route.spec.retry.as_ref().unwrap_or(&tried.work.route.destination.spec.retry);
         let transition = settle(&tried.outcome, tried.work.attempts, policy, now, self.entropy.unit());
         if let Some(desk) = self.desks.get_mut(&key) {
@@ -327,6 +370,13 @@ impl Dispatcher {
         let _ = self.settler.send(settling);
     }
 
+    /// Whether the work was sent to where its destination is now.
+    fn is_current(&self, work: &Work) -> bool {
+        let spec = &work.route.destination.spec;
+        let current = self.topology.destination(spec.tenant.as_str(), spec.name.as_str());
+        current.is_some_and(|current| current.spec.http.url == spec.http.url)
+    }
+
     fn ask_store(&mut self, now: Timestamp) {
         if self.draining || self.claiming.is_some() || self.hungry.is_empty() {
             return;
@@ -339,7 +389,7 @@ impl Dispatcher {
             let Some(desk) = self.desks.get(&key) else { continue };
             match desk.appetite(now) {
                 Appetite::Nothing => {}
-                Appetite::Later(until) => self.timers.push(Reverse((until, key))),
+                Appetite::Later(until) => self.wake_at(&key, until),
                 Appetite::Take(limit) => {
                     let (tenant, destination) = (key.tenant.clone(), key.name.clone());
                     asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX });
@@ -364,7 +414,7 @@ impl Dispatcher {
             Err(error) => {
                 telemetry::store_failed("claim_due", &error);
                 let again = now + Duration::from_secs(1);
-                self.timers.extend(result.asked.into_iter().map(|(key, _)| Reverse((again, key))));
+                result.asked.iter().for_each(|(key, _)| self.wake_at(key, again));
                 return;
             }
         };
@@ -375,7 +425,7 @@ impl Dispatcher {
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.answered(answer.more, answer.next_due, hints);
             if let Some(due) = desk.next_due {
-                self.timers.push(Reverse((due, key.clone())));
+                self.wake_at(&key, due);
             }
             self.hungry.push(key);
         }
@@ -396,13 +446,25 @@ impl Dispatcher {
         }
     }
 
+    /// Looks at a desk again at this time, or earlier if it is to be woken earlier already: one timer per desk is
+    /// enough, because a desk that was woken says when it is next to be woken.
+    fn wake_at(&mut self, key: &DestinationKey, at: Timestamp) {
+        let Some(desk) = self.desks.get_mut(key) else { return };
+        if desk.wakes_at.is_none_or(|known| at < known) {
+            desk.wakes_at = Some(at);
+            self.timers.push(Reverse((at, key.clone())));
+        }
+    }
+
     fn ring_timers(&mut self, now: Timestamp) {
-        while let Some(Reverse((due, _))) = self.timers.peek() {
-            if *due > now {
-                break;
-            }
-            let Some(Reverse((_, key))) = self.timers.pop() else { break };
+        while self.timers.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+            let Some(Reverse((due, key))) = self.timers.pop() else { break };
             let Some(desk) = self.desks.get_mut(&key) else { continue };
+            if desk.wakes_at != Some(due) {
+                // An earlier timer took its place.
+                continue;
+            }
+            desk.wakes_at = None;
             desk.tell_gate(now);
             if desk.next_due.is_some_and(|due| due <= now) {
                 desk.next_due = None;
@@ -410,6 +472,9 @@ impl Dispatcher {
             }
             if !desk.queue.is_empty() {
                 enter_ring(&mut self.ring, key.clone(), desk);
+            }
+            if let Some(due) = desk.next_due {
+                self.wake_at(&key, due);
             }
             self.hungry.push(key);
         }

@@ -101,7 +101,8 @@ pub async fn move_held(
         };
         moved += u64::from(count);
         dispatch.tell(Message::Changed(key.clone()));
-        if count < BATCH {
+        // Fewer than asked for only means that some of those found had changed meanwhile.
+        if count == 0 {
             return Ok(moved);
         }
     }

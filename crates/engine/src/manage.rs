@@ -40,7 +40,29 @@ impl Engine {
         self.apply(&file, &api).await?;
         self.record_file_objects(&file, &objects).await?;
         *configured = Configured { file, api };
+        let engine = self.clone();
+        self.spawn(async move { engine.release_held().await });
         Ok(())
+    }
+
+    /// Sets free what is held although its destination is active and its route exists: what an earlier process did
+    /// not get to, and what came back with a configuration.
+    async fn release_held(&self) {
+        let topology = self.topology();
+        for destination in topology.destinations().filter(|destination| !destination.gate.held()) {
+            let key = DestinationKey { tenant: destination.spec.tenant.clone(), name: destination.spec.name.clone() };
+            let scope = HoldScope::Destination(key.name.clone());
+            if let Err(error) = self.move_scope(&key, scope, false).await {
+                tracing::warn!(event = "release_failed", destination = %key.name, code = error.code(), %error);
+                return;
+            }
+        }
+        for object in topology.routes().map(|route| (&route.spec.tenant, format!("route/{}", route.spec.name))) {
+            self.inner.alerts.resolve_if_open(object.0, RETIRED_WITH_OPEN_DELIVERIES, object.1).await;
+        }
+        for object in topology.destinations().map(|own| (&own.spec.tenant, format!("destination/{}", own.spec.name))) {
+            self.inner.alerts.resolve_if_open(object.0, RETIRED_WITH_OPEN_DELIVERIES, object.1).await;
+        }
     }
 
     /// Creates or replaces an object of the API from its definition, as `GET` shows it and the file writes it.
@@ -91,9 +113,9 @@ impl Engine {
             return Err(EngineError::NotFound(format!("there is no {} '{name}'", kind.as_str())));
         }
         compile(&merged(&configured.file, &api), &*self.inner.policies, None).map_err(EngineError::Specs)?;
-        self.inner.store.retire_object(tenant.clone(), kind, name.into(), self.inner.clock.now()).await?;
         self.apply(&configured.file, &api).await?;
         self.hold_open_deliveries(kind, &tenant, name).await?;
+        self.inner.store.retire_object(tenant.clone(), kind, name.into(), self.inner.clock.now()).await?;
         configured.api = api;
         Ok(())
     }
@@ -121,6 +143,7 @@ impl Engine {
 
     /// Stops deliveries to a destination; what is open waits as held.
     pub async fn pause(&self, tenant: Tenant, name: DestinationName, reason: String) -> Result<(), EngineError> {
+        let _changing = self.inner.changing.lock().await;
         self.set_state(tenant, name, DestinationState::Paused, reason).await
     }
 
@@ -129,6 +152,7 @@ impl Engine {
         let detail =
             format!("destination '{name}' takes no deliveries any more: {reason}; they are held until it is enabled");
         let object = format!("destination/{name}");
+        let _changing = self.inner.changing.lock().await;
         self.set_state(tenant.clone(), name, DestinationState::Disabled, reason).await?;
         self.inner.alerts.raise(&tenant, DESTINATION_DISABLED, object, detail).await;
         Ok(())
@@ -136,6 +160,11 @@ impl Engine {
 
     /// Lets a paused or disabled destination take deliveries again, those that were held first.
     pub async fn resume(&self, tenant: Tenant, name: DestinationName) -> Result<(), EngineError> {
+        let _changing = self.inner.changing.lock().await;
+        self.activate(tenant, name).await
+    }
+
+    async fn activate(&self, tenant: Tenant, name: DestinationName) -> Result<(), EngineError> {
         let object = format!("destination/{name}");
         self.set_state(tenant.clone(), name, DestinationState::Active, String::new()).await?;
         self.inner.alerts.resolve(&tenant, DESTINATION_DISABLED, object).await;
@@ -184,7 +213,7 @@ impl Engine {
         *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
         self.inner.dispatch.tell(Message::Topology(topology));
         for name in resumed {
-            self.resume(name.tenant, name.name).await?;
+            self.activate(name.tenant, name.name).await?;
         }
         Ok(())
     }
@@ -199,7 +228,7 @@ impl Engine {
             let state = status.map_or(DestinationState::Active, |(_, _, status)| status.state);
             let by_definition = status.is_some_and(|(_, _, status)| status.reason == PAUSED_BY_DEFINITION);
             let active = state == DestinationState::Active;
-            if spec.paused && active {
+            if spec.paused && (active || state == DestinationState::Retired) {
                 self.write_state(spec, DestinationState::Paused, PAUSED_BY_DEFINITION).await?;
             } else if state == DestinationState::Retired || (by_definition && !spec.paused) {
                 resumed.push(DestinationKey { tenant: spec.tenant.clone(), name: spec.name.clone() });
@@ -240,8 +269,9 @@ impl Engine {
             self.inner.store.put_object(object, false).await?;
         }
         for (kind, tenant, name) in known.difference(&defined) {
-            self.inner.store.retire_object(tenant.clone(), *kind, name.as_str().into(), now).await?;
+            // Held first: were the process to die in between, the next start would do both again.
             self.hold_open_deliveries(*kind, tenant, name).await?;
+            self.inner.store.retire_object(tenant.clone(), *kind, name.as_str().into(), now).await?;
         }
         Ok(())
     }

@@ -54,8 +54,10 @@ impl Preparer {
         } else {
             self.evaluate_apart(work, moment).await
         };
-        if route.when.is_some() {
-            self.watch_filter(route, !matches!(prepared, Preparation::Filtered { .. })).await;
+        match prepared {
+            Preparation::Ready { .. } if route.when.is_some() => self.watch_filter(route, true).await,
+            Preparation::Filtered { .. } => self.watch_filter(route, false).await,
+            Preparation::Ready { .. } | Preparation::Failed { .. } => {}
         }
         prepared
     }

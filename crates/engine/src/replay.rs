@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use store::dispatch::Owner;
 use store::intake::NewDelivery;
 use store::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
-use store::read::Position;
+use store::read::{EventFilter, Position};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -96,10 +96,18 @@ impl Replayer {
     /// Writes the job down; running it is another call, so that its id can be told first.
     pub async fn create(&self, request: ReplayRequest, planned: u64) -> Result<Replay, StoreError> {
         let now = self.clock.now();
+        let selection = match request.selection {
+            // What is accepted from now on is not replayed: the job would never end.
+            ReplaySelection::Filter(filter) => {
+                let until = Some(filter.until.map_or(now, |until| until.min(now)));
+                ReplaySelection::Filter(EventFilter { until, ..filter })
+            }
+            named @ ReplaySelection::Events(_) => named,
+        };
         let replay = Replay {
             id: ReplayId::from_uuid(uuid_v7(&*self.entropy, now)),
             tenant: request.tenant,
-            selection: request.selection,
+            selection,
             destination: request.destination,
             rate: request.rate,
             new_ids: request.new_ids,

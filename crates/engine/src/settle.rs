@@ -57,13 +57,31 @@ impl Settler {
                         return false;
                     }
                     if !error.retryable() {
-                        // Their claims lapse and they are tried again: at least once, never lost.
-                        return true;
+                        return self.commit_apart(batch).await;
                     }
                     self.clock.sleep(AGAIN).await;
                 }
             }
         }
+    }
+
+    /// One row that cannot be stored must not keep the others: each is committed alone, and what even then cannot be
+    /// is left claimed, to be tried again after the next start.
+    async fn commit_apart(&self, batch: Vec<Settling>) -> bool {
+        for settling in batch {
+            match self.store.settle(vec![settling.settlement.clone()], self.clock.now()).await {
+                Ok(answers) => self.announce(vec![settling], &answers),
+                Err(error) if error.fatal() || error == StoreError::Closed => {
+                    self.failure.report(error);
+                    return false;
+                }
+                Err(error) => {
+                    telemetry::store_failed("settle", &error);
+                    self.dispatch.tell(Message::Freed(settling.destination, None));
+                }
+            }
+        }
+        true
     }
 
     /// Gives the room back and tells dispatch what each destination has to do next: what waits for a time is only

@@ -96,7 +96,7 @@ pub struct Route {
     pub when: Option<Expression>,
     pub map: Option<Expression>,
     pub destination: Arc<Destination>,
-    pub filter: FilterCount,
+    pub filter: Arc<FilterCount>,
 }
 
 impl Route {
@@ -185,7 +185,7 @@ pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>
     }
     let mut leaving: HashMap<(Tenant, SourceName), Vec<Arc<Route>>> = HashMap::new();
     for spec in &specs.routes {
-        if let Some(route) = compiler.route(spec, specs) {
+        if let Some(route) = compiler.route(spec, specs, before) {
             leaving.entry((spec.tenant.clone(), spec.from.clone())).or_default().push(route);
         }
     }
@@ -227,7 +227,7 @@ impl Compiler {
         self.owned(&spec.tenant).destinations.insert(spec.name.clone(), Arc::new(destination));
     }
 
-    fn route(&mut self, spec: &RouteSpec, specs: &Specs) -> Option<Arc<Route>> {
+    fn route(&mut self, spec: &RouteSpec, specs: &Specs, before: Option<&Topology>) -> Option<Arc<Route>> {
         let mut wrong = Wrong::of(ObjectKind::Route, &spec.tenant, spec.name.as_str());
         let when = expression(spec.when.as_deref(), "when", &mut wrong);
         let map = expression(spec.map.as_deref(), "map", &mut wrong);
@@ -247,7 +247,12 @@ impl Compiler {
         if failed {
             return None;
         }
-        let route = Route { spec: spec.clone(), when, map, destination: destination?, filter: FilterCount::default() };
+        // A filter that did not change goes on being counted.
+        let filter = before
+            .and_then(|before| before.route(spec.tenant.as_str(), spec.name.as_str()))
+            .filter(|before| before.spec.when == spec.when)
+            .map_or_else(Arc::default, |before| Arc::clone(&before.filter));
+        let route = Route { spec: spec.clone(), when, map, destination: destination?, filter };
         let route = Arc::new(route);
         self.owned(&spec.tenant).routes.insert(spec.name.clone(), Arc::clone(&route));
         Some(route)

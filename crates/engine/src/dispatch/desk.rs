@@ -32,6 +32,8 @@ pub(super) struct Desk {
     hints: u64,
     /// The earliest time at which something in the store becomes due.
     pub next_due: Option<Timestamp>,
+    /// The timer that is set for it.
+    pub wakes_at: Option<Timestamp>,
     /// Already in the ring of desks that have something to send.
     pub in_ring: bool,
 }
@@ -70,6 +72,7 @@ impl Desk {
             backlog: true,
             hints: 0,
             next_due: None,
+            wakes_at: None,
             in_ring: false,
         }
     }
@@ -89,9 +92,10 @@ impl Desk {
         self.tell_gate(now);
     }
 
-    /// The next work to send, if it may go now.
-    pub fn turn(&mut self, now: Timestamp) -> Turn {
-        if self.queue.is_empty() || self.in_flight >= self.destination.spec.http.concurrency.max(1) {
+    /// The next work to send, if it may go now; at most `share` are under way at once.
+    pub fn turn(&mut self, now: Timestamp, share: u32) -> Turn {
+        let window = self.destination.spec.http.concurrency.max(1).min(share);
+        if self.queue.is_empty() || self.in_flight >= window {
             return Turn::Idle;
         }
         if let Some(until) = self.silent_until.filter(|until| now < *until) {
