@@ -27,7 +27,7 @@ const CONCURRENCY: usize = 8;
 /// and wait for the commit that says so. Both are bounded by what a destination may have in memory.
 const UNNOTED: usize = 4 * CONCURRENCY;
 
-/// Rounds of a suite; `TRIREME_CHAOS_ROUNDS` multiplies its patience.
+/// Rounds of a suite; `TRIREME_CHAOS_ROUNDS` sets them for all suites of this file.
 fn rounds(usual: u64) -> u64 {
     let given = std::env::var("TRIREME_CHAOS_ROUNDS").ok();
     given.map_or(usual, |text| text.parse().expect("TRIREME_CHAOS_ROUNDS is a whole number"))
