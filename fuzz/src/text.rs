@@ -88,7 +88,7 @@ fn signing_secrets() {
     check!().with_iterations(ITERATIONS).with_type::<Vec<Edit>>().for_each(|edits| {
         let bytes = damaged(secret.as_bytes(), &edits[..edits.len().min(1)]);
         let text = String::from_utf8_lossy(&bytes);
-        match Signer::new([&*text].into_iter()) {
+        match Signer::new([&*text]) {
             Ok(signer) => {
                 tally.note(true);
                 assert!(signer.sign("msg_1", Timestamp::EPOCH, b"{}").is_some_and(|value| value.starts_with("v1,")));

@@ -2,10 +2,10 @@
 //! has to fail. It counts what it saw, so that a test can tell that it was hit.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use crate::gateway::Home;
 
@@ -162,16 +162,20 @@ impl Disk {
     }
 }
 
-/// The library, built once per test process.
-fn library() -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/preload/disk.c");
-        let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-disk-{}.so", std::process::id()));
+/// The library. It is built when its source has changed, and put in place whole, so that no other test loads half of it.
+fn library() -> PathBuf {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/preload/disk.c");
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(source).expect("the source is in the repository").hash(&mut hasher);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let built = folder.join(format!("chaos-disk-{:016x}.so", hasher.finish()));
+    if !built.exists() {
+        let fresh = folder.join(format!("chaos-disk-{}", std::process::id()));
         let mut compiler = Command::new("cc");
         compiler.args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]);
-        let done = compiler.arg(&built).arg(source).arg("-ldl").output().expect("there is a C compiler: install cc");
+        let done = compiler.arg(&fresh).arg(source).arg("-ldl").output().expect("there is a C compiler: install cc");
         assert!(done.status.success(), "{source} does not compile:\n{}", String::from_utf8_lossy(&done.stderr));
-        built
-    })
+        std::fs::rename(&fresh, &built).expect("both are in one folder");
+    }
+    built
 }

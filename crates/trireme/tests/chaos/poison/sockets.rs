@@ -132,13 +132,14 @@ fn heads() -> Vec<Wire> {
 fn slow() -> Vec<Wire> {
     let head = format!("{POST}content-length: 100\r\n\r\n");
     let chunked = format!("{POST}transfer-encoding: chunked\r\n\r\n");
+    let small = format!("20\r\n{}\r\n", "x".repeat(0x20)).repeat(1_000);
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     let mut all = vec![
         wire("a body that never comes", head.as_str()),
         wire("half a head", POST),
         wire("nothing", ""),
         dripping("chunks without end", [chunked.as_bytes(), chunk.as_bytes()], Duration::ZERO),
-        dripping("tiny chunks without end", [chunked.as_bytes(), b"1\r\nx\r\n"], Duration::ZERO),
+        dripping("small chunks without end", [chunked.as_bytes(), small.as_bytes()], Duration::ZERO),
         dripping("a head without end", [POST.as_bytes(), b"x-more: y\r\n"], Duration::from_millis(1)),
     ];
     all.extend((0..30).map(|_| dripping("a dripping head", [POST.as_bytes(), b"a"], Duration::from_millis(700))));
