@@ -233,7 +233,8 @@ async fn guard_host(State((app, local_names_only)): State<(App, bool)>, request:
     if host_of(&parts).is_none_or(|host| is_local(host, &app)) {
         return next.run(Request::from_parts(parts, body)).await;
     }
-    Code::HostNotAllowed.because("This gateway listens on loopback and serves only localhost; set public_url to serve a name through a proxy.").into_response()
+    let detail = "This gateway listens on loopback and serves only localhost; set public_url to serve another name.";
+    Code::HostNotAllowed.because(detail).into_response()
 }
 
 fn is_local(host: &str, app: &App) -> bool {
