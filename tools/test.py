@@ -5,7 +5,7 @@ without it the binaries are run as cargo test would.
 
   tools/test.py            everything
   tools/test.py engine it  only the suites whose name contains one of the words
-  tools/test.py --soak     with TRIREME_SOAK=1: tests that have a long form run it, and nothing is cut short
+  tools/test.py --soak     the long form of every test that has one, and nothing is cut short
 """
 
 import json
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {
     "build": 900,
     "store_sqlite": 60,
+    "store_sqlite::it": 60,
     "engine": 60,
     "testkit::simulation": 240,
     "trireme::chaos": 360,
@@ -35,6 +36,9 @@ BUDGETS = {
     "oracles": 120,
 }
 BUDGET_DEFAULT = 30
+
+# What makes the tests long. Each may also be set by hand, beside any other way to run them.
+SOAK = {"TRIREME_SOAK": "1", "TRIREME_SEEDS": "1000..20000", "TRIREME_CHAOS_ROUNDS": "1000"}
 
 # A suite that is still running then is hung: it is ended and counts as failed.
 HUNG_AFTER_SECONDS = 1800
@@ -63,7 +67,8 @@ def main():
     os.environ.setdefault("RUST_BACKTRACE", "1")
     os.environ.setdefault("INSTA_UPDATE", "no")
     if soak:
-        os.environ["TRIREME_SOAK"] = "1"
+        for name, value in SOAK.items():
+            os.environ.setdefault(name, value)
 
     build, binaries, gateway = build_tests()
     suites = [build]

@@ -1,4 +1,4 @@
-//! Who gets the store, who waits for it and who is turned away, played with real locks and sockets.
+//! The handover from one process to the next, played with real sockets in one.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
