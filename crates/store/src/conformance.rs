@@ -133,6 +133,8 @@ macro_rules! conformance_suite {
                 nothing_with_an_open_delivery_goes
                 dead_letters_stay_their_own_time
                 a_lane_that_stood_still_for_a_dead_letter_goes_on_when_that_goes
+                a_dead_letter_is_retried_in_its_lane_although_that_was_forgotten
+                one_from_the_future_keeps_none_of_the_others
                 a_round_is_bounded_and_says_that_there_is_more
                 identities_outlive_their_events_and_go_with_age
                 requests_go_by_age_but_never_pending_ones

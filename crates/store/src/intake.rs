@@ -15,7 +15,8 @@ use crate::dispatch::{Claim, Lease};
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     pub event: Arc<Event>,
-    /// If any of these is known (and young enough), the arrival is a sighting of that event; else all are remembered.
+    /// If any of these is known (and young enough), the arrival is a sighting of that event. Either way the others are
+    /// remembered for that event too. Ages are those between the two times of receipt, whichever came first.
     pub identities: Vec<IdentityKey>,
     /// For topics mapped as the subject's created, updated or deleted: moves the subject's row in the same
     /// transaction ([`domain::subject::advance`]) and looks its state key up as well. A state key joins a native
@@ -44,7 +45,8 @@ pub struct NewDelivery {
 #[derive(Clone, Debug)]
 pub struct AcceptGroup {
     pub events: Vec<NewEvent>,
-    /// The request itself, where it is kept apart from its event: split requests and re-verified ones.
+    /// The request itself, where it is kept apart from its event: split requests and re-verified ones. Not kept if
+    /// every one of its events was known: a sender's repetitions would fill the store.
     pub request: Option<KeptRequest>,
 }
 
@@ -95,14 +97,15 @@ pub trait Intake: Send + Sync + 'static {
     ) -> Verb<'_, Vec<Result<Vec<Accepted>, crate::StoreError>>>;
 
     /// Keeps requests that made no event. The oldest of the same source and reason make room; pending ones are
-    /// outside of the bounds.
+    /// outside of the bounds. One that alone is larger than the bound is kept without its body.
     fn keep_requests(&self, requests: Vec<KeptRequest>, bounds: RejectedBounds) -> Verb<'_, ()>;
 
     /// Pending requests whose time has come, oldest first.
     fn pending_requests(&self, due: Timestamp, limit: u32) -> Verb<'_, Vec<KeptRequest>>;
 
     #[expect(clippy::too_many_arguments, reason = "a request's new judgement is these, and nothing else needs them")]
-    /// Judged again: the row gets its new verdict, and the events it made are accepted in the same transaction.
+    /// Judged again: the row gets its new verdict, and the events it made are accepted in the same transaction. One
+    /// that was accepted already is a conflict, so that two who judge at once do not make its events twice.
     fn rejudge(
         &self,
         tenant: Tenant,

@@ -148,7 +148,8 @@ pub trait People: Send + Sync + 'static {
     /// `pending | retrying → held`, at most `limit` in one call, claimed ones aside. Gives how many.
     fn hold(&self, tenant: Tenant, scope: HoldScope, limit: u32) -> Verb<'_, u32>;
 
-    /// `held → pending | retrying`, at most `limit` in one call. Gives how many.
+    /// `held → pending | retrying`, at most `limit` in one call. Each is due when it was due anyway: a schedule of
+    /// retries survives a pause. Gives how many.
     fn resume(&self, tenant: Tenant, scope: HoldScope, now: Timestamp, limit: u32) -> Verb<'_, u32>;
 
     fn set_destination_status(&self, tenant: Tenant, name: DestinationName, status: DestinationStatus) -> Verb<'_, ()>;
@@ -158,7 +159,8 @@ pub trait People: Send + Sync + 'static {
 
     fn create_replay(&self, replay: Replay) -> Verb<'_, ()>;
 
-    /// Commits one step of a running replay; gives the replay as it is then (its state tells if it was cancelled,
+    /// Commits one step of a running replay. Its deliveries are claimed when they fall due, not at birth, and events
+    /// that retention has removed are passed over; gives the replay as it is then (its state tells if it was cancelled,
     /// in which case nothing of the step was written).
     fn replay_step(&self, step: ReplayStep, owner: Owner, now: Timestamp) -> Verb<'_, Replay>;
 

@@ -146,23 +146,26 @@ pub struct RequestFilter {
     pub reason: Option<String>,
 }
 
-/// Deliveries of one destination by state.
+/// Deliveries of one destination by state; only open and dead ones, and only where there are some.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backlog {
     pub tenant: Tenant,
     pub destination: DestinationName,
     pub state: DeliveryState,
     pub count: u64,
+    /// When the first of them was made.
     pub oldest: Option<Timestamp>,
 }
 
 pub trait Read: Send + Sync + 'static {
+    /// Newest received first.
     fn events(&self, tenant: Tenant, filter: EventFilter, page: Page) -> Verb<'_, Listed<EventRow>>;
 
     /// How many events match, counted within the scan time; the flag says whether that is all of them.
     fn count_events(&self, tenant: Tenant, filter: EventFilter, scan: Duration) -> Verb<'_, (u64, bool)>;
 
     /// Matching events with payloads in the order of acceptance, from a position on: what replays and the tail read.
+    /// Fewer than `limit` mean that there are no more for now, so it looks on for as long as that takes.
     fn events_after(
         &self,
         tenant: Tenant,
@@ -176,10 +179,12 @@ pub trait Read: Send + Sync + 'static {
 
     fn event(&self, tenant: Tenant, id: EventId) -> Verb<'_, Option<EventDetail>>;
 
+    /// Newest made first, by their ids.
     fn deliveries(&self, tenant: Tenant, filter: DeliveryFilter, page: Page) -> Verb<'_, Listed<DeliveryRow>>;
 
     fn delivery(&self, tenant: Tenant, id: DeliveryId) -> Verb<'_, Option<DeliveryDetail>>;
 
+    /// Without their bodies: a page of those would not fit into memory.
     fn requests(&self, tenant: Tenant, filter: RequestFilter, page: Page) -> Verb<'_, Listed<KeptRequest>>;
 
     fn request(&self, tenant: Tenant, id: RequestId) -> Verb<'_, Option<KeptRequest>>;

@@ -1,11 +1,10 @@
 //! What accepting and settling cost per event, on a file with every sync: `cargo bench -p store_sqlite`.
 //!
-//! Prints wall and processor time per row, and what each event writes. Arguments: events, batch, sources, lanes (0 or 1).
+//! Prints wall and processor time per row, and what each event writes.
 #![expect(clippy::print_stdout, reason = "the table is what it is run for")]
-#![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::identity::{MessageIdentity, Scope, message_key};
@@ -13,11 +12,15 @@ use domain::ordering::{Lane, OnDead, Ordering};
 use domain::{
     Assurance, AttemptId, ConnectionName, DeliveryId, DeliveryState, Event, EventId, Origin, Subject, Tenant, Timestamp,
 };
-use store::dispatch::{Attempt, Claim, Dispatch, Lease, Owner, Settlement};
+use rustix::time::{ClockId, clock_gettime};
+use store::dispatch::{Ask, Attempt, Claim, ClaimDue, Dispatch, Lease, Owner, Settlement};
 use store::intake::{AcceptGroup, Intake, NewDelivery, NewEvent};
 use store::keep::Keep;
 use store_sqlite::{OpenOptions, SqliteStore};
 use uuid::Uuid;
+
+const OWNER: Owner = Owner(1);
+const LEASE: Duration = Duration::from_secs(60);
 
 /// What is measured.
 #[derive(Clone, Copy)]
@@ -26,6 +29,8 @@ struct Load {
     batch: u64,
     sources: u64,
     lanes: bool,
+    /// Asks to own its deliveries from birth.
+    claim: bool,
 }
 
 /// Wall and processor time of one kind of verb.
@@ -36,21 +41,15 @@ struct Spent {
 }
 
 fn main() {
-    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    println!(
-        "{:>7} {:>7} {:>6} | {:>22} | {:>22} | {:>10} {:>9}",
-        "batch", "sources", "lanes", "accept us wall/cpu", "settle us wall/cpu", "bytes/event", "stmts"
-    );
-    if let [events, batch, sources, lanes] = numbers[..] {
-        return runtime.block_on(measure(Load { events, batch, sources, lanes: lanes == 1 }));
-    }
+    println!("  batch sources  lanes | accept us wall, cpu | settle us wall, cpu | bytes/event statements/event");
     for batch in [1, 16, 64, 256] {
-        let events = if batch == 1 { 5_000 } else { 100_000 };
+        let events = if batch == 1 { 2_000 } else { 100_000 };
         for (sources, lanes) in [(1, false), (100, false), (100, true)] {
-            runtime.block_on(measure(Load { events, batch, sources, lanes }));
+            runtime.block_on(measure(Load { events, batch, sources, lanes, claim: true }));
         }
     }
+    runtime.block_on(drain(Load { events: 300_000, batch: 256, sources: 1, lanes: false, claim: false }));
 }
 
 async fn measure(load: Load) {
@@ -77,7 +76,7 @@ async fn measure(load: Load) {
     let stats = store.stats();
     let per = |time: Duration| time.as_secs_f64() * 1e6 / load.events as f64;
     println!(
-        "{:>7} {:>7} {:>6} | {:>10.1} {:>11.1} | {:>10.1} {:>11.1} | {:>10} {:>9.2}",
+        "{:>7} {:>7} {:>6} | {:>11.1} {:>7.1} | {:>11.1} {:>7.1} | {:>11} {:>16.2}",
         load.batch,
         load.sources,
         load.lanes,
@@ -91,16 +90,55 @@ async fn measure(load: Load) {
     store.close().await.expect("closed");
 }
 
+/// A backlog: how long a start takes with it, and what claiming and settling it costs.
+async fn drain(load: Load) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = || OpenOptions::file(folder.path().join("store.db"));
+    let now = Timestamp::from_secs(1_800_000_000);
+    let store = SqliteStore::open(options()).expect("a store");
+    for round in 0..load.events / load.batch {
+        let groups: Vec<_> = (0..load.batch).map(|i| group(round * load.batch + i, load, now)).collect();
+        store.accept(groups, now).await.expect("accepted");
+    }
+    store.close().await.expect("closed");
+    drop(store);
+    let (mut opened, mut claimed, mut settled) = (Spent::default(), Spent::default(), Spent::default());
+    let store = spend(&mut opened, async { SqliteStore::open(options()).expect("a store") }).await;
+    let mut drained = 0u64;
+    loop {
+        let limit = u32::try_from(load.batch).unwrap_or(u32::MAX);
+        let app = "app".parse().expect("a name");
+        let asks = vec![Ask { tenant: Tenant::default_tenant(), destination: app, limit, bytes_max: u64::MAX }];
+        let ask = ClaimDue { owner: OWNER, lease: LEASE, now, asks };
+        let given = spend(&mut claimed, async { store.claim_due(ask).await.expect("claimed").remove(0).claimed }).await;
+        if given.is_empty() {
+            break;
+        }
+        drained += given.len() as u64;
+        let batch = given.iter().map(|one| settlement(one.id, one.claim, now)).collect();
+        spend(&mut settled, async { store.settle(batch, now).await.expect("settled") }).await;
+    }
+    let per = |time: Duration| time.as_secs_f64() * 1e6 / drained as f64;
+    println!(
+        "{drained} pending: open in {:.1} ms; claim us {:.1}, {:.1}; settle us {:.1}, {:.1}",
+        opened.wall.as_secs_f64() * 1e3,
+        per(claimed.wall),
+        per(claimed.cpu),
+        per(settled.wall),
+        per(settled.cpu),
+    );
+}
+
 async fn spend<T>(spent: &mut Spent, work: impl Future<Output = T>) -> T {
-    let (wall, cpu) = (Instant::now(), cpu());
+    let (wall, cpu) = (clock(ClockId::Monotonic), clock(ClockId::ProcessCPUTime));
     let result = work.await;
-    spent.wall += wall.elapsed();
-    spent.cpu += self::cpu() - cpu;
+    spent.wall += clock(ClockId::Monotonic) - wall;
+    spent.cpu += clock(ClockId::ProcessCPUTime) - cpu;
     result
 }
 
-fn cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+fn clock(id: ClockId) -> Duration {
+    let time = clock_gettime(id);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
@@ -129,7 +167,7 @@ fn group(number: u64, load: Load, at: Timestamp) -> AcceptGroup {
         destination: "app".parse().expect("a name"),
         lane: Lane::of(lane, &event.source, &event.connection, event.subject.as_ref()),
         held: false,
-        claim: Some(Lease { owner: Owner(1), span: Duration::from_secs(60) }),
+        claim: load.claim.then_some(Lease { owner: OWNER, span: LEASE }),
     };
     let new = NewEvent {
         identities: message_key(&scope, &MessageIdentity::Id(&text)).into_iter().collect(),

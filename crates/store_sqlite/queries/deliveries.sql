@@ -29,12 +29,12 @@ UPDATE deliveries SET state = ?2, due_at = ?3, finished_at = ?4, attempts = ?5, 
 WHERE seq = ?1
 
 -- name: delivery_head
-SELECT seq, state, attempts, tried, lane, version_kind, version
+SELECT seq, state, attempts, tried, lane, version_kind, version, event, destination
 FROM deliveries WHERE tenant = ?1 AND id = ?2
 
 -- A person retries it: tries start over, the causes of its death are history that its attempts tell.
 -- name: reopen_delivery
-UPDATE deliveries SET state = 3, due_at = ?2, finished_at = NULL, attempts = 0, cause_code = NULL,
+UPDATE deliveries SET state = 3, due_at = ?2, lane = ?3, finished_at = NULL, attempts = 0, cause_code = NULL,
   cause_detail = NULL
 WHERE seq = ?1
 

@@ -46,7 +46,7 @@ DELETE FROM replays WHERE seq IN (SELECT r.seq FROM replays r WHERE r.finished_a
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.replay = r.seq AND d.replay <> 0) ORDER BY r.seq LIMIT ?2)
 
 -- name: lanes_from
-SELECT id, head, used_at FROM lanes WHERE id > ?1 ORDER BY id LIMIT ?2
+SELECT id, head, used_at, lane FROM lanes WHERE id > ?1 ORDER BY id LIMIT ?2
 
 -- name: delete_lane
 DELETE FROM lanes WHERE id = ?1

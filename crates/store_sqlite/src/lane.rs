@@ -58,17 +58,14 @@ pub(crate) fn enter(
     join(tx, &row, (seq, version), now)
 }
 
-/// Puts a delivery that a person retried back into the lane it was in.
+/// Puts a delivery that a person retried back into the lane it was in; `None` if that is there no more.
 pub(crate) fn enter_again(
     tx: &mut Tx<'_, '_>,
     lane: i64,
-    (seq, version): (i64, Option<Version>),
+    delivery: (i64, Option<Version>),
     now: Timestamp,
-) -> Result<Standing, Failure> {
-    match tx.row(Query::lane_head, [lane], read)? {
-        Some(row) => join(tx, &row, (seq, version), now),
-        None => Err(store::StoreError::Corrupt(format!("delivery {seq} is in lane {lane}, which is not there")).into()),
-    }
+) -> Result<Option<Standing>, Failure> {
+    tx.row(Query::lane_head, [lane], read)?.map(|row| join(tx, &row, delivery, now)).transpose()
 }
 
 /// Becomes the head of a lane without one, takes over from a head that goes later, or waits behind it.

@@ -6,6 +6,7 @@ use domain::{DeliveryId, DeliveryState};
 use super::world::{Arrange, DAY, Open, SECOND, World, code, digest};
 use crate::intake::RejectedBounds;
 use crate::keep::{Pruned, Retention};
+use crate::people::Wish;
 
 const KEPT: Retention = Retention {
     events: DAY.saturating_mul(2),
@@ -101,6 +102,36 @@ pub async fn a_lane_that_stood_still_for_a_dead_letter_goes_on_when_that_goes(op
     assert!(w.claim(1).await.claimed.is_empty());
     prune_all(&w).await;
     assert_eq!(w.claim_one().await.id, behind);
+}
+
+pub async fn a_dead_letter_is_retried_in_its_lane_although_that_was_forgotten(open: impl Open) {
+    let mut w = World::new(open).await;
+    let dead = w.owed_in_lane("orders/1", Some(1)).await;
+    let claimed = w.claim_one().await;
+    w.settle(&claimed, DeliveryState::Dead).await;
+    w.pass(8 * DAY);
+    assert_eq!(prune_all(&w).await.events, 0, "only what the lane remembered is gone");
+    assert_eq!(w.store.retry(w.tenant.clone(), vec![dead], w.now).await, Ok(vec![Wish::Done]));
+    let claimed = w.claim_one().await;
+    assert_eq!((claimed.id, claimed.lane.is_some()), (dead, true));
+    let next = w.owed_in_lane("orders/1", Some(2)).await;
+    assert!(w.row(next).await.behind, "it waits behind the retried one");
+    assert!(w.settle(&claimed, DeliveryState::Delivered).await.lane_moved);
+    assert_eq!(w.claim_one().await.id, next);
+}
+
+pub async fn one_from_the_future_keeps_none_of_the_others(open: impl Open) {
+    let mut w = World::new(open).await;
+    let ahead = w.event().with(|event| event.received_at = event.received_at + 5_000 * DAY);
+    let ahead_id = ahead.event.id;
+    w.accept(ahead).await;
+    for _ in 0..5 {
+        let event = w.event();
+        w.accept(event).await;
+    }
+    w.pass(3 * DAY);
+    assert_eq!(prune_all(&w).await.events, 5);
+    assert!(w.detail(ahead_id).await.is_some());
 }
 
 pub async fn a_round_is_bounded_and_says_that_there_is_more(open: impl Open) {

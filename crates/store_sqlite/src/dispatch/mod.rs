@@ -14,8 +14,8 @@ use crate::job::Work;
 
 impl Dispatch for SqliteStore {
     fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>> {
-        let rows = ask.asks.iter().map(|ask| ask.limit as usize).sum();
-        self.write(Work::rows(rows), move |tx, _| {
+        // Claims are in memory: what is read for them is no row of the group.
+        self.write(Work::rows(ask.asks.len()), move |tx, _| {
             let lease = Lease { owner: ask.owner, span: ask.lease };
             ask.asks.iter().map(|one| claim::claim_due(tx, one, lease, ask.now)).collect()
         })
@@ -51,7 +51,7 @@ impl Dispatch for SqliteStore {
                 // Asked often, and nearly always for nothing: that costs no transaction.
                 return Ok(0);
             }
-            self.write(Work::rows(limit as usize), move |tx, _| settle::rescue_lapsed(tx, now, limit)).await
+            self.write(Work::rows(1), move |tx, _| settle::rescue_lapsed(tx, now, limit)).await
         })
     }
 }

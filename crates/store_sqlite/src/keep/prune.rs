@@ -3,6 +3,7 @@
 
 use domain::Timestamp;
 use domain::identity::Digest;
+use domain::ordering::Lane;
 use domain::request::Verdict;
 use rusqlite::params;
 use store::keep::{Pruned, Retention};
@@ -80,7 +81,8 @@ pub(crate) fn prune(tx: &mut Tx<'_, '_>, retention: &Retention, now: Timestamp, 
     Ok(pruned)
 }
 
-/// In the order of acceptance, up to the first that is too young.
+/// In the order of acceptance, until a stretch of it ends with one that is too young. A single one that claims to be
+/// from the future holds nobody back.
 fn events(
     tx: &mut Tx<'_, '_>,
     retention: &Retention,
@@ -95,14 +97,13 @@ fn events(
     let whole = candidates.len() == look as usize;
     let mut last = None;
     for (event, received_at) in candidates {
-        if received_at >= before {
-            tx.memory.pruning.event = 0;
-            return keep_numbers(tx, pruned);
-        }
         if pruned.events >= u64::from(limit) || pruned.deliveries >= u64::from(limit) {
             break;
         }
-        last = Some(event);
+        last = Some(event).filter(|_| received_at < before);
+        if received_at >= before {
+            continue;
+        }
         let read = |row: &rusqlite::Row<'_>| Ok((crate::row::count(row, 0)?, row.get::<_, i64>(1)?));
         let (deliveries, keeping) = tx.row(Query::deliveries_left, (event, dead_before), read)?.unwrap_or_default();
         if keeping == 0 {
@@ -154,15 +155,11 @@ fn old_requests(tx: &mut Tx<'_, '_>, before: Timestamp, limit: u32, pruned: &mut
     let whole = candidates.len() == look as usize;
     let mut last = None;
     for (seq, received_at, verdict, (tenant, source, reason, bytes)) in candidates {
-        if received_at >= before {
-            last = None;
-            break;
-        }
         if pruned.requests >= u64::from(limit) {
             break;
         }
-        last = Some(seq);
-        if verdict == Verdict::Pending {
+        last = Some(seq).filter(|_| received_at < before);
+        if verdict == Verdict::Pending || received_at >= before {
             continue;
         }
         if let (Verdict::Rejected, Some(reason)) = (verdict, &reason) {
@@ -213,7 +210,8 @@ fn identities(
     Ok(())
 }
 
-/// Lanes that nobody waits in and that no event used for as long as identities live.
+/// Lanes of subjects that nobody waits in and that no event used for as long as identities live. A delivery that is
+/// retried later makes its lane anew from its event.
 fn lanes(
     tx: &mut Tx<'_, '_>,
     retention: &Retention,
@@ -227,11 +225,12 @@ fn lanes(
     }
     let from = tx.memory.pruning.lanes.at.take().unwrap_or(0);
     let rows = tx.sql.rows(Query::lanes_from, (from, limit), |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, time(row, 2)?))
+        let idle = row.get::<_, Option<i64>>(1)?.is_none() && Lane::from_stored(row.get(3)?).goes_by_version();
+        Ok((row.get::<_, i64>(0)?, idle, time(row, 2)?))
     })?;
     let at = rows.last().map(|(id, ..)| *id).filter(|_| rows.len() == limit as usize);
-    for (id, head, used_at) in rows {
-        if head.is_none() && used_at < before {
+    for (id, idle, used_at) in rows {
+        if idle && used_at < before {
             tx.execute(Query::delete_lane, [id])?;
         } else {
             tx.memory.pruning.lanes.kept(used_at);

@@ -1,13 +1,17 @@
 //! Retry and cancel, one delivery at a time.
 
+use domain::ordering::{Lane, Ordering};
 use domain::{DeliveryId, DeliveryState, Timestamp, Version};
 use rusqlite::{Row, params};
+use store::StoreError;
 use store::people::Wish;
 
 use crate::code::{Stored, version_of};
 use crate::failure::Failure;
-use crate::lane;
+use crate::lane::{self, Standing};
+use crate::names::NameId;
 use crate::query::Query;
+use crate::row::{Lookup, event};
 use crate::tx::Tx;
 
 /// What a wish has to know of its delivery.
@@ -18,6 +22,8 @@ struct Head {
     tried: i64,
     lane: Option<i64>,
     version: Option<Version>,
+    event: i64,
+    destination: NameId,
 }
 
 pub(crate) fn retry(tx: &mut Tx<'_, '_>, tenant: &str, id: DeliveryId, now: Timestamp) -> Result<Wish, Failure> {
@@ -26,14 +32,33 @@ pub(crate) fn retry(tx: &mut Tx<'_, '_>, tenant: &str, id: DeliveryId, now: Time
     if !matches!(shown, DeliveryState::Dead | DeliveryState::Cancelled) {
         return Ok(Wish::Refused(shown));
     }
-    let behind = match head.lane {
-        Some(lane) => lane::enter_again(tx, lane, (head.seq, head.version), now)?.behind,
-        None => false,
+    let standing = match head.lane {
+        Some(lane) => Some(stand_again(tx, &head, lane, now)?),
+        None => None,
     };
-    let due = if behind { Timestamp::NEVER } else { now };
+    let due = if standing.is_some_and(|standing| standing.behind) { Timestamp::NEVER } else { now };
+    let lane = standing.map(|standing| standing.lane);
     tx.execute(Query::delete_prepared, [head.seq])?;
-    tx.execute(Query::reopen_delivery, params![head.seq, due.as_micros()])?;
+    tx.execute(Query::reopen_delivery, params![head.seq, due.as_micros(), lane])?;
     Ok(Wish::Done)
+}
+
+/// Back into its lane; one that was forgotten meanwhile is made anew, for the subject of the event.
+fn stand_again(tx: &mut Tx<'_, '_>, head: &Head, lane: i64, now: Timestamp) -> Result<Standing, Failure> {
+    let delivery = (head.seq, head.version);
+    if let Some(standing) = lane::enter_again(tx, lane, delivery, now)? {
+        return Ok(standing);
+    }
+    let lookup = Lookup { names: &tx.memory.shared.names, connection: tx.sql.connection() };
+    let found = tx.sql.row(Query::event_by_seq, [head.event], |row| Ok((row.get(2)?, event(row, lookup)?)))?;
+    let remade = found.and_then(|(tenant, event): (_, domain::Event)| {
+        let lane = Lane::of(Ordering::Subject, &event.source, &event.connection, event.subject.as_ref())?;
+        Some((tenant, lane))
+    });
+    match remade {
+        Some((tenant, lane)) => lane::enter(tx, (tenant, head.destination), &lane, delivery, now),
+        None => Err(StoreError::Corrupt(format!("delivery {} is in a lane that is not there", head.seq)).into()),
+    }
 }
 
 pub(crate) fn cancel(tx: &mut Tx<'_, '_>, tenant: &str, id: DeliveryId, now: Timestamp) -> Result<Wish, Failure> {
@@ -81,5 +106,7 @@ fn read(row: &Row<'_>) -> Result<Head, Failure> {
         tried: row.get(3)?,
         lane: row.get(4)?,
         version: version_of(row.get(5)?, row.get(6)?)?,
+        event: row.get(7)?,
+        destination: row.get(8)?,
     })
 }
