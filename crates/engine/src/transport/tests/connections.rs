@@ -221,7 +221,7 @@ fn what_is_printed_of_a_request_has_no_secrets() {
 #[tokio::test]
 async fn an_open_response_is_read_as_its_pieces_come_and_shares_no_connection() {
     let (go_on, mut wait) = mpsc::unbounded_channel::<()>();
-    let wait = std::sync::Mutex::new(Some(async move { wait.recv().await }));
+    let wait = Mutex::new(Some(async move { wait.recv().await }));
     let peer = Peer::start(move |_, mut stream| {
         let wait = wait.lock().expect("no panic").take().expect("one connection");
         async move {
