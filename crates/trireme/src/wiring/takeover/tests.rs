@@ -1,4 +1,4 @@
-//! Who gets the store, who waits for it and who is turned away, played with real locks and sockets.
+//! The takeover between two ends in one process: what arrives, and what changes nothing.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
