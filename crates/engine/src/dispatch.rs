@@ -4,6 +4,7 @@
 //! a destination that hangs fills only its own.
 
 mod desk;
+mod message;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -16,7 +17,7 @@ use futures_util::future::{BoxFuture, OptionFuture};
 use rustc_hash::FxHashMap;
 use store::dispatch::{Ask, ClaimAnswer, ClaimDue, Claimed, Owner, Settlement};
 use store::{Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use crate::clock::SharedClock;
@@ -26,6 +27,7 @@ use crate::telemetry;
 use crate::topology::{Destination, Topology};
 use crate::work::{DestinationKey, Settling, Tried, Work};
 use desk::{Appetite, Desk, Turn};
+pub use message::{DestinationLive, DispatchHandle, Message, channel};
 
 /// How long a claim is ours without renewal. Renewed three times within it.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -40,54 +42,6 @@ const CLAIM_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Messages handled before anything else is looked at.
 const MESSAGES_AT_ONCE: usize = 1_024;
-
-/// What dispatch is told.
-#[derive(Debug)]
-pub enum Message {
-    /// An event was accepted and its delivery claimed at birth.
-    Fresh(Work),
-    /// The store holds something for this destination that nobody has claimed.
-    Waiting(DestinationKey),
-    /// A try ended.
-    Tried(Box<Tried>),
-    /// Settlements were committed, so there is room again; the earliest time at which one of them is due once more.
-    Freed(DestinationKey, Option<Timestamp>),
-    /// Deliveries of any destination may have become due without anyone being told.
-    LookAround,
-    /// It was paused, resumed, disabled or enabled: its gate says which.
-    Changed(DestinationKey),
-    Topology(Arc<Topology>),
-    /// How a destination does, for people who ask.
-    Ask(DestinationKey, oneshot::Sender<Option<DestinationLive>>),
-    /// Start no more tries; end when those under way have.
-    Drain,
-}
-
-/// The live state of a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DestinationLive {
-    pub breaker: domain::breaker::BreakerState,
-    pub in_flight: u32,
-    /// In memory, waiting for their turn.
-    pub queued: u32,
-    /// The store may hold due ones that are not in memory.
-    pub backlog: bool,
-    /// More may be taken into memory.
-    pub room: u32,
-    /// Nothing is sent: paused, disabled or retired.
-    pub held: bool,
-}
-
-/// Tells dispatch what happened. Never blocks: what it can queue is bounded by the gates.
-#[derive(Clone, Debug)]
-pub struct DispatchHandle(mpsc::UnboundedSender<Message>);
-
-impl DispatchHandle {
-    pub fn tell(&self, message: Message) {
-        // After the dispatcher ended nobody listens, and what is claimed is found again on the next start.
-        let _ = self.0.send(message);
-    }
-}
 
 pub struct Dispatcher {
     store: Arc<dyn Store>,
@@ -126,13 +80,6 @@ pub struct DispatchParts {
     pub settler: mpsc::UnboundedSender<Settling>,
     /// Told of destinations that answered 410 and are to be disabled.
     pub gone: mpsc::UnboundedSender<DestinationKey>,
-}
-
-/// The way to tell a dispatcher that is not built yet.
-#[must_use]
-pub fn channel() -> (DispatchHandle, mpsc::UnboundedReceiver<Message>) {
-    let (sender, inbox) = mpsc::unbounded_channel();
-    (DispatchHandle(sender), inbox)
 }
 
 impl Dispatcher {

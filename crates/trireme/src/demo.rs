@@ -9,7 +9,8 @@ mod plan;
 mod view;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use engine::clock::SharedClock;
 use engine::entropy::SystemEntropy;
@@ -21,16 +22,20 @@ use crate::cli::serve;
 use crate::exit::{Failure, Outcome};
 use crate::output::{Output, aside};
 use crate::wiring::launch::{Launch, Launched, launch};
-use crate::wiring::logging::LogArgs;
 use crate::wiring::listeners::{Addresses, Listener, Role, cannot_bind};
+use crate::wiring::logging::LogArgs;
 use crate::wiring::notify::Supervisor;
 use crate::wiring::open::Intent;
-use crate::wiring::stop::{self, Signals, Surroundings};
 use crate::wiring::runtime::Process;
+use crate::wiring::stop::{self, Signals, Surroundings};
 use destinations::Destinations;
+use feeder::Feeder;
 use hints::Hints;
 use plan::Plan;
 use view::View;
+
+/// For what is under way when the demo ends: its destinations answer at once.
+const DRAIN: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args, Debug)]
 pub struct DemoArgs {
@@ -69,40 +74,45 @@ async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Envir
     let destinations = Destinations::start().await?;
     let plan = Plan::new(&SystemEntropy::new(), destinations.address);
     let config = plan.write(&data)?;
-    let read = serve::read_config(&config, environment, &[])?;
-    let start = Launch {
-        data,
-        store_file: None,
-        disk_reserve_bytes: read.disk_reserve_bytes,
-        addresses: Addresses { main: address, ingest: None },
-        inherited: vec![listener],
-        intent: Intent::Start,
-        settings: read.settings,
-        admin_key: Some(Secret::new(plan.api_key.clone())),
-        master_key: environment("TRIREME_MASTER_KEY").map(Secret::new),
-    };
+    let start = start(data, &config, listener, &plan, environment)?;
     let Launched { gateway, folder, control } = launch(start).await?;
-    let hints = Hints::new(address, &plan, folder.path(), &config);
-    hints.print(output)?;
+    Hints::new(address, &plan, folder.path(), &config).print(output)?;
+
     let over = CancellationToken::new();
     let (told, heard) = tokio::sync::mpsc::unbounded_channel();
-    let clock = SharedClock::clone(&gateway.clock);
+    let feeder = Feeder::new(SharedClock::clone(&gateway.clock), &plan, address, told)?;
     let view = View::new(gateway.engine.clone(), heard, output);
     let watching = tokio::spawn(over.clone().run_until_cancelled_owned(view.run()));
-    let feeding = feeder::Feeder::new(clock, &plan, address, told)?;
-    let feeding = tokio::spawn(over.clone().run_until_cancelled_owned(feeding.run(args.rate)));
-    let around = Surroundings {
-        signals,
-        supervisor: Supervisor::default(),
-        drain: std::time::Duration::from_secs(5),
-        config: Some(config),
-    };
-    let reload = |path: &std::path::Path| Ok(serve::read_config(path, environment, &[])?.settings);
-    // The feeder ends with the gateway's sockets; what it could not send is told by nobody.
+    let feeding = tokio::spawn(over.clone().run_until_cancelled_owned(feeder.run(args.rate)));
+    let (supervisor, config) = (Supervisor::default(), Some(config));
+    let around = Surroundings { signals, supervisor, drain: DRAIN, config };
+    let reload = |path: &Path| Ok(serve::read_config(path, environment, &[])?.settings);
     let ended = stop::run(gateway, control, around, &reload).await;
     over.cancel();
     let _ = tokio::join!(watching, feeding);
     ended
+}
+
+/// The same that `serve` starts, from the configuration that was just written.
+fn start(
+    data: PathBuf,
+    config: &Path,
+    listener: Listener,
+    plan: &Plan,
+    environment: Environment<'_>,
+) -> Outcome<Launch> {
+    let read = serve::read_config(config, environment, &[])?;
+    Ok(Launch {
+        data,
+        store_file: None,
+        disk_reserve_bytes: read.disk_reserve_bytes,
+        addresses: Addresses { main: listener.address, ingest: None },
+        inherited: vec![listener],
+        intent: Intent::Start,
+        settings: read.settings,
+        admin_key: Some(Secret::new(plan.api_key.clone())),
+        master_key: serve::secret(environment, "TRIREME_MASTER_KEY"),
+    })
 }
 
 /// The address that was asked for, or the same host with any free port.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::spec::Secret;
 use serde_json::{Value, json};
 
 use super::Environment;
 use super::filter::duration;
+use super::serve::secret;
 use crate::client::{Gateway, GatewayArgs, segment};
 use crate::config::StoreChoice;
 use crate::exit::{Failure, Outcome};
@@ -86,8 +86,10 @@ async fn rewrap(args: RewrapArgs, output: Output, environment: Environment<'_>) 
         Some(StoreChoice::Sqlite(path)) => Some(path),
         Some(StoreChoice::Default) | None => None,
     };
-    let secret = |name: &str| environment(name).filter(|value| !value.is_empty()).map(Secret::new);
-    let keys = GivenKeys { now: secret("TRIREME_MASTER_KEY"), next: secret("TRIREME_NEW_MASTER_KEY") };
+    let keys = GivenKeys {
+        now: secret(environment, "TRIREME_MASTER_KEY"),
+        next: secret(environment, "TRIREME_NEW_MASTER_KEY"),
+    };
     let rewrapped = rewrap::rewrap(&args.data, store_file, keys).await?;
     output.json(&json!({ "objects": rewrapped.objects, "key": rewrapped.key_id, "former": rewrapped.former_file }))?;
     output.line(format!("{} objects are sealed by master key {} now.", rewrapped.objects, rewrapped.key_id))?;

@@ -76,7 +76,6 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
     let supervisor = Supervisor::new(environment("NOTIFY_SOCKET").as_deref().map(AsRef::as_ref));
     let process = Process::start(args.threads, &args.log)?;
     let read = read(&args, &args.config, environment)?;
-    let secret = |name: &str| environment(name).filter(|value| !value.is_empty()).map(Secret::new);
     let start = Launch {
         data: args.data.clone(),
         store_file: match read.store {
@@ -88,8 +87,8 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
         inherited,
         intent: if args.takeover { Intent::TakeOver } else { Intent::Start },
         settings: read.settings,
-        admin_key: secret("TRIREME_ADMIN_KEY"),
-        master_key: secret("TRIREME_MASTER_KEY"),
+        admin_key: secret(environment, "TRIREME_ADMIN_KEY"),
+        master_key: secret(environment, "TRIREME_MASTER_KEY"),
     };
     process.run(async {
         let signals = Signals::new()?;
@@ -101,6 +100,11 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
         let reload = |path: &Path| Ok(self::read(&args, path, environment)?.settings);
         stop::run(gateway, control, around, &reload).await
     })
+}
+
+/// A secret from the environment. An empty variable is none.
+pub fn secret(environment: Environment<'_>, name: &str) -> Option<Secret> {
+    environment(name).filter(|value| !value.is_empty()).map(Secret::new)
 }
 
 /// What the file says, and what the options add to it.

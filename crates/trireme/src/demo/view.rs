@@ -99,8 +99,9 @@ impl View {
     async fn new_rejections(&mut self) -> Result<Vec<Happening>, StoreError> {
         let filter = RequestFilter { verdict: Some(Verdict::Rejected), ..RequestFilter::default() };
         let listed = self.engine.store().requests(self.tenant.clone(), filter, Page::first(LOOKED_AT)).await?;
-        let fresh: Vec<_> =
-            listed.rows.into_iter().rev().filter(|kept| self.rejected.insert(kept.request.id)).collect();
+        // Only what is on the page is remembered, so that a long demo does not grow.
+        let known = std::mem::replace(&mut self.rejected, listed.rows.iter().map(|kept| kept.request.id).collect());
+        let fresh = listed.rows.into_iter().rev().filter(|kept| !known.contains(&kept.request.id));
         let happening = |kept: store::intake::KeptRequest| Happening {
             what: "rejected",
             at: kept.request.received_at,
@@ -109,7 +110,7 @@ impl View {
             detail: kept.reason.map(|reason| reason.code.to_string()).unwrap_or_default(),
             id: kept.request.id.to_string(),
         };
-        Ok(fresh.into_iter().map(happening).collect())
+        Ok(fresh.map(happening).collect())
     }
 
     async fn moved_deliveries(&mut self) -> Result<Vec<Happening>, StoreError> {

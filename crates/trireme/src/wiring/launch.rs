@@ -52,14 +52,38 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
     let Launch { addresses, inherited, .. } = launch;
     let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
     let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let vault = master_key::open_vault(&folder, &*store, launch.master_key.as_ref()).await?;
-    let foundation = Foundation { store, listeners, vault, clock, admin_key: launch.admin_key };
-    let gateway = Gateway::start(foundation, launch.settings).await?;
+    let waiting = listeners.iter().filter_map(|listener| listener.share().ok()).collect::<Vec<_>>();
+    let keys = Keys { master: launch.master_key, admin: launch.admin_key };
+    let gateway = match assemble(&folder, Arc::new(store), listeners, keys, launch.settings, &clock).await {
+        Ok(gateway) => gateway,
+        Err(failure) => {
+            open::turn_away(&waiting, &clock).await;
+            return Err(failure);
+        }
+    };
     let control = ControlSocket::bind(&folder.control_socket());
     let control = control
         .inspect_err(|error| tracing::warn!(%error, "nobody will be able to take over from this process without a gap"))
         .ok();
     drop(starting);
     Ok(Launched { gateway, folder, control })
+}
+
+/// Keys that were given.
+struct Keys {
+    master: Option<Secret>,
+    admin: Option<Secret>,
+}
+
+async fn assemble(
+    folder: &DataFolder,
+    store: Arc<dyn Store>,
+    listeners: Vec<Listener>,
+    keys: Keys,
+    settings: Settings,
+    clock: &SharedClock,
+) -> Outcome<Gateway> {
+    let vault = master_key::open_vault(folder, &*store, keys.master.as_ref()).await?;
+    let clock = SharedClock::clone(clock);
+    Gateway::start(Foundation { store, listeners, vault, clock, admin_key: keys.admin }, settings).await
 }

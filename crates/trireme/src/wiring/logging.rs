@@ -28,7 +28,14 @@ pub enum LogForm {
 #[derive(clap::Args, Clone, Debug)]
 pub struct LogArgs {
     /// How log lines on stderr look
-    #[arg(long, env = "TRIREME_LOG_FORM", value_enum, default_value_t, value_name = "FORM", help_heading = "Telemetry")]
+    #[arg(
+        long,
+        env = "TRIREME_LOG_FORM",
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        help_heading = "Telemetry"
+    )]
     pub log: LogForm,
     /// What is logged: a level, or levels by crate as `info,engine=debug`
     #[arg(long, env = "TRIREME_LOG", default_value = "info", value_name = "FILTER", help_heading = "Telemetry")]
@@ -72,8 +79,10 @@ impl Telemetry {
     fn traces(args: &LogArgs, _runtime: &Handle, _layers: &mut Vec<BoxLayer>) -> Outcome<Self> {
         match &args.otlp_endpoint {
             None => Ok(Self {}),
-            Some(_) => Err(Failure::usage("this build sends no traces, because it was made without the feature `otel`")
-                .hint("Leave --otlp-endpoint and TRIREME_OTLP_ENDPOINT out, or build with --features otel.")),
+            Some(_) => {
+                Err(Failure::usage("this build sends no traces, because it was made without the feature `otel`")
+                    .hint("Leave --otlp-endpoint and TRIREME_OTLP_ENDPOINT out, or build with --features otel."))
+            }
         }
     }
 

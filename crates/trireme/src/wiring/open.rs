@@ -208,7 +208,7 @@ pub fn store_failure(error: &StoreError, folder: &DataFolder) -> Failure {
 }
 
 /// Tells everyone who waits in a socket to come back: closing it would reset them.
-async fn turn_away(listeners: &[Listener], clock: &SharedClock) {
+pub async fn turn_away(listeners: &[Listener], clock: &SharedClock) {
     let mut telling = JoinSet::new();
     for listener in listeners {
         while let Ok((stream, _)) = listener.socket.accept() {

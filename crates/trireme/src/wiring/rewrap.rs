@@ -39,31 +39,38 @@ pub struct Rewrapped {
 pub async fn rewrap(data: &Path, store_file: Option<PathBuf>, given: GivenKeys) -> Outcome<Rewrapped> {
     let folder = DataFolder::open(data)?;
     let _starting = folder.lock_start()?;
+    let (former, next) = keys(&folder, &given)?;
     let mut options = OpenOptions::file(store_file.unwrap_or_else(|| folder.store_file()));
     options.now = SystemClock::new().now();
     let store = SqliteStore::open(options).map_err(|error| open::store_failure(&error, &folder))?;
-    let former = master_key::known(&folder, given.now.as_ref())?.ok_or_else(|| {
-        let message = format!("there is no master key in {}, and none in TRIREME_MASTER_KEY", folder.path().display());
-        Failure::new(Exit::MasterKey, "master_key_missing", message)
-    })?;
-    let next = match (&given.now, &given.next) {
-        (Some(_), None) => {
-            return Err(Failure::usage(
-                "the master key comes from TRIREME_MASTER_KEY, so the new one has to be given too",
-            )
-            .hint("Set TRIREME_NEW_MASTER_KEY=$(openssl rand -hex 32), and keep it."));
-        }
-        (_, Some(next)) => given_key("TRIREME_NEW_MASTER_KEY", next)?,
-        (None, None) => file_failure(MasterKey::from_file(&folder.next_key_file(), &SystemEntropy::new()))?,
-    };
-    let (former, next) = (Vault::new(former), Vault::new(next));
-    let objects = move_to(&store, &former, &next).await?;
-    store.close().await.map_err(|error| store_failure(&error))?;
+    let moved = move_to(&store, &former, &next).await;
+    // In any case: whoever comes next must find it free.
+    let closed = store.close().await.map_err(|error| store_failure(&error));
+    let objects = moved?;
+    closed?;
     let former_file = match given.now {
         Some(_) => None,
         None => Some(exchange_files(&folder, former.key_id(), given.next.as_ref())?),
     };
     Ok(Rewrapped { objects, key_id: next.key_id().to_owned(), former_file })
+}
+
+/// The key that is in force and the one to come.
+fn keys(folder: &DataFolder, given: &GivenKeys) -> Outcome<(Vault, Vault)> {
+    let former = master_key::known(folder, given.now.as_ref())?.ok_or_else(|| {
+        let message = format!("there is no master key in {}, and none in TRIREME_MASTER_KEY", folder.path().display());
+        Failure::new(Exit::MasterKey, "master_key_missing", message)
+    })?;
+    let next = match (&given.now, &given.next) {
+        (_, Some(next)) => given_key("TRIREME_NEW_MASTER_KEY", next)?,
+        (None, None) => file_failure(MasterKey::from_file(&folder.next_key_file(), &SystemEntropy::new()))?,
+        (Some(_), None) => {
+            let message = "the master key comes from TRIREME_MASTER_KEY, so the new one has to be given too";
+            let hint = "Set TRIREME_NEW_MASTER_KEY=$(openssl rand -hex 32), and keep it.";
+            return Err(Failure::usage(message).hint(hint));
+        }
+    };
+    Ok((Vault::new(former), Vault::new(next)))
 }
 
 /// Wraps every secret anew, and last of all makes the store the new key's.

@@ -141,25 +141,36 @@ pub struct Inheritance {
     stream: UnixStream,
 }
 
-/// Asks the process that listens at `path` for its sockets; `None` if there is none.
+/// Asks the process that listens at `path` for its sockets; `None` if there is none, or it ends just now.
 pub async fn ask(path: &Path, clock: &dyn Clock) -> io::Result<Option<Inheritance>> {
-    let mut stream = match UnixStream::connect(path).await {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
+    match ask_owner(path, clock).await {
+        Ok(inheritance) => Ok(Some(inheritance)),
+        Err(error) if is_of_nobody(error.kind()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask_owner(path: &Path, clock: &dyn Clock) -> io::Result<Inheritance> {
+    let mut stream = UnixStream::connect(path).await?;
     let request = line_of(&Request { takeover: PROTOCOL, pid: std::process::id() })?;
     within(clock, stream.write_all(&request)).await?;
     let (message, descriptors) = within(clock, receive_with_sockets(&stream)).await?;
+    if message.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     let offer: Offer = parse(&message)?;
     if offer.roles.len() != descriptors.len() {
         return Err(bad("not every socket arrived"));
     }
     let adopt = |(role, descriptor): (Role, OwnedFd)| Listener::adopt(role, descriptor.into());
     let listeners = offer.roles.into_iter().zip(descriptors).map(adopt).collect::<io::Result<_>>()?;
-    Ok(Some(Inheritance { owner: offer.pid, key_id: offer.key_id, listeners, stream }))
+    Ok(Inheritance { owner: offer.pid, key_id: offer.key_id, listeners, stream })
+}
+
+/// Nobody listens, or whoever did is ending: then the store tells when it is free.
+fn is_of_nobody(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as K;
+    matches!(kind, K::NotFound | K::ConnectionRefused | K::ConnectionReset | K::BrokenPipe | K::UnexpectedEof)
 }
 
 impl Inheritance {

@@ -80,7 +80,7 @@ fn a_wrong_or_missing_master_key_is_exit_4() {
     Gateway::start(&folder).stop();
     let (code, said) = refused(serve(&folder).env("TRIREME_MASTER_KEY", KEY));
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("give the one the store was made with"), "{said}");
+    assert!(said.contains("give the former in TRIREME_MASTER_KEY"), "{said}");
 
     std::fs::remove_file(folder.data().join("master.key")).expect("it was made");
     let (code, said) = refused(&mut serve(&folder));

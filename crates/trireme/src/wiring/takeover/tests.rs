@@ -1,4 +1,4 @@
-//! The handover from one process to the next, played with real sockets in one.
+//! The takeover between two ends in one process: what arrives, and what changes nothing.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -88,6 +88,11 @@ async fn without_an_owner_there_is_nothing_to_inherit_and_its_leftover_is_replac
     assert!(ask(&path, &SystemClock::new()).await.expect("no file").is_none());
     drop(ControlSocket::bind(&path).expect("a socket"));
     assert!(path.exists() && ask(&path, &SystemClock::new()).await.expect("nobody").is_none());
+    let ending_path = folder.path().join("e");
+    let ending = UnixListener::bind(&ending_path).expect("a socket");
+    let clock = SystemClock::new();
+    let (asked, ()) = tokio::join!(ask(&ending_path, &clock), async { drop(ending.accept().await) });
+    assert!(asked.expect("one that ends is none").is_none());
     let _bound = ControlSocket::bind(&path).expect("replaces what was left");
     assert_eq!(std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
 }
