@@ -3,6 +3,7 @@
 mod client;
 mod demo;
 mod guide;
+mod keys;
 mod refusals;
 mod serve;
 mod signals;
