@@ -52,20 +52,25 @@ fn owed(record: &Record, sent: &Sent, route: &RouteSpec, report: &mut Report) ->
         count += 1;
         answered |= received.answered;
     }
-    let filtered = route.when.is_some() && sent.number % 3 == 0;
+    let filtered = route.when.is_some() && sent.number.is_multiple_of(3);
     match row.state {
         DeliveryState::Delivered if !answered => Err(format!("{told} counts as delivered, but no 2xx was given")),
         DeliveryState::Delivered if filtered => Err(format!("{told} was delivered although `when` says no")),
         DeliveryState::Filtered if !filtered || count > 0 => {
             Err(format!("{told} was filtered wrongly ({count} arrived)"))
         }
-        DeliveryState::Delivered => Ok(report.delivered += 1),
-        DeliveryState::Filtered => Ok(report.filtered += 1),
+        DeliveryState::Delivered => counted(&mut report.delivered),
+        DeliveryState::Filtered => counted(&mut report.filtered),
         DeliveryState::Dead if row.cause.is_none() => Err(format!("{told} is dead without a cause")),
-        DeliveryState::Dead => Ok(report.dead += 1),
-        DeliveryState::Held => Ok(report.held += 1),
+        DeliveryState::Dead => counted(&mut report.dead),
+        DeliveryState::Held => counted(&mut report.held),
         state => Err(format!("{told} ended as {}", state.as_str())),
     }
+}
+
+fn counted(count: &mut usize) -> Result<(), String> {
+    *count += 1;
+    Ok(())
 }
 
 fn to(received: &Received, route: &RouteSpec) -> bool {
