@@ -10,10 +10,7 @@ const SIGNING_SECRET: &str = "whsec_c2lnbmVkIHdpdGggdGhpcyBzZWNyZXQgb2YgMzJi";
 
 /// Puts an object in place through the API.
 async fn put(gateway: &Gateway, path: &str, definition: serde_json::Value) {
-    let headers = [
-        ("authorization", format!("Bearer {ADMIN_KEY}")),
-        ("content-type", "application/json".to_owned()),
-    ];
+    let headers = [("authorization", format!("Bearer {ADMIN_KEY}")), ("content-type", "application/json".to_owned())];
     let mut connection = Connection::open(gateway.address).await.expect("it listens");
     let answer = connection.send(http::Method::PUT, path, &headers, definition.to_string()).await.expect("an answer");
     assert!(answer.status.is_success(), "{path}: {:?}", answer.body);
