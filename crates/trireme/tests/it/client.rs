@@ -207,3 +207,16 @@ fn a_reader_that_has_enough_is_no_error() {
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
+
+#[test]
+fn the_bench_measures_this_very_binary() {
+    let folder = Folder::new();
+    let mut command = trireme();
+    command.args(["bench", "--only", "ready", "--json", "--scratch"]).arg(folder.path());
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = json(&String::from_utf8_lossy(&output.stdout));
+    assert!(report["calibration"]["store"]["write_us"].as_f64().is_some_and(|us| us > 0.0), "{report}");
+    assert_eq!(report["results"]["ready"].as_array().map(Vec::len), Some(1), "{report}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0, "nothing is left behind");
+}

@@ -34,7 +34,8 @@ fn blocks(page: &str) -> Vec<Block> {
 
 /// One shell script of all blocks.
 fn script(blocks: &[Block], key: &str) -> String {
-    let mut script = String::from("set -eu\n");
+    // What runs in the background ends with the shell, however that ends.
+    let mut script = String::from("set -eu; PIDS=; trap 'exit 1' TERM; trap 'kill $PIDS || :; wait' EXIT\n");
     for (number, block) in blocks.iter().enumerate() {
         match block.kind.split_once(' ') {
             Some(("yaml", file)) => {
@@ -44,13 +45,13 @@ fn script(blocks: &[Block], key: &str) -> String {
                 let out = format!("background-{number}");
                 let wait =
                     format!("until test -s {out}; do kill -0 $! || {{ cat {out}.err >&2; exit 9; }}; sleep 0.05; done");
-                writeln!(script, "{} > {out} 2> {out}.err &\n{wait}", block.text).expect("a string");
+                let text = &block.text;
+                writeln!(script, "{text} > {out} 2> {out}.err &\nPIDS=\"$PIDS $!\"; {wait}").expect("a string");
             }
             _ if block.kind == "sh" => writeln!(script, "{}", block.text).expect("a string"),
             _ => {}
         }
     }
-    script.push_str("trap '' TERM; kill -TERM 0; wait\n");
     script.replace("trk_…", key)
 }
 
@@ -68,13 +69,25 @@ async fn run(page: &str, destination: &Destination) {
     let binary = PathBuf::from(trireme().get_program());
     // `$PATH` is the shell's: the script puts the binary's folder before it.
     let script = format!("PATH={}:$PATH\n{script}", binary.parent().expect("a folder").display());
-    let mut command = Command::new("setsid");
-    command.args(["--wait", "sh", "-xc", &script]).current_dir(folder.path());
+    let mut command = Command::new("sh");
+    command.args(["-xc", &script]).current_dir(folder.path());
     command.env("TRIREME_LISTEN", format!("127.0.0.1:{port}")).env("TRIREME_URL", format!("http://127.0.0.1:{port}"));
     command.env("TRIREME_ADMIN_KEY", KEY);
-    let mut process = Process::start(&mut command, folder.path());
-    let status = eventually(&format!("the end of {page}"), async || process.try_ended()).await;
-    assert!(status.success(), "{page} ended with {status}:\n{}", process.log());
+    let mut shell = Shell(Process::start(&mut command, folder.path()));
+    let status = eventually(&format!("the end of {page}"), async || shell.0.try_ended()).await;
+    assert!(status.success(), "{page} ended with {status}:\n{}", shell.0.log());
+}
+
+/// Told to end and waited for, so that it can end what it runs.
+struct Shell(Process);
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if !self.0.has_ended() {
+            self.0.signal(rustix::process::Signal::TERM);
+            self.0.ended();
+        }
+    }
 }
 
 #[tokio::test]
