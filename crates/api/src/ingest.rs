@@ -156,7 +156,7 @@ fn reply(receipt: Receipt) -> Answer {
 }
 
 /// What a sender is answered, unless its provider wants to hear something else. It is written by hand, see
-/// [`accepted`].
+/// `accepted`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub struct IngestedEvents {

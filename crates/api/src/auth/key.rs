@@ -73,7 +73,7 @@ impl Scopes {
     }
 }
 
-/// A key's text that has the form of one; whether it opens anything is for [`same`] to say.
+/// A key's text that has the form of one; whether it opens anything is for `same` to say.
 pub struct KeyText {
     text: Secret,
     id_bytes: usize,

@@ -168,7 +168,7 @@ impl Node {
         }
     }
 
-    /// The value as JSON, secrets included: to be sealed or masked (see [`super::secrets`]) before it goes anywhere.
+    /// The value as JSON, secrets included: to be sealed or masked (see [`super::replace_secrets`]) before it goes anywhere.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {

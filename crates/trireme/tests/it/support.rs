@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine::clock::{Clock, SystemClock};
 
 /// How long anything may take before a test gives up on it: far beyond what it takes on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The secret of the source `github` in [`Folder::configure`].
