@@ -111,6 +111,7 @@ fn find_last(home: &Home, ledger: &Ledger) -> usize {
 #[test]
 fn kills_during_a_start_lose_nothing() {
     let mut dice = Dice::of("kill during a start");
+    let (mut first, mut again) = (Aim::new(), Aim::new());
     let (mut early, mut fresh) = (0, 0);
     let mut kills = 0;
     for _ in 0..rounds(4) {
@@ -118,7 +119,7 @@ fn kills_during_a_start_lose_nothing() {
         let home = Home::new(plain(&sink).value());
         // The first start makes the folder, the key and the schema.
         for _ in 0..3 {
-            fresh += u64::from(kill_early(&home, &mut dice));
+            fresh += u64::from(kill_early(&home, &mut first, &mut dice));
         }
         let ledger = Ledger::new();
         let gateway = home.start();
@@ -127,7 +128,7 @@ fn kills_during_a_start_lose_nothing() {
         drop(gateway);
         for _ in 0..4 {
             sink.next_generation();
-            early += u64::from(kill_early(&home, &mut dice));
+            early += u64::from(kill_early(&home, &mut again, &mut dice));
             kills += 1;
         }
         sink.next_generation();
@@ -143,12 +144,32 @@ fn kills_during_a_start_lose_nothing() {
 }
 
 /// Starts and kills it at a moment before it is usually ready; gives whether it was not ready yet.
-fn kill_early(home: &Home, dice: &mut Dice) -> bool {
+fn kill_early(home: &Home, aim: &mut Aim, dice: &mut Dice) -> bool {
     let mut gateway = home.spawn();
-    pause(Duration::from_micros(dice.between(0..120_000)));
+    pause(aim.shot(dice));
     let early = !gateway.is_ready();
     gateway.kill();
-    early
+    aim.saw(early)
+}
+
+/// Shoots into a span whose length is a matter of the machine: a shot after its end makes the next ones earlier, one
+/// before it lets them go later, so that some hit on any machine.
+struct Aim(Duration);
+
+impl Aim {
+    fn new() -> Self {
+        Self(Duration::from_millis(40))
+    }
+
+    fn shot(&self, dice: &mut Dice) -> Duration {
+        Duration::from_nanos(dice.between(0..u64::try_from(self.0.as_nanos()).expect("less than a second") + 1))
+    }
+
+    /// Takes whether the last shot hit, and gives it back.
+    fn saw(&mut self, hit: bool) -> bool {
+        self.0 = if hit { (self.0 * 2).min(Duration::from_millis(160)) } else { self.0 / 4 };
+        hit
+    }
 }
 
 #[test]
@@ -174,10 +195,10 @@ fn kills_during_a_checkpoint_lose_nothing() {
     }
     generator.stop();
     // The other fold is the one at a stop.
-    let mut stops = 0;
-    for _ in 0..rounds {
+    let (mut stops, mut aim) = (0, Aim::new());
+    for _ in 0..rounds * 3 {
         gateway.ask_to_stop();
-        stops += u64::from(gateway.ends_within(dice.millis(0..40)).is_none());
+        stops += u64::from(aim.saw(gateway.ends_within(aim.shot(&mut dice)).is_none()));
         gateway.kill();
         sink.next_generation();
         gateway = home.start();
