@@ -7,8 +7,8 @@ use super::json;
 use super::secret::Role;
 use super::settings::Param;
 use super::spec::{
-    BodySpec, CheckSpec, EventSpec, Extract, ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SettingSpec, SignatureSpec,
-    TestSpec, TimeSpec, Transform, VersionSpec,
+    BodySpec, CheckSpec, EventSpec, Extract, ListFormat, ListSpec, ParseSpec, PieceSpec, RangesSpec, RecipeSpec,
+    RespondSpec, SettingSpec, SignatureSpec, TestSpec, TimeSpec, Transform, VersionSpec,
 };
 use super::yaml::{At, place};
 
@@ -18,6 +18,7 @@ pub(crate) fn lint(file: &str, spec: &RecipeSpec) -> Vec<RecipeError> {
     lint.check(&spec.verify, false);
     lint.replies();
     lint.event(&spec.event);
+    lint.ranges();
     lint.unused();
     lint.errors.sort_by_key(|error| error.place);
     lint.errors
@@ -84,6 +85,23 @@ impl<'a> Lint<'a> {
         let date = spec.facts.as_of.parse::<jiff::civil::Date>();
         if date.is_err() {
             self.say(&spec.provider, format!("facts.as_of '{}' is not a date such as 2026-01-31", spec.facts.as_of));
+        }
+    }
+
+    fn ranges(&mut self) {
+        let Some(ranges) = &self.spec.ip_ranges else { return };
+        let (RangesSpec::Page(url) | RangesSpec::List(ListSpec { url, .. })) = &ranges.value;
+        if !url.starts_with("https://") {
+            self.say(ranges, format!("'{url}' is no https address"));
+        }
+        let RangesSpec::List(list) = &ranges.value else { return };
+        match list.format {
+            ListFormat::Json if list.at.is_empty() => self.say(ranges, "say with 'at' where in the JSON they stand"),
+            ListFormat::Lines if !list.at.is_empty() => self.say(ranges, "'at' is for JSON: lines have no places"),
+            _ => {}
+        }
+        for pointer in list.at.iter().filter(|pointer| !json::is_pointer(pointer)) {
+            self.say(ranges, format!("'{pointer}' is no pointer: it starts with '/'"));
         }
     }
 

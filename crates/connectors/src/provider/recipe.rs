@@ -13,7 +13,7 @@ use super::program::{self, Program};
 use super::reply::{Reply, ReplyContract};
 use super::secret::Role;
 use super::settings::Settings;
-use super::spec::{BodySpec, CheckSpec, PieceSpec, RecipeSpec, RespondSpec};
+use super::spec::{BodySpec, CheckSpec, PieceSpec, RecipeSpec, RespondSpec, Status};
 use super::yaml;
 
 /// How one sender signs, shakes hands, names and identifies its events.
@@ -37,8 +37,6 @@ pub struct Facts<'a> {
     pub as_of: &'a str,
     pub source: &'a str,
     pub retries: Option<&'a str>,
-    /// Where the sender publishes its addresses.
-    pub ip_ranges: Option<&'a str>,
     pub notes: &'a [String],
 }
 
@@ -89,6 +87,17 @@ impl Recipe {
         &self.spec.docs
     }
 
+    /// Whether it follows the sender's own documentation, an SDK, or two sources that agree.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.spec.status == Status::Confirmed
+    }
+
+    /// What to do at the sender, step by step, for a source that listens at this address.
+    pub fn setup(&self, address: &str) -> impl Iterator<Item = String> {
+        self.spec.setup.iter().map(move |step| step.replace("{url}", address))
+    }
+
     /// The roles of its secrets, the plain one first, each with what to look for.
     pub fn roles(&self) -> impl Iterator<Item = (Role, &str)> {
         self.spec.secrets.iter().map(|secret| (secret.value.role, secret.value.about.as_str()))
@@ -122,13 +131,7 @@ impl Recipe {
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
         let facts = &self.spec.facts;
-        Facts {
-            as_of: &facts.as_of,
-            source: &facts.source,
-            retries: facts.retries.as_deref(),
-            ip_ranges: facts.ip_ranges.as_deref(),
-            notes: &facts.notes,
-        }
+        Facts { as_of: &facts.as_of, source: &facts.source, retries: facts.retries.as_deref(), notes: &facts.notes }
     }
 
     /// Why its verification is weaker than it looks, for whoever chooses it.

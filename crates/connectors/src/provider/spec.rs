@@ -5,6 +5,7 @@
 mod check;
 mod event;
 mod extract;
+mod ranges;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 pub(crate) use check::{Algorithm, CheckSpec, Encoding, Hash, ParseSpec, SignatureSpec, TestSpec, TimeSpec, TimeUnit};
 pub(crate) use event::{EventSpec, MomentSpec, SubjectSpec, VersionSpec};
 pub(crate) use extract::{Extract, Transform, UrlForm};
+pub(crate) use ranges::{ListFormat, ListSpec, RangesSpec};
 
 use super::secret::Role;
 use super::settings::Param;
@@ -26,6 +28,12 @@ pub(crate) struct RecipeSpec {
     pub provider: At<String>,
     pub title: String,
     pub docs: String,
+    /// Whether the sender's own documentation was read for it.
+    #[serde(default)]
+    pub status: Status,
+    /// What a newcomer does at the sender, step by step; `{url}` stands for the source's address.
+    #[serde(default)]
+    pub setup: Vec<String>,
     /// The first one is what a source's plain `secret` means.
     #[serde(default)]
     pub secrets: Vec<At<SecretSpec>>,
@@ -42,7 +50,20 @@ pub(crate) struct RecipeSpec {
     pub reply: ReplySpec,
     #[serde(default)]
     pub dedupe: DedupeSpec,
+    #[serde(default)]
+    pub ip_ranges: Option<At<RangesSpec>>,
     pub facts: FactsSpec,
+}
+
+/// How far a recipe can be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// By the sender's documentation, its SDK, or two sources that agree.
+    #[default]
+    Confirmed,
+    /// By one secondary source; shipped with a warning.
+    Unconfirmed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -204,8 +225,6 @@ pub(crate) struct FactsSpec {
     pub source: String,
     #[serde(default)]
     pub retries: Option<String>,
-    #[serde(default)]
-    pub ip_ranges: Option<String>,
     #[serde(default)]
     pub notes: Vec<String>,
 }
