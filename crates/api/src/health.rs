@@ -68,6 +68,7 @@ pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
 }
 
 pub async fn metrics(State(app): State<App>) -> Response {
+    engine::telemetry::store(&app.store().stats());
     let text = app.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render);
     ([(CONTENT_TYPE, PROMETHEUS)], text.unwrap_or_default()).into_response()
 }

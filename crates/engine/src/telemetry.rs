@@ -3,6 +3,7 @@
 use domain::DeliveryState;
 use metrics::{counter, gauge, histogram};
 use store::StoreError;
+use store::keep::StoreStats;
 use tracing::Span;
 
 use crate::work::{Tried, Work};
@@ -18,6 +19,11 @@ pub const DELIVERIES_IN_FLIGHT: &str = "trireme_deliveries_in_flight";
 pub const SETTLEMENTS_FENCED: &str = "trireme_settlements_fenced_total";
 pub const STORE_ERRORS: &str = "trireme_store_errors_total";
 pub const ALERTS_RAISED: &str = "trireme_alerts_raised_total";
+pub const STORE_STATEMENTS: &str = "trireme_store_statements_total";
+pub const STORE_COMMITS: &str = "trireme_store_commits_total";
+pub const STORE_COMMITTED: &str = "trireme_store_committed_total";
+pub const STORE_BYTES: &str = "trireme_store_bytes";
+pub const STORE_DISK_FREE: &str = "trireme_store_disk_free_bytes";
 
 pub fn accepted(source: &str, duplicate: bool) {
     let name = if duplicate { EVENTS_DUPLICATE } else { EVENTS_ACCEPTED };
@@ -61,6 +67,17 @@ pub fn fenced() {
 pub fn store_failed(verb: &'static str, error: &StoreError) {
     counter!(STORE_ERRORS, "verb" => verb, "code" => error.code()).increment(1);
     tracing::error!(event = "store_failed", verb, code = error.code(), %error);
+}
+
+/// The store's own figures. It counts them anyway, so they are taken over when somebody looks.
+pub fn store(stats: &StoreStats) {
+    counter!(STORE_STATEMENTS).absolute(stats.statements);
+    counter!(STORE_COMMITS).absolute(stats.commits);
+    counter!(STORE_COMMITTED).absolute(stats.committed);
+    gauge!(STORE_BYTES).set(stats.bytes as f64);
+    if let Some(free) = stats.disk_free {
+        gauge!(STORE_DISK_FREE).set(free as f64);
+    }
 }
 
 pub fn alert_raised(kind: &str, object: &str, detail: &str) {

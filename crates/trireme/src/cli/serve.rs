@@ -52,7 +52,7 @@ pub struct ServeArgs {
     /// How long to finish what is under way before ending
     #[arg(long, env = "TRIREME_DRAIN", default_value = "25s", value_name = "DURATION", value_parser = drain_time)]
     drain: Duration,
-    /// Threads that work; one per core if left out
+    /// Threads that work beside the store's writer; one per core but one if left out
     #[arg(long, env = "TRIREME_THREADS", value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
