@@ -1,12 +1,11 @@
 //! Lists the recipes of `catalogue/providers`, so that a file alone adds a sender. Reads names only, never their text.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn main() {
-    let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR").expect("Cargo says where the crate is");
     let out = std::env::var_os("OUT_DIR").expect("Cargo says where to write");
-    let folder = PathBuf::from(crate_folder).join("../../catalogue/providers");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogue/providers");
     let folder = folder.canonicalize().expect("the catalogue is beside the crates");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut list = String::from("&[\n");

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use connectors::provider::{Recipe, catalogue};
+use connectors::provider::{Recipe, Settings, catalogue};
+use domain::Assurance;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,12 +22,23 @@ pub struct ProviderView {
     title: String,
     /// Where the sender documents its webhooks.
     docs: String,
+    /// Whether its recipe follows the sender's own words, an SDK or two sources that agree.
+    confirmed: bool,
+    /// What a verified request proves; none where its settings decide.
+    #[schema(value_type = Option<String>)]
+    assurance: Option<Assurance>,
+    /// The ways of signing that are taken.
+    verified: Vec<String>,
+    /// What to do at the sender, step by step; `{url}` stands for the address of the source.
+    setup: Vec<String>,
     /// The secrets it needs, the plain one first.
     secrets: Vec<Need>,
     /// Settings of `webhook` beside `provider` and the secrets.
     settings: Vec<Need>,
     /// Its events only say that something changed.
     thin: bool,
+    /// One of its requests may hold many events.
+    batched: bool,
     /// Why its verification is weaker than it looks.
     weaknesses: Vec<String>,
 }
@@ -43,6 +55,7 @@ pub struct Need {
 impl From<&Recipe> for ProviderView {
     fn from(recipe: &Recipe) -> Self {
         let secrets = recipe.roles().map(|(role, about)| (role.as_str(), about, None));
+        let schemes = recipe.schemes(&Settings::default()).unwrap_or_default();
         let need = |(name, about, default): (&str, &str, Option<&str>)| Need {
             name: name.to_owned(),
             about: about.to_owned(),
@@ -52,9 +65,14 @@ impl From<&Recipe> for ProviderView {
             name: recipe.name().to_owned(),
             title: recipe.title().to_owned(),
             docs: recipe.docs().to_owned(),
+            confirmed: recipe.is_confirmed(),
+            assurance: recipe.assurance(&Settings::default()).ok(),
+            verified: schemes.into_iter().map(|scheme| scheme.text).collect(),
+            setup: recipe.setup("{url}").collect(),
             secrets: secrets.map(need).collect(),
             settings: recipe.settings().map(need).collect(),
             thin: recipe.is_thin(),
+            batched: recipe.is_batched(),
             weaknesses: recipe.weaknesses().into_iter().map(str::to_owned).collect(),
         }
     }

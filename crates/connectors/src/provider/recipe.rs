@@ -13,7 +13,7 @@ use super::program::{self, Program, Scheme};
 use super::reply::{Reply, ReplyContract};
 use super::secret::Role;
 use super::settings::Settings;
-use super::spec::{BodySpec, CheckSpec, PieceSpec, RecipeSpec, RespondSpec, Status};
+use super::spec::{BodySpec, CheckSpec, PieceSpec, RangesSpec, RecipeSpec, RespondSpec, Status};
 use super::yaml;
 
 /// How one sender signs, shakes hands, names and identifies its events.
@@ -38,6 +38,15 @@ pub struct Facts<'a> {
     pub source: &'a str,
     pub retries: Option<&'a str>,
     pub notes: &'a [String],
+}
+
+/// Where a sender says from which addresses it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published<'a> {
+    /// A document for programs: JSON if it has pointers, else a CIDR or address a line.
+    List { url: &'a str, at: &'a [String] },
+    /// A page for people.
+    Page(&'a str),
 }
 
 impl Recipe {
@@ -121,6 +130,45 @@ impl Recipe {
     #[must_use]
     pub fn is_thin(&self) -> bool {
         self.spec.event.value.thin
+    }
+
+    /// One of its requests may hold many events.
+    #[must_use]
+    pub fn is_batched(&self) -> bool {
+        self.spec.event.value.split.is_some()
+    }
+
+    /// Where the sender says from which addresses it sends.
+    #[must_use]
+    pub fn published_addresses(&self) -> Option<Published<'_>> {
+        let ranges = &self.spec.ip_ranges.as_ref()?.value;
+        Some(match ranges {
+            RangesSpec::Page(url) => Published::Page(url),
+            RangesSpec::List(list) => Published::List { url: &list.url, at: &list.at },
+        })
+    }
+
+    /// The lines of `trireme.yaml` that make a source of it, its secrets taken from the environment.
+    #[must_use]
+    pub fn configuration(&self, source: &str) -> String {
+        let name = self.name();
+        let variable = |role: &str| {
+            let text = format!("{name}_{role}").to_ascii_uppercase().replace(['-', '.'], "_");
+            format!("\"${{{text}}}\"")
+        };
+        let mut fields = vec![format!("provider: {name}")];
+        let roles: Vec<Role> = self.roles().map(|(role, _)| role).collect();
+        match &roles[..] {
+            [] => {}
+            [_] => fields.push(format!("secret: {}", variable("secret"))),
+            many => {
+                let each = many.iter().map(|role| format!("{role}: {}", variable(role.as_str())));
+                fields.push(format!("secrets: {{ {} }}", each.collect::<Vec<_>>().join(", ")));
+            }
+        }
+        let required = self.spec.settings.iter().map(|setting| &setting.value).filter(|setting| setting.required);
+        fields.extend(required.map(|setting| format!("{}: ...", setting.name)));
+        format!("sources:\n  {source}:\n    webhook: {{ {} }}", fields.join(", "))
     }
 
     #[must_use]

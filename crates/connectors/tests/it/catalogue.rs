@@ -64,3 +64,16 @@ fn every_file_has_a_valid_a_tampered_a_stale_and_a_wrong_key_vector() {
         }
     }
 }
+
+#[test]
+fn the_committed_page_is_made_from_the_files() {
+    let mut recipes = recipes();
+    recipes.sort_by(|one, other| one.name().cmp(other.name()));
+    let made = connectors::provider::page(recipes.iter());
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
+    if made != std::fs::read_to_string(&committed).unwrap_or_default() {
+        let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("providers.md");
+        std::fs::write(&fresh, made).expect("the target folder can be written");
+        panic!("docs/providers.md is out of date: cp {} docs/providers.md", fresh.display());
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connectors::provider::{self, Recipe, Settings};
+use connectors::provider::{self, Published, Recipe, Settings};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, Outcome};
@@ -18,17 +18,27 @@ pub struct ProvidersArgs {
 enum ProvidersCommand {
     /// List them all
     List,
-    /// Show how one signs and what it needs
+    /// Show how one signs, what it needs, and what to do at the sender
     Show {
         /// Name of the provider, as `github`
         name: String,
+        /// The address that senders call this gateway by, as trireme.yaml has it
+        #[arg(long, env = "TRIREME_PUBLIC_URL", default_value = "https://hooks.example", value_name = "URL")]
+        public_url: String,
+        /// Name of the source, if it is not the provider's
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
     },
 }
 
 pub fn run(args: &ProvidersArgs, output: Output) -> Outcome {
     match &args.command {
         None | Some(ProvidersCommand::List) => list(output),
-        Some(ProvidersCommand::Show { name }) => show(&*recipe(name)?, output),
+        Some(ProvidersCommand::Show { name, public_url, source }) => {
+            let source = source.as_deref().unwrap_or(name);
+            let address = format!("{}/in/{source}", public_url.trim_end_matches('/'));
+            show(&*recipe(name)?, source, &address, output)
+        }
     }
 }
 
@@ -49,16 +59,30 @@ fn assurance(recipe: &Recipe) -> Option<&'static str> {
 }
 
 fn list(output: Output) -> Outcome {
-    let row =
-        |recipe: &Recipe| json!({ "name": recipe.name(), "title": recipe.title(), "assurance": assurance(recipe) });
+    let row = |recipe: &Recipe| {
+        json!({
+            "name": recipe.name(),
+            "title": recipe.title(),
+            "assurance": assurance(recipe),
+            "thin": recipe.is_thin(),
+            "batched": recipe.is_batched(),
+            "confirmed": recipe.is_confirmed(),
+        })
+    };
     output.json(&Value::from(recipes().map(|recipe| row(&recipe)).collect::<Vec<_>>()))?;
     let cells = |recipe: &Recipe| {
-        [recipe.name(), recipe.title(), assurance(recipe).unwrap_or("by its settings")].map(str::to_owned).to_vec()
+        let notes = [(recipe.is_thin(), "thin"), (recipe.is_batched(), "batched")];
+        let mut notes: Vec<&str> = notes.iter().filter_map(|(is, word)| is.then_some(*word)).collect();
+        if !recipe.is_confirmed() {
+            notes.push("unconfirmed");
+        }
+        let proves = assurance(recipe).unwrap_or("by its settings");
+        [recipe.name(), recipe.title(), proves, &notes.join(", ")].map(str::to_owned).to_vec()
     };
-    output.table(&["NAME", "SENDER", "PROVES"], recipes().map(|recipe| cells(&recipe)).collect())
+    output.table(&["NAME", "SENDER", "PROVES", "NOTES"], recipes().map(|recipe| cells(&recipe)).collect())
 }
 
-fn describe(recipe: &Recipe) -> Value {
+fn describe(recipe: &Recipe, source: &str, address: &str) -> Value {
     let facts = recipe.facts();
     let secrets = recipe.roles().map(|(role, about)| json!({ "role": role.as_str(), "about": about }));
     let settings =
@@ -67,21 +91,44 @@ fn describe(recipe: &Recipe) -> Value {
         "name": recipe.name(),
         "title": recipe.title(),
         "docs": recipe.docs(),
+        "confirmed": recipe.is_confirmed(),
         "assurance": assurance(recipe),
+        "verified": schemes(recipe),
         "weaknesses": recipe.weaknesses(),
+        "thin": recipe.is_thin(),
+        "batched": recipe.is_batched(),
+        "url": address,
+        "setup": recipe.setup(address).collect::<Vec<_>>(),
+        "configuration": recipe.configuration(source),
         "secrets": secrets.collect::<Vec<_>>(),
         "settings": settings.collect::<Vec<_>>(),
+        "addresses": recipe.published_addresses().map(addresses),
         "samples": recipe.samples().iter().map(|sample| &sample.event).collect::<Vec<_>>(),
         "facts": { "as_of": facts.as_of, "source": facts.source, "retries": facts.retries, "notes": facts.notes },
     })
 }
 
-fn show(recipe: &Recipe, output: Output) -> Outcome {
-    output.json(&describe(recipe))?;
+fn schemes(recipe: &Recipe) -> Vec<String> {
+    let schemes = recipe.schemes(&Settings::default()).unwrap_or_default();
+    schemes.into_iter().map(|scheme| scheme.text).collect()
+}
+
+fn addresses(published: Published<'_>) -> &str {
+    match published {
+        Published::List { url, .. } | Published::Page(url) => url,
+    }
+}
+
+fn show(recipe: &Recipe, source: &str, address: &str, output: Output) -> Outcome {
+    output.json(&describe(recipe, source, address))?;
     let line = |name: &str, text: &str| output.line(format!("{name:<11} {text}"));
     line("provider", &format!("{} ({})", recipe.name(), recipe.title()))?;
     line("documented", recipe.docs())?;
+    if !recipe.is_confirmed() {
+        line("beware", "only one secondary source says so: try it before you rely on it")?;
+    }
     line("proves", assurance(recipe).unwrap_or("depends on its settings"))?;
+    schemes(recipe).iter().try_for_each(|scheme| line("verified", scheme))?;
     recipe.weaknesses().iter().try_for_each(|weakness| line("beware", weakness))?;
     recipe.roles().try_for_each(|(role, about)| line("secret", &format!("{}: {about}", role.as_str())))?;
     for (name, about, default) in recipe.settings() {
@@ -90,12 +137,22 @@ fn show(recipe: &Recipe, output: Output) -> Outcome {
     }
     let samples: Vec<_> = recipe.samples().iter().map(|sample| sample.event.as_str()).collect();
     line("samples", &samples.join(", "))?;
-    if let Some(retries) = recipe.facts().retries {
-        line("retries", &format!("{retries} (as of {})", recipe.facts().as_of))?;
+    if let Some(published) = recipe.published_addresses() {
+        line("addresses", addresses(published))?;
     }
-    output.line(format!(
-        "\nsources:\n  {0}:\n    webhook: {{ provider: {0}, secret: \"${{{1}_SECRET}}\" }}",
-        recipe.name(),
-        recipe.name().to_ascii_uppercase().replace('-', "_"),
-    ))
+    let facts = recipe.facts();
+    if let Some(retries) = facts.retries {
+        line("retries", &format!("{retries} (as of {})", facts.as_of))?;
+    }
+    facts.notes.iter().try_for_each(|note| line("note", note))?;
+    steps(recipe, source, address, output)
+}
+
+/// What to do, in order: at the sender, then here.
+fn steps(recipe: &Recipe, source: &str, address: &str, output: Output) -> Outcome {
+    output.line(format!("\nAt the sender, for {address}:"))?;
+    for (number, step) in (1..).zip(recipe.setup(address)) {
+        output.line(format!("  {number}. {step}"))?;
+    }
+    output.line(format!("\nIn trireme.yaml:\n{}", recipe.configuration(source)))
 }
