@@ -225,11 +225,6 @@ impl Signer<'_> {
                 self.request.headers.push((name[..].into(), value.into()));
                 Ok(())
             }
-            Field::Query(name) => {
-                self.request.url.push(if self.request.url.contains('?') { '&' } else { '?' });
-                self.request.url.push_str(&format!("{name}={value}"));
-                Ok(())
-            }
             Field::Transformed(inner, steps) => {
                 let prefix = steps.iter().rev().fold(value, |value, step| match step {
                     super::spec::Transform::TrimPrefix(prefix) => format!("{prefix}{value}"),
@@ -237,7 +232,7 @@ impl Signer<'_> {
                 });
                 self.put(inner, prefix)
             }
-            _ => Err(self.not_signable("its signature stands neither in a header nor in the query")),
+            _ => Err(self.not_signable("its signature does not stand in a header")),
         }
     }
 }
