@@ -17,6 +17,8 @@ pub(crate) enum Field {
     Query(Box<str>),
     Form(Box<str>),
     Json(usize),
+    /// The name, where there is anything at the place.
+    NameOf(usize, Box<[u8]>),
     Method,
     Url(UrlForm),
     Path,
@@ -102,6 +104,7 @@ impl<'a> View<'a> {
             }
             Field::Form(name) => self.form_field(name)?,
             Field::Json(slot) => self.json().scalar(*slot),
+            Field::NameOf(slot, name) => self.json().raw(*slot).map(|_| Cow::Borrowed(&**name)),
             Field::Method => Some(Cow::Borrowed(incoming.method.as_bytes())),
             Field::Url(form) => Some(self.url(*form)),
             Field::Path => Some(Cow::Borrowed(url::path(incoming.urls.configured).as_bytes())),
@@ -226,6 +229,8 @@ mod tests {
             (Field::Query("q".into()), "", Some("1")),
             (Field::Form("f".into()), "f=%41", Some("A")),
             (Field::Json(0), r#"{"a":{"b":7}}"#, Some("7")),
+            (Field::NameOf(0, (*b"b").into()), r#"{"a":{"b":{"c":1}}}"#, Some("b")),
+            (Field::NameOf(0, (*b"b").into()), r#"{"a":{"b":null}}"#, None),
             (Field::Method, "", Some("POST")),
             (Field::Url(UrlForm::WithPort), "", Some("https://a.example:443/in/x?q=1")),
             (Field::Url(UrlForm::Received), "", Some("http://10.0.0.1/in/x?q=1")),

@@ -367,6 +367,9 @@ impl<'a> Lint<'a> {
                     self.say_at(at, format!("'{pointer}' is no JSON pointer: it starts with '/'"));
                 }
             }
+            Extract::NameOf(pointer) if pointer.is_empty() || !json::is_pointer(pointer) => {
+                self.say_at(at, format!("'{pointer}' is no JSON pointer with a name in it"));
+            }
             Extract::Sig(name) if !allowed.sig => {
                 self.say_at(at, format!("'sig: {name}' is for messages and times of signatures of 'kv' form"));
             }
@@ -389,6 +392,7 @@ impl<'a> Lint<'a> {
                 self.extract(at, &spec.of, Allowed { maybe: false, ..allowed });
             }
             Extract::Sig(_)
+            | Extract::NameOf(_)
             | Extract::Method
             | Extract::Url(_)
             | Extract::Path

@@ -9,7 +9,7 @@ use crate::provider::spec::{Transform, UrlForm};
 /// Whether a value depends on what the body says, rather than on its bytes.
 pub(super) fn reads_inside_body(field: &Field) -> bool {
     match field {
-        Field::Form(_) | Field::Json(_) | Field::SortedForm => true,
+        Field::Form(_) | Field::Json(_) | Field::NameOf(..) | Field::SortedForm => true,
         Field::Transformed(inner, _) | Field::Maybe(inner) => reads_inside_body(inner),
         Field::Header(_)
         | Field::Query(_)

@@ -85,6 +85,7 @@ fn text(field: &Field, pointers: &Pointers) -> String {
         Field::Query(name) => format!("query {name}"),
         Field::Form(name) => format!("form {name}"),
         Field::Json(slot) => format!("json {}", pointers.name(*slot)),
+        Field::NameOf(slot, _) => format!("name of {}", pointers.name(*slot)),
         Field::Method => "method".to_owned(),
         Field::Url(form) => format!("url {form:?}"),
         Field::Path => "path".to_owned(),
