@@ -160,6 +160,7 @@ fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 fn transform<'v>(value: Cow<'v, [u8]>, step: &Transform) -> Option<Cow<'v, [u8]>> {
     match step {
         Transform::Lower => Some(Cow::Owned(value.to_ascii_lowercase())),
+        Transform::Only(text) => (*value == *text.as_bytes()).then_some(value),
         Transform::TrimPrefix(prefix) => {
             value.strip_prefix(prefix.as_bytes())?;
             Some(cut(value, prefix.len(), usize::MAX))
@@ -240,6 +241,8 @@ mod tests {
             (transformed(Field::Const((*b"a/b/c").into()), vec![Transform::Before("/".into())]), "", Some("a")),
             (transformed(Field::Const((*b"a/b/c").into()), vec![Transform::After("/".into())]), "", Some("b/c")),
             (transformed(Field::Const((*b"pre-x").into()), vec![Transform::TrimPrefix("pre-".into())]), "", Some("x")),
+            (transformed(Field::Const((*b"x").into()), vec![Transform::Only("x".into())]), "", Some("x")),
+            (transformed(Field::Const((*b"xy").into()), vec![Transform::Only("x".into())]), "", None),
             (transformed(Field::Const((*b"x").into()), vec![Transform::TrimPrefix("pre-".into())]), "", None),
             (
                 transformed(Field::Body, vec![Transform::Sha256(Encoding::Hex)]),

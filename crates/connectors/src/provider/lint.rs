@@ -379,7 +379,10 @@ impl<'a> Lint<'a> {
             Extract::Maybe(inner) => self.extract(at, inner, Allowed { maybe: false, ..allowed }),
             Extract::Transform(spec) => {
                 let empty = |step: &Transform| match step {
-                    Transform::TrimPrefix(text) | Transform::Before(text) | Transform::After(text) => text.is_empty(),
+                    Transform::Only(text)
+                    | Transform::TrimPrefix(text)
+                    | Transform::Before(text)
+                    | Transform::After(text) => text.is_empty(),
                     Transform::PercentDecode(characters) => characters.is_empty() || !characters.is_ascii(),
                     Transform::Lower | Transform::Sha256(_) => false,
                 };

@@ -54,6 +54,8 @@ pub(crate) enum UrlForm {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Transform {
     Lower,
+    /// Absent unless it is this text.
+    Only(String),
     /// Absent if the prefix is.
     TrimPrefix(String),
     /// What stands before the first such text; all of it if there is none.
