@@ -42,6 +42,7 @@ pub use incoming::{Incoming, Urls};
 pub use inflate::INFLATED_BYTES_MAX;
 pub use judge::{Accepted, Judgement, Pending, judge};
 pub use keys::Keys;
+pub use program::Scheme;
 pub use recipe::{Facts, Recipe};
 pub use refusal::Code;
 pub use reply::{Reply, ReplyContract};

@@ -22,7 +22,8 @@ pub(crate) const CHILDREN_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Pointers {
     root: Node,
-    count: usize,
+    /// As written, by slot.
+    names: Vec<Box<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,20 +76,25 @@ impl Pointers {
             node = &mut node.children[at];
         }
         *node.slot.get_or_insert_with(|| {
-            self.count += 1;
-            self.count - 1
+            self.names.push(pointer.into());
+            self.names.len() - 1
         })
     }
 
+    /// The pointer of a slot, as it was added.
+    pub fn name(&self, slot: usize) -> &str {
+        self.names.get(slot).map_or("", |name| name)
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.names.is_empty()
     }
 
     pub fn find<'a>(&self, body: &'a [u8]) -> Found<'a> {
         if self.is_empty() || too_deep(body) {
             return Found::default();
         }
-        let mut found = vec![None; self.count];
+        let mut found = vec![None; self.names.len()];
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let walk = Walk { node: &self.root, found: &mut found };
         match walk.deserialize(&mut deserializer).and_then(|()| deserializer.end()) {

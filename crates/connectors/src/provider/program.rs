@@ -4,12 +4,15 @@
 
 mod assurance;
 mod build;
+mod scheme;
 
 use std::time::Duration;
 
 pub(crate) use assurance::assurance;
 pub(crate) use build::build;
 use domain::Assurance;
+pub use scheme::Scheme;
+pub(crate) use scheme::schemes;
 
 use super::field::Field;
 use super::json::Pointers;

@@ -9,7 +9,7 @@ use super::error::{KeyError, RecipeErrors};
 use super::example::{self, Examples, Sample, Vector};
 use super::keys::Keys;
 use super::lint;
-use super::program::{self, Program};
+use super::program::{self, Program, Scheme};
 use super::reply::{Reply, ReplyContract};
 use super::secret::Role;
 use super::settings::Settings;
@@ -145,6 +145,11 @@ impl Recipe {
     /// The most that its verification can prove under these settings.
     pub fn assurance(&self, settings: &Settings) -> Result<Assurance, KeyError> {
         Ok(program::assurance(&self.program(settings)?.check))
+    }
+
+    /// The ways of signing that it takes under these settings, in one order.
+    pub fn schemes(&self, settings: &Settings) -> Result<Vec<Scheme>, KeyError> {
+        Ok(program::schemes(&*self.program(settings)?))
     }
 
     /// The role of a secret that was configured without one; `None` if the recipe takes no secret.

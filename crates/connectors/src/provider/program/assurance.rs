@@ -24,7 +24,7 @@ pub(super) fn reads_inside_body(field: &Field) -> bool {
 }
 
 /// Whether a part pins down every byte that counts of the body.
-fn covers_body(field: &Field) -> bool {
+pub(super) fn covers_body(field: &Field) -> bool {
     match field {
         Field::Body | Field::SortedForm => true,
         Field::Transformed(inner, steps) => {
