@@ -232,8 +232,24 @@ impl Signer<'_> {
                 });
                 self.put(inner, prefix)
             }
-            _ => Err(self.not_signable("its signature does not stand in a header")),
+            _ => self.put_in_place(&value),
         }
+    }
+
+    /// Into the URL or the body, where the sample says it belongs.
+    fn put_in_place(&mut self, value: &str) -> Result<(), SignError> {
+        const PLACE: &str = "{{proof}}";
+        let plain = |character: char| character.is_ascii_alphanumeric() || "-_.~+/=".contains(character);
+        if !value.chars().all(plain) {
+            return Err(self.not_signable("its secret holds a character that a URL or a JSON text would escape"));
+        }
+        let body = String::from_utf8_lossy(&self.request.body).into_owned();
+        if !self.request.url.contains(PLACE) && !body.contains(PLACE) {
+            return Err(self.not_signable("its signature stands in no header, and the sample has no place for it"));
+        }
+        self.request.url = self.request.url.replace(PLACE, &value.replace('+', "%2B"));
+        self.request.body = body.replace(PLACE, value).into();
+        Ok(())
     }
 }
 
