@@ -257,12 +257,28 @@ impl<'a> Lint<'a> {
         for ok in &spec.reply.ok {
             self.tests(&ok.when);
             self.respond(place(&spec.provider.referenced, 0), &ok.respond);
-            self.constant(&ok.respond);
+            self.plain(&ok.respond);
         }
         let reply = &spec.reply;
         for respond in [&reply.rejected, &reply.stale, &reply.duplicate, &reply.overload].into_iter().flatten() {
             self.respond(place(&spec.provider.referenced, 0), respond);
             self.constant(respond);
+        }
+    }
+
+    /// To a verified request, which may hear what it said itself; never what only a key can make.
+    fn plain(&mut self, respond: &RespondSpec) {
+        let body: Vec<&PieceSpec> = match &respond.body {
+            BodySpec::Empty => Vec::new(),
+            BodySpec::Text(pieces) => pieces.iter().collect(),
+            BodySpec::Json(members) => members.values().flatten().collect(),
+        };
+        let made = |piece: &PieceSpec| matches!(piece, PieceSpec::Hmac { .. } | PieceSpec::Sha256 { .. });
+        if respond.headers.values().chain(body).any(made) {
+            self.say(
+                &self.spec.provider,
+                "a reply to an event is made of 'const' and 'echo': hashes are for handshakes",
+            );
         }
     }
 

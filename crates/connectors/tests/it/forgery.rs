@@ -121,8 +121,13 @@ fn any_bit_flipped_in_a_signature_a_time_or_a_signed_id_is_refused() {
 fn a_signed_header_that_is_gone_empty_or_repeated_is_refused() {
     let mut tried = 0;
     for recipe in recipes() {
-        // Where a weaker way is configured as well, a request without a signature may still pass by that one.
-        for vector in signed(&recipe).filter(|vector| vector.secrets.windows(2).all(|pair| pair[0].0 == pair[1].0)) {
+        // Where a weaker way is configured as well, a request without a signature may still pass by that one, and where
+        // there are several signatures by another.
+        let single = |vector: &&Vector| {
+            let one_role = vector.secrets.windows(2).all(|pair| pair[0].0 == pair[1].0);
+            one_role && !vector.name.contains("signatures in")
+        };
+        for vector in signed(&recipe).filter(single) {
             let (keys, schemes) = (keys(&recipe, vector), schemes(&recipe, vector));
             for index in (0..vector.headers.len()).filter(|index| is_signed(&schemes, &vector.headers[*index].0)) {
                 let (mut gone, mut empty, mut twice) =
