@@ -18,6 +18,7 @@ pub const DELIVERIES_IN_FLIGHT: &str = "trireme_deliveries_in_flight";
 pub const SETTLEMENTS_FENCED: &str = "trireme_settlements_fenced_total";
 pub const STORE_ERRORS: &str = "trireme_store_errors_total";
 pub const ALERTS_RAISED: &str = "trireme_alerts_raised_total";
+pub const ALERTS_OPEN: &str = "trireme_alerts_open";
 
 pub fn accepted(source: &str, duplicate: bool) {
     let name = if duplicate { EVENTS_DUPLICATE } else { EVENTS_ACCEPTED };
@@ -66,6 +67,15 @@ pub fn store_failed(verb: &'static str, error: &StoreError) {
 pub fn alert_raised(kind: &str, object: &str, detail: &str) {
     counter!(ALERTS_RAISED, "kind" => kind.to_owned()).increment(1);
     tracing::warn!(event = "alert_raised", kind, object, detail);
+}
+
+pub fn alert_resolved(kind: &str, object: &str) {
+    tracing::info!(event = "alert_resolved", kind, object);
+}
+
+/// One more or one less is open.
+pub fn alerts_open(kind: &str, change: f64) {
+    gauge!(ALERTS_OPEN, "kind" => kind.to_owned()).increment(change);
 }
 
 // === spans ===

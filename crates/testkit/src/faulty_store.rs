@@ -183,6 +183,7 @@ verbs! {
         finish_idempotent(tenant: Tenant, key: Arc<str>, answer: Option<(u16, Bytes)>) -> ();
         raise_alert(alert: Alert) -> bool;
         resolve_alert(tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> bool;
+        open_alerts() -> Vec<Alert>;
         alerts(tenant: Tenant, open_only: bool, limit: u32) -> Vec<Alert>;
         setting(name: Arc<str>) -> Option<Bytes>;
         put_setting(name: Arc<str>, value: Bytes) -> ();

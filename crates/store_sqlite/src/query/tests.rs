@@ -42,6 +42,7 @@ fn no_statement_scans_a_table_that_grows() {
         Query::api_keys_of,
         Query::destinations,
         Query::running_replays,
+        Query::open_alerts,
         Query::open_groups,
         Query::forget_unanswered,
         Query::old_alerts,
