@@ -123,6 +123,8 @@ pub(crate) fn table() -> Vec<Route> {
 
         Route::get("/api/v1/alerts", "List alerts, newest first", alerts::list)
             .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
+        Route::post("/api/v1/alerts/{id}/resolve", "Resolve an alert; it opens again if its cause comes back", alerts::resolve)
+            .needs(Operate).gives::<alerts::AlertView>(OK),
         Route::get("/api/v1/providers", "List the senders whose webhooks can be verified", providers::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<providers::ProviderView>>(OK),
         Route::get("/api/v1/providers/{name}", "What one provider needs", providers::get)

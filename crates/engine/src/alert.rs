@@ -1,87 +1,197 @@
-//! Raising and resolving alerts: what a person should know, open until it is resolved.
+//! Alerts: what a person should know, open until it is resolved.
+//!
+//! A cause is noted where it is seen, in memory and without waiting; one duty writes what was noted. So however often
+//! a cause comes back, the store is told once when it begins, and then now and then how often.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod book;
+mod kind;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{AlertId, Tenant};
-use rustc_hash::FxHashSet;
-use store::Store;
 use store::registry::Alert;
+use store::{Store, StoreError};
+use tokio::sync::{Mutex, Notify};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::telemetry;
+use book::{Book, Known, Noted};
+pub use kind::*;
+pub use watch::Watch;
 
-/// A `when` that let nothing through.
-pub const FILTER_PASSES_NOTHING: &str = "filter_passes_nothing";
-/// A destination that answered 410 and was disabled.
-pub const DESTINATION_DISABLED: &str = "destination_disabled";
-/// An object that was removed while deliveries were open.
-pub const RETIRED_WITH_OPEN_DELIVERIES: &str = "retired_with_open_deliveries";
-/// Events of an account that no connection names.
-pub const CONNECTION_UNASSIGNED: &str = "connection_unassigned";
+/// How often alerts that are open already are counted on in the store.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+/// Wait before what the store could not take is written again.
+const AGAIN: Duration = Duration::from_secs(1);
 
-/// Whose alert, of which kind, about what.
-type Known = (Tenant, &'static str, String);
-
-/// Cheap to clone; a kind and object that are known to be open are not written again.
+/// Cheap to clone; all clones share one book.
 #[derive(Clone)]
 pub struct Alerts {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     store: Arc<dyn Store>,
     clock: SharedClock,
     entropy: SharedEntropy,
-    open: Arc<Mutex<FxHashSet<Known>>>,
+    book: Book,
+    /// One at a time: what is counted before a resolution must not open the alert again after it.
+    writing: Mutex<()>,
+    wake: Notify,
 }
 
 impl Alerts {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: SharedClock, entropy: SharedEntropy) -> Self {
-        Self { store, clock, entropy, open: Arc::default() }
+        let shared =
+            Shared { store, clock, entropy, book: Book::default(), writing: Mutex::new(()), wake: Notify::new() };
+        Self { shared: Arc::new(shared) }
     }
 
-    /// Opens an alert unless this process has already done so.
+    /// Learns what earlier processes left open, so that it is resolved when its cause is gone.
+    pub async fn load(&self) -> Result<(), StoreError> {
+        let _one = self.shared.writing.lock().await;
+        for alert in self.shared.store.open_alerts().await? {
+            self.shared.book.learn((alert.tenant, alert.kind, alert.object));
+        }
+        Ok(())
+    }
+
+    /// Notes that a cause was seen. Never waits.
+    pub fn note(&self, tenant: &Tenant, kind: &'static str, object: impl Into<Arc<str>>, detail: String) {
+        let object = object.into();
+        let key = (tenant.clone(), Arc::from(kind), Arc::clone(&object));
+        match self.shared.book.note(key, &detail, self.shared.clock.now()) {
+            Noted::Opened => {
+                telemetry::alert_raised(kind, &object, &detail);
+                self.shared.wake.notify_one();
+            }
+            Noted::FirstSinceWritten => self.shared.wake.notify_one(),
+            Noted::Counted => {}
+        }
+    }
+
+    /// Notes that a cause is gone. Never waits, and costs nothing where no alert is open.
+    pub fn gone(&self, tenant: &Tenant, kind: &'static str, object: impl Into<Arc<str>>) {
+        if self.shared.book.gone(&(tenant.clone(), Arc::from(kind), object.into())) {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Notes a cause and waits until it is written, if the store takes it.
     pub async fn raise(&self, tenant: &Tenant, kind: &'static str, object: String, detail: String) {
-        let key = (tenant.clone(), kind, object);
-        if !self.known().insert(key.clone()) {
-            return;
-        }
-        telemetry::alert_raised(kind, &key.2, &detail);
-        let now = self.clock.now();
-        let alert = Alert {
-            id: AlertId::from_uuid(uuid_v7(&*self.entropy, now)),
-            tenant: tenant.clone(),
-            kind: kind.into(),
-            object: key.2.as_str().into(),
-            detail,
-            opened_at: now,
-            last_at: now,
-            count: 1,
-            resolved_at: None,
-        };
-        if let Err(error) = self.store.raise_alert(alert).await {
-            telemetry::store_failed("raise_alert", &error);
-            self.known().remove(&key);
-        }
+        self.note(tenant, kind, object, detail);
+        self.write(Which::Urgent).await;
     }
 
-    /// Resolves an alert that this or an earlier process opened.
+    /// Notes that a cause is gone and waits until that is written, if the store takes it.
     pub async fn resolve(&self, tenant: &Tenant, kind: &'static str, object: String) {
-        let resolved =
-            self.store.resolve_alert(tenant.clone(), kind.into(), object.as_str().into(), self.clock.now()).await;
-        if let Err(error) = resolved {
-            telemetry::store_failed("resolve_alert", &error);
-        }
-        self.known().remove(&(tenant.clone(), kind, object));
+        self.gone(tenant, kind, object);
+        self.write(Which::Urgent).await;
     }
 
-    /// Resolves an alert that this process opened and has not resolved yet; costs nothing where there is none.
-    pub async fn resolve_if_open(&self, tenant: &Tenant, kind: &'static str, object: String) {
-        let open = self.known().contains(&(tenant.clone(), kind, object.clone()));
-        if open {
-            self.resolve(tenant, kind, object).await;
+    /// Resolves an open alert because a person says so; gives it as it is then, or `None` if there is none.
+    pub async fn dismiss(&self, tenant: &Tenant, id: AlertId) -> Result<Option<Alert>, StoreError> {
+        let _one = self.shared.writing.lock().await;
+        let open = self.shared.store.open_alerts().await?;
+        let Some(alert) = open.into_iter().find(|alert| alert.id == id && alert.tenant == *tenant) else {
+            return Ok(None);
+        };
+        let (kind, object, now) = (Arc::clone(&alert.kind), Arc::clone(&alert.object), self.shared.clock.now());
+        self.shared.store.resolve_alert(tenant.clone(), Arc::clone(&kind), Arc::clone(&object), now).await?;
+        self.shared.book.forget(&(tenant.clone(), kind, object));
+        Ok(Some(Alert { resolved_at: Some(now), ..alert }))
+    }
+
+    /// Whether one is open, by this process or an earlier one.
+    #[must_use]
+    pub fn is_open(&self, tenant: &Tenant, kind: &'static str, object: &str) -> bool {
+        self.shared.book.is_open(&(tenant.clone(), Arc::from(kind), Arc::from(object)))
+    }
+
+    /// Objects of the open alerts of a kind.
+    #[must_use]
+    pub fn open_of(&self, kind: &'static str) -> Vec<(Tenant, Arc<str>)> {
+        self.shared.book.of_kind(kind)
+    }
+
+    /// Writes what is noted, for as long as anything may be.
+    pub async fn run(self, stop: CancellationToken) {
+        let clock = Arc::clone(&self.shared.clock);
+        let mut count_at = None;
+        loop {
+            let wait = count_at.map(|at: domain::Timestamp| at.since(clock.now()));
+            let which = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.shared.wake.notified() => Which::Urgent,
+                () = clock.sleep(wait.unwrap_or_default()), if wait.is_some() => Which::All,
+            };
+            let written = self.write(which).await;
+            let pending = self.shared.book.has_pending();
+            count_at = match (pending, written, which) {
+                (false, ..) => None,
+                (true, false, _) => Some(clock.now() + AGAIN),
+                (true, true, Which::All) => Some(clock.now() + COUNT_EVERY),
+                (true, true, Which::Urgent) => count_at.or(Some(clock.now() + COUNT_EVERY)),
+            };
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, FxHashSet<Known>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The last word before the store is closed.
+    pub async fn flush(&self) {
+        self.write(Which::All).await;
     }
+
+    /// Gives whether the store took everything.
+    async fn write(&self, which: Which) -> bool {
+        let _one = self.shared.writing.lock().await;
+        for key in self.shared.book.to_write(which == Which::All) {
+            if let Err(error) = self.write_one(&key).await {
+                telemetry::store_failed("raise_alert", &error);
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn write_one(&self, key: &Known) -> Result<(), StoreError> {
+        let Shared { store, clock, entropy, book, .. } = &*self.shared;
+        let (tenant, kind, object) = key.clone();
+        if let Some(times) = book.take(key) {
+            let alert = Alert {
+                id: AlertId::from_uuid(uuid_v7(&**entropy, times.first_at)),
+                tenant: tenant.clone(),
+                kind: Arc::clone(&kind),
+                object: Arc::clone(&object),
+                detail: times.detail.clone(),
+                opened_at: times.first_at,
+                last_at: times.last_at,
+                count: times.count,
+                resolved_at: None,
+            };
+            if let Err(error) = store.raise_alert(alert).await {
+                book.put_back(key, times);
+                return Err(error);
+            }
+        }
+        if book.is_gone(key) {
+            store.resolve_alert(tenant, Arc::clone(&kind), Arc::clone(&object), clock.now()).await?;
+            if book.resolved(key) {
+                telemetry::alert_resolved(&kind, &object);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What to write: what opened or is gone, or the counts of the others too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    Urgent,
+    All,
 }

@@ -3,6 +3,7 @@
 //! Fair between destinations: desks with something to send take turns in a ring, each has a window of its own, and
 //! a destination that hangs fills only its own.
 
+mod alarm;
 mod desk;
 mod message;
 
@@ -20,13 +21,14 @@ use store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
+use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
 use crate::entropy::SharedEntropy;
 use crate::telemetry;
 use crate::topology::{Destination, Topology};
 use crate::work::{DestinationKey, Settling, Tried, Work};
-use desk::{Appetite, Desk, Turn};
+use desk::{Alarm, Appetite, Desk, Turn};
 pub use message::{DestinationLive, DispatchHandle, Message, channel};
 
 /// How long a claim is ours without renewal. Renewed three times within it.
@@ -53,6 +55,7 @@ pub struct Dispatcher {
     inbox: mpsc::UnboundedReceiver<Message>,
     settler: mpsc::UnboundedSender<Settling>,
     gone: mpsc::UnboundedSender<DestinationKey>,
+    alerts: Alerts,
     topology: Arc<Topology>,
     desks: FxHashMap<DestinationKey, Desk>,
     /// Desks that may have something to send, each once, in turn.
@@ -80,12 +83,13 @@ pub struct DispatchParts {
     pub settler: mpsc::UnboundedSender<Settling>,
     /// Told of destinations that answered 410 and are to be disabled.
     pub gone: mpsc::UnboundedSender<DestinationKey>,
+    pub alerts: Alerts,
 }
 
 impl Dispatcher {
     #[must_use]
     pub fn new(parts: DispatchParts, handle: DispatchHandle, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
-        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone } = parts;
+        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone, alerts } = parts;
         Self {
             store,
             clock,
@@ -96,6 +100,7 @@ impl Dispatcher {
             inbox,
             settler,
             gone,
+            alerts,
             topology: Arc::default(),
             desks: FxHashMap::default(),
             ring: VecDeque::new(),
@@ -226,7 +231,11 @@ impl Dispatcher {
                     work.route = Arc::clone(route);
                     desk.queue.push_back(work);
                 }
-                None => drop(self.settler.send(Settling::put_back_work(work, DeliveryState::Held, now))),
+                None => {
+                    let remark = alarm::routeless(&self.topology, key, &work.route.spec.name);
+                    let settling = Settling::put_back_work(work, DeliveryState::Held, now).remarked(remark);
+                    let _ = self.settler.send(settling);
+                }
             }
         }
         if !desk.queue.is_empty() {
@@ -301,18 +310,22 @@ impl Dispatcher {
         let policy = tried.work.route.spec.retry.as_ref().unwrap_or(&tried.work.route.destination.spec.retry);
         let transition = settle(&tried.outcome, tried.work.attempts, policy, now, self.entropy.unit());
         if let Some(desk) = self.desks.get_mut(&key) {
-            desk.learn(&tried.outcome, overloaded_for(&tried), now);
+            if desk.learn(&tried.outcome, overloaded_for(&tried), now) {
+                alarm::tell_working(&self.alerts, &key);
+            }
             if !desk.queue.is_empty() {
                 enter_ring(&mut self.ring, key.clone(), desk);
             }
         }
+        self.sound_alarm(&key, now);
         if transition.disable_destination {
             tried.work.route.destination.gate.set_held(true);
             let _ = self.gone.send(key.clone());
         }
         telemetry::tried(&tried, transition.state);
         let settlement = settlement_of(&tried, &transition);
-        let settling = Settling { settlement, destination: key, place: Some(tried.work.place) };
+        let remark = (transition.state == DeliveryState::Dead).then(|| alarm::dead(&tried, &key));
+        let settling = Settling { settlement, destination: key, place: Some(tried.work.place), remark };
         // The settler outlives the dispatcher; if it is gone the claim lapses and the try is repeated.
         let _ = self.settler.send(settling);
     }
@@ -359,7 +372,7 @@ impl Dispatcher {
         let answers = match result.answer {
             Ok(answers) => answers,
             Err(error) => {
-                telemetry::store_failed("claim_due", &error);
+                self.alerts.store_failed("claim_due", &error);
                 let again = now + Duration::from_secs(1);
                 result.asked.iter().for_each(|(key, _)| self.wake_at(key, again));
                 return;
@@ -388,7 +401,10 @@ impl Dispatcher {
             }
             None => {
                 // Its route is gone: only a person decides what becomes of it.
-                let _ = self.settler.send(Settling::put_back(&claimed, DeliveryState::Held, self.clock.now()));
+                let key = DestinationKey { tenant: claimed.event.tenant.clone(), name: claimed.destination.clone() };
+                let remark = alarm::routeless(&self.topology, &key, &claimed.route);
+                let settling = Settling::put_back(&claimed, DeliveryState::Held, self.clock.now()).remarked(remark);
+                let _ = self.settler.send(settling);
             }
         }
     }
@@ -423,7 +439,18 @@ impl Dispatcher {
             if let Some(due) = desk.next_due {
                 self.wake_at(&key, due);
             }
+            self.sound_alarm(&key, now);
             self.hungry.push(key);
+        }
+    }
+
+    /// Tells people of a breaker that has been open for too long, or looks again when it will have been.
+    fn sound_alarm(&mut self, key: &DestinationKey, now: Timestamp) {
+        let Some(desk) = self.desks.get_mut(key) else { return };
+        match desk.alarm(now) {
+            None => {}
+            Some(Alarm::At(at)) => self.wake_at(key, at),
+            Some(Alarm::Now(since)) => alarm::tell_broken(&self.alerts, key, since),
         }
     }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use connectors::provider::Reply;
 use domain::request::{InboundRequest, Reason};
-use domain::{DeliveryId, DestinationName, Tenant};
+use domain::{AlertId, DeliveryId, DestinationName, Tenant};
 use store::dispatch::Owner;
 use store::keep::Retention;
 use store::people::Wish;
+use store::registry::Alert;
 use store::{Store, StoreError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -154,6 +155,7 @@ impl Engine {
             deliverer,
             settler,
             gone,
+            alerts: alerts.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Dispatcher::new(dispatcher, dispatch.clone(), inbox).run());
@@ -162,6 +164,7 @@ impl Engine {
             clock: Arc::clone(&clock),
             dispatch: dispatch.clone(),
             inbox: settlings,
+            alerts: alerts.clone(),
             failure: failure.clone(),
         };
         tasks.spawn(settler.run());
@@ -171,10 +174,12 @@ impl Engine {
             owner,
             dispatch: dispatch.clone(),
             retention,
+            alerts: alerts.clone(),
             failure: failure.clone(),
             stop: stop.clone(),
         };
         tasks.spawn(keeper.run());
+        tasks.spawn(alerts.clone().run(stop.clone()));
         let receiver = Receiver {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -276,6 +281,11 @@ impl Engine {
         Ok(wishes)
     }
 
+    /// Resolves an open alert because a person says so; gives it as it is then, or `None` if there is none.
+    pub async fn dismiss_alert(&self, tenant: &Tenant, id: AlertId) -> Result<Option<Alert>, EngineError> {
+        Ok(self.inner.alerts.dismiss(tenant, id).await?)
+    }
+
     /// How a destination does now; `None` if there is none of this name.
     pub async fn destination_live(&self, tenant: Tenant, name: DestinationName) -> Option<DestinationLive> {
         let (reply, live) = oneshot::channel();
@@ -314,6 +324,7 @@ impl Engine {
             () = self.inner.clock.sleep(deadline) => false,
         };
         tasks.shutdown().await;
+        self.inner.alerts.flush().await;
         if let Err(error) = self.inner.store.close().await {
             telemetry::store_failed("close", &error);
         }

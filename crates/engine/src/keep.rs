@@ -1,5 +1,5 @@
 //! Keep: the duties that nobody asks for. Claims are renewed, lapsed ones rescued, old rows pruned, and deliveries
-//! of destinations that were paused or came back are held or set free.
+//! of destinations that were paused or came back are held or set free. What nobody is told of is looked after.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use store::people::HoldScope;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::{Alerts, Watch};
 use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, LEASE, Message};
 use crate::failure::Failure;
-use crate::telemetry;
 use crate::work::DestinationKey;
 
 /// Rows moved or removed in one transaction: short enough that a webhook behind it does not notice.
@@ -29,6 +29,7 @@ pub struct Keeper {
     pub owner: Owner,
     pub dispatch: DispatchHandle,
     pub retention: Retention,
+    pub alerts: Alerts,
     pub failure: Failure,
     pub stop: CancellationToken,
 }
@@ -37,6 +38,8 @@ impl Keeper {
     /// Renews and rescues three times within a lease, and prunes now and then, until told to stop.
     pub async fn run(self) {
         let mut pruned_at = Timestamp::EPOCH;
+        let (store, alerts, clock) = (Arc::clone(&self.store), self.alerts.clone(), Arc::clone(&self.clock));
+        let mut watch = Watch::new(store, alerts, clock, self.retention);
         loop {
             tokio::select! {
                 biased;
@@ -44,6 +47,7 @@ impl Keeper {
                 () = self.clock.sleep(LEASE / 3) => {}
             }
             self.check(self.renew().await);
+            self.check(watch.round().await);
             let now = self.clock.now();
             if now.since(pruned_at) >= PRUNE_EVERY {
                 pruned_at = now;
@@ -74,7 +78,7 @@ impl Keeper {
 
     fn check(&self, done: Result<(), StoreError>) {
         if let Err(error) = done {
-            telemetry::store_failed("keep", &error);
+            self.alerts.store_failed("keep", &error);
             if error.fatal() {
                 self.failure.report(error);
             }

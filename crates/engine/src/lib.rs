@@ -21,6 +21,7 @@ pub mod receive;
 pub mod replay;
 pub mod settle;
 pub mod sign;
+pub mod signatures;
 pub mod spec;
 pub mod telemetry;
 pub mod topology;

@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 use store::people::{DestinationState, DestinationStatus, HoldScope};
 use store::registry::{ManagedBy, Object, ObjectKind};
 
-use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES};
+use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING};
 use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
 use crate::dispatch::Message;
 use crate::engine::{Engine, EngineError};
@@ -35,6 +35,7 @@ impl Engine {
     /// changes nothing. Called once at start, and again whenever the file was changed.
     pub async fn configure(&self, file: Specs) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
+        self.inner.alerts.load().await?;
         let objects = self.inner.store.objects().await?;
         let api = self.api_specs(&file, &objects)?;
         self.apply(&file, &api).await?;
@@ -58,10 +59,10 @@ impl Engine {
             }
         }
         for object in topology.routes().map(|route| (&route.spec.tenant, format!("route/{}", route.spec.name))) {
-            self.inner.alerts.resolve_if_open(object.0, RETIRED_WITH_OPEN_DELIVERIES, object.1).await;
+            self.inner.alerts.gone(object.0, RETIRED_WITH_OPEN_DELIVERIES, object.1);
         }
         for object in topology.destinations().map(|own| (&own.spec.tenant, format!("destination/{}", own.spec.name))) {
-            self.inner.alerts.resolve_if_open(object.0, RETIRED_WITH_OPEN_DELIVERIES, object.1).await;
+            self.inner.alerts.gone(object.0, RETIRED_WITH_OPEN_DELIVERIES, object.1);
         }
     }
 
@@ -210,12 +211,25 @@ impl Engine {
         let topology = compile(&merged(file, api), &*self.inner.policies, Some(&before)).map_err(EngineError::Specs)?;
         let topology = Arc::new(topology);
         let resumed = self.take_states(&topology).await?;
+        self.take_suspicions(&topology);
         *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
         self.inner.dispatch.tell(Message::Topology(topology));
         for name in resumed {
             self.activate(name.tenant, name.name).await?;
         }
         Ok(())
+    }
+
+    /// Sources whose signatures failed before this process began: the next good one resolves the alert.
+    fn take_suspicions(&self, topology: &Topology) {
+        for source in topology.sources() {
+            let object = format!("source/{}", source.spec.name);
+            if let Some(listener) = &source.listener
+                && self.inner.alerts.is_open(&source.spec.tenant, SIGNATURES_FAILING, &object)
+            {
+                listener.health.suspect();
+            }
+        }
     }
 
     /// Shuts the gates of destinations that are not active, and gives those that are to be active again.

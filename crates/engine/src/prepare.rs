@@ -55,8 +55,8 @@ impl Preparer {
             self.evaluate_apart(work, moment).await
         };
         match prepared {
-            Preparation::Ready { .. } if route.when.is_some() => self.watch_filter(route, true).await,
-            Preparation::Filtered { .. } => self.watch_filter(route, false).await,
+            Preparation::Ready { .. } if route.when.is_some() => self.watch_filter(route, true),
+            Preparation::Filtered { .. } => self.watch_filter(route, false),
             Preparation::Ready { .. } | Preparation::Failed { .. } => {}
         }
         prepared
@@ -73,7 +73,7 @@ impl Preparer {
         })
     }
 
-    async fn watch_filter(&self, route: &Route, passed: bool) {
+    fn watch_filter(&self, route: &Route, passed: bool) {
         let tenant = &route.spec.tenant;
         let object = || format!("route/{}", route.spec.name);
         match route.filter.count(passed) {
@@ -82,9 +82,9 @@ impl Preparer {
                     "`when` of route '{}' let none of its first {FILTER_SUSPECT_AFTER} events through; a misspelt name is simply false in JSONata",
                     route.spec.name
                 );
-                self.alerts.raise(tenant, FILTER_PASSES_NOTHING, object(), detail).await;
+                self.alerts.note(tenant, FILTER_PASSES_NOTHING, object(), detail);
             }
-            Some(FilterSuspicion::Cleared) => self.alerts.resolve(tenant, FILTER_PASSES_NOTHING, object()).await,
+            Some(FilterSuspicion::Cleared) => self.alerts.gone(tenant, FILTER_PASSES_NOTHING, object()),
             None => {}
         }
     }

@@ -13,10 +13,11 @@ use store::{Store, StoreError};
 use uuid::Uuid;
 
 use crate::accept::{Acceptor, Arrival};
-use crate::alert::{Alerts, CONNECTION_UNASSIGNED};
+use crate::alert::{Alerts, CONNECTION_UNASSIGNED, SIGNATURES_FAILING};
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
+use crate::signatures::is_about_signatures;
 use crate::telemetry;
 use crate::topology::{Listener, Source, Topology};
 
@@ -67,8 +68,12 @@ impl Receiver {
         let Some(listener) = &source.listener else { return Receipt::UnknownSource };
         let done = match self.judge(source, listener, &request) {
             Judged::Handshake(reply) => return Receipt::Handshake(reply),
-            Judged::Events { arrivals, split, reply } => self.accept(source, arrivals, split, reply, request).await,
+            Judged::Events { arrivals, split, reply } => {
+                self.tell_verified(source, listener);
+                self.accept(source, arrivals, split, reply, request).await
+            }
             Judged::Rejected(reason) => {
+                self.tell_rejected(source, listener, &reason);
                 telemetry::rejected(source.spec.name.as_str(), &reason.code);
                 self.keep(request, Verdict::Rejected, Some(reason)).await.map(|()| Receipt::Rejected)
             }
@@ -177,6 +182,7 @@ impl Receiver {
 
     fn unavailable(&self, error: &StoreError) -> Receipt {
         telemetry::unavailable(error.code());
+        self.alerts.note_store(error);
         if error.fatal() {
             self.failure.report(error.clone());
         }
@@ -184,13 +190,29 @@ impl Receiver {
     }
 
     fn tell_unassigned(&self, source: &Source, account: &str) {
-        let (alerts, tenant) = (self.alerts.clone(), source.spec.tenant.clone());
         let object = format!("source/{}", source.spec.name);
         let detail = format!(
             "source '{}' receives events of the account '{account}', which no connection names; they are kept under 'unassigned'",
             source.spec.name
         );
-        tokio::spawn(async move { alerts.raise(&tenant, CONNECTION_UNASSIGNED, object, detail).await });
+        self.alerts.note(&source.spec.tenant, CONNECTION_UNASSIGNED, object, detail);
+    }
+
+    fn tell_verified(&self, source: &Source, listener: &Listener) {
+        if listener.health.accepted(self.clock.now()) {
+            self.alerts.gone(&source.spec.tenant, SIGNATURES_FAILING, format!("source/{}", source.spec.name));
+        }
+    }
+
+    fn tell_rejected(&self, source: &Source, listener: &Listener, reason: &Reason) {
+        let name = &source.spec.name;
+        if is_about_signatures(&reason.code) && listener.health.rejected(self.clock.now()) {
+            let detail = format!(
+                "requests to source '{name}' are rejected, the last one for {}: see whether its secret is still the sender's, then re-verify them",
+                reason.code
+            );
+            self.alerts.note(&source.spec.tenant, SIGNATURES_FAILING, format!("source/{name}"), detail);
+        }
     }
 
     #[must_use]

@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use store::dispatch::Owner;
 use store::intake::NewDelivery;
 use store::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
-use store::read::{EventFilter, Position};
+use store::read::{EventFilter, Page, Position};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ use crate::work::DestinationKey;
 
 /// Events read and committed in one step.
 const STEP_EVENTS: u32 = 200;
+/// Time that looking for the events of one step may take: then the step is committed with the position it got to.
+const STEP_SCAN: Duration = Duration::from_millis(500);
 /// Most events that a replay may name one by one.
 pub const REPLAY_EVENTS_MAX: usize = 10_000;
 /// Time that counting the plan may take; beyond it the count is a lower bound.
@@ -168,12 +170,11 @@ impl Replayer {
         let limit = replay.rate.map_or(STEP_EVENTS, |rate| rate.clamp(1, STEP_EVENTS));
         match &replay.selection {
             ReplaySelection::Filter(filter) => {
-                let after = replay.position.clone().map(Position);
-                let found = self.store.events_after(replay.tenant.clone(), filter.clone(), after, limit).await?;
-                let finished = found.len() < limit as usize;
-                let position = found.last().map(|(position, _)| position.0.clone()).or_else(|| replay.position.clone());
-                let seen = found.len() as u64;
-                Ok(Batch { events: found.into_iter().map(|(_, event)| event).collect(), seen, position, finished })
+                let page = Page { limit, after: replay.position.clone().map(Position), scan: STEP_SCAN };
+                let found = self.store.events_after(replay.tenant.clone(), filter.clone(), page).await?;
+                let seen = found.events.len() as u64;
+                let events = found.events.into_iter().map(|(_, event)| event).collect();
+                Ok(Batch { events, seen, position: Some(found.until.0), finished: !found.more })
             }
             ReplaySelection::Events(ids) => self.read_named(replay, ids, limit as usize).await,
         }

@@ -10,11 +10,12 @@ use store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
+use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, Message};
 use crate::failure::Failure;
 use crate::telemetry;
-use crate::work::{DestinationKey, Settling};
+use crate::work::{DestinationKey, Remark, Settling};
 
 /// Most settlements of one commit: enough to share its sync among many, few enough to keep readers current.
 const BATCH_MAX: usize = 512;
@@ -26,6 +27,7 @@ pub struct Settler {
     pub clock: SharedClock,
     pub dispatch: DispatchHandle,
     pub inbox: mpsc::UnboundedReceiver<Settling>,
+    pub alerts: Alerts,
     pub failure: Failure,
 }
 
@@ -51,7 +53,7 @@ impl Settler {
                     return true;
                 }
                 Err(error) => {
-                    telemetry::store_failed("settle", &error);
+                    self.alerts.store_failed("settle", &error);
                     if error.fatal() || error == StoreError::Closed {
                         self.failure.report(error);
                         return false;
@@ -76,7 +78,7 @@ impl Settler {
                     return false;
                 }
                 Err(error) => {
-                    telemetry::store_failed("settle", &error);
+                    self.alerts.store_failed("settle", &error);
                     self.dispatch.tell(Message::Freed(settling.destination, None));
                 }
             }
@@ -92,6 +94,8 @@ impl Settler {
         for (settling, settled) in batch.into_iter().zip(answers) {
             if settled.fenced {
                 telemetry::fenced();
+            } else if let Some(Remark { kind, object, detail }) = settling.remark {
+                self.alerts.note(&settling.destination.tenant, kind, object, detail);
             }
             let Settlement { state, due, .. } = settling.settlement;
             let waits = matches!(state, DeliveryState::Pending | DeliveryState::Retrying).then_some(due);

@@ -24,6 +24,7 @@ pub const STORE_COMMITS: &str = "trireme_store_commits_total";
 pub const STORE_COMMITTED: &str = "trireme_store_committed_total";
 pub const STORE_BYTES: &str = "trireme_store_bytes";
 pub const STORE_DISK_FREE: &str = "trireme_store_disk_free_bytes";
+pub const ALERTS_OPEN: &str = "trireme_alerts_open";
 
 pub fn accepted(source: &str, duplicate: bool) {
     let name = if duplicate { EVENTS_DUPLICATE } else { EVENTS_ACCEPTED };
@@ -83,6 +84,15 @@ pub fn store(stats: &StoreStats) {
 pub fn alert_raised(kind: &str, object: &str, detail: &str) {
     counter!(ALERTS_RAISED, "kind" => kind.to_owned()).increment(1);
     tracing::warn!(event = "alert_raised", kind, object, detail);
+}
+
+pub fn alert_resolved(kind: &str, object: &str) {
+    tracing::info!(event = "alert_resolved", kind, object);
+}
+
+/// One more or one less is open.
+pub fn alerts_open(kind: &str, change: f64) {
+    gauge!(ALERTS_OPEN, "kind" => kind.to_owned()).increment(change);
 }
 
 // === spans ===

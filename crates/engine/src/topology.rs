@@ -16,6 +16,7 @@ use store::registry::ObjectKind;
 use crate::expression::Expression;
 use crate::gate::{Gate, Hall};
 use crate::sign::Signer;
+use crate::signatures::SignatureHealth;
 use crate::spec::{BodyMode, DestinationSpec, RoleSecret, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec};
 use crate::transport::{EgressPolicy, Target};
 
@@ -44,6 +45,7 @@ pub struct Listener {
     /// The source's own keys; `None` where only its connections have secrets.
     pub keys: Option<Keys>,
     pub connection_keys: Vec<(ConnectionName, Keys)>,
+    pub health: Arc<SignatureHealth>,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,7 @@ impl FilterCount {
         let asked = self.asked.fetch_add(1, Atomic::Relaxed) + 1;
         if passed {
             let first = self.passed.fetch_add(1, Atomic::Relaxed) == 0;
-            return (first && asked > FILTER_SUSPECT_AFTER).then_some(FilterSuspicion::Cleared);
+            return first.then_some(FilterSuspicion::Cleared);
         }
         (asked == FILTER_SUSPECT_AFTER && self.passed.load(Atomic::Relaxed) == 0).then_some(FilterSuspicion::Raised)
     }
@@ -87,6 +89,7 @@ impl FilterCount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterSuspicion {
     Raised,
+    /// The first that passed: an alert of this process or an earlier one is over.
     Cleared,
 }
 
@@ -174,7 +177,8 @@ impl Policies for Arc<EgressPolicy> {
     }
 }
 
-/// Compiles everything, or says all that is wrong. `before` hands on the gates of destinations that stay.
+/// Compiles everything, or says all that is wrong. `before` hands on the gates of destinations that stay,
+/// and what was counted of routes and sources.
 pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>) -> Result<Topology, Vec<SpecError>> {
     let mut compiler = Compiler { topology: Topology::default(), errors: Vec::new() };
     if let Some(before) = before {
@@ -191,7 +195,7 @@ pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>
     }
     for spec in &specs.sources {
         let routes = leaving.remove(&(spec.tenant.clone(), spec.name.clone())).unwrap_or_default();
-        compiler.source(spec, routes);
+        compiler.source(spec, routes, before);
     }
     if compiler.errors.is_empty() { Ok(compiler.topology) } else { Err(compiler.errors) }
 }
@@ -258,9 +262,9 @@ impl Compiler {
         Some(route)
     }
 
-    fn source(&mut self, spec: &SourceSpec, routes: Vec<Arc<Route>>) {
+    fn source(&mut self, spec: &SourceSpec, routes: Vec<Arc<Route>>, before: Option<&Topology>) {
         let mut wrong = Wrong::of(ObjectKind::Source, &spec.tenant, spec.name.as_str());
-        let listener = spec.webhook.as_ref().and_then(|webhook| listener(spec, webhook, &mut wrong));
+        let listener = spec.webhook.as_ref().and_then(|webhook| listener(spec, webhook, before, &mut wrong));
         self.errors.append(&mut wrong.errors);
         let source = Source { spec: spec.clone(), listener, routes };
         self.owned(&spec.tenant).sources.insert(spec.name.clone(), Arc::new(source));
@@ -321,7 +325,12 @@ fn own_headers(spec: &DestinationSpec, wrong: &mut Wrong) -> HeaderMap {
     headers
 }
 
-fn listener(spec: &SourceSpec, webhook: &WebhookSpec, wrong: &mut Wrong) -> Option<Listener> {
+fn listener(
+    spec: &SourceSpec,
+    webhook: &WebhookSpec,
+    before: Option<&Topology>,
+    wrong: &mut Wrong,
+) -> Option<Listener> {
     let Some(recipe) = provider::catalogue().get(&webhook.provider) else {
         let known = "`trireme providers` lists the ones there are";
         wrong.add(
@@ -342,7 +351,9 @@ fn listener(spec: &SourceSpec, webhook: &WebhookSpec, wrong: &mut Wrong) -> Opti
         .collect();
     let only_connections = webhook.secrets.is_empty() && !connection_keys.is_empty();
     let keys = if only_connections { None } else { Some(keys_of(&webhook.secrets, wrong)?) };
-    Some(Listener { recipe, keys, connection_keys })
+    let before = before.and_then(|before| before.source(spec.tenant.as_str(), spec.name.as_str()));
+    let health = before.and_then(|before| before.listener.as_ref()).map(|before| Arc::clone(&before.health));
+    Some(Listener { recipe, keys, connection_keys, health: health.unwrap_or_default() })
 }
 
 fn keys(recipe: &Recipe, webhook: &WebhookSpec, secrets: &[RoleSecret]) -> Result<Keys, provider::KeyError> {
@@ -362,7 +373,7 @@ mod tests {
         assert_eq!(told, [FilterSuspicion::Raised]);
         assert_eq!((count.count(true), count.count(true)), (Some(FilterSuspicion::Cleared), None));
         let healthy = FilterCount::default();
-        healthy.count(true);
+        assert_eq!(healthy.count(true), Some(FilterSuspicion::Cleared), "an earlier process may have suspected it");
         assert!((0..300).all(|_| healthy.count(false).is_none()));
     }
 }

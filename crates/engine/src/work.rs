@@ -60,9 +60,24 @@ pub struct Settling {
     pub settlement: Settlement,
     pub destination: DestinationKey,
     pub place: Option<Place>,
+    /// What a person should know once it is committed.
+    pub remark: Option<Remark>,
+}
+
+/// An alert that a settlement raises.
+#[derive(Debug)]
+pub struct Remark {
+    pub kind: &'static str,
+    pub object: String,
+    pub detail: String,
 }
 
 impl Settling {
+    #[must_use]
+    pub fn remarked(self, remark: Remark) -> Self {
+        Self { remark: Some(remark), ..self }
+    }
+
     /// Puts a delivery that the store gave back as it is, to wait or to be held: no try is used up.
     #[must_use]
     pub fn put_back(claimed: &Claimed, state: DeliveryState, due: Timestamp) -> Self {
@@ -71,6 +86,7 @@ impl Settling {
             settlement: untried(&key, claimed.id, claimed.claim, claimed.attempts, state, due),
             destination: key,
             place: None,
+            remark: None,
         }
     }
 
@@ -79,7 +95,7 @@ impl Settling {
     pub fn put_back_work(work: Work, state: DeliveryState, due: Timestamp) -> Self {
         let key = work.destination();
         let settlement = untried(&key, work.id, work.claim, work.attempts, state, due);
-        Self { settlement, destination: key, place: Some(work.place) }
+        Self { settlement, destination: key, place: Some(work.place), remark: None }
     }
 }
 

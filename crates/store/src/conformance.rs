@@ -119,6 +119,7 @@ macro_rules! conformance_suite {
                 a_scan_ends_where_its_time_does_and_goes_on_from_there
                 positions_of_another_list_are_refused
                 the_tail_goes_on_exactly_where_it_was_also_after_a_restart
+                a_selective_tail_looks_at_each_event_once_and_only_for_its_time
                 deliveries_are_listed_by_every_filter_newest_first
                 the_backlog_counts_what_waits_and_since_when;
             registry:

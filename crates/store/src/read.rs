@@ -76,6 +76,19 @@ pub struct EventRow {
     pub position: Position,
 }
 
+/// Payload bytes after which a [`Stretch`] ends: a page of the largest ones would not fit into memory.
+pub const STRETCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A stretch of the order of acceptance that was looked through.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    pub events: Vec<(Position, Arc<Event>)>,
+    /// The last event that was looked at, matching or not: where to go on, so that nothing is looked at twice.
+    pub until: Position,
+    /// There is more behind it: the stretch ended for its limit, its bytes or its time.
+    pub more: bool,
+}
+
 /// Later arrivals of a known event, one per path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
@@ -165,14 +178,7 @@ pub trait Read: Send + Sync + 'static {
     fn count_events(&self, tenant: Tenant, filter: EventFilter, scan: Duration) -> Verb<'_, (u64, bool)>;
 
     /// Matching events with payloads in the order of acceptance, from a position on: what replays and the tail read.
-    /// Fewer than `limit` mean that there are no more for now, so it looks on for as long as that takes.
-    fn events_after(
-        &self,
-        tenant: Tenant,
-        filter: EventFilter,
-        after: Option<Position>,
-        limit: u32,
-    ) -> Verb<'_, Vec<(Position, Arc<Event>)>>;
+    fn events_after(&self, tenant: Tenant, filter: EventFilter, page: Page) -> Verb<'_, Stretch>;
 
     /// The position of the newest event: a tail that starts now starts here.
     fn tail_position(&self, tenant: Tenant) -> Verb<'_, Position>;

@@ -137,6 +137,9 @@ pub trait Registry: Send + Sync + 'static {
     /// Resolves the open alert of this kind and object; gives whether there was one.
     fn resolve_alert(&self, tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> Verb<'_, bool>;
 
+    /// Every open alert, of all tenants. There is one per kind and object, so they fit into memory.
+    fn open_alerts(&self) -> Verb<'_, Vec<Alert>>;
+
     /// Newest first.
     fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>>;
 

@@ -71,6 +71,10 @@ UPDATE alerts SET resolved_at = ?4 WHERE tenant = ?1 AND kind = ?2 AND object = 
 SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at FROM alerts
 WHERE tenant = ?1 AND (NOT ?2 OR resolved_at IS NULL) ORDER BY seq DESC LIMIT ?3
 
+-- name: open_alerts
+SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at FROM alerts INDEXED BY alerts_open
+WHERE resolved_at IS NULL ORDER BY tenant, kind, object
+
 -- name: setting
 SELECT value FROM settings WHERE name = ?1
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::identity::Digest;
 use domain::request::{Reason, Verdict};
-use domain::{DeliveryId, DestinationName, Event, EventId, ReplayId, RequestId, SourceName, Tenant, Timestamp};
+use domain::{DeliveryId, DestinationName, EventId, ReplayId, RequestId, SourceName, Tenant, Timestamp};
 use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
 use store::people::{DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
 use store::read::{
     Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, Page, Position,
-    Read, RequestFilter,
+    Read, RequestFilter, Stretch,
 };
 use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
 use store::{Store, StoreError, Verb};
@@ -161,7 +161,7 @@ verbs! {
     Read {
         events(tenant: Tenant, filter: EventFilter, page: Page) -> Listed<EventRow>;
         count_events(tenant: Tenant, filter: EventFilter, scan: Duration) -> (u64, bool);
-        events_after(tenant: Tenant, filter: EventFilter, after: Option<Position>, limit: u32) -> Vec<(Position, Arc<Event>)>;
+        events_after(tenant: Tenant, filter: EventFilter, page: Page) -> Stretch;
         tail_position(tenant: Tenant) -> Position;
         event(tenant: Tenant, id: EventId) -> Option<EventDetail>;
         deliveries(tenant: Tenant, filter: DeliveryFilter, page: Page) -> Listed<DeliveryRow>;
@@ -183,6 +183,7 @@ verbs! {
         finish_idempotent(tenant: Tenant, key: Arc<str>, answer: Option<(u16, Bytes)>) -> ();
         raise_alert(alert: Alert) -> bool;
         resolve_alert(tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> bool;
+        open_alerts() -> Vec<Alert>;
         alerts(tenant: Tenant, open_only: bool, limit: u32) -> Vec<Alert>;
         setting(name: Arc<str>) -> Option<Bytes>;
         put_setting(name: Arc<str>, value: Bytes) -> ();

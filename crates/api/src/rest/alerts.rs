@@ -11,7 +11,8 @@ use super::Answer;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::cursor::{Listing, checked_limit};
-use crate::extract::Params;
+use crate::extract::{Named, Params};
+use crate::problem::Problem;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -64,4 +65,9 @@ pub async fn list(
     let alerts = app.store().alerts(caller.tenant, query.open, checked_limit(query.limit)?).await?;
     let data = alerts.into_iter().map(Into::into).collect();
     Ok(Json(Listing { data, next: None, searched_until: None }))
+}
+
+pub async fn resolve(State(app): State<App>, caller: Caller, Named(id): Named<AlertId>) -> Answer<AlertView> {
+    let resolved = app.engine.dismiss_alert(&caller.tenant, id).await?;
+    resolved.map(|alert| Json(alert.into())).ok_or_else(|| Problem::not_found("open alert", id))
 }

@@ -16,7 +16,7 @@ use futures_util::Stream;
 use futures_util::stream::{self, StreamExt};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use store::read::{EventFilter, Position};
+use store::read::{EventFilter, Page, Position, Stretch};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::{IntoParams, ToSchema};
 
@@ -31,6 +31,8 @@ use crate::problem::{Code, Problem};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events read from the store at once.
 const BATCH: u32 = 100;
+/// Time that one look for matching events may take: each of the few connections that read serves everybody.
+const SCAN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +68,8 @@ struct Tail {
     mark: Mark,
     with_payload: bool,
     position: Position,
+    /// The position is beyond what the last `id` told.
+    untold: bool,
     accepted: watch::Receiver<u64>,
     _permit: OwnedSemaphorePermit,
 }
@@ -90,40 +94,44 @@ pub async fn stream(
         Some(id) => known_position(&app, &caller, mark, id).await?,
         None => app.store().tail_position(caller.tenant.clone()).await?,
     };
-    let tail = Tail { app, caller, filter, mark, with_payload: payload, position, accepted, _permit: permit };
+    let tail =
+        Tail { app, caller, filter, mark, with_payload: payload, position, untold: false, accepted, _permit: permit };
     Ok(Sse::new(stream::unfold(tail, Tail::next).map(stream::iter).flatten()))
 }
 
 /// A position that the store can read from, or a problem while it can still be told.
 async fn known_position(app: &App, caller: &Caller, mark: Mark, id: String) -> Result<Position, Problem> {
     let position = mark.open(&id)?;
-    let (tenant, all) = (caller.tenant.clone(), EventFilter::default());
-    let read = app.store().events_after(tenant, all, Some(position.clone()), 1).await;
+    let page = Page { limit: 1, after: Some(position.clone()), scan: Duration::ZERO };
+    let read = app.store().events_after(caller.tenant.clone(), EventFilter::default(), page).await;
     read.map(|_| position).map_err(|error| list_error(error, Some(&id)))
 }
 
 type Messages = Vec<Result<Message, Infallible>>;
 
 impl Tail {
-    /// The next messages: what was accepted meanwhile, or a heartbeat. `None` ends the stream.
+    /// The next messages: what was accepted meanwhile, how far was looked, or a heartbeat. `None` ends the stream.
     async fn next(mut self) -> Option<(Messages, Self)> {
         self.accepted.mark_unchanged();
-        let (tenant, filter) = (self.caller.tenant.clone(), self.filter.clone());
-        let read = self.app.store().events_after(tenant, filter, Some(self.position.clone()), BATCH).await;
-        let events = match read {
-            Ok(events) => events,
+        let page = Page { limit: BATCH, after: Some(self.position.clone()), scan: SCAN };
+        let read = self.app.store().events_after(self.caller.tenant.clone(), self.filter.clone(), page).await;
+        let Stretch { events, until, more } = match read {
+            Ok(stretch) => stretch,
             Err(error) => {
                 // The reader comes back with its position, and is told then what is wrong.
                 tracing::debug!(code = error.code(), "a live tail ended");
                 return None;
             }
         };
-        if events.is_empty() {
+        let told = events.last().map_or(&self.position, |(position, _)| position);
+        self.untold = *told != until || (self.untold && events.is_empty());
+        self.position = until;
+        if events.is_empty() && !more {
             return self.wait().await;
         }
-        let messages = events.iter().map(|(position, event)| Ok(self.message(position, event))).collect();
-        if let Some((position, _)) = events.into_iter().next_back() {
-            self.position = position;
+        let mut messages: Messages = events.iter().map(|(position, event)| Ok(self.message(position, event))).collect();
+        if messages.is_empty() {
+            messages.push(Ok(self.progress("searching")));
         }
         Some((messages, self))
     }
@@ -140,8 +148,15 @@ impl Tail {
             Ok(Err(_)) => None,
             // A key that was revoked or has expired meanwhile sees nothing more.
             Err(_) if !self.app.auth.still_valid(&self.caller).await => None,
-            Err(_) => Some((vec![Ok(Message::default().comment("heartbeat"))], self)),
+            Err(_) => Some((vec![Ok(self.progress("heartbeat"))], self)),
         }
+    }
+
+    /// A sign of life; with an `id` if there is a newer position to go on from: a selective tail that is cut would
+    /// otherwise look through all of it again.
+    fn progress(&mut self, sign: &str) -> Message {
+        let message = Message::default().comment(sign);
+        if std::mem::take(&mut self.untold) { message.id(self.mark.seal(&self.position)) } else { message }
     }
 
     fn message(&self, position: &Position, event: &Event) -> Message {

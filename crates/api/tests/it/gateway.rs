@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::{Router, response};
 use bytes::Bytes;
 use domain::{SourceName, Tenant, Timestamp};
-use engine::clock::{Clock, SystemClock};
+use engine::clock::{Clock, SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::spec::{RoleSecret, Secret, SourceSpec, Specs, WebhookSpec};
 use engine::transport::{BodyEnd, EgressPolicy, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
@@ -61,9 +61,12 @@ impl Gateway {
     }
 
     pub async fn with(settings: Settings) -> Self {
+        Self::on(SystemClock::shared(), settings).await
+    }
+
+    pub async fn on(clock: SharedClock, settings: Settings) -> Self {
         let store = Arc::new(SqliteStore::open(OpenOptions::memory()).expect("a store in memory opens"));
         let entropy = SystemEntropy::shared();
-        let clock = SystemClock::shared();
         let key = MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits");
         let sink = Arc::new(Sink { status: AtomicU16::new(200) });
         let policy = EgressPolicy::new(vec!["127.0.0.0/8".parse().expect("a range")], Vec::new());
@@ -98,7 +101,7 @@ impl Gateway {
         gateway
     }
 
-    async fn make(&self, nouns: &str, definition: Value) {
+    pub async fn make(&self, nouns: &str, definition: Value) {
         let answer = self.call(Call::post(&format!("/api/v1/{nouns}")).json(&definition)).await;
         assert_eq!(answer.status, 201, "{answer:?}");
     }

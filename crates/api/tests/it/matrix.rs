@@ -37,6 +37,11 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
     let body = json!({ "event_ids": [event] });
     let replay = gateway.call(Call::post("/api/v1/replays").json(&body)).await.json()["id"].clone();
     let made = gateway.call(Call::post("/api/v1/api-keys").json(&json!({ "scopes": ["read"] }))).await.json();
+    let gone = json!({ "name": "gone", "http": { "url": "http://127.0.0.1:8123/gone", "unsigned": true } });
+    assert_eq!(gateway.call(Call::post("/api/v1/destinations").json(&gone)).await.status, 201);
+    let disable = Call::post("/api/v1/destinations/gone/disable").json(&json!({ "reason": "canary" }));
+    assert_eq!(gateway.call(disable).await.status, 200);
+    let alert = gateway.call(Call::get("/api/v1/alerts?open=true")).await.ids().remove(0);
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     vec![
         ("/events/", event),
@@ -48,6 +53,7 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
         ("/routes/", "own-app".into()),
         ("/providers/", "github".into()),
         ("/api-keys/", text(&made["id"])),
+        ("/alerts/", alert),
     ]
 }
 

@@ -88,6 +88,11 @@ async fn a_destination_is_paused_disabled_and_resumed_and_keeps_what_it_holds() 
     assert_eq!(gateway.call(act("disable").json(&json!({}))).await.json()["state"], "disabled");
     let alerts = gateway.call(Call::get("/api/v1/alerts?open=true")).await.json();
     assert_eq!(alerts["data"][0]["object"], "destination/app", "{alerts}");
+    let resolve =
+        || Call::post(&format!("/api/v1/alerts/{}/resolve", alerts["data"][0]["id"].as_str().expect("an id")));
+    assert!(gateway.call(resolve()).await.json()["resolved_at"].is_string());
+    assert_eq!(gateway.call(Call::get("/api/v1/alerts?open=true")).await.json()["data"], json!([]));
+    assert_eq!(gateway.call(resolve()).await.code(), "not_found");
     let long = json!({ "reason": "x".repeat(501) });
     assert_eq!(gateway.call(act("pause").json(&long)).await.code(), "invalid_body");
     let unknown = Call::post("/api/v1/destinations/nope/resume");

@@ -1,10 +1,13 @@
 //! The live tail: followed, resumed, ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
-use engine::clock::{SystemClock, timeout};
+use domain::Timestamp;
+use engine::clock::{Clock, SystemClock, timeout};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::gateway::{Call, Gateway};
@@ -29,14 +32,22 @@ impl Follower {
     /// The next message: its id and data. `None` when the stream has ended.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
+            let (id, data) = self.any().await?;
+            if let (Some(id), Some(data)) = (id, data) {
+                return Some((id, data));
+            }
+        }
+    }
+
+    /// The next message of any kind.
+    async fn any(&mut self) -> Option<(Option<String>, Option<Value>)> {
+        loop {
             if let Some((message, rest)) = self.text.split_once("\n\n") {
                 let (message, rest) = (message.to_owned(), rest.to_owned());
                 self.text = rest;
                 let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-                if let (Some(id), Some(data)) = (field("id:"), field("data:")) {
-                    return Some((id.to_owned(), serde_json::from_str(data).expect("JSON")));
-                }
-                continue;
+                let data = field("data:").map(|data| serde_json::from_str(data).expect("JSON"));
+                return Some((field("id:").map(str::to_owned), data));
             }
             let chunk = timeout(&SystemClock::new(), PATIENCE, self.bytes.next()).await.expect("something in time")?;
             self.text.push_str(std::str::from_utf8(&chunk.expect("bytes")).expect("text"));
@@ -66,6 +77,42 @@ async fn a_tail_tells_events_as_they_come_and_goes_on_exactly_where_it_was_cut()
     let again = format!("/api/v1/events/stream?type=three&after={first}");
     let (_, event) = Follower::of(&gateway, Call::get(&again)).await.next().await.expect("an event");
     assert_eq!(event["type"], "three", "a position stays right under another filter");
+}
+
+/// Every wait takes a five hundredth of its time.
+struct HurriedClock(SystemClock);
+
+impl Clock for HurriedClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.0.sleep(duration / 500)
+    }
+}
+
+#[tokio::test]
+async fn a_tail_that_finds_nothing_still_tells_how_far_it_got() {
+    let gateway = Gateway::on(Arc::new(HurriedClock(SystemClock::new())), api::Settings::default()).await;
+    gateway.make("sources", json!({ "name": "own", "publish": true })).await;
+    let mut tail = Follower::of(&gateway, Call::get("/api/v1/events/stream?type=nothing")).await;
+    assert_eq!(tail.any().await, Some((None, None)), "a heartbeat has nothing new to tell");
+    gateway.publish("passed").await;
+    let position = loop {
+        if let (Some(id), None) = tail.any().await.expect("it goes on") {
+            break id;
+        }
+    };
+    assert_eq!(tail.any().await, Some((None, None)), "told once");
+    gateway.publish("next").await;
+    let resume = Call::get("/api/v1/events/stream").header("last-event-id", &position);
+    let (_, event) = Follower::of(&gateway, resume).await.next().await.expect("an event");
+    assert_eq!(event["type"], "next", "what was passed over is not looked at again");
 }
 
 #[tokio::test]

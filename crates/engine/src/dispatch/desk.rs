@@ -16,6 +16,8 @@ use crate::work::Work;
 
 /// Longest time that one `Retry-After` can silence a whole destination.
 const SILENCE_MAX: Duration = Duration::from_secs(60 * 60);
+/// How long the breaker may be open before people are told: a restart of the destination is over by then.
+const ALARM_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -36,6 +38,20 @@ pub(super) struct Desk {
     pub wakes_at: Option<Timestamp>,
     /// Already in the ring of desks that have something to send.
     pub in_ring: bool,
+    /// Since when the breaker has not been closed.
+    open_since: Option<Timestamp>,
+    /// People were told that it is open.
+    alarmed: bool,
+    /// It took something since the process began, and since its breaker was last open.
+    proved: bool,
+}
+
+/// When to tell people of an open breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alarm {
+    At(Timestamp),
+    /// It has been open since then.
+    Now(Timestamp),
 }
 
 /// What the desk can do now.
@@ -74,6 +90,9 @@ impl Desk {
             next_due: None,
             wakes_at: None,
             in_ring: false,
+            open_since: None,
+            alarmed: false,
+            proved: false,
         }
     }
 
@@ -86,6 +105,7 @@ impl Desk {
         if old.breaker != new.breaker || old.http.url != new.http.url {
             self.breaker = Breaker::new(new.breaker.clone());
             self.silent_until = None;
+            (self.open_since, self.alarmed, self.proved) = (None, false, false);
         }
         self.destination = destination;
         self.hint_backlog();
@@ -118,8 +138,9 @@ impl Desk {
         }
     }
 
-    /// Learns how a try ended. `retry_after` counts for the whole destination when it was overloaded.
-    pub fn learn(&mut self, outcome: &Outcome, overloaded_for: Option<Duration>, now: Timestamp) {
+    /// Learns how a try ended. `retry_after` counts for the whole destination when it was overloaded. Gives whether
+    /// the destination has just proved that it works: at first, and after every time that its breaker was open.
+    pub fn learn(&mut self, outcome: &Outcome, overloaded_for: Option<Duration>, now: Timestamp) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         match outcome {
             Outcome::Delivered => {
@@ -129,10 +150,17 @@ impl Desk {
             Outcome::Failed { .. } | Outcome::Gone => self.breaker.failed(now),
             Outcome::Filtered | Outcome::Unpreparable | Outcome::Untried { .. } => self.untouched(),
         }
+        if self.breaker.state() == BreakerState::Closed {
+            (self.open_since, self.alarmed) = (None, false);
+        } else {
+            self.open_since = self.open_since.or(Some(now));
+            self.proved = false;
+        }
         if let Some(wait) = overloaded_for {
             self.silent_until = Some(now + wait.min(SILENCE_MAX));
         }
         self.tell_gate(now);
+        *outcome == Outcome::Delivered && !std::mem::replace(&mut self.proved, true)
     }
 
     /// Nothing was sent: neither the rate nor the probe was used.
@@ -148,6 +176,17 @@ impl Desk {
         let silent = self.silent_until.is_some_and(|until| now < until);
         self.destination.gate.set_shut(silent || self.breaker.state() != BreakerState::Closed);
         self.destination.gate.set_backlog(self.backlog);
+    }
+
+    /// When people are to be told that the breaker is open; [`Alarm::Now`] is given once.
+    pub fn alarm(&mut self, now: Timestamp) -> Option<Alarm> {
+        let since = self.open_since.filter(|_| !self.alarmed)?;
+        let at = since + ALARM_AFTER;
+        if now < at {
+            return Some(Alarm::At(at));
+        }
+        self.alarmed = true;
+        Some(Alarm::Now(since))
     }
 
     pub fn breaker(&self) -> BreakerState {

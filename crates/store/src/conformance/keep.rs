@@ -215,8 +215,8 @@ pub async fn the_tail_does_not_go_backwards_when_the_newest_events_go(open: impl
     let id = event.event.id;
     w.accept(event).await;
     let filter = crate::read::EventFilter::default();
-    let tail = w.store.events_after(w.tenant.clone(), filter, Some(position), 10).await.expect("tail");
-    assert_eq!(tail.iter().map(|(_, event)| event.id).collect::<Vec<_>>(), [id]);
+    let tail = w.store.events_after(w.tenant.clone(), filter, super::world::from(position, 10)).await.expect("tail");
+    assert_eq!(tail.events.iter().map(|(_, event)| event.id).collect::<Vec<_>>(), [id]);
 }
 
 pub async fn figures_grow_with_the_work(open: impl Open) {

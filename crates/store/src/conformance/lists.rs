@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{DeliveryState, EventId, Origin};
 
-use super::world::{Arrange, DAY, Open, SECOND, Wait, World, code, ids, name, page};
+use super::world::{Arrange, DAY, Open, SECOND, Wait, World, code, from, ids, name, page};
 use crate::dispatch::Cause;
 use crate::read::{DeliveryFilter, EventFilter, Page, Position};
 
@@ -53,12 +53,14 @@ pub async fn events_are_listed_by_every_filter_newest_first(open: impl Open) {
         (EventFilter { source: Some(name("nobody")), ..none() }, vec![]),
         (EventFilter { connection: Some(name("nobody")), ..none() }, vec![]),
     ];
+    let end = w.store.tail_position(w.tenant.clone()).await.expect("tail_position");
     for (filter, expected) in cases {
         assert_eq!(events(&w, filter.clone()).await, expected, "{filter:?}");
         let counted = w.store.count_events(w.tenant.clone(), filter.clone(), Duration::from_secs(2)).await;
         assert_eq!(counted, Ok((expected.len() as u64, true)), "{filter:?}");
-        let after = w.store.events_after(w.tenant.clone(), filter.clone(), None, 100).await.expect("events_after");
-        let accepted: Vec<_> = after.iter().map(|(_, event)| event.id).collect();
+        let after = w.store.events_after(w.tenant.clone(), filter.clone(), page()).await.expect("events_after");
+        assert_eq!((after.more, &after.until), (false, &end), "all was looked through: {filter:?}");
+        let accepted: Vec<_> = after.events.iter().map(|(_, event)| event.id).collect();
         assert_eq!(accepted, expected.into_iter().rev().collect::<Vec<_>>(), "{filter:?}");
     }
 }
@@ -75,8 +77,8 @@ pub async fn a_listed_event_has_everything_but_its_payload(open: impl Open) {
         assert!(row.event.payload.is_empty());
         let whole = domain::Event { payload: sent.payload.clone(), ..(*row.event).clone() };
         assert_eq!(whole, *sent);
-        let tail = w.store.events_after(w.tenant.clone(), EventFilter::default(), Some(row.position), 10).await;
-        assert!(tail.expect("events_after").is_empty(), "the tail goes on after this one");
+        let tail = w.store.events_after(w.tenant.clone(), EventFilter::default(), from(row.position, 10)).await;
+        assert!(tail.expect("events_after").events.is_empty(), "the tail goes on after this one");
     }
 }
 
@@ -154,7 +156,11 @@ pub async fn positions_of_another_list_are_refused(open: impl Open) {
     );
     let listed = w.store.deliveries(w.tenant.clone(), DeliveryFilter::default(), page).await.map(drop);
     assert_eq!(code(listed), "store_refused");
-    let tail = w.store.events_after(w.tenant.clone(), EventFilter::default(), after, 10).await.map(drop);
+    let tail = w
+        .store
+        .events_after(w.tenant.clone(), EventFilter::default(), Page { after, ..Page::first(10) })
+        .await
+        .map(drop);
     assert_eq!(code(tail), "store_refused");
 }
 
@@ -171,17 +177,47 @@ pub async fn the_tail_goes_on_exactly_where_it_was_also_after_a_restart(open: im
     }
     let (mut seen, mut position) = (Vec::new(), start);
     loop {
-        let after = Some(position.clone());
-        let batch = w.store.events_after(w.tenant.clone(), EventFilter::default(), after, 2).await.expect("tail");
-        let Some((last, _)) = batch.last() else { break };
-        position = last.clone();
-        seen.extend(batch.iter().map(|(_, event)| event.id));
+        let next = from(position.clone(), 2);
+        let batch = w.store.events_after(w.tenant.clone(), EventFilter::default(), next).await.expect("tail");
+        let Some((last, _)) = batch.events.last() else { break };
+        assert_eq!((last, batch.more), (&batch.until, seen.len() + 2 < accepted.len()));
+        position = batch.until.clone();
+        seen.extend(batch.events.iter().map(|(_, event)| event.id));
         w.reopen().await;
     }
     assert_eq!(seen, accepted);
     assert_eq!(w.store.tail_position(w.tenant.clone()).await.expect("tail_position"), position);
     let detail = w.detail(accepted[6]).await.expect("it is there");
     assert_eq!(detail.position, position);
+}
+
+pub async fn a_selective_tail_looks_at_each_event_once_and_only_for_its_time(open: impl Open) {
+    let mut w = World::new(open).await;
+    for number in 0..300 {
+        let event = w.event().of(if number == 250 { "shop" } else { "github" }, "default");
+        w.accept(event).await;
+    }
+    let filter = EventFilter { source: Some(name("shop")), ..EventFilter::default() };
+    let impatient = |position| Page { scan: Duration::ZERO, ..from(position, 10) };
+    let start = w.store.tail_position(name("nobody")).await.expect("tail_position");
+    let mut looks = vec![w.store.events_after(w.tenant.clone(), filter.clone(), page()).await.expect("tail")];
+    assert_eq!((looks[0].events.len(), looks[0].more, &looks[0].until), (1, false, &start), "with time, all at once");
+    looks.clear();
+    let mut next = Page { scan: Duration::ZERO, ..page() };
+    loop {
+        let look = w.store.events_after(w.tenant.clone(), filter.clone(), next).await.expect("tail");
+        next = impatient(look.until.clone());
+        looks.push(look);
+        if !looks.last().is_some_and(|look| look.more) {
+            break;
+        }
+    }
+    assert!((4..=6).contains(&looks.len()), "each look gets further, none looks through all: {}", looks.len());
+    assert_eq!(looks.iter().map(|look| look.events.len()).sum::<usize>(), 1);
+    assert_eq!(looks.last().map(|look| &look.until), Some(&start));
+    let unknown = EventFilter { source: Some(name("nobody")), ..EventFilter::default() };
+    let look = w.store.events_after(w.tenant.clone(), unknown, page()).await.expect("tail");
+    assert_eq!((look.events.len(), look.more, look.until), (0, false, start));
 }
 
 pub async fn deliveries_are_listed_by_every_filter_newest_first(open: impl Open) {

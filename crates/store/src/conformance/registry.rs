@@ -141,6 +141,15 @@ pub async fn an_alert_is_open_once_until_it_is_resolved(open: impl Open) {
     w.reopen().await;
     let all = async |w: &World, open_only, limit| w.store.alerts(w.tenant.clone(), open_only, limit).await;
     assert_eq!(all(&w, true, 10).await, Ok(vec![elsewhere.clone(), counted.clone()]));
+    let foreign = Alert { tenant: name("other"), ..alert(&mut w, "dead_letters", "destination/app") };
+    w.store.raise_alert(foreign.clone()).await.expect("raise_alert");
+    let open = async |w: &World| {
+        w.store.open_alerts().await.map(|mut open| {
+            open.sort_by_key(|alert| alert.id.to_string());
+            open
+        })
+    };
+    assert_eq!(open(&w).await, Ok(vec![counted.clone(), elsewhere.clone(), foreign.clone()]));
     let resolve = async |w: &World| {
         w.store.resolve_alert(w.tenant.clone(), "dead_letters".into(), "destination/app".into(), w.now).await
     };
@@ -151,7 +160,7 @@ pub async fn an_alert_is_open_once_until_it_is_resolved(open: impl Open) {
     assert_eq!(all(&w, false, 1).await, Ok(vec![elsewhere]));
     let anew = alert(&mut w, "dead_letters", "destination/app");
     assert_eq!(w.store.raise_alert(anew).await, Ok(true), "it opens again");
-    assert_eq!(w.store.alerts(name("other"), false, 10).await, Ok(vec![]));
+    assert_eq!(w.store.alerts(name("other"), false, 10).await, Ok(vec![foreign]));
 }
 
 pub async fn a_setting_is_kept_under_its_name(open: impl Open) {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::dispatch::{Ask, Attempt, Claim, ClaimAnswer, ClaimDue, Claimed, Lease, Owner, Settled, Settlement};
 use crate::intake::{AcceptGroup, Accepted, KeptRequest, NewDelivery, NewEvent};
-use crate::read::{DeliveryRow, EventDetail, Page};
+use crate::read::{DeliveryRow, EventDetail, Page, Position};
 use crate::{Store, StoreError, Verb};
 
 /// How the suite gets a store to test, empty at first.
@@ -261,6 +261,11 @@ pub(super) fn ids(answer: &ClaimAnswer) -> Vec<DeliveryId> {
 /// A page of a list, long enough for these tests.
 pub(super) fn page() -> Page {
     Page::first(100)
+}
+
+/// The page after a position.
+pub(super) fn from(position: Position, limit: u32) -> Page {
+    Page { after: Some(position), ..Page::first(limit) }
 }
 
 pub(super) fn digest(text: &str) -> Digest {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{Event, Timestamp};
+use domain::Timestamp;
 use memchr::memmem::Finder;
+use rusqlite::Row;
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, params};
 use store::StoreError;
-use store::read::{EventFilter, EventRow, Listed, PAGE_MAX, Page, Position};
+use store::read::{EventFilter, EventRow, Listed, PAGE_MAX, Page, Position, STRETCH_BYTES_MAX, Stretch};
 
 use crate::code::origin_code;
 use crate::failure::Failure;
@@ -251,34 +251,38 @@ pub(crate) fn count_matching(
     Ok((matching, true))
 }
 
-/// Matching events in the order of acceptance.
+/// Matching events in the order of acceptance, and how far that was looked through.
 pub(crate) fn after(
     view: &mut View<'_, '_>,
     tenant: &str,
     filter: &EventFilter,
-    after: Option<&Position>,
-    limit: u32,
-) -> Result<Vec<(Position, Arc<Event>)>, Failure> {
+    page: &Page,
+) -> Result<Stretch, Failure> {
     let lookup = view.lookup();
-    let after = after.map_or(Ok(0), number)?;
+    let from = page.after.as_ref().map_or(Ok(0), number)?;
     let (Some(tenant), Some(wanted)) = (lookup.id(tenant)?, Wanted::of(filter, lookup)?) else {
-        return Ok(Vec::new());
+        // A name that was never used: whatever is there now, none of it matches.
+        let last: i64 = view.row(Query::last_seq, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+        return Ok(Stretch { events: Vec::new(), until: Position(last.max(from).to_string()), more: false });
     };
     let (since, until) = (micros(filter.since).unwrap_or(i64::MIN), micros(filter.until).unwrap_or(i64::MAX));
-    let mut left = limit;
-    let found = view.sql.rows_while(Query::events_after, params![after, tenant], |row| {
-        if left == 0 {
+    let mut patience = Patience::new(page.scan, view.shared.options.inline);
+    let (mut events, mut bytes, mut last, mut over, mut more) = (Vec::new(), 0, from, false, false);
+    view.sql.rows_while(Query::events_after, [from], |row| {
+        if over || events.len() >= page.limit as usize || bytes >= STRETCH_BYTES_MAX {
+            more = true;
             return Ok(None);
         }
-        let received: i64 = row.get(11)?;
-        if received < since || received >= until || !wanted.matches(row)? {
-            return Ok(Some(None));
+        (last, over) = (row.get(0)?, patience.exhausted());
+        let (of, received): (NameId, i64) = (row.get(2)?, row.get(11)?);
+        if of == tenant && (since..until).contains(&received) && wanted.matches(row)? {
+            let event = event(row, lookup)?;
+            bytes += event.payload.len();
+            events.push((Position(last.to_string()), Arc::new(event)));
         }
-        left -= 1;
-        let position = Position(row.get::<_, i64>(0)?.to_string());
-        Ok(Some(Some((position, Arc::new(event(row, lookup)?)))))
+        Ok(Some(()))
     })?;
-    Ok(found.into_iter().flatten().collect())
+    Ok(Stretch { events, until: Position(last.to_string()), more })
 }
 
 fn position((time, seq): Key) -> Position {

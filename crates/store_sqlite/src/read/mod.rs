@@ -9,12 +9,12 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{DeliveryId, Event, EventId, RequestId, Tenant};
+use domain::{DeliveryId, EventId, RequestId, Tenant};
 use store::Verb;
 use store::intake::KeptRequest;
 use store::read::{
     Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, Page, Position,
-    Read, RequestFilter, Sighting,
+    Read, RequestFilter, Sighting, Stretch,
 };
 use uuid::Uuid;
 
@@ -42,14 +42,8 @@ impl Read for SqliteStore {
         })
     }
 
-    fn events_after(
-        &self,
-        tenant: Tenant,
-        filter: EventFilter,
-        after: Option<Position>,
-        limit: u32,
-    ) -> Verb<'_, Vec<(Position, Arc<Event>)>> {
-        self.read(move |view| events::after(view, tenant.as_str(), &filter, after.as_ref(), limit))
+    fn events_after(&self, tenant: Tenant, filter: EventFilter, page: Page) -> Verb<'_, Stretch> {
+        self.read(move |view| events::after(view, tenant.as_str(), &filter, &page))
     }
 
     /// Positions are of the whole store: one is as good for each tenant.

@@ -115,6 +115,13 @@ impl Registry for SqliteStore {
         })
     }
 
+    fn open_alerts(&self) -> Verb<'_, Vec<Alert>> {
+        self.read(|view| {
+            let lookup = view.lookup();
+            view.rows(Query::open_alerts, [], |row| read_alert(row, lookup))
+        })
+    }
+
     fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>> {
         self.read(move |view| {
             let lookup = view.lookup();

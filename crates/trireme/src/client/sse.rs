@@ -19,6 +19,8 @@ pub struct Reader {
     searched: usize,
     message: Message,
     has_data: bool,
+    /// Without data it only says how far the gateway got.
+    has_id: bool,
 }
 
 /// The stream holds a message that is larger than any that a gateway sends.
@@ -45,12 +47,16 @@ impl Reader {
     fn line(&mut self, line: &str) -> Option<Message> {
         if line.is_empty() {
             let message = std::mem::take(&mut self.message);
-            return std::mem::take(&mut self.has_data).then_some(message);
+            let told = std::mem::take(&mut self.has_data) | std::mem::take(&mut self.has_id);
+            return told.then_some(message);
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "id" => self.message.id = Some(value.to_owned()),
+            "id" => {
+                self.message.id = Some(value.to_owned());
+                self.has_id = true;
+            }
             "event" => self.message.event = Some(value.to_owned()),
             "data" => {
                 if self.has_data {
@@ -70,14 +76,15 @@ mod tests {
     use super::*;
 
     const STREAM: &[u8] =
-        b": hello\n\nid: 7\nevent: event\ndata: {\"a\":\ndata: 1}\n\nretry: 5\n\nid: 8\r\ndata: \xc3\xa4\r\n\r\ndata: cut";
+        b": hello\n\nid: 7\nevent: event\ndata: {\"a\":\ndata: 1}\n\nretry: 5\n\nid: 8\r\ndata: \xc3\xa4\r\n\r\n: heartbeat\nid: 9\n\ndata: cut";
 
     #[test]
     fn messages_are_the_same_wherever_the_pieces_end() {
         let whole = Reader::default().push(STREAM);
         let first = Message { id: Some("7".into()), event: Some("event".into()), data: "{\"a\":\n1}".into() };
         let second = Message { id: Some("8".into()), event: None, data: "ä".into() };
-        assert_eq!(whole, Ok(vec![first, second]));
+        let progress = Message { id: Some("9".into()), ..Message::default() };
+        assert_eq!(whole, Ok(vec![first, second, progress]));
         for size in 1..STREAM.len() {
             let mut reader = Reader::default();
             let mut messages = Vec::new();

@@ -80,8 +80,9 @@ impl View {
 
     async fn new_events(&mut self) -> Result<Vec<Happening>, StoreError> {
         let (store, tenant) = (self.engine.store(), self.tenant.clone());
-        let events = store.events_after(tenant, EventFilter::default(), self.position.clone(), LOOKED_AT).await?;
-        let happened = events.iter().map(|(_, event)| Happening {
+        let page = Page { after: self.position.clone(), ..Page::first(LOOKED_AT) };
+        let found = store.events_after(tenant, EventFilter::default(), page).await?;
+        let happened = found.events.iter().map(|(_, event)| Happening {
             what: "accepted",
             at: event.received_at,
             name: event.source.to_string(),
@@ -90,9 +91,7 @@ impl View {
             id: event.id.to_string(),
         });
         let happened = happened.collect();
-        if let Some((position, _)) = events.into_iter().next_back() {
-            self.position = Some(position);
-        }
+        self.position = Some(found.until);
         Ok(happened)
     }
 

@@ -1,0 +1,39 @@
+//! The kinds of alerts: stable codes, each with the object it is about. docs/guide/operate.md explains them.
+
+/// `route/<name>`: a `when` that let nothing through.
+pub const FILTER_PASSES_NOTHING: &str = "filter_passes_nothing";
+/// `destination/<name>`: it answered 410, or a person disabled it.
+pub const DESTINATION_DISABLED: &str = "destination_disabled";
+/// `route/<name>` or `destination/<name>`: removed while deliveries were open.
+pub const RETIRED_WITH_OPEN_DELIVERIES: &str = "retired_with_open_deliveries";
+/// `source/<name>`: events of an account that no connection names.
+pub const CONNECTION_UNASSIGNED: &str = "connection_unassigned";
+/// `route/<name>/destination/<name>`: deliveries whose tries are used up.
+pub const DEAD_LETTERS: &str = "dead_letters";
+/// `destination/<name>`: dead letters that retention is about to remove.
+pub const DEAD_LETTERS_EXPIRING: &str = "dead_letters_expiring";
+/// `source/<name>`: its requests are rejected for their signatures.
+pub const SIGNATURES_FAILING: &str = "signatures_failing";
+/// `destination/<name>`: its breaker has been open for a while.
+pub const BREAKER_OPEN: &str = "breaker_open";
+/// `store`: less is free than the reserve, so that no webhook is taken in.
+pub const DISK_RESERVE: &str = "disk_reserve";
+/// `store`: it does not do what it is asked for.
+pub const STORE_FAILING: &str = "store_failing";
+/// `route/<name>/destination/<name>`: deliveries to where the route does not lead any more.
+pub const ROUTE_MOVED: &str = "route_moved";
+
+/// The object of alerts about the store.
+pub const STORE: &str = "store";
+
+/// The object of alerts about what a route owes a destination.
+#[must_use]
+pub fn route_to(route: &str, destination: &str) -> String {
+    format!("route/{route}/destination/{destination}")
+}
+
+/// What [`route_to`] was made of.
+#[must_use]
+pub fn parts_of_route_to(object: &str) -> Option<(&str, &str)> {
+    object.strip_prefix("route/")?.split_once("/destination/")
+}

@@ -1,0 +1,52 @@
+//! What dispatch sees that a person should know.
+
+use domain::{RouteName, Timestamp};
+
+use crate::alert::{Alerts, BREAKER_OPEN, DEAD_LETTERS, RETIRED_WITH_OPEN_DELIVERIES, ROUTE_MOVED, route_to};
+use crate::topology::Topology;
+use crate::work::{DestinationKey, Remark, Tried};
+
+/// The destination took something.
+pub(super) fn tell_working(alerts: &Alerts, key: &DestinationKey) {
+    alerts.gone(&key.tenant, BREAKER_OPEN, object(key));
+}
+
+/// Its breaker has been open since then, which is too long.
+pub(super) fn tell_broken(alerts: &Alerts, key: &DestinationKey, since: Timestamp) {
+    let detail =
+        format!("destination '{}' has failed since {since}: its breaker is open, and what it is owed waits", key.name);
+    alerts.note(&key.tenant, BREAKER_OPEN, object(key), detail);
+}
+
+fn object(key: &DestinationKey) -> String {
+    format!("destination/{}", key.name)
+}
+
+/// A delivery's tries are used up.
+pub(super) fn dead(tried: &Tried, key: &DestinationKey) -> Remark {
+    let (route, name) = (&tried.work.route.spec.name, &key.name);
+    let code = tried.cause.as_ref().map_or("unknown", |cause| &cause.code);
+    let detail = format!(
+        "route '{route}' has dead letters for destination '{name}', the last one for {code}; retry them, or let retention remove them"
+    );
+    Remark { kind: DEAD_LETTERS, object: route_to(route.as_str(), name.as_str()), detail }
+}
+
+/// What was owed along a route that leads elsewhere now, or nowhere, is held: nobody but a person decides about it.
+pub(super) fn routeless(topology: &Topology, key: &DestinationKey, route: &RouteName) -> Remark {
+    let DestinationKey { tenant, name } = key;
+    match topology.route(tenant.as_str(), route.as_str()) {
+        Some(now) => {
+            let detail = format!(
+                "route '{route}' leads to '{}' now; what it owed '{name}' is held: cancel it, or let the route lead there again",
+                now.spec.to
+            );
+            Remark { kind: ROUTE_MOVED, object: route_to(route.as_str(), name.as_str()), detail }
+        }
+        None => {
+            let detail =
+                format!("route '{route}' was removed while deliveries were open: cancel them, or define it again");
+            Remark { kind: RETIRED_WITH_OPEN_DELIVERIES, object: format!("route/{route}"), detail }
+        }
+    }
+}

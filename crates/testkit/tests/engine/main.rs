@@ -1,0 +1,4 @@
+//! The engine as one process has it: a real store in memory, a clock that only the test moves, a network as told.
+
+mod alerts;
+mod rig;

@@ -1,0 +1,231 @@
+//! An engine on a simulated clock, with one signed source, one of its own, and destinations that answer as told.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use domain::breaker::BreakerPolicy;
+use domain::ordering::{OnDead, Ordering as LaneOrdering};
+use domain::request::InboundRequest;
+use domain::retry::{Backoff, RetryPolicy};
+use domain::{DeliveryState, Tenant, Timestamp};
+use engine::clock::SharedClock;
+use engine::entropy::SeededEntropy;
+use engine::publish::Publication;
+use engine::receive::Receipt;
+use engine::spec::{
+    BodyMode, DestinationSpec, HttpSpec, OnStale, RoleSecret, RouteSpec, Secret, SourceSpec, Specs, Timeouts,
+    WebhookSpec,
+};
+use engine::transport::{BodyEnd, EgressPolicy, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::vault::{MasterKey, Vault};
+use engine::{Engine, Parts};
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use ring::hmac;
+use store::Store;
+use store::keep::Retention;
+use store::read::{DeliveryFilter, DeliveryRow, Page};
+use store::registry::{Alert, ManagedBy};
+use store_sqlite::{OpenOptions, SqliteStore};
+use testkit::sim_clock::SimClock;
+
+pub const SECRET: &str = "It's a Secret to Everybody";
+
+/// Answers every delivery with one status.
+pub struct Network {
+    pub status: AtomicU16,
+    pub sent: AtomicU64,
+}
+
+impl Transport for Network {
+    fn send(&self, _: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
+        self.sent.fetch_add(1, Ordering::SeqCst);
+        let response = OutboundResponse {
+            status: self.status.load(Ordering::SeqCst),
+            headers: HeaderMap::new(),
+            body_head: Bytes::new(),
+            body_end: BodyEnd::Complete,
+            timings: Timings::default(),
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
+            reused: false,
+        };
+        Box::pin(async move { Ok(response) })
+    }
+}
+
+pub struct Rig {
+    pub engine: Engine,
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub network: Arc<Network>,
+    requests: AtomicU64,
+}
+
+impl Rig {
+    pub async fn start() -> Self {
+        Self::with(memory(), specs()).await
+    }
+
+    /// On a store that an earlier process may have used.
+    pub async fn with(store: Arc<dyn Store>, specs: Specs) -> Self {
+        let clock: SharedClock = Arc::new(SimClock::starting_at(Timestamp::from_secs(1_800_000_000)));
+        Self::at(store, specs, clock).await
+    }
+
+    pub async fn at(store: Arc<dyn Store>, specs: Specs, clock: SharedClock) -> Self {
+        let network = Arc::new(Network { status: AtomicU16::new(200), sent: AtomicU64::new(0) });
+        let engine = Engine::start(Parts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::new(SeededEntropy::new(7)),
+            transport: Arc::clone(&network) as _,
+            policies: Arc::new(Arc::new(EgressPolicy::default())),
+            vault: Arc::new(Vault::new(MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits"))),
+            retention: Retention::default(),
+        });
+        engine.configure(specs).await.expect("the specs are valid");
+        Self { engine, store, clock, network, requests: AtomicU64::new(0) }
+    }
+
+    pub fn answer(&self, status: u16) {
+        self.network.status.store(status, Ordering::SeqCst);
+    }
+
+    pub async fn pass(&self, time: Duration) {
+        self.clock.sleep(time).await;
+    }
+
+    pub async fn publish(&self) {
+        let publication = Publication {
+            tenant: Tenant::default_tenant(),
+            source: "own".parse().expect("a name"),
+            event_type: "thing.changed".to_owned(),
+            subject: None,
+            data: Bytes::from_static(b"{}"),
+            idempotency_key: None,
+        };
+        self.engine.publish(publication).await.expect("published");
+    }
+
+    /// A request to the source `github`, signed with this secret.
+    pub async fn webhook(&self, secret: &str) -> Receipt {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let body = Bytes::from(format!(r#"{{"number":{number}}}"#));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), &body);
+        let headers = [
+            ("content-type", "application/json".to_owned()),
+            ("x-github-event", "push".to_owned()),
+            ("x-github-delivery", format!("delivery-{number}")),
+            ("x-hub-signature-256", format!("sha256={}", HEXLOWER.encode(tag.as_ref()))),
+        ];
+        let request = InboundRequest {
+            id: self.engine.new_request_id(),
+            tenant: Tenant::default_tenant(),
+            source: "github".parse().expect("a name"),
+            connection: "".into(),
+            method: "POST".into(),
+            url: "https://hooks.example/in/github".into(),
+            headers: headers.into_iter().map(|(name, value)| (name.into(), Bytes::from(value))).collect(),
+            body,
+            remote: "192.0.2.1".into(),
+            received_at: self.clock.now(),
+        };
+        self.engine.receive(request).await
+    }
+
+    /// Kinds and objects of the open alerts.
+    pub async fn open(&self) -> Vec<(String, String)> {
+        let alerts = self.alerts().await.into_iter().filter(|alert| alert.resolved_at.is_none());
+        alerts.map(|alert| (alert.kind.to_string(), alert.object.to_string())).collect()
+    }
+
+    pub async fn alerts(&self) -> Vec<Alert> {
+        self.store.alerts(Tenant::default_tenant(), false, 100).await.expect("alerts")
+    }
+
+    pub async fn deliveries(&self, state: DeliveryState) -> Vec<DeliveryRow> {
+        let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+        self.store.deliveries(Tenant::default_tenant(), filter, Page::first(500)).await.expect("deliveries").rows
+    }
+}
+
+pub fn memory() -> Arc<dyn Store> {
+    Arc::new(SqliteStore::open(OpenOptions::memory().inline()).expect("a store in memory opens"))
+}
+
+/// Sources `github` (signed) and `own` (published), destinations `app` and `crm`, and a route from `own` to `app`.
+pub fn specs() -> Specs {
+    let signing = RoleSecret { role: String::new(), secret: Secret::new(SECRET.to_owned()) };
+    let webhook = WebhookSpec {
+        provider: "github".to_owned(),
+        secrets: vec![signing],
+        settings: BTreeMap::new(),
+        dedupe_within: None,
+    };
+    Specs {
+        sources: vec![source("github", Some(webhook)), source("own", None)],
+        destinations: vec![destination("app"), destination("crm")],
+        routes: vec![route("app")],
+    }
+}
+
+fn source(name: &str, webhook: Option<WebhookSpec>) -> SourceSpec {
+    SourceSpec {
+        tenant: Tenant::default_tenant(),
+        name: name.parse().expect("a name"),
+        managed_by: ManagedBy::File,
+        publish: webhook.is_none(),
+        webhook,
+        connections: BTreeMap::new(),
+    }
+}
+
+pub fn destination(name: &str) -> DestinationSpec {
+    DestinationSpec {
+        tenant: Tenant::default_tenant(),
+        name: name.parse().expect("a name"),
+        managed_by: ManagedBy::File,
+        http: HttpSpec {
+            url: format!("https://{name}.example/hook"),
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            body: BodyMode::Envelope,
+            timeouts: Timeouts::default(),
+            concurrency: 4,
+        },
+        retry: once(),
+        rate_limit: None,
+        breaker: BreakerPolicy::default(),
+        paused: false,
+    }
+}
+
+/// One try and no more.
+pub fn once() -> RetryPolicy {
+    RetryPolicy { backoff: Backoff::List(vec![Duration::from_secs(1)]), attempts: 1, jitter_percent: 0 }
+}
+
+/// From `own` to this destination, always under one name.
+pub fn route(to: &str) -> RouteSpec {
+    RouteSpec {
+        tenant: Tenant::default_tenant(),
+        name: "main".parse().expect("a name"),
+        managed_by: ManagedBy::File,
+        from: "own".parse().expect("a name"),
+        to: to.parse().expect("a name"),
+        connections: Vec::new(),
+        assurance: None,
+        when: None,
+        map: None,
+        ordering: LaneOrdering::None,
+        on_dead: OnDead::Continue,
+        stale: OnStale::Deliver,
+        retry: None,
+        body: None,
+    }
+}
