@@ -1,6 +1,7 @@
 //! Definitions of sources, destinations and routes, read from what a person wrote: the one reader for the file and
 //! the API. It never stops at the first mistake and never shows a secret.
 
+mod allow;
 mod destination;
 mod findings;
 mod http;

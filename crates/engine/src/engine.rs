@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use crate::accept::Acceptor;
 use crate::alert::Alerts;
+use crate::allow::refresh::Refresher;
 use crate::clock::SharedClock;
 use crate::definition::Report;
 use crate::deliver::Deliverer;
@@ -101,6 +102,8 @@ pub(crate) struct Inner {
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
     pub topology: RwLock<Arc<Topology>>,
+    /// The same, for who waits for the next.
+    pub configured: watch::Sender<Arc<Topology>>,
     /// Changes of configuration and of destinations' states, one after another.
     pub changing: tokio::sync::Mutex<crate::manage::Configured>,
     pub receiver: Receiver,
@@ -137,7 +140,7 @@ impl Engine {
         });
         let deliverer = Arc::new(Deliverer {
             store: Arc::clone(&store),
-            transport,
+            transport: Arc::clone(&transport),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             preparer: Preparer {
@@ -180,6 +183,15 @@ impl Engine {
         };
         tasks.spawn(keeper.run());
         tasks.spawn(alerts.clone().run(stop.clone()));
+        let (configured, topology) = watch::channel(Arc::default());
+        let refresher = Refresher {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            transport: Arc::clone(&transport),
+            topology,
+            stop: stop.clone(),
+        };
+        tasks.spawn(refresher.run());
         let receiver = Receiver {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -204,6 +216,7 @@ impl Engine {
             vault,
             alerts,
             topology: RwLock::default(),
+            configured,
             changing: tokio::sync::Mutex::default(),
             receiver,
             acceptor,

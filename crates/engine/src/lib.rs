@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod alert;
+pub mod allow;
 pub mod clock;
 pub mod definition;
 pub mod deliver;

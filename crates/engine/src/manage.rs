@@ -213,6 +213,7 @@ impl Engine {
         let resumed = self.take_states(&topology).await?;
         self.take_suspicions(&topology);
         *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
+        self.inner.configured.send_replace(Arc::clone(&topology));
         self.inner.dispatch.tell(Message::Topology(topology));
         for name in resumed {
             self.activate(name.tenant, name.name).await?;

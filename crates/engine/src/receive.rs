@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::accept::{Acceptor, Arrival};
 use crate::alert::{Alerts, CONNECTION_UNASSIGNED, SIGNATURES_FAILING};
+use crate::allow::Admission;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
@@ -25,6 +26,9 @@ use crate::topology::{Listener, Source, Topology};
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When a request whose key could not be fetched is judged again for the first time.
 const PENDING_AGAIN: Duration = Duration::from_secs(10);
+
+/// The sender's list of addresses was never fetched: refusing could lose an event, accepting could let a stranger in.
+const ADDRESSES_NOT_KNOWN: &str = "addresses_not_known";
 
 /// What to answer to an inbound request.
 #[derive(Debug)]
@@ -66,6 +70,9 @@ impl Receiver {
             return Receipt::UnknownSource;
         };
         let Some(listener) = &source.listener else { return Receipt::UnknownSource };
+        if let Some(refused) = self.refuse_address(listener, &request).await {
+            return refused;
+        }
         let done = match self.judge(source, listener, &request) {
             Judged::Handshake(reply) => return Receipt::Handshake(reply),
             Judged::Events { arrivals, split, reply } => {
@@ -83,6 +90,23 @@ impl Receiver {
             }
         };
         done.unwrap_or_else(|error| self.unavailable(&error))
+    }
+
+    /// What to answer to a request from an address that the source takes none from.
+    async fn refuse_address(&self, listener: &Listener, request: &InboundRequest) -> Option<Receipt> {
+        match listener.allow.as_ref()?.admits(&request.remote) {
+            Admission::Admitted => None,
+            Admission::Refused => {
+                let detail = format!("{} is not among the addresses of `allow_from`", request.remote);
+                let reason = Reason { code: "address_not_allowed".into(), detail };
+                let kept = self.refuse(request.clone(), reason).await;
+                Some(kept.map_or_else(|error| self.unavailable(&error), |()| Receipt::Rejected))
+            }
+            Admission::NotKnownYet => {
+                telemetry::unavailable(ADDRESSES_NOT_KNOWN);
+                Some(Receipt::Unavailable { retry_after: RETRY_AFTER, code: ADDRESSES_NOT_KNOWN })
+            }
+        }
     }
 
     /// Keeps a request that was refused before it was judged, such as for its size.

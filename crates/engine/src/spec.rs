@@ -9,6 +9,7 @@ use domain::ordering::{OnDead, Ordering};
 use domain::rate::Rate;
 use domain::retry::RetryPolicy;
 use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName, Tenant};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use store::registry::ManagedBy;
 use zeroize::Zeroizing;
@@ -66,6 +67,16 @@ pub struct WebhookSpec {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// How long equal bytes without an id count as the sender's retry; `None`: as the recipe says.
     pub dedupe_within: Option<Duration>,
+    /// From which addresses requests are taken; `None`: from everywhere.
+    pub allow_from: Option<AllowFrom>,
+}
+
+/// Addresses that requests may come from, beside being verified.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AllowFrom {
+    pub ranges: Vec<IpNet>,
+    /// Those that the sender publishes as well.
+    pub published: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

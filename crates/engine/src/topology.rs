@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use rustc_hash::FxHashMap;
 use store::registry::ObjectKind;
 
+use crate::allow::AllowList;
 use crate::expression::Expression;
 use crate::gate::{Gate, Hall};
 use crate::sign::Signer;
@@ -46,6 +47,8 @@ pub struct Listener {
     pub keys: Option<Keys>,
     pub connection_keys: Vec<(ConnectionName, Keys)>,
     pub health: Arc<SignatureHealth>,
+    /// `None`: requests are taken from everywhere.
+    pub allow: Option<AllowList>,
 }
 
 #[derive(Debug)]
@@ -352,8 +355,11 @@ fn listener(
     let only_connections = webhook.secrets.is_empty() && !connection_keys.is_empty();
     let keys = if only_connections { None } else { Some(keys_of(&webhook.secrets, wrong)?) };
     let before = before.and_then(|before| before.source(spec.tenant.as_str(), spec.name.as_str()));
-    let health = before.and_then(|before| before.listener.as_ref()).map(|before| Arc::clone(&before.health));
-    Some(Listener { recipe, keys, connection_keys, health: health.unwrap_or_default() })
+    let before = before.and_then(|before| before.listener.as_ref());
+    let health = before.map(|before| Arc::clone(&before.health)).unwrap_or_default();
+    let allowed_before = before.and_then(|before| before.allow.as_ref());
+    let allow = webhook.allow_from.as_ref().map(|spec| AllowList::new(spec, &recipe, allowed_before));
+    Some(Listener { recipe, keys, connection_keys, health, allow })
 }
 
 fn keys(recipe: &Recipe, webhook: &WebhookSpec, secrets: &[RoleSecret]) -> Result<Keys, provider::KeyError> {

@@ -177,6 +177,7 @@ fn file() -> Specs {
         secrets: vec![signing],
         settings: Default::default(),
         dedupe_within: None,
+        allow_from: None,
     };
     let github = SourceSpec {
         tenant: Tenant::default_tenant(),

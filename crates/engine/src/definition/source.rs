@@ -6,7 +6,7 @@ use domain::{ConnectionName, SourceName};
 
 use super::reader::{At, Fields};
 use super::secret::{self, RoleSecretAt};
-use super::{Context, provider};
+use super::{Context, allow, provider};
 use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
 
 /// Longest span within which equal bytes may count as the sender's retry: no known sender retries for longer.
@@ -56,6 +56,7 @@ fn webhook_of(at: &At<'_>, accounts: &[Account<'_>]) -> Option<WebhookSpec> {
     let recipe = recipe.and_then(|at| provider::recipe(&at));
     let secrets = secret::of_roles(&mut fields);
     let dedupe_within = fields.take("dedupe").and_then(|at| dedupe(&at));
+    let allow_from = fields.take("allow_from").and_then(|at| allow::allow_from(&at, recipe.as_deref()));
     let Some(recipe) = recipe else {
         fields.finish_with_slips();
         return None;
@@ -73,7 +74,7 @@ fn webhook_of(at: &At<'_>, accounts: &[Account<'_>]) -> Option<WebhookSpec> {
         provider::check_secrets(at, &[], &recipe, &settings);
     }
     let secrets = secrets.into_iter().flatten().map(|(own, _)| own).collect();
-    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within })
+    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from })
 }
 
 fn dedupe(at: &At<'_>) -> Option<Duration> {

@@ -4,6 +4,7 @@
 
 use domain::breaker::BreakerPolicy;
 use domain::retry::{Backoff, RetryPolicy};
+use ipnet::IpNet;
 use serde_json::{Map, Value as Json, json};
 
 use super::secret::ROLE_PLAIN;
@@ -38,6 +39,11 @@ fn write_webhook(spec: &WebhookSpec, cover: Cover<'_>) -> Json {
     write_roles(&mut json, &spec.secrets, cover);
     if let Some(within) = spec.dedupe_within {
         json.insert("dedupe".to_owned(), json!({ "within": print_duration(within) }));
+    }
+    if let Some(allow) = &spec.allow_from {
+        let published = allow.published.then(|| super::allow::PUBLISHED.to_owned());
+        let ranges: Vec<String> = published.into_iter().chain(allow.ranges.iter().map(IpNet::to_string)).collect();
+        json.insert("allow_from".to_owned(), ranges.into());
     }
     json.extend(spec.settings.iter().map(|(name, value)| (name.clone(), value.clone())));
     json.into()

@@ -123,6 +123,7 @@ impl Plan {
             secrets: vec![RoleSecret { role: String::new(), secret: Secret::new(SECRET.to_owned()) }],
             settings: BTreeMap::new(),
             dedupe_within: None,
+            allow_from: None,
         };
         Specs {
             sources: vec![source(HOOKS, Some(webhook), false), source(OWN, None, true)],

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use engine::transport::{BodyEnd, EgressPolicy, OutboundRequest, OutboundResponse
 use engine::vault::{MasterKey, Vault};
 use engine::{Engine, Parts};
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use ring::hmac;
 use store::Store;
 use store::keep::Retention;
@@ -36,19 +36,28 @@ use testkit::sim_clock::SimClock;
 
 pub const SECRET: &str = "It's a Secret to Everybody";
 
-/// Answers every delivery with one status.
+/// Answers every delivery with one status, and every GET with what is published.
 pub struct Network {
     pub status: AtomicU16,
     pub sent: AtomicU64,
+    /// Status and body.
+    pub published: Mutex<(u16, Bytes)>,
+    pub fetched: AtomicU64,
 }
 
 impl Transport for Network {
-    fn send(&self, _: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
-        self.sent.fetch_add(1, Ordering::SeqCst);
+    fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
+        let (status, body_head) = if request.method == Method::GET {
+            self.fetched.fetch_add(1, Ordering::SeqCst);
+            self.published.lock().expect("nobody panicked").clone()
+        } else {
+            self.sent.fetch_add(1, Ordering::SeqCst);
+            (self.status.load(Ordering::SeqCst), Bytes::new())
+        };
         let response = OutboundResponse {
-            status: self.status.load(Ordering::SeqCst),
+            status,
             headers: HeaderMap::new(),
-            body_head: Bytes::new(),
+            body_head,
             body_end: BodyEnd::Complete,
             timings: Timings::default(),
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
@@ -78,7 +87,12 @@ impl Rig {
     }
 
     pub async fn at(store: Arc<dyn Store>, specs: Specs, clock: SharedClock) -> Self {
-        let network = Arc::new(Network { status: AtomicU16::new(200), sent: AtomicU64::new(0) });
+        let network = Arc::new(Network {
+            status: AtomicU16::new(200),
+            sent: AtomicU64::new(0),
+            published: Mutex::new((503, Bytes::new())),
+            fetched: AtomicU64::new(0),
+        });
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -112,8 +126,16 @@ impl Rig {
         self.engine.publish(publication).await.expect("published");
     }
 
+    pub fn publish_addresses(&self, status: u16, body: &str) {
+        *self.network.published.lock().expect("nobody panicked") = (status, Bytes::from(body.to_owned()));
+    }
+
     /// A request to the source `github`, signed with this secret.
     pub async fn webhook(&self, secret: &str) -> Receipt {
+        self.webhook_from("192.0.2.1", secret).await
+    }
+
+    pub async fn webhook_from(&self, remote: &str, secret: &str) -> Receipt {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let body = Bytes::from(format!(r#"{{"number":{number}}}"#));
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), &body);
@@ -132,7 +154,7 @@ impl Rig {
             url: "https://hooks.example/in/github".into(),
             headers: headers.into_iter().map(|(name, value)| (name.into(), Bytes::from(value))).collect(),
             body,
-            remote: "192.0.2.1".into(),
+            remote: remote.into(),
             received_at: self.clock.now(),
         };
         self.engine.receive(request).await
@@ -166,6 +188,7 @@ pub fn specs() -> Specs {
         secrets: vec![signing],
         settings: BTreeMap::new(),
         dedupe_within: None,
+        allow_from: None,
     };
     Specs {
         sources: vec![source("github", Some(webhook)), source("own", None)],
