@@ -61,6 +61,9 @@ async fn threat_13_a_published_list_counts_once_fetched_and_the_last_good_one_st
     rig.publish_addresses(200, LIST);
     rig.pass(Duration::from_secs(61)).await;
     assert_eq!(answers(&rig, &remotes).await, ["accepted", "rejected"]);
+    rig.publish_addresses(503, "");
+    rig.pass(REFRESH).await;
+    // From here on it is asked again every minute.
     for (status, list) in
         [(503, ""), (200, "<html>"), (200, r#"{ "hooks": [] }"#), (200, r#"{ "hooks": ["0.0.0.0/0"] }"#)]
     {
