@@ -4,6 +4,7 @@
 use super::secret::decode_base64;
 
 const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 
 /// The key inside a SubjectPublicKeyInfo: `SEQUENCE { SEQUENCE algorithm, BIT STRING key }`.
@@ -13,11 +14,60 @@ pub(crate) fn public_key(spki: &[u8]) -> Option<&[u8]> {
         return None;
     }
     let (_algorithm, after) = element(outer, SEQUENCE)?;
-    let (bits, rest) = element(after, BIT_STRING)?;
+    key_bits(after)
+}
+
+fn key_bits(input: &[u8]) -> Option<&[u8]> {
+    let (bits, rest) = element(input, BIT_STRING)?;
     match (bits.split_first()?, rest) {
         // The first byte counts unused bits: keys are whole bytes.
         ((0, key), []) if !key.is_empty() => Some(key),
         _ => None,
+    }
+}
+
+/// The key inside an X.509 certificate. Reads no dates and no names: who fetched the certificate judges those.
+pub(crate) fn certificate_key(certificate: &[u8]) -> Option<&[u8]> {
+    const EXPLICIT_VERSION: u8 = 0xa0;
+    let (outer, rest) = element(certificate, SEQUENCE)?;
+    if !rest.is_empty() {
+        return None;
+    }
+    let (to_be_signed, _) = element(outer, SEQUENCE)?;
+    let after_version = match element(to_be_signed, EXPLICIT_VERSION) {
+        Some((_, after)) => after,
+        None => to_be_signed,
+    };
+    let (_serial, after) = element(after_version, INTEGER)?;
+    // The algorithm of the signature, the issuer, the validity and the subject.
+    let after = (0..4).try_fold(after, |input, _| element(input, SEQUENCE).map(|(_, after)| after))?;
+    let (spki, after) = element(after, SEQUENCE)?;
+    let start = after.as_ptr() as usize - to_be_signed.as_ptr() as usize;
+    let header = spki.as_ptr() as usize - to_be_signed.as_ptr() as usize;
+    let (_algorithm, bits) = element(&to_be_signed[header..start], SEQUENCE)?;
+    key_bits(bits)
+}
+
+/// An RSAPublicKey: `SEQUENCE { INTEGER n, INTEGER e }`.
+pub(crate) fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let inside = [integer(modulus), integer(exponent)].concat();
+    written(SEQUENCE, &inside)
+}
+
+/// A positive number, in as few bytes as it needs.
+fn integer(number: &[u8]) -> Vec<u8> {
+    let leading = number.iter().take_while(|byte| **byte == 0).count().min(number.len().saturating_sub(1));
+    let number = &number[leading..];
+    let sign: &[u8] = if number.first().is_some_and(|first| *first >= 0x80) { &[0] } else { &[] };
+    written(INTEGER, &[sign, number].concat())
+}
+
+fn written(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = contents.len().to_be_bytes();
+    let significant = &length[length.iter().take_while(|byte| **byte == 0).count()..];
+    match contents.len() {
+        0..=0x7f => [&[tag, contents.len() as u8], contents].concat(),
+        _ => [&[tag, 0x80 | significant.len() as u8], significant, contents].concat(),
     }
 }
 

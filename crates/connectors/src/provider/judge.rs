@@ -79,7 +79,7 @@ fn decide(
     if let Some(reply) = evaluation.handshake(&program.handshakes, true)? {
         return Ok(Judgement::Handshake(reply));
     }
-    let events = event::find(&program.event, incoming, inflated.as_ref())?;
+    let events = event::find(&program.event, &program.pointers, incoming, inflated.as_ref())?;
     let reply = ok_reply(program, &evaluation);
     Ok(Judgement::Accepted(Accepted { assurance: pass.assurance, secret: pass.secret, events, reply }))
 }

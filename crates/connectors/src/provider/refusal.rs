@@ -21,10 +21,14 @@ pub enum Code {
     BodyTooLarge,
     ChallengeRefused,
     MethodRefused,
+    /// A secret that makes the signature is outside of its window.
+    SecretLapsed,
+    ClaimRefused,
+    AddressRefused,
 }
 
 impl Code {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::SignatureMissing,
         Self::SignatureMalformed,
         Self::SignatureMismatch,
@@ -39,6 +43,9 @@ impl Code {
         Self::BodyTooLarge,
         Self::ChallengeRefused,
         Self::MethodRefused,
+        Self::SecretLapsed,
+        Self::ClaimRefused,
+        Self::AddressRefused,
     ];
 
     #[must_use]
@@ -58,6 +65,9 @@ impl Code {
             Self::BodyTooLarge => "body_too_large",
             Self::ChallengeRefused => "challenge_refused",
             Self::MethodRefused => "method_refused",
+            Self::SecretLapsed => "secret_lapsed",
+            Self::ClaimRefused => "claim_refused",
+            Self::AddressRefused => "address_refused",
         }
     }
 
@@ -75,7 +85,12 @@ impl Code {
     pub(crate) const fn nearness(self) -> u8 {
         match self {
             Self::DuplicateHeader => 5,
-            Self::TimestampStale | Self::TimestampInFuture | Self::TimestampUnreadable => 4,
+            Self::TimestampStale
+            | Self::TimestampInFuture
+            | Self::TimestampUnreadable
+            | Self::SecretLapsed
+            | Self::ClaimRefused
+            | Self::AddressRefused => 4,
             Self::SignatureMismatch => 3,
             Self::SignatureMalformed | Self::SignedFieldMissing | Self::TimestampMissing => 2,
             Self::BodyUnreadable | Self::EncodingRefused | Self::BodyTooLarge => 1,

@@ -1,8 +1,8 @@
 //! Samples: filled in, signed as the sender would, and taken by the same recipe as the event they claim to be.
 
 use connectors::provider::{
-    Incoming, Judgement, Keys, Kind, Moment, Recipe, Role, RoleSecret, Sample, SignError, SignedSample, Urls, Vector,
-    judge, sign_sample,
+    Incoming, Judgement, Keys, Kind, Moment, Peer, Recipe, Role, RoleSecret, Sample, SignError, SignedSample, Urls,
+    Vector, judge, sign_sample,
 };
 use data_encoding::{BASE64, HEXLOWER};
 use ring::rand::SystemRandom;
@@ -95,7 +95,8 @@ fn signed(
 
 fn judged(recipe: &Recipe, keys: &Keys, signed: &SignedSample) -> Judgement {
     let urls = Urls { configured: &signed.url, received: &signed.url };
-    let incoming = Incoming { method: &signed.method, urls, headers: &signed.headers, body: &signed.body };
+    let incoming =
+        Incoming { method: &signed.method, urls, headers: &signed.headers, body: &signed.body, peer: Peer::default() };
     judge(recipe, keys, &incoming, NOW)
 }
 
