@@ -57,7 +57,7 @@ impl Evaluation<'_, '_> {
                     ));
                 }
                 Some(part) => parts.push(part),
-                None if matches!(field, Field::Maybe(_)) => {}
+                None if matches!(field, Field::Maybe(_) | Field::Segment(_)) => {}
                 None => {
                     return Err(Refusal::new(
                         Code::SignedFieldMissing,
