@@ -6,12 +6,14 @@
 //! secrets are typed by role; comparisons take constant time; nothing is inflated before it is verified.
 
 mod catalogue;
+mod certificate;
 mod check;
 mod der;
 mod digest;
 mod error;
 mod event;
 mod example;
+mod fetched;
 mod field;
 mod form;
 mod incoming;
@@ -43,9 +45,10 @@ pub use catalogue::{Catalogue, catalogue};
 pub use error::{KeyError, Place, RecipeError, RecipeErrors};
 pub use event::{FoundEvent, Payload};
 pub use example::{Examples, Expect, ExpectEvent, ExpectReply, Kind, Sample, Vector};
+pub use fetched::{FetchedKeys, KeyDocument, KeyFormat};
 pub use incoming::{Incoming, Peer, Urls};
 pub use inflate::INFLATED_BYTES_MAX;
-pub use judge::{Accepted, Judgement, Pending, judge};
+pub use judge::{Accepted, Judgement, Pending, judge, judge_with};
 pub use keys::Keys;
 pub use page::{ADDRESS_TO_REPLACE, page};
 pub use program::Scheme;

@@ -1,14 +1,19 @@
 //! Evaluates `verify` on a request. Fails closed; compares in constant time and without an early exit.
 
+mod fetched;
 mod matching;
 mod shared;
 mod signed;
 mod token;
 
+use std::cell::Cell;
+
 use domain::{Assurance, Timestamp};
 
 pub(crate) use self::signed::secret_digest;
+use super::fetched::FetchedKeys;
 use super::field::View;
+use super::judge::Pending;
 use super::keys::Keys;
 use super::program::{self, Check, Test};
 use super::refusal::{Code, Refusal};
@@ -34,6 +39,9 @@ pub(crate) struct Evaluation<'a, 'v> {
     pub view: &'a View<'v>,
     pub keys: &'a Keys,
     pub received_at: Timestamp,
+    pub fetched: &'a dyn FetchedKeys,
+    /// The key that a check had to do without.
+    pub awaited: &'a Cell<Option<Pending>>,
 }
 
 impl Evaluation<'_, '_> {

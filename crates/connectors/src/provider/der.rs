@@ -3,8 +3,8 @@
 
 use super::secret::decode_base64;
 
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 
 /// The key inside a SubjectPublicKeyInfo: `SEQUENCE { SEQUENCE algorithm, BIT STRING key }`.
@@ -17,35 +17,13 @@ pub(crate) fn public_key(spki: &[u8]) -> Option<&[u8]> {
     key_bits(after)
 }
 
-fn key_bits(input: &[u8]) -> Option<&[u8]> {
+pub(super) fn key_bits(input: &[u8]) -> Option<&[u8]> {
     let (bits, rest) = element(input, BIT_STRING)?;
     match (bits.split_first()?, rest) {
         // The first byte counts unused bits: keys are whole bytes.
         ((0, key), []) if !key.is_empty() => Some(key),
         _ => None,
     }
-}
-
-/// The key inside an X.509 certificate. Reads no dates and no names: who fetched the certificate judges those.
-pub(crate) fn certificate_key(certificate: &[u8]) -> Option<&[u8]> {
-    const EXPLICIT_VERSION: u8 = 0xa0;
-    let (outer, rest) = element(certificate, SEQUENCE)?;
-    if !rest.is_empty() {
-        return None;
-    }
-    let (to_be_signed, _) = element(outer, SEQUENCE)?;
-    let after_version = match element(to_be_signed, EXPLICIT_VERSION) {
-        Some((_, after)) => after,
-        None => to_be_signed,
-    };
-    let (_serial, after) = element(after_version, INTEGER)?;
-    // The algorithm of the signature, the issuer, the validity and the subject.
-    let after = (0..4).try_fold(after, |input, _| element(input, SEQUENCE).map(|(_, after)| after))?;
-    let (spki, after) = element(after, SEQUENCE)?;
-    let start = after.as_ptr() as usize - to_be_signed.as_ptr() as usize;
-    let header = spki.as_ptr() as usize - to_be_signed.as_ptr() as usize;
-    let (_algorithm, bits) = element(&to_be_signed[header..start], SEQUENCE)?;
-    key_bits(bits)
 }
 
 /// An RSAPublicKey: `SEQUENCE { INTEGER n, INTEGER e }`.
@@ -72,7 +50,7 @@ fn written(tag: u8, contents: &[u8]) -> Vec<u8> {
 }
 
 /// The contents of the element at the front and what follows it.
-fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {

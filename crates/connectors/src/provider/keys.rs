@@ -115,8 +115,10 @@ impl Keys {
     fn missing(&self, check: &Check) -> Option<Role> {
         match check {
             Check::None | Check::Bind(_) | Check::Address(_) => None,
+            Check::Jws(jws) if jws.fetched.is_some() => None,
             Check::Jws(jws) => jws.algorithms.iter().find_map(|(_, slot)| self.missing_slot(*slot)),
             Check::ClientCert { slot, .. } => self.missing_slot(*slot),
+            Check::Signed(signed) if signed.fetched.is_some() => None,
             Check::Signed(signed) => self.missing_slot(signed.slot),
             Check::Token { slot, .. } | Check::Basic { slot } => self.missing_slot(*slot),
             Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check)),
@@ -229,7 +231,10 @@ fn key_bytes(
 
 /// A key of the right size for its algorithm, or what is wrong with it. Whether it is a point of the curve shows
 /// only when it verifies.
-fn public_key(algorithm: Algorithm, bytes: &[u8]) -> Result<signature::UnparsedPublicKey<Vec<u8>>, &'static str> {
+pub(crate) fn public_key(
+    algorithm: Algorithm,
+    bytes: &[u8],
+) -> Result<signature::UnparsedPublicKey<Vec<u8>>, &'static str> {
     const ED25519_BYTES: usize = 32;
     const P256_POINT_BYTES: usize = 65;
     const RSA_BYTES_MIN: usize = 256;

@@ -136,7 +136,7 @@ impl<'a> Lint<'a> {
                 self.signed(check, &spec.message, &spec.signature, spec.time.as_ref());
             }
             CheckSpec::Signature(spec) => {
-                self.role(check, spec.key);
+                self.key_source(check, spec.key, spec.fetched.as_ref());
                 self.selector(check, spec.select_by.as_ref());
                 self.signed(check, &spec.message, &spec.signature, spec.time.as_ref());
             }

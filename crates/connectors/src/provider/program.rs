@@ -15,6 +15,7 @@ use ipnet::IpNet;
 pub use scheme::Scheme;
 pub(crate) use scheme::schemes;
 
+use super::fetched::{HostPattern, KeyFormat};
 use super::field::Field;
 use super::json::Pointers;
 use super::secret::Role;
@@ -70,7 +71,9 @@ pub(crate) enum Check {
 #[derive(Debug)]
 pub(crate) struct Signed {
     pub proof: Proof,
+    /// Of configured keys; with `fetched` there are none.
     pub slot: usize,
+    pub fetched: Option<Fetch>,
     pub select_by: Option<Field>,
     pub message: Vec<Field>,
     pub signature: Signature,
@@ -129,6 +132,7 @@ pub(crate) struct Jws {
     pub from: Field,
     /// With the slot of each one's keys.
     pub algorithms: Vec<(JwsAlgorithm, usize)>,
+    pub fetched: Option<Fetch>,
     pub detached: Option<Vec<Field>>,
     pub issuers: Vec<Box<str>>,
     pub audiences: Vec<Field>,
@@ -140,10 +144,20 @@ pub(crate) struct Jws {
 }
 
 impl Jws {
-    /// The slot of the algorithm that a token names, if the recipe lists it.
-    pub fn slot(&self, alg: &str) -> Option<usize> {
-        self.algorithms.iter().find(|(algorithm, _)| algorithm.as_str() == alg).map(|(_, slot)| *slot)
+    /// The algorithm with its slot that a token names, if the recipe lists it.
+    pub fn algorithm(&self, alg: &str) -> Option<(JwsAlgorithm, usize)> {
+        self.algorithms.iter().find(|(algorithm, _)| algorithm.as_str() == alg).copied()
     }
+}
+
+/// Where keys are fetched from, and which of them counts.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    pub url: Field,
+    pub hosts: Vec<HostPattern>,
+    pub format: KeyFormat,
+    pub kid: Option<Field>,
+    pub certified: Vec<Box<str>>,
 }
 
 #[derive(Debug)]

@@ -25,10 +25,16 @@ pub enum Code {
     SecretLapsed,
     ClaimRefused,
     AddressRefused,
+    /// A key is said to be where this sender keeps none.
+    KeyUrlRefused,
+    /// The sender does not publish the key by which the request claims to be signed.
+    KeyUnknown,
+    /// Not told: the request waits for its key.
+    KeyAwaited,
 }
 
 impl Code {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::SignatureMissing,
         Self::SignatureMalformed,
         Self::SignatureMismatch,
@@ -46,6 +52,9 @@ impl Code {
         Self::SecretLapsed,
         Self::ClaimRefused,
         Self::AddressRefused,
+        Self::KeyUrlRefused,
+        Self::KeyUnknown,
+        Self::KeyAwaited,
     ];
 
     #[must_use]
@@ -68,6 +77,9 @@ impl Code {
             Self::SecretLapsed => "secret_lapsed",
             Self::ClaimRefused => "claim_refused",
             Self::AddressRefused => "address_refused",
+            Self::KeyUrlRefused => "key_url_refused",
+            Self::KeyUnknown => "key_unknown",
+            Self::KeyAwaited => "key_awaited",
         }
     }
 
@@ -91,7 +103,7 @@ impl Code {
             | Self::SecretLapsed
             | Self::ClaimRefused
             | Self::AddressRefused => 4,
-            Self::SignatureMismatch => 3,
+            Self::SignatureMismatch | Self::KeyUrlRefused | Self::KeyUnknown | Self::KeyAwaited => 3,
             Self::SignatureMalformed | Self::SignedFieldMissing | Self::TimestampMissing => 2,
             Self::BodyUnreadable | Self::EncodingRefused | Self::BodyTooLarge => 1,
             Self::SignatureMissing | Self::ChallengeRefused | Self::MethodRefused => 0,

@@ -3,6 +3,7 @@
 //! Whatever is signed here verifies by the same recipe; it proves nothing about the recipe (the vectors do).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use super::check::{Evaluation, secret_digest};
 use super::digest::{self, Hash, encode};
 use super::error::KeyError;
 use super::example::Sample;
+use super::fetched::NothingFetched;
 use super::field::{Field, View};
 use super::incoming::{Incoming, Peer, Urls};
 use super::keys::Keys;
@@ -147,7 +149,9 @@ impl Signer<'_> {
             }
             Check::OnlyIf { when, check } => {
                 let holds = self.with_view(|view, signer| {
-                    let evaluation = Evaluation { view, keys: signer.keys, received_at: signer.moment.now };
+                    let (fetched, awaited) = (&NothingFetched, &Cell::new(None));
+                    let evaluation =
+                        Evaluation { view, keys: signer.keys, received_at: signer.moment.now, fetched, awaited };
                     evaluation.holds(when).unwrap_or(false)
                 });
                 if holds {
@@ -173,7 +177,7 @@ impl Signer<'_> {
     }
 
     fn sign_message(&mut self, signed: &Signed) -> Result<(), SignError> {
-        if !self.keys.has(signed.slot) {
+        if signed.fetched.is_none() && !self.keys.has(signed.slot) {
             return Err(self.not_signable("no secret of the needed role was given"));
         }
         // The header before its signature is in it: what else stands there is part of some messages.

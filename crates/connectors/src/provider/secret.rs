@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::digest::Hash;
 use super::error::KeyError;
 use super::spec::{KeyEncoding, KeyForm};
-use super::{der, jwk};
+use super::{certificate, der, jwk};
 
 /// Most secrets a source may have at once: rotation needs two or three, and each costs a computation per request.
 pub const SECRETS_MAX: usize = 16;
@@ -171,8 +171,8 @@ pub(crate) fn decode(
         KeyForm::Jwk => jwk::public_key(&bytes)
             .map(|key| Zeroizing::new(key.bytes))
             .ok_or_else(|| "it is not the JSON Web Key of a public key (RSA, P-256 or Ed25519)".to_owned()),
-        KeyForm::Certificate => der::certificate_key(&bytes)
-            .map(|key| Zeroizing::new(key.to_vec()))
+        KeyForm::Certificate => certificate::read(&bytes)
+            .map(|certificate| Zeroizing::new(certificate.key.to_vec()))
             .ok_or_else(|| "it is not an X.509 certificate".to_owned()),
         KeyForm::Sha1 => Ok(Zeroizing::new(Hash::Sha1.of(&[&bytes]).as_ref().to_vec())),
     }

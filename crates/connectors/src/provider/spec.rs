@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub(crate) use check::{
-    Algorithm, CheckSpec, ClaimBindSpec, ClaimSpec, Encoding, Hash, JwsAlgorithm, JwsSpec, ParseSpec, SignatureSpec,
-    TestSpec, TimeSpec, TimeUnit,
+    Algorithm, CheckSpec, ClaimBindSpec, ClaimSpec, Encoding, FetchedSpec, Hash, JwsAlgorithm, JwsSpec, ParseSpec,
+    SignatureSpec, TestSpec, TimeSpec, TimeUnit,
 };
 pub(crate) use event::{EventSpec, MomentSpec, SubjectSpec, VersionSpec};
 pub(crate) use extract::{Extract, ListedHeadersSpec, Transform, UrlForm};

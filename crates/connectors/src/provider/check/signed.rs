@@ -4,19 +4,21 @@ use std::borrow::Cow;
 
 use subtle::ConstantTimeEq;
 
+use super::fetched::verifies;
 use super::matching::{Match, Selected};
 use super::{CHALLENGE_BYTES_MAX, Evaluation, Pass, is_challenge, no_secret};
 use crate::provider::digest::{self, SIGNATURE_BYTES_MAX};
+use crate::provider::fetched::FetchedKey;
 use crate::provider::field::Field;
 use crate::provider::moment;
 use crate::provider::program::{Proof, Signed};
 use crate::provider::refusal::{Code, Refusal};
 use crate::provider::signature::Header;
-use crate::provider::spec::Hash;
+use crate::provider::spec::{Algorithm, Hash};
 
 impl Evaluation<'_, '_> {
     pub(super) fn signed(&self, signed: &Signed) -> Result<Pass, Refusal> {
-        if !self.keys.has(signed.slot) {
+        if signed.fetched.is_none() && !self.keys.has(signed.slot) {
             return Err(no_secret());
         }
         let text = signed.signature.read(self.view)?;
@@ -24,12 +26,24 @@ impl Evaluation<'_, '_> {
         let time = self.time(signed, &header)?;
         let message = self.message(signed, &header)?;
         let selected = self.selection(signed.select_by.as_ref())?;
-        let secret = self.matching(signed, &header, &message, selected.as_deref())?;
+        let secret = match (&signed.fetched, signed.proof) {
+            (Some(fetch), Proof::PublicKey(algorithm)) => {
+                let url = self.view.read(&fetch.url, Some(&header))?;
+                let kid = match &fetch.kid {
+                    Some(kid) => Some(self.view.read(kid, Some(&header))?.ok_or_else(no_key_name)?),
+                    None => None,
+                };
+                let keys = self.fetched_keys(fetch, url.as_deref(), kid.as_deref())?;
+                self.verified_by(&keys, algorithm, signed, &header, &message)?;
+                None
+            }
+            _ => Some(self.matching(signed, &header, &message, selected.as_deref())?),
+        };
         // Only now: a forged request learns nothing about the clock.
         if let Some(spec) = &signed.time {
             moment::judge(time.as_deref(), spec, self.received_at)?;
         }
-        Ok(Pass { assurance: signed.assurance, secret: Some(secret) })
+        Ok(Pass { assurance: signed.assurance, secret })
     }
 
     /// The timestamp's text; missing is told before the signature is, because the message lacks it too.
@@ -123,6 +137,26 @@ impl Evaluation<'_, '_> {
         }
     }
 
+    /// Whether one of the candidates was made by one of the keys.
+    fn verified_by(
+        &self,
+        keys: &[FetchedKey],
+        algorithm: Algorithm,
+        signed: &Signed,
+        header: &Header<'_>,
+        message: &[Cow<'_, [u8]>],
+    ) -> Result<(), Refusal> {
+        let message = message.concat();
+        let mut buffer = [0; SIGNATURE_BYTES_MAX];
+        for candidate in header.candidates()? {
+            let Some(candidate) = digest::decode(candidate, signed.signature.encoding, &mut buffer) else { continue };
+            if verifies(keys, algorithm, &message, candidate) {
+                return Ok(());
+            }
+        }
+        Err(Refusal::new(Code::SignatureMismatch, "the sender's published key does not verify this signature"))
+    }
+
     fn compare(
         &self,
         signed: &Signed,
@@ -146,6 +180,10 @@ impl Evaluation<'_, '_> {
             }
         }
     }
+}
+
+fn no_key_name() -> Refusal {
+    Refusal::new(Code::SignatureMalformed, "the request does not say by which key it is signed")
 }
 
 pub(crate) fn secret_digest(hash: Hash, secret: &[u8], message: &[Cow<'_, [u8]>]) -> ring::digest::Digest {

@@ -8,14 +8,16 @@ use domain::Timestamp;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
+use super::fetched::verifies;
 use super::matching::Match;
 use super::signed::Tag;
 use super::{Evaluation, Pass, no_secret};
 use crate::provider::digest;
 use crate::provider::field::Field;
 use crate::provider::jws::Token;
-use crate::provider::program::{Issued, Jws, Purpose};
+use crate::provider::program::{Fetch, Issued, Jws, Purpose};
 use crate::provider::refusal::{Code, Refusal};
+use crate::provider::spec::Algorithm;
 
 /// How far the clocks of a sender and ours may differ.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -26,21 +28,44 @@ impl Evaluation<'_, '_> {
         let text = self.view.read(&jws.from, None)?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
         let is_body = matches!(jws.from, Field::Body);
         let token = Token::read(&text, is_body).map_err(|problem| Refusal::new(Code::SignatureMalformed, problem))?;
-        let slot = jws.slot(&token.header.alg).ok_or_else(|| {
+        let (algorithm, slot) = jws.algorithm(&token.header.alg).ok_or_else(|| {
             Refusal::new(Code::SignatureMalformed, "the token's algorithm is not one that this sender signs with")
         })?;
-        if !self.keys.has(slot) {
+        if jws.fetched.is_none() && !self.keys.has(slot) {
             return Err(no_secret());
         }
         let detached = self.detached(jws)?;
         let signed =
             token.signed(detached.as_deref()).map_err(|problem| Refusal::new(Code::SignatureMalformed, problem))?;
-        let secret = self.matching_key(slot, &token, &signed)?;
+        let secret = match (&jws.fetched, algorithm.purpose()) {
+            (Some(fetch), Purpose::Verify(algorithm)) => {
+                self.published_key(fetch, algorithm, &token, &signed)?;
+                None
+            }
+            _ => Some(self.matching_key(slot, &token, &signed)?),
+        };
         // Only now: a forged token learns nothing about the clock or the claims.
         if detached.is_none() {
             self.claims(jws, &token)?;
         }
-        Ok(Pass { assurance: jws.assurance, secret: Some(secret) })
+        Ok(Pass { assurance: jws.assurance, secret })
+    }
+
+    fn published_key(
+        &self,
+        fetch: &Fetch,
+        algorithm: Algorithm,
+        token: &Token<'_>,
+        signed: &[Cow<'_, [u8]>],
+    ) -> Result<(), Refusal> {
+        let url = self.view.read(&fetch.url, None)?;
+        let kid = token.header.kid.as_deref().map(str::as_bytes);
+        let named = || Refusal::new(Code::SignatureMalformed, "the token does not say by which key it is signed");
+        let keys = self.fetched_keys(fetch, url.as_deref(), Some(kid.ok_or_else(named)?))?;
+        if verifies(&keys, algorithm, &signed.concat(), &token.signature) {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::SignatureMismatch, "the sender's published key does not verify the token"))
     }
 
     /// The payload, where the token leaves it to the request.

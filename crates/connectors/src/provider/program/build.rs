@@ -6,18 +6,19 @@ use ipnet::IpNet;
 
 use super::assurance::{binds_body, proven, reads_inside_body, token_proves};
 use super::{
-    Bind, Check, EventProgram, Handshake, Issued, Jws, Moment, OkReply, Parse, Piece, Program, Proof, Purpose,
+    Bind, Check, EventProgram, Fetch, Handshake, Issued, Jws, Moment, OkReply, Parse, Piece, Program, Proof, Purpose,
     ReplyBody, Respond, Signature, Signed, Slot, Split, SubjectOf, Test, Time, VersionOf,
 };
 use crate::provider::error::KeyError;
+use crate::provider::fetched::HostPattern;
 use crate::provider::field::{Field, Listed};
 use crate::provider::json::Pointers;
 use crate::provider::secret::Role;
 use crate::provider::settings::{BadSetting, Param, Settings};
 use crate::provider::spec::{
-    BodySpec, CheckSpec, ClaimBindSpec, ClaimSpec, EventSpec, Extract, JwsSpec, ListedHeadersSpec, MomentSpec,
-    ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SignatureSpec, SubjectSpec, TestSpec, TimeSpec, Transform,
-    VersionSpec,
+    BodySpec, CheckSpec, ClaimBindSpec, ClaimSpec, EventSpec, Extract, FetchedSpec, JwsSpec, ListedHeadersSpec,
+    MomentSpec, ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SignatureSpec, SubjectSpec, TestSpec, TimeSpec,
+    Transform, VersionSpec,
 };
 use crate::provider::yaml::At;
 
@@ -27,6 +28,9 @@ pub(crate) fn build(spec: &RecipeSpec, settings: &Settings) -> Result<Program, K
     Builder { spec, settings, token, slots: Vec::new(), pointers: Pointers::default(), reads_inside_body: false }
         .program()
 }
+
+/// Of no slot: the keys of fetched ones are not among those configured.
+const NO_SLOT: usize = usize::MAX;
 
 struct Builder<'a> {
     spec: &'a RecipeSpec,
@@ -73,6 +77,24 @@ impl Builder<'_> {
         })
     }
 
+    /// A slot, unless the keys are not configured.
+    fn slot_of(&mut self, role: Option<Role>, purpose: Purpose) -> usize {
+        role.map_or(NO_SLOT, |role| self.slot(role, purpose))
+    }
+
+    fn fetched(&mut self, spec: Option<&At<FetchedSpec>>) -> Built<Option<Fetch>> {
+        let Some(FetchedSpec { url, hosts, format, kid, certified }) = spec.map(|spec| &spec.value) else {
+            return Ok(None);
+        };
+        Ok(Some(Fetch {
+            url: self.checked_field(url)?,
+            hosts: hosts.iter().filter_map(|host| HostPattern::parse(host)).collect(),
+            format: *format,
+            kid: kid.as_ref().map(|kid| self.checked_field(kid)).transpose()?,
+            certified: certified.iter().map(|name| name.as_str().into()).collect(),
+        }))
+    }
+
     fn slot(&mut self, role: Role, purpose: Purpose) -> usize {
         let slot = Slot { role, purpose };
         self.slots.iter().position(|known| *known == slot).unwrap_or_else(|| {
@@ -92,11 +114,12 @@ impl Builder<'_> {
                 Check::Signed(Box::new(Signed { refuses_challenges, select_by, ..signed }))
             }
             CheckSpec::Signature(spec) => {
-                let slot = self.slot(spec.key, Purpose::Verify(spec.algorithm));
+                let slot = self.slot_of(spec.key, Purpose::Verify(spec.algorithm));
                 let proof = Proof::PublicKey(spec.algorithm);
                 let signed = self.signed(proof, slot, &spec.message, &spec.signature, spec.time.as_ref())?;
                 let select_by = self.selector(spec.select_by.as_ref())?;
-                Check::Signed(Box::new(Signed { select_by, ..signed }))
+                let fetched = self.fetched(spec.fetched.as_ref())?;
+                Check::Signed(Box::new(Signed { select_by, fetched, ..signed }))
             }
             CheckSpec::Digest(spec) => {
                 let slot = self.slot(spec.key, Purpose::Compare);
@@ -153,7 +176,7 @@ impl Builder<'_> {
         let signature = self.signature(&signature.value)?;
         let time = time.map(|time| self.time(&time.value)).transpose()?;
         let (select_by, refuses_challenges) = (None, false);
-        Ok(Signed { proof, slot, select_by, message, signature, time, assurance, refuses_challenges })
+        Ok(Signed { proof, slot, fetched: None, select_by, message, signature, time, assurance, refuses_challenges })
     }
 
     fn selector(&mut self, select_by: Option<&Extract>) -> Built<Option<Field>> {
@@ -174,7 +197,7 @@ impl Builder<'_> {
     fn token_check(&mut self, spec: &JwsSpec) -> Built<Check> {
         let from = self.checked_field(&spec.from)?;
         let algorithms =
-            spec.algorithms.iter().map(|algorithm| (*algorithm, self.slot(spec.key, algorithm.purpose()))).collect();
+            spec.algorithms.iter().map(|algorithm| (*algorithm, self.slot_of(spec.key, algorithm.purpose()))).collect();
         let detached = if spec.detached.is_empty() { None } else { Some(self.checked_fields(&spec.detached)?) };
         let claims = spec.claims.iter().map(|claim| {
             let ClaimSpec { claim, equals } = &claim.value;
@@ -184,6 +207,7 @@ impl Builder<'_> {
         let issuers = spec.issuer.iter().map(|issuer| Ok(self.required(issuer)?.into())).collect::<Built<_>>()?;
         let jws = Check::Jws(Box::new(Jws {
             assurance: token_proves(&from, detached.as_deref()),
+            fetched: self.fetched(spec.fetched.as_ref())?,
             audiences: self.checked_fields(&spec.audience)?,
             issued: spec.issued.as_ref().map(|issued| Issued { past: issued.past.0, future: issued.future.0 }),
             no_expiry: spec.no_expiry.is_some(),

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Extract;
+use crate::provider::fetched::KeyFormat;
 use crate::provider::secret::Role;
 use crate::provider::settings::Param;
 use crate::provider::span::Span;
@@ -67,7 +68,11 @@ pub(crate) struct HmacSpec {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsymmetricSpec {
     pub algorithm: Algorithm,
-    pub key: Role,
+    /// The role of a configured key; none if keys are fetched.
+    #[serde(default)]
+    pub key: Option<Role>,
+    #[serde(default)]
+    pub fetched: Option<At<FetchedSpec>>,
     #[serde(default)]
     pub select_by: Option<Extract>,
     pub message: Vec<At<Extract>>,
@@ -121,7 +126,11 @@ pub(crate) struct BindSpec {
 pub(crate) struct JwsSpec {
     /// All that the sender uses, of one family; what the token says is only held against them.
     pub algorithms: Vec<JwsAlgorithm>,
-    pub key: Role,
+    /// The role of a configured key; none if keys are fetched.
+    #[serde(default)]
+    pub key: Option<Role>,
+    #[serde(default)]
+    pub fetched: Option<At<FetchedSpec>>,
     pub from: Extract,
     /// The payload, where the token has none.
     #[serde(default)]
@@ -143,6 +152,23 @@ pub(crate) struct JwsSpec {
     /// A claim that is the digest of the body.
     #[serde(default)]
     pub bind: Option<ClaimBindSpec>,
+}
+
+/// Keys that the sender publishes, fetched when a request needs them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FetchedSpec {
+    /// Where they are; what a request says of it counts only within `hosts`.
+    pub url: Extract,
+    /// Whole host names, in which `{label}` stands for one label: `sns.{label}.amazonaws.com`.
+    pub hosts: Vec<String>,
+    pub format: KeyFormat,
+    /// The name of the key among several. Of a token it is the token's own `kid`.
+    #[serde(default)]
+    pub kid: Option<Extract>,
+    /// Names of which the certificate must bear one.
+    #[serde(default)]
+    pub certified: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
