@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bolero::check;
 use bytes::Bytes;
 use connectors::provider::{
-    Incoming, Judgement, Keys, Kind, Moment, Recipe, Role, RoleSecret, Settings, SignedSample, Urls, catalogue, judge,
-    sign_sample,
+    Incoming, Judgement, Keys, Kind, Moment, Peer, Recipe, Role, RoleSecret, Settings, SignedSample, Urls, catalogue,
+    judge, sign_sample,
 };
 use domain::{Assurance, Timestamp};
 
@@ -19,7 +19,13 @@ const URL: &str = "https://hooks.example/in/x";
 
 fn judged(recipe: &Recipe, keys: &Keys, request: &SignedSample) -> Judgement {
     let urls = Urls { configured: &request.url, received: &request.url };
-    let incoming = Incoming { method: &request.method, urls, headers: &request.headers, body: &request.body };
+    let incoming = Incoming {
+        method: &request.method,
+        urls,
+        headers: &request.headers,
+        body: &request.body,
+        peer: Peer::default(),
+    };
     judge(recipe, keys, &incoming, NOW)
 }
 

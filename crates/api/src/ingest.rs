@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::request::InboundRequest;
+use domain::request::{BY_TRUSTED_PROXY, InboundRequest};
 use domain::{EventId, RequestId};
 use engine::receive::Receipt;
 use futures_util::FutureExt;
@@ -111,14 +111,15 @@ fn inbound(app: &App, peer: &Peer, parts: &Parts, target: Target<'_>, body: Byte
         connection: target.connection.as_ref().into(),
         method: app.ingest.method_text(&parts.method),
         url: called_url(parts, peer, &app.settings),
-        headers: kept_headers(app, &parts.headers),
+        headers: kept_headers(app, &parts.headers, peer.trusted),
         body,
         remote: peer.client(&parts.headers, &app.settings.trusted_proxies),
         received_at,
     }
 }
 
-fn kept_headers(app: &App, headers: &HeaderMap) -> Vec<(Arc<str>, Bytes)> {
+/// The headers as they came, but for the one that only the gateway may say.
+fn kept_headers(app: &App, headers: &HeaderMap, by_trusted_proxy: bool) -> Vec<(Arc<str>, Bytes)> {
     let mut values = Vec::with_capacity(headers.values().map(HeaderValue::len).sum());
     for value in headers.values() {
         values.extend_from_slice(value.as_bytes());
@@ -128,8 +129,13 @@ fn kept_headers(app: &App, headers: &HeaderMap) -> Vec<(Arc<str>, Bytes)> {
     let mut kept = Vec::with_capacity(headers.len());
     for (name, value) in headers {
         let end = begin + value.len();
-        kept.push((app.ingest.header_name(name), values.slice(begin..end)));
+        if name.as_str() != BY_TRUSTED_PROXY {
+            kept.push((app.ingest.header_name(name), values.slice(begin..end)));
+        }
         begin = end;
+    }
+    if by_trusted_proxy {
+        kept.push((BY_TRUSTED_PROXY.into(), Bytes::from_static(b"yes")));
     }
     kept
 }

@@ -63,6 +63,9 @@ pub struct Reason {
 /// Headers that carry a credential of the sender: an accepted request keeps their names, not their values.
 pub const SECRET_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-gitlab-token"];
 
+/// Said by the gateway itself of a request that a trusted proxy handed on; whoever else sends it is not believed.
+pub const BY_TRUSTED_PROXY: &str = "trireme-by-trusted-proxy";
+
 /// What came before the body, in the one line per header that an event keeps it as:
 /// `METHOD URL`, the remote address, then `name: value` lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +77,12 @@ pub struct Head {
 }
 
 impl InboundRequest {
+    /// Whether a trusted proxy handed it on.
+    #[must_use]
+    pub fn by_trusted_proxy(&self) -> bool {
+        self.headers.iter().any(|(name, _)| **name == *BY_TRUSTED_PROXY)
+    }
+
     /// The head as an accepted event keeps it: values of [`SECRET_HEADERS`] are left out.
     #[must_use]
     pub fn encode_head(&self) -> Bytes {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::provider::{self, FoundEvent, Incoming, Judgement, Keys, Reply, Urls};
+use connectors::provider::{self, FoundEvent, Incoming, Judgement, Keys, Peer, Reply, Urls};
 use domain::event::cut;
 use domain::identity::{MessageIdentity, Scope, message_key};
 use domain::request::{InboundRequest, Reason, Verdict};
@@ -121,7 +121,9 @@ impl Receiver {
             return Judged::Rejected(Reason { code: "unknown_connection".into(), detail });
         };
         let urls = Urls { configured: &request.url, received: &request.url };
-        let incoming = Incoming { method: &request.method, urls, headers: &request.headers, body: &request.body };
+        let peer = Peer { address: request.remote.parse().ok(), by_trusted_proxy: request.by_trusted_proxy() };
+        let InboundRequest { method, headers, body, .. } = request;
+        let incoming = Incoming { method, urls, headers, body, peer };
         let judge = |keys: &Keys| provider::judge(&listener.recipe, keys, &incoming, request.received_at);
         let (judgement, proved) = judge_by_account(listener, &account, judge);
         match judgement {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use connectors::provider::{self, KeyError, Window};
 use domain::breaker::BreakerPolicy;
 use domain::ordering::{OnDead, Ordering};
 use domain::rate::Rate;
@@ -43,6 +44,27 @@ pub struct RoleSecret {
     /// Empty: what the recipe's plain `secret` means.
     pub role: String,
     pub secret: Secret,
+    /// By which requests choose it, where a recipe lets them.
+    pub name: Option<String>,
+    /// When it counts.
+    pub window: Window,
+}
+
+impl RoleSecret {
+    /// One that always counts and is called nothing.
+    #[must_use]
+    pub fn new(role: String, secret: Secret) -> Self {
+        Self { role, secret, name: None, window: Window::default() }
+    }
+
+    /// As the recipe's keys are made of it.
+    pub fn key(&self) -> Result<provider::RoleSecret, KeyError> {
+        let key = provider::RoleSecret::named(&self.role, self.secret.expose())?.within(self.window);
+        Ok(match &self.name {
+            Some(name) => key.called(name),
+            None => key,
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

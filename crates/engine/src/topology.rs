@@ -363,8 +363,7 @@ fn listener(
 }
 
 fn keys(recipe: &Recipe, webhook: &WebhookSpec, secrets: &[RoleSecret]) -> Result<Keys, provider::KeyError> {
-    let named = |own: &RoleSecret| provider::RoleSecret::named(&own.role, own.secret.expose());
-    let secrets = secrets.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    let secrets = secrets.iter().map(RoleSecret::key).collect::<Result<Vec<_>, _>>()?;
     Keys::compile(recipe, &secrets, &provider::Settings::from_json(&webhook.settings)?)
 }
 

@@ -3,7 +3,8 @@
 
 use super::secret::decode_base64;
 
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 
 /// The key inside a SubjectPublicKeyInfo: `SEQUENCE { SEQUENCE algorithm, BIT STRING key }`.
@@ -13,7 +14,11 @@ pub(crate) fn public_key(spki: &[u8]) -> Option<&[u8]> {
         return None;
     }
     let (_algorithm, after) = element(outer, SEQUENCE)?;
-    let (bits, rest) = element(after, BIT_STRING)?;
+    key_bits(after)
+}
+
+pub(super) fn key_bits(input: &[u8]) -> Option<&[u8]> {
+    let (bits, rest) = element(input, BIT_STRING)?;
     match (bits.split_first()?, rest) {
         // The first byte counts unused bits: keys are whole bytes.
         ((0, key), []) if !key.is_empty() => Some(key),
@@ -21,8 +26,31 @@ pub(crate) fn public_key(spki: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// An RSAPublicKey: `SEQUENCE { INTEGER n, INTEGER e }`.
+pub(crate) fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let inside = [integer(modulus), integer(exponent)].concat();
+    written(SEQUENCE, &inside)
+}
+
+/// A positive number, in as few bytes as it needs.
+fn integer(number: &[u8]) -> Vec<u8> {
+    let leading = number.iter().take_while(|byte| **byte == 0).count().min(number.len().saturating_sub(1));
+    let number = &number[leading..];
+    let sign: &[u8] = if number.first().is_some_and(|first| *first >= 0x80) { &[0] } else { &[] };
+    written(INTEGER, &[sign, number].concat())
+}
+
+fn written(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = contents.len().to_be_bytes();
+    let significant = &length[length.iter().take_while(|byte| **byte == 0).count()..];
+    match contents.len() {
+        0..=0x7f => [&[tag, contents.len() as u8], contents].concat(),
+        _ => [&[tag, 0x80 | significant.len() as u8], significant, contents].concat(),
+    }
+}
+
 /// The contents of the element at the front and what follows it.
-fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn element(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {

@@ -12,10 +12,11 @@ use domain::{Subject, Timestamp, Version};
 
 use super::field::{Field, View};
 use super::incoming::Incoming;
-use super::json;
+use super::json::{self, Pointers};
 use super::moment;
-use super::program::{EventProgram, Moment, SubjectOf, VersionOf};
+use super::program::{EventProgram, Moment, Split, SubjectOf, VersionOf};
 use super::refusal::Refusal;
+use super::xml;
 
 /// Between the parts of a type, and between the parts of an id.
 const TYPE_JOINT: &str = ".";
@@ -64,39 +65,68 @@ impl Payload {
 /// Finds the events of a request whose body, once inflated, is `inflated`.
 pub(crate) fn find(
     program: &EventProgram,
+    request: &Pointers,
     incoming: &Incoming<'_>,
     inflated: Option<&Bytes>,
 ) -> Result<Vec<FoundEvent>, Refusal> {
     let body = inflated.map_or(incoming.body, AsRef::as_ref);
-    let payload = |range: Range<usize>| match inflated {
-        Some(bytes) => Payload::Inflated(bytes.slice(range)),
-        None => Payload::Received(range),
+    let inner = within(program, request, incoming, body)?;
+    let whole = View::new(incoming, inner.as_deref().unwrap_or(body), &program.whole_pointers);
+    let received = |range: Range<usize>| match (&inner, inflated) {
+        (Some(inner), _) => Payload::Inflated(inner.slice(range)),
+        (None, Some(bytes)) => Payload::Inflated(bytes.slice(range)),
+        (None, None) => Payload::Received(range),
     };
-    let Some(ranges) = program.split.as_ref().and_then(|split| json::split(body, split)) else {
+    let split = program.split.as_ref().and_then(|split| match split {
+        Split::Json(pointer) => Some((json::split(whole.body, pointer)?, "application/json")),
+        Split::Xml(path) => Some((xml::split(whole.body, path)?, "application/xml")),
+    });
+    let Some((ranges, content_type)) = split else {
         let content_type = incoming.first_header("content-type").unwrap_or_default().into();
-        return Ok(vec![read(program, incoming, body, payload(0..body.len()), content_type)?]);
+        let payload = match inflated {
+            Some(bytes) => Payload::Inflated(bytes.clone()),
+            None => Payload::Received(0..incoming.body.len()),
+        };
+        return Ok(vec![read(program, &whole, whole.body, payload, content_type)?]);
     };
-    let content_type: Arc<str> = "application/json".into();
+    let content_type: Arc<str> = content_type.into();
     let child = |range: &Range<usize>| {
-        read(program, incoming, &body[range.clone()], payload(range.clone()), content_type.clone())
+        read(program, &whole, &whole.body[range.clone()], received(range.clone()), content_type.clone())
     };
     let mut events = ranges.iter().map(child).collect::<Result<Vec<_>, _>>()?;
     if events.iter().any(|event| event.id.is_none()) {
-        for (event, ordinal) in events.iter_mut().zip(ordinals(ranges.iter().map(|range| &body[range.clone()]))) {
+        let bytes = ranges.iter().map(|range| &whole.body[range.clone()]);
+        for (event, ordinal) in events.iter_mut().zip(ordinals(bytes)) {
             event.ordinal = ordinal;
         }
     }
     Ok(events)
 }
 
+/// The text inside the body that counts as the body, where the recipe names one and it is there.
+fn within(
+    program: &EventProgram,
+    request: &Pointers,
+    incoming: &Incoming<'_>,
+    body: &[u8],
+) -> Result<Option<Bytes>, Refusal> {
+    let Some(field) = &program.within else { return Ok(None) };
+    let view = View::new(incoming, body, request);
+    match view.read(field, None) {
+        Ok(inner) => Ok(inner.map(|inner| Bytes::from(inner.into_owned()))),
+        Err(refusal) if refusal.code.is_final() => Err(refusal),
+        Err(_) => Ok(None),
+    }
+}
+
 fn read(
     program: &EventProgram,
-    incoming: &Incoming<'_>,
+    whole: &View<'_>,
     body: &[u8],
     payload: Payload,
     content_type: Arc<str>,
 ) -> Result<FoundEvent, Refusal> {
-    let view = View::new(incoming, body, &program.pointers);
+    let view = whole.item(body, &program.pointers);
     let event_type = first(&view, &program.event_type, TYPE_JOINT)?;
     let (subject, version) = subject(&view, &program.subject)?;
     Ok(FoundEvent {

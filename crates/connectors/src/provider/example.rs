@@ -1,6 +1,7 @@
 //! The second document of a recipe file: samples to send, and vectors that prove the recipe right.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 
 use super::error::{Place, RecipeError, RecipeErrors};
 use super::event::FoundEvent;
-use super::incoming::{Incoming, Urls};
+use super::incoming::{Incoming, Peer, Urls};
 use super::judge::{Judgement, judge};
 use super::keys::Keys;
 use super::recipe::Recipe;
@@ -64,12 +65,15 @@ pub struct Vector {
     /// Why this sender cannot have such a vector; everything below is then empty.
     pub not_applicable: Option<String>,
     pub secrets: Vec<(Role, String)>,
+    /// By the place of the secret, where requests choose it by a name.
+    pub secret_names: Vec<Option<String>>,
     pub settings: Settings,
     pub at: Timestamp,
     pub method: String,
     pub url: String,
     pub headers: Vec<(Arc<str>, Bytes)>,
     pub body: Bytes,
+    pub peer: Peer,
     pub expect: Expect,
 }
 
@@ -167,6 +171,11 @@ struct VectorSpec {
     /// Of a `like` one: these replace, an empty one removes.
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// The client's address.
+    #[serde(default)]
+    remote: Option<IpAddr>,
+    #[serde(default)]
+    by_trusted_proxy: bool,
     #[serde(default)]
     body: Option<String>,
     #[serde(default)]
@@ -180,6 +189,9 @@ struct VectorSpec {
 struct SecretOf {
     role: Role,
     value: String,
+    /// By which requests choose it.
+    #[serde(default)]
+    name: Option<String>,
 }
 
 /// Reads the second document of a file.
@@ -219,16 +231,16 @@ fn complete(written: &VectorSpec, earlier: &[Vector]) -> Result<Vector, String> 
         (Some(_), Some(_)) => return Err("a vector has one body: 'body' or 'body_base64'".to_owned()),
     };
     let not_applicable = written.not_applicable.is_some();
-    let secrets = written
-        .secrets
-        .as_ref()
-        .map(|secrets| secrets.iter().map(|secret| (secret.role, secret.value.clone())).collect());
+    let own = written.secrets.as_ref();
+    let secrets = own.map(|secrets| secrets.iter().map(|secret| (secret.role, secret.value.clone())).collect());
+    let names = own.map(|secrets| secrets.iter().map(|secret| secret.name.clone()).collect());
     Ok(Vector {
         name: written.name.clone(),
         kind: written.kind,
         made_by: written.made_by.clone().or(base.map(|base| base.made_by.clone())).unwrap_or_default(),
         not_applicable: written.not_applicable.clone(),
         secrets: secrets.or(base.map(|base| base.secrets.clone())).unwrap_or_default(),
+        secret_names: names.or(base.map(|base| base.secret_names.clone())).unwrap_or_default(),
         settings: match &written.settings {
             Some(settings) => settings.clone().into_iter().collect(),
             None => base.map(|base| base.settings.clone()).unwrap_or_default(),
@@ -241,6 +253,10 @@ fn complete(written: &VectorSpec, earlier: &[Vector]) -> Result<Vector, String> 
         method: written.method.clone().or(base.map(|base| base.method.clone())).unwrap_or_else(|| "POST".to_owned()),
         url: written.url.clone().or(base.map(|base| base.url.clone())).unwrap_or_default(),
         headers: headers(&written.headers, base),
+        peer: Peer {
+            address: written.remote.or(base.and_then(|base| base.peer.address)),
+            by_trusted_proxy: written.by_trusted_proxy || base.is_some_and(|base| base.peer.by_trusted_proxy),
+        },
         body: body.or(base.map(|base| base.body.clone())).unwrap_or_default(),
         expect: match &written.expect {
             Some(expect) => expect.clone(),
@@ -266,12 +282,19 @@ impl Vector {
     #[must_use]
     pub fn incoming(&self) -> Incoming<'_> {
         let urls = Urls { configured: &self.url, received: &self.url };
-        Incoming { method: &self.method, urls, headers: &self.headers, body: &self.body }
+        Incoming { method: &self.method, urls, headers: &self.headers, body: &self.body, peer: self.peer }
     }
 
     #[must_use]
     pub fn role_secrets(&self) -> Vec<RoleSecret> {
-        self.secrets.iter().map(|(role, value)| RoleSecret::new(Some(*role), value.clone())).collect()
+        let secrets = self.secrets.iter().enumerate().map(|(index, (role, value))| {
+            let secret = RoleSecret::new(Some(*role), value.clone());
+            match self.secret_names.get(index).and_then(Option::as_ref) {
+                Some(name) => secret.called(name),
+                None => secret,
+            }
+        });
+        secrets.collect()
     }
 
     /// Judges the vector's request and says how the judgement differs from the expected one.

@@ -1,14 +1,18 @@
 //! Compiled extracts and how each is read from a request. Reads what it is told to and nothing else.
 
+mod listed;
+mod transform;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use super::digest::{Hash, encode};
+pub(crate) use self::listed::Listed;
+use self::transform::transform;
 use super::incoming::Incoming;
-use super::json::{Found, Pointers};
+use super::json::{self, Found, Pointers};
 use super::refusal::{Code, Refusal};
-use super::spec::{Encoding, Transform, UrlForm};
-use super::{form, url};
+use super::spec::{Transform, UrlForm};
+use super::{form, multipart, url, xml};
 
 /// Where a value is taken from, with names settled and pointers turned into slots.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,9 +20,11 @@ pub(crate) enum Field {
     Header(Box<str>),
     Query(Box<str>),
     Form(Box<str>),
+    Multipart(Box<str>),
     Json(usize),
     /// The name, where there is anything at the place.
     NameOf(usize, Box<[u8]>),
+    Xml(Box<str>),
     Method,
     Url(UrlForm),
     Path,
@@ -26,6 +32,15 @@ pub(crate) enum Field {
     Const(Box<[u8]>),
     Sig(Box<str>),
     SortedForm,
+    ListedHeaders(Box<Field>, Listed),
+    /// Relative to the body; a pointer to an object and the keys that do not count.
+    FirstKey(usize, Vec<Box<str>>),
+    Join(Box<str>, Vec<Field>),
+    Segment(Vec<Field>),
+    /// A slot of the keys: only what answers with a digest reads it.
+    Secret(usize),
+    /// From the whole body where the view is one item of it.
+    Whole(Box<Field>),
     Transformed(Box<Field>, Vec<Transform>),
     Maybe(Box<Field>),
     /// Its setting is not set.
@@ -38,25 +53,54 @@ pub(crate) trait SignatureFields {
     fn get(&self, name: &str) -> Result<Option<&[u8]>, Refusal>;
 }
 
+/// The body that an item is part of.
+trait Whole {
+    fn read_whole<'v>(
+        &'v self,
+        field: &'v Field,
+        signature: Option<&'v dyn SignatureFields>,
+    ) -> Result<Option<Cow<'v, [u8]>>, Refusal>;
+}
+
+impl Whole for View<'_> {
+    fn read_whole<'v>(
+        &'v self,
+        field: &'v Field,
+        signature: Option<&'v dyn SignatureFields>,
+    ) -> Result<Option<Cow<'v, [u8]>>, Refusal> {
+        self.read(field, signature)
+    }
+}
+
 /// What fields are read from: a request, with the bytes that count as its body and the pointers into them.
 pub(crate) struct View<'a> {
     pub incoming: &'a Incoming<'a>,
     /// The request's own body, its inflated form, or one child of it.
     pub body: &'a [u8],
     pub pointers: &'a Pointers,
+    /// Of an item: what it is an item of.
+    whole: Option<&'a (dyn Whole + 'a)>,
     json: OnceCell<Found<'a>>,
 }
 
 impl<'a> View<'a> {
     pub fn new(incoming: &'a Incoming<'a>, body: &'a [u8], pointers: &'a Pointers) -> Self {
-        Self { incoming, body, pointers, json: OnceCell::new() }
+        Self { incoming, body, pointers, whole: None, json: OnceCell::new() }
+    }
+
+    /// A view of one item of this body.
+    pub fn item<'i>(&'i self, body: &'i [u8], pointers: &'i Pointers) -> View<'i>
+    where
+        'a: 'i,
+    {
+        View { whole: Some(self), ..View::new(self.incoming, body, pointers) }
     }
 
     fn json(&self) -> &Found<'a> {
         self.json.get_or_init(|| self.pointers.find(self.body))
     }
 
-    fn is_form(&self) -> bool {
+    pub fn is_form(&self) -> bool {
         let content_type = self.incoming.first_header("content-type").unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
@@ -67,6 +111,13 @@ impl<'a> View<'a> {
             return Ok(None);
         }
         form::field(self.body, name).map_err(|_| repeated("form field", name))
+    }
+
+    fn multipart_field(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+        let content_type = self.incoming.first_header("content-type").unwrap_or_default();
+        let Some(boundary) = multipart::boundary(content_type) else { return Ok(None) };
+        let field = multipart::field(self.body, boundary, name).map_err(|_| repeated("form field", name))?;
+        Ok(field.map(Cow::Borrowed))
     }
 
     fn sorted_form(&self) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
@@ -86,6 +137,8 @@ impl<'a> View<'a> {
             UrlForm::Received => Cow::Borrowed(self.incoming.urls.received),
             UrlForm::WithPort => url::with_port(configured),
             UrlForm::WithoutPort => url::without_port(configured),
+            UrlForm::PathAndQuery => Cow::Borrowed(url::path_and_query(configured)),
+            UrlForm::WithoutQuery => Cow::Borrowed(url::without_query(configured)),
         };
         into_bytes(text)
     }
@@ -103,8 +156,10 @@ impl<'a> View<'a> {
                 url::query(incoming.urls.configured, name).map_err(|_| repeated("query field", name))?
             }
             Field::Form(name) => self.form_field(name)?,
+            Field::Multipart(name) => self.multipart_field(name)?,
             Field::Json(slot) => self.json().scalar(*slot),
             Field::NameOf(slot, name) => self.json().raw(*slot).map(|_| Cow::Borrowed(&**name)),
+            Field::Xml(path) => xml::text(self.body, path),
             Field::Method => Some(Cow::Borrowed(incoming.method.as_bytes())),
             Field::Url(form) => Some(self.url(*form)),
             Field::Path => Some(Cow::Borrowed(url::path(incoming.urls.configured).as_bytes())),
@@ -115,6 +170,18 @@ impl<'a> View<'a> {
                 None => None,
             },
             Field::SortedForm => self.sorted_form()?,
+            Field::ListedHeaders(names, listed) => match self.read(names, signature)? {
+                Some(list) => listed.read(&list, incoming)?.map(Cow::Owned),
+                None => None,
+            },
+            Field::FirstKey(slot, except) => self.first_key(*slot, except),
+            Field::Join(separator, of) => Some(Cow::Owned(self.join(separator, of, signature)?)),
+            Field::Segment(of) => self.segment(of, signature)?.map(Cow::Owned),
+            Field::Secret(_) => None,
+            Field::Whole(inner) => match self.whole {
+                Some(whole) => whole.read_whole(inner, signature)?,
+                None => self.read(inner, signature)?,
+            },
             Field::Transformed(inner, steps) => match self.read(inner, signature)? {
                 Some(value) => steps.iter().try_fold(value, transform),
                 None => None,
@@ -122,6 +189,31 @@ impl<'a> View<'a> {
             Field::Maybe(inner) => self.read(inner, signature)?,
             Field::Unset => None,
         })
+    }
+
+    fn first_key(&self, slot: usize, except: &[Box<str>]) -> Option<Cow<'a, [u8]>> {
+        let key = json::first_key(self.json().raw(slot)?, except)?;
+        Some(Cow::Owned(key.into_bytes()))
+    }
+
+    fn join(&self, separator: &str, of: &[Field], signature: Option<&dyn SignatureFields>) -> Result<Vec<u8>, Refusal> {
+        let mut out = Vec::new();
+        for (index, field) in of.iter().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(separator.as_bytes());
+            }
+            out.extend_from_slice(&self.read(field, signature)?.unwrap_or_default());
+        }
+        Ok(out)
+    }
+
+    fn segment(&self, of: &[Field], signature: Option<&dyn SignatureFields>) -> Result<Option<Vec<u8>>, Refusal> {
+        let mut out = Vec::new();
+        for field in of {
+            let Some(value) = self.read(field, signature)? else { return Ok(None) };
+            out.extend_from_slice(&value);
+        }
+        Ok(Some(out))
     }
 
     /// Whether there is anything at the place: an object counts too, an empty text does not.
@@ -157,43 +249,6 @@ fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     }
 }
 
-fn transform<'v>(value: Cow<'v, [u8]>, step: &Transform) -> Option<Cow<'v, [u8]>> {
-    match step {
-        Transform::Lower => Some(Cow::Owned(value.to_ascii_lowercase())),
-        Transform::Only(text) => (*value == *text.as_bytes()).then_some(value),
-        Transform::TrimPrefix(prefix) => {
-            value.strip_prefix(prefix.as_bytes())?;
-            Some(cut(value, prefix.len(), usize::MAX))
-        }
-        Transform::Before(mark) => {
-            let end = find(&value, mark.as_bytes()).unwrap_or(value.len());
-            Some(cut(value, 0, end))
-        }
-        Transform::After(mark) => {
-            let start = find(&value, mark.as_bytes())? + mark.len();
-            Some(cut(value, start, usize::MAX))
-        }
-        Transform::PercentDecode(characters) => Some(Cow::Owned(form::decode_only(&value, characters))),
-        Transform::Sha256(encoding) => Some(Cow::Owned(sha256(&value, *encoding).into_bytes())),
-    }
-}
-
-fn sha256(value: &[u8], encoding: Encoding) -> String {
-    encode(Hash::Sha256.of(&[value]).as_ref(), encoding)
-}
-
-fn find(value: &[u8], mark: &[u8]) -> Option<usize> {
-    value.windows(mark.len().max(1)).position(|window| window == mark)
-}
-
-fn cut(value: Cow<'_, [u8]>, start: usize, end: usize) -> Cow<'_, [u8]> {
-    let end = end.min(value.len());
-    match value {
-        Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[start..end]),
-        Cow::Owned(bytes) => Cow::Owned(bytes[start..end].to_vec()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -201,7 +256,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::provider::incoming::Urls;
+    use crate::provider::incoming::{Peer, Urls};
 
     fn header(name: &str, value: &'static str) -> (Arc<str>, Bytes) {
         (name.into(), Bytes::from_static(value.as_bytes()))
@@ -210,8 +265,9 @@ mod tests {
     fn read(headers: &[(Arc<str>, Bytes)], body: &str, field: &Field) -> Result<Option<String>, Code> {
         let mut pointers = Pointers::default();
         pointers.add("/a/b");
+        pointers.add("");
         let urls = Urls { configured: "https://a.example/in/x?q=1", received: "http://10.0.0.1/in/x?q=1" };
-        let incoming = Incoming { method: "POST", urls, headers, body: body.as_bytes() };
+        let incoming = Incoming { method: "POST", urls, headers, body: body.as_bytes(), peer: Peer::default() };
         let view = View::new(&incoming, incoming.body, &pointers);
         match view.read(field, None) {
             Ok(value) => Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned())),
@@ -238,17 +294,14 @@ mod tests {
             (Field::Body, "b", Some("b")),
             (Field::SortedForm, "b=2&a=1", Some("a1b2")),
             (transformed(Field::Header("x-a".into()), vec![Transform::Lower]), "", Some("one")),
-            (transformed(Field::Const((*b"a/b/c").into()), vec![Transform::Before("/".into())]), "", Some("a")),
-            (transformed(Field::Const((*b"a/b/c").into()), vec![Transform::After("/".into())]), "", Some("b/c")),
-            (transformed(Field::Const((*b"pre-x").into()), vec![Transform::TrimPrefix("pre-".into())]), "", Some("x")),
-            (transformed(Field::Const((*b"x").into()), vec![Transform::Only("x".into())]), "", Some("x")),
-            (transformed(Field::Const((*b"xy").into()), vec![Transform::Only("x".into())]), "", None),
-            (transformed(Field::Const((*b"x").into()), vec![Transform::TrimPrefix("pre-".into())]), "", None),
-            (
-                transformed(Field::Body, vec![Transform::Sha256(Encoding::Hex)]),
-                "",
-                Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-            ),
+            (Field::Xml("/a/b".into()), "<a><b>7</b></a>", Some("7")),
+            (Field::FirstKey(1, vec!["x".into()]), r#"{"x":1,"y":2}"#, Some("y")),
+            (Field::Join(":".into(), vec![Field::Method, Field::Json(0), Field::Path]), "", Some("POST::/in/x")),
+            (Field::Segment(vec![Field::Method, Field::Path]), "", Some("POST/in/x")),
+            (Field::Segment(vec![Field::Method, Field::Json(0)]), "", None),
+            (Field::Url(UrlForm::PathAndQuery), "", Some("/in/x?q=1")),
+            (Field::Url(UrlForm::WithoutQuery), "", Some("https://a.example/in/x")),
+            (Field::Secret(0), "", None),
             (Field::Unset, "", None),
         ] {
             assert_eq!(read(&headers, body, &field), Ok(expected.map(str::to_owned)), "{field:?}");

@@ -1,5 +1,6 @@
 //! One HTTP request as it came in, borrowed from whoever received it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,15 @@ pub struct Urls<'a> {
     pub received: &'a str,
 }
 
+/// Who is at the other end, as far as the connection and the trusted proxies say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address; behind trusted proxies the one that they saw.
+    pub address: Option<IpAddr>,
+    /// A trusted proxy handed the request on, so that what it says of the client's certificate can be believed.
+    pub by_trusted_proxy: bool,
+}
+
 /// A request with its exact bytes. Header names are lower case, in order, repetitions kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
@@ -22,6 +32,7 @@ pub struct Incoming<'a> {
     pub urls: Urls<'a>,
     pub headers: &'a [(Arc<str>, Bytes)],
     pub body: &'a [u8],
+    pub peer: Peer,
 }
 
 impl<'a> Incoming<'a> {

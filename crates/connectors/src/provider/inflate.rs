@@ -70,7 +70,7 @@ mod tests {
     use flate2::write::{GzEncoder, ZlibEncoder};
 
     use super::*;
-    use crate::provider::incoming::Urls;
+    use crate::provider::incoming::{Peer, Urls};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -82,7 +82,8 @@ mod tests {
         let headers: Vec<(Arc<str>, Bytes)> =
             encodings.iter().map(|value| ("content-encoding".into(), Bytes::from_static(value.as_bytes()))).collect();
         let urls = Urls { configured: "", received: "" };
-        inflated(&Incoming { method: "POST", urls, headers: &headers, body }).map_err(|refusal| refusal.code)
+        inflated(&Incoming { method: "POST", urls, headers: &headers, body, peer: Peer::default() })
+            .map_err(|refusal| refusal.code)
     }
 
     #[test]

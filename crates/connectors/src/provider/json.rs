@@ -104,6 +104,27 @@ impl Pointers {
     }
 }
 
+/// The name of an object's first member that is not excepted.
+pub(crate) fn first_key(object: &str, except: &[Box<str>]) -> Option<String> {
+    struct First<'e>(&'e [Box<str>]);
+    impl<'de> Visitor<'de> for First<'_> {
+        type Value = Option<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut first = None;
+            while let Some((key, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                if first.is_none() && !self.0.iter().any(|except| **except == *key) {
+                    first = Some(key);
+                }
+            }
+            Ok(first)
+        }
+    }
+    serde_json::Deserializer::from_str(object).deserialize_map(First(except)).ok().flatten()
+}
+
 /// RFC 6901: no sign, no leading zero.
 fn as_index(key: &str) -> Option<usize> {
     let plain = key.bytes().all(|byte| byte.is_ascii_digit()) && (key == "0" || !key.starts_with('0'));

@@ -1,10 +1,13 @@
 //! Says of one request whether it is what it claims to be, and which events it holds. Sans I/O and without a clock.
 
+use std::cell::Cell;
+
 use domain::request::Reason;
 use domain::{Assurance, Timestamp};
 
 use super::check::{Evaluation, Pass};
 use super::event::{self, FoundEvent};
+use super::fetched::{FetchedKeys, KeyFormat, NothingFetched};
 use super::field::View;
 use super::incoming::Incoming;
 use super::inflate;
@@ -41,16 +44,34 @@ pub struct Accepted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub key_url: String,
+    /// What is to be found there.
+    pub format: KeyFormat,
 }
 
 /// Judges a request by a recipe and the keys of its source. `received_at` decides whether a timestamp is stale, so
 /// that a later verification comes to the same judgement.
 #[must_use]
 pub fn judge(recipe: &Recipe, keys: &Keys, incoming: &Incoming<'_>, received_at: Timestamp) -> Judgement {
+    judge_with(recipe, keys, incoming, received_at, &NothingFetched)
+}
+
+/// The same with keys that were fetched; [`Judgement::Pending`] says which one is wanted next.
+#[must_use]
+pub fn judge_with(
+    recipe: &Recipe,
+    keys: &Keys,
+    incoming: &Incoming<'_>,
+    received_at: Timestamp,
+    fetched: &dyn FetchedKeys,
+) -> Judgement {
     debug_assert!(recipe.owns(keys), "keys were compiled for another recipe");
-    match decide(&keys.program, keys, incoming, received_at) {
+    let awaited = Cell::new(None);
+    match decide(&keys.program, keys, incoming, received_at, fetched, &awaited) {
         Ok(judgement) => judgement,
-        Err(refusal) => Judgement::Rejected(refusal.into()),
+        Err(refusal) => match awaited.take() {
+            Some(pending) => Judgement::Pending(pending),
+            None => Judgement::Rejected(refusal.into()),
+        },
     }
 }
 
@@ -59,9 +80,11 @@ fn decide(
     keys: &Keys,
     incoming: &Incoming<'_>,
     received_at: Timestamp,
+    fetched: &dyn FetchedKeys,
+    awaited: &Cell<Option<Pending>>,
 ) -> Result<Judgement, Refusal> {
     let view = View::new(incoming, incoming.body, &program.pointers);
-    let evaluation = Evaluation { view: &view, keys, received_at };
+    let evaluation = Evaluation { view: &view, keys, received_at, fetched, awaited };
     if let Some(reply) = evaluation.handshake(&program.handshakes, false)? {
         return Ok(Judgement::Handshake(reply));
     }
@@ -75,11 +98,11 @@ fn decide(
     let inflated = inflate::inflated(incoming)?;
     let body = inflated.as_ref().map_or(incoming.body, AsRef::as_ref);
     let readable = View::new(incoming, body, &program.pointers);
-    let evaluation = Evaluation { view: &readable, keys, received_at };
+    let evaluation = Evaluation { view: &readable, keys, received_at, fetched, awaited };
     if let Some(reply) = evaluation.handshake(&program.handshakes, true)? {
         return Ok(Judgement::Handshake(reply));
     }
-    let events = event::find(&program.event, incoming, inflated.as_ref())?;
+    let events = event::find(&program.event, &program.pointers, incoming, inflated.as_ref())?;
     let reply = ok_reply(program, &evaluation);
     Ok(Judgement::Accepted(Accepted { assurance: pass.assurance, secret: pass.secret, events, reply }))
 }

@@ -9,9 +9,10 @@ use ring::{hmac, signature};
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
+use super::jwk;
 use super::program::{Check, Program, Purpose, Slot};
 use super::recipe::Recipe;
-use super::secret::{Role, RoleSecret, SECRETS_MAX, decode};
+use super::secret::{Role, RoleSecret, SECRETS_MAX, Window, decode};
 use super::settings::Settings;
 use super::spec::{Algorithm, SecretSpec};
 
@@ -20,6 +21,13 @@ pub struct Keys {
     pub(crate) program: Arc<Program>,
     /// By slot of the program.
     material: Vec<Material>,
+    /// By the place of each secret in what was configured.
+    configured: Vec<Configured>,
+}
+
+struct Configured {
+    name: Option<String>,
+    window: Window,
 }
 
 /// The keys of one slot, each with the place of its secret in what was configured.
@@ -55,7 +63,11 @@ impl Keys {
             .iter()
             .map(|slot| material(recipe, *slot, &with_roles, settings))
             .collect::<Result<Vec<_>, _>>()?;
-        let keys = Self { program, material };
+        let configured = secrets.iter().map(|secret| Configured {
+            name: secret.name().map(str::to_owned).or_else(|| jwk::id(secret.value())),
+            window: secret.window(),
+        });
+        let keys = Self { program, material, configured: configured.collect() };
         match keys.missing(&keys.program.check) {
             None => Ok(keys),
             Some(role) => {
@@ -85,6 +97,15 @@ impl Keys {
         }
     }
 
+    /// The name of a secret, by which a request may choose it.
+    pub(crate) fn name(&self, secret: usize) -> Option<&str> {
+        self.configured.get(secret)?.name.as_deref()
+    }
+
+    pub(crate) fn window(&self, secret: usize) -> Window {
+        self.configured.get(secret).map(|configured| configured.window).unwrap_or_default()
+    }
+
     /// Whether a secret of this slot is configured.
     pub(crate) fn has(&self, slot: usize) -> bool {
         self.material.get(slot).is_some_and(|material| !material.is_empty())
@@ -93,7 +114,11 @@ impl Keys {
     /// A role without which the check can never pass.
     fn missing(&self, check: &Check) -> Option<Role> {
         match check {
-            Check::None | Check::Bind(_) => None,
+            Check::None | Check::Bind(_) | Check::Address(_) => None,
+            Check::Jws(jws) if jws.fetched.is_some() => None,
+            Check::Jws(jws) => jws.algorithms.iter().find_map(|(_, slot)| self.missing_slot(*slot)),
+            Check::ClientCert { slot, .. } => self.missing_slot(*slot),
+            Check::Signed(signed) if signed.fetched.is_some() => None,
             Check::Signed(signed) => self.missing_slot(signed.slot),
             Check::Token { slot, .. } | Check::Basic { slot } => self.missing_slot(*slot),
             Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check)),
@@ -155,6 +180,12 @@ fn material(
     let decoded = of_role
         .map(|(index, (role, secret))| Ok((index, key_bytes(recipe, *role, secret, settings)?)))
         .collect::<Result<Vec<_>, KeyError>>()?;
+    // A public key is known to everyone: as the key of a MAC it would let everyone sign.
+    let is_public =
+        |(_, (role, secret)): &(usize, &(Role, &RoleSecret))| *role == slot.role && is_public(secret.value());
+    if matches!(slot.purpose, Purpose::Mac(_)) && secrets.iter().enumerate().any(|secret| is_public(&secret)) {
+        return Err(unusable(recipe, slot.role, "it is a public key, by which anyone could sign"));
+    }
     match slot.purpose {
         Purpose::Compare => Ok(Material::Compare(decoded)),
         Purpose::Mac(hash) => {
@@ -169,6 +200,12 @@ fn material(
             Ok(Material::Verify(decoded.into_iter().map(key).collect::<Result<_, _>>()?))
         }
     }
+}
+
+fn is_public(text: &str) -> bool {
+    let text = text.trim_start();
+    let pem = ["-----BEGIN PUBLIC KEY", "-----BEGIN RSA PUBLIC KEY", "-----BEGIN CERTIFICATE"];
+    pem.iter().any(|begin| text.starts_with(begin)) || jwk::public_key(text.as_bytes()).is_some()
 }
 
 fn unusable(recipe: &Recipe, role: Role, problem: impl Into<String>) -> KeyError {
@@ -194,7 +231,10 @@ fn key_bytes(
 
 /// A key of the right size for its algorithm, or what is wrong with it. Whether it is a point of the curve shows
 /// only when it verifies.
-fn public_key(algorithm: Algorithm, bytes: &[u8]) -> Result<signature::UnparsedPublicKey<Vec<u8>>, &'static str> {
+pub(crate) fn public_key(
+    algorithm: Algorithm,
+    bytes: &[u8],
+) -> Result<signature::UnparsedPublicKey<Vec<u8>>, &'static str> {
     const ED25519_BYTES: usize = 32;
     const P256_POINT_BYTES: usize = 65;
     const RSA_BYTES_MIN: usize = 256;
@@ -205,7 +245,9 @@ fn public_key(algorithm: Algorithm, bytes: &[u8]) -> Result<signature::UnparsedP
         {
             return Err("it is not an uncompressed point of P-256");
         }
-        Algorithm::RsaPkcs1Sha1 | Algorithm::RsaPkcs1Sha256 if bytes.len() < RSA_BYTES_MIN => {
+        Algorithm::RsaPkcs1Sha1 | Algorithm::RsaPkcs1Sha256 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPkcs1Sha512
+            if bytes.len() < RSA_BYTES_MIN =>
+        {
             return Err("an RSA key has at least 2048 bits");
         }
         _ => {}
@@ -221,6 +263,8 @@ impl Algorithm {
             Self::EcdsaP256Sha256Raw => &signature::ECDSA_P256_SHA256_FIXED,
             Self::RsaPkcs1Sha1 => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
             Self::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+            Self::RsaPkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+            Self::RsaPkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
         }
     }
 }

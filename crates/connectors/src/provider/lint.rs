@@ -1,16 +1,22 @@
 //! What a recipe must keep to beyond its shape. Finds every mistake, so that a file is put right in one go.
 
+mod extract;
+mod token;
+
 use std::collections::BTreeSet;
 
+use self::extract::Allowed;
+
 use super::error::{Place, RecipeError};
-use super::json;
 use super::secret::Role;
 use super::settings::Param;
+use super::signature::is_numbered_max;
 use super::spec::{
     BodySpec, CheckSpec, EventSpec, Extract, ListFormat, ListSpec, ParseSpec, PieceSpec, RangesSpec, RecipeSpec,
-    RespondSpec, SettingSpec, SignatureSpec, TestSpec, TimeSpec, Transform, VersionSpec,
+    RespondSpec, SettingSpec, SignatureSpec, TestSpec, TimeSpec, VersionSpec,
 };
 use super::yaml::{At, place};
+use super::{json, xml};
 
 pub(crate) fn lint(file: &str, spec: &RecipeSpec) -> Vec<RecipeError> {
     let mut lint = Lint { file, spec, errors: Vec::new(), used_roles: BTreeSet::new() };
@@ -126,10 +132,12 @@ impl<'a> Lint<'a> {
             CheckSpec::Hmac(spec) => {
                 self.role(check, spec.key);
                 self.setting(place(&check.referenced, 0), &spec.hash);
+                self.selector(check, spec.select_by.as_ref());
                 self.signed(check, &spec.message, &spec.signature, spec.time.as_ref());
             }
             CheckSpec::Signature(spec) => {
-                self.role(check, spec.key);
+                self.key_source(check, spec.key, spec.fetched.as_ref());
+                self.selector(check, spec.select_by.as_ref());
                 self.signed(check, &spec.message, &spec.signature, spec.time.as_ref());
             }
             CheckSpec::Digest(spec) => {
@@ -139,7 +147,17 @@ impl<'a> Lint<'a> {
             CheckSpec::Token(spec) => {
                 self.role(check, spec.key);
                 self.extract(place(&check.referenced, 0), &spec.from, Allowed::default());
+                self.selector(check, spec.select_by.as_ref());
             }
+            CheckSpec::ClientCert(spec) => {
+                self.role(check, spec.key);
+                self.extract(place(&check.referenced, 0), &spec.from, Allowed::default());
+                if spec.select_by.is_some() || !matches!(spec.from, Extract::Header(_)) {
+                    self.say(check, "'client_cert' compares one header that a trusted proxy sets with a secret");
+                }
+            }
+            CheckSpec::Ip(spec) => self.setting(place(&check.referenced, 0), &spec.allow),
+            CheckSpec::Jws(spec) => self.token(check, spec),
             CheckSpec::Basic(spec) => self.role(check, spec.key),
             CheckSpec::Bind(spec) => {
                 if !beside_a_signature {
@@ -184,7 +202,11 @@ impl<'a> Lint<'a> {
         signature: &At<SignatureSpec>,
         time: Option<&At<TimeSpec>>,
     ) {
-        let allowed = Allowed { sig: matches!(signature.value.parse, ParseSpec::Kv { .. }), maybe: false };
+        let has_fields = matches!(
+            signature.value.parse,
+            ParseSpec::Kv { .. } | ParseSpec::Positional { .. } | ParseSpec::B64json { .. }
+        );
+        let allowed = Allowed { sig: has_fields, ..Allowed::default() };
         self.parts(at, message, allowed);
         if message.iter().all(|part| matches!(part.value, Extract::Const(_))) {
             self.say(at, "the message has nothing of the request in it");
@@ -204,8 +226,20 @@ impl<'a> Lint<'a> {
                 false
             }
             ParseSpec::Kv { separator, field } => separator.is_empty() || field.is_empty(),
-            ParseSpec::Tagged { separator, mark, tag } => separator.is_empty() || mark.is_empty() || tag.is_empty(),
+            ParseSpec::Tagged { separator, mark, tag } => {
+                self.setting(place(&signature.referenced, 0), tag);
+                separator.is_empty() || mark.is_empty() || matches!(tag, Param::Fixed(tag) if tag.is_empty())
+            }
             ParseSpec::List { separator } => separator.is_empty(),
+            ParseSpec::Positional { separator, fields } => separator.is_empty() || fields.is_empty(),
+            ParseSpec::Pairs { separator, mark } => separator.is_empty() || mark.is_empty(),
+            ParseSpec::Numbered { max } => {
+                if !is_numbered_max(*max) || !matches!(signature.value.from, Extract::Header(_)) {
+                    self.say(signature, "'numbered' reads 1 to 100 headers: 'from' is their name without the number");
+                }
+                false
+            }
+            ParseSpec::B64json { field } => field.is_empty(),
         };
         if empty {
             self.say(signature, "separator, mark, tag and field cannot be empty");
@@ -219,7 +253,13 @@ impl<'a> Lint<'a> {
         self.setting(place(&time.referenced, 0), &spec.past);
         self.setting(place(&time.referenced, 0), &spec.future);
         let in_body = matches!(spec.from, Extract::Json(_) | Extract::Form(_));
-        let covered = message.iter().any(|part| part.value == spec.from || (in_body && part.value == Extract::Body));
+        let covered = message.iter().any(|part| {
+            let lists = |names: &[String], header: &str| names.iter().any(|name| name.eq_ignore_ascii_case(header));
+            part.value.covers(&spec.from)
+                || (in_body && part.value == Extract::Body)
+                || matches!((&part.value, &spec.from), (Extract::ListedHeaders(listed), Extract::Header(Param::Fixed(header)))
+                    if lists(&listed.required, header))
+        });
         if !covered && !spec.advisory {
             self.say(
                 time,
@@ -314,7 +354,14 @@ impl<'a> Lint<'a> {
             match piece {
                 PieceSpec::Const(_) => {}
                 PieceSpec::Echo(value) => self.extract(at, value, Allowed::default()),
-                PieceSpec::Sha256 { of, .. } => of.iter().for_each(|value| self.extract(at, value, Allowed::default())),
+                PieceSpec::Sha256 { of, .. } => {
+                    for value in of {
+                        match value {
+                            Extract::Secret(role) => roles.push(*role),
+                            value => self.extract(at, value, Allowed::default()),
+                        }
+                    }
+                }
                 PieceSpec::Hmac { of, key, .. } => {
                     roles.push(*key);
                     of.iter().for_each(|value| self.extract(at, value, Allowed::default()));
@@ -332,16 +379,25 @@ impl<'a> Lint<'a> {
         if let Some(split) = spec.split.as_ref().filter(|split| !json::is_pointer(&split.value)) {
             self.say(split, format!("'{}' is no JSON pointer", split.value));
         }
-        let named = Allowed { sig: false, maybe: true };
+        if let Some(path) = spec.split_xml.as_ref().filter(|path| !xml::is_path(&path.value)) {
+            self.say(path, format!("'{}' is no path of names such as /Envelope/Body", path.value));
+        }
+        if let (Some(split), Some(_)) = (&spec.split, &spec.split_xml) {
+            self.say(split, "a request is split by 'split' or by 'split_xml', not by both");
+        }
+        if let Some(within) = &spec.within {
+            self.extract(place(&within.referenced, 0), &within.value, Allowed::default());
+        }
+        let named = Allowed { maybe: true, whole: true, ..Allowed::default() };
         for parts in [&spec.event_type, &spec.id, &spec.attempt_id, &spec.connection].into_iter().flatten() {
             self.parts(event, parts, named);
         }
         for moment in &spec.occurred_at {
-            self.extract(place(&moment.from.referenced, 0), &moment.from.value, Allowed::default());
+            self.extract(place(&moment.from.referenced, 0), &moment.from.value, named);
         }
         for subject in &spec.subject {
             for part in [&subject.object, &subject.id] {
-                self.extract(place(&part.referenced, 0), &part.value, Allowed::default());
+                self.extract(place(&part.referenced, 0), &part.value, named);
             }
             match &subject.version {
                 None => {}
@@ -364,59 +420,6 @@ impl<'a> Lint<'a> {
         }
     }
 
-    fn extract(&mut self, at: Place, extract: &Extract, allowed: Allowed) {
-        match extract {
-            Extract::Header(name) => {
-                self.setting(at, name);
-                if let Param::Fixed(name) = name
-                    && !is_header_name(name)
-                {
-                    self.say_at(at, format!("'{name}' is not the name of a header"));
-                }
-            }
-            Extract::Query(name) | Extract::Form(name) | Extract::Const(name) => self.setting(at, name),
-            Extract::Json(pointer) => {
-                self.setting(at, pointer);
-                if let Param::Fixed(pointer) = pointer
-                    && !json::is_pointer(pointer)
-                {
-                    self.say_at(at, format!("'{pointer}' is no JSON pointer: it starts with '/'"));
-                }
-            }
-            Extract::NameOf(pointer) if pointer.is_empty() || !json::is_pointer(pointer) => {
-                self.say_at(at, format!("'{pointer}' is no JSON pointer with a name in it"));
-            }
-            Extract::Sig(name) if !allowed.sig => {
-                self.say_at(at, format!("'sig: {name}' is for messages and times of signatures of 'kv' form"));
-            }
-            Extract::Maybe(_) if !allowed.maybe => {
-                self.say_at(at, "'maybe' belongs in an event's names: a message has all of its parts");
-            }
-            Extract::Maybe(inner) => self.extract(at, inner, Allowed { maybe: false, ..allowed }),
-            Extract::Transform(spec) => {
-                let empty = |step: &Transform| match step {
-                    Transform::Only(text)
-                    | Transform::TrimPrefix(text)
-                    | Transform::Before(text)
-                    | Transform::After(text) => text.is_empty(),
-                    Transform::PercentDecode(characters) => characters.is_empty() || !characters.is_ascii(),
-                    Transform::Lower | Transform::Sha256(_) => false,
-                };
-                if spec.by.iter().any(empty) {
-                    self.say_at(at, "a transform needs a text to work by (of percent_decode: ASCII characters)");
-                }
-                self.extract(at, &spec.of, Allowed { maybe: false, ..allowed });
-            }
-            Extract::Sig(_)
-            | Extract::NameOf(_)
-            | Extract::Method
-            | Extract::Url(_)
-            | Extract::Path
-            | Extract::Body
-            | Extract::SortedForm => {}
-        }
-    }
-
     fn setting<T>(&mut self, at: Place, param: &Param<T>) {
         if let Param::Setting(name) = param {
             self.setting_name(at, name);
@@ -433,20 +436,17 @@ impl<'a> Lint<'a> {
 /// Whether whatever passes this check was signed.
 fn signs(check: &CheckSpec) -> bool {
     match check {
-        CheckSpec::Hmac(_) | CheckSpec::Signature(_) => true,
+        CheckSpec::Hmac(_) | CheckSpec::Signature(_) | CheckSpec::Jws(_) => true,
         CheckSpec::AnyOf(checks) => checks.iter().all(|check| signs(&check.value)),
         CheckSpec::AllOf(checks) => checks.iter().any(|check| signs(&check.value)),
         CheckSpec::OnlyIf(spec) => signs(&spec.check.value),
         CheckSpec::BySetting(spec) => signs(&spec.given.value) && signs(&spec.absent.value),
-        CheckSpec::None | CheckSpec::Token(_) | CheckSpec::Basic(_) | CheckSpec::Digest(_) | CheckSpec::Bind(_) => {
-            false
-        }
+        CheckSpec::None
+        | CheckSpec::Token(_)
+        | CheckSpec::Basic(_)
+        | CheckSpec::Digest(_)
+        | CheckSpec::Bind(_)
+        | CheckSpec::Ip(_)
+        | CheckSpec::ClientCert(_) => false,
     }
-}
-
-/// Which extracts make sense where one stands.
-#[derive(Clone, Copy, Default)]
-struct Allowed {
-    sig: bool,
-    maybe: bool,
 }

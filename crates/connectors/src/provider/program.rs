@@ -11,13 +11,15 @@ use std::time::Duration;
 pub(crate) use assurance::assurance;
 pub(crate) use build::build;
 use domain::Assurance;
+use ipnet::IpNet;
 pub use scheme::Scheme;
 pub(crate) use scheme::schemes;
 
+use super::fetched::{HostPattern, KeyFormat};
 use super::field::Field;
 use super::json::Pointers;
 use super::secret::Role;
-use super::spec::{Algorithm, Encoding, Hash, TimeUnit};
+use super::spec::{Algorithm, Encoding, Hash, JwsAlgorithm, TimeUnit};
 
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -54,9 +56,12 @@ pub(crate) enum Purpose {
 pub(crate) enum Check {
     None,
     Signed(Box<Signed>),
-    Token { slot: usize, from: Field },
+    Token { slot: usize, from: Field, select_by: Option<Field> },
     Basic { slot: usize },
     Bind(Bind),
+    Jws(Box<Jws>),
+    Address(Vec<IpNet>),
+    ClientCert { slot: usize, from: Field },
     AnyOf(Vec<Check>),
     AllOf { checks: Vec<Check>, binds_body: bool },
     OnlyIf { when: Vec<Test>, check: Box<Check> },
@@ -66,7 +71,10 @@ pub(crate) enum Check {
 #[derive(Debug)]
 pub(crate) struct Signed {
     pub proof: Proof,
+    /// Of configured keys; with `fetched` there are none.
     pub slot: usize,
+    pub fetched: Option<Fetch>,
+    pub select_by: Option<Field>,
     pub message: Vec<Field>,
     pub signature: Signature,
     pub time: Option<Time>,
@@ -96,6 +104,10 @@ pub(crate) enum Parse {
     Kv { separator: Box<str>, field: Box<str> },
     Tagged { separator: Box<str>, mark: Box<str>, tag: Box<str> },
     List { separator: Box<str> },
+    Positional { separator: Box<str>, fields: Vec<Box<str>> },
+    Pairs { separator: Box<str>, mark: Box<str> },
+    Numbered { max: u8 },
+    B64json { field: Box<str> },
 }
 
 #[derive(Debug)]
@@ -113,6 +125,73 @@ pub(crate) struct Bind {
     pub hash: Hash,
     pub encoding: Encoding,
     pub of: Vec<Field>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Jws {
+    pub from: Field,
+    /// With the slot of each one's keys.
+    pub algorithms: Vec<(JwsAlgorithm, usize)>,
+    pub fetched: Option<Fetch>,
+    pub detached: Option<Vec<Field>>,
+    pub issuers: Vec<Box<str>>,
+    pub audiences: Vec<Field>,
+    /// Pointers into the payload, with what must stand there.
+    pub claims: Vec<(Box<str>, Field)>,
+    pub no_expiry: bool,
+    pub issued: Option<Issued>,
+    pub assurance: Assurance,
+}
+
+impl Jws {
+    /// The algorithm with its slot that a token names, if the recipe lists it.
+    pub fn algorithm(&self, alg: &str) -> Option<(JwsAlgorithm, usize)> {
+        self.algorithms.iter().find(|(algorithm, _)| algorithm.as_str() == alg).copied()
+    }
+}
+
+/// Where keys are fetched from, and which of them counts.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    pub url: Field,
+    pub hosts: Vec<HostPattern>,
+    pub format: KeyFormat,
+    pub kid: Option<Field>,
+    pub certified: Vec<Box<str>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub past: Duration,
+    pub future: Duration,
+}
+
+impl JwsAlgorithm {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HS256 => "HS256",
+            Self::HS384 => "HS384",
+            Self::HS512 => "HS512",
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+
+    pub fn purpose(self) -> Purpose {
+        match self {
+            Self::HS256 => Purpose::Mac(Hash::Sha256),
+            Self::HS384 => Purpose::Mac(Hash::Sha384),
+            Self::HS512 => Purpose::Mac(Hash::Sha512),
+            Self::RS256 => Purpose::Verify(Algorithm::RsaPkcs1Sha256),
+            Self::RS384 => Purpose::Verify(Algorithm::RsaPkcs1Sha384),
+            Self::RS512 => Purpose::Verify(Algorithm::RsaPkcs1Sha512),
+            Self::ES256 => Purpose::Verify(Algorithm::EcdsaP256Sha256Raw),
+            Self::EdDSA => Purpose::Verify(Algorithm::Ed25519),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -161,7 +240,10 @@ pub(crate) enum Piece {
 
 #[derive(Debug)]
 pub(crate) struct EventProgram {
-    pub split: Option<Pointers>,
+    pub split: Option<Split>,
+    pub within: Option<Field>,
+    /// Relative to the whole body.
+    pub whole_pointers: Pointers,
     /// Relative to a child where the request is split, to the body where it is not.
     pub pointers: Pointers,
     pub event_type: Vec<Vec<Field>>,
@@ -171,6 +253,12 @@ pub(crate) struct EventProgram {
     pub occurred_at: Vec<Moment>,
     pub subject: Vec<SubjectOf>,
     pub connection: Vec<Vec<Field>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Split {
+    Json(Pointers),
+    Xml(Box<str>),
 }
 
 #[derive(Debug)]

@@ -135,7 +135,7 @@ impl Recipe {
     /// One of its requests may hold many events.
     #[must_use]
     pub fn is_batched(&self) -> bool {
-        self.spec.event.value.split.is_some()
+        self.spec.event.value.split.is_some() || self.spec.event.value.split_xml.is_some()
     }
 
     /// Where the sender says from which addresses it sends.
@@ -319,7 +319,10 @@ fn weaknesses<'s>(check: &'s CheckSpec, found: &mut Vec<&'s str>) {
         | CheckSpec::Signature(_)
         | CheckSpec::Token(_)
         | CheckSpec::Basic(_)
-        | CheckSpec::Bind(_) => {}
+        | CheckSpec::Bind(_)
+        | CheckSpec::Jws(_)
+        | CheckSpec::Ip(_)
+        | CheckSpec::ClientCert(_) => {}
     }
 }
 

@@ -21,10 +21,20 @@ pub enum Code {
     BodyTooLarge,
     ChallengeRefused,
     MethodRefused,
+    /// A secret that makes the signature is outside of its window.
+    SecretLapsed,
+    ClaimRefused,
+    AddressRefused,
+    /// A key is said to be where this sender keeps none.
+    KeyUrlRefused,
+    /// The sender does not publish the key by which the request claims to be signed.
+    KeyUnknown,
+    /// Not told: the request waits for its key.
+    KeyAwaited,
 }
 
 impl Code {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::SignatureMissing,
         Self::SignatureMalformed,
         Self::SignatureMismatch,
@@ -39,6 +49,12 @@ impl Code {
         Self::BodyTooLarge,
         Self::ChallengeRefused,
         Self::MethodRefused,
+        Self::SecretLapsed,
+        Self::ClaimRefused,
+        Self::AddressRefused,
+        Self::KeyUrlRefused,
+        Self::KeyUnknown,
+        Self::KeyAwaited,
     ];
 
     #[must_use]
@@ -58,6 +74,12 @@ impl Code {
             Self::BodyTooLarge => "body_too_large",
             Self::ChallengeRefused => "challenge_refused",
             Self::MethodRefused => "method_refused",
+            Self::SecretLapsed => "secret_lapsed",
+            Self::ClaimRefused => "claim_refused",
+            Self::AddressRefused => "address_refused",
+            Self::KeyUrlRefused => "key_url_refused",
+            Self::KeyUnknown => "key_unknown",
+            Self::KeyAwaited => "key_awaited",
         }
     }
 
@@ -75,8 +97,13 @@ impl Code {
     pub(crate) const fn nearness(self) -> u8 {
         match self {
             Self::DuplicateHeader => 5,
-            Self::TimestampStale | Self::TimestampInFuture | Self::TimestampUnreadable => 4,
-            Self::SignatureMismatch => 3,
+            Self::TimestampStale
+            | Self::TimestampInFuture
+            | Self::TimestampUnreadable
+            | Self::SecretLapsed
+            | Self::ClaimRefused
+            | Self::AddressRefused => 4,
+            Self::SignatureMismatch | Self::KeyUrlRefused | Self::KeyUnknown | Self::KeyAwaited => 3,
             Self::SignatureMalformed | Self::SignedFieldMissing | Self::TimestampMissing => 2,
             Self::BodyUnreadable | Self::EncodingRefused | Self::BodyTooLarge => 1,
             Self::SignatureMissing | Self::ChallengeRefused | Self::MethodRefused => 0,

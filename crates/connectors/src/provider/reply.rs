@@ -113,7 +113,13 @@ impl Evaluation<'_, '_> {
     }
 
     fn values<'p>(&'p self, fields: &'p [Field]) -> Result<Vec<Cow<'p, [u8]>>, Refusal> {
-        let value = |field: &'p Field| self.view.read(field, None)?.ok_or_else(|| refused("the challenge is missing"));
+        let value = |field: &'p Field| match field {
+            Field::Secret(slot) => match self.keys.compared(*slot).first() {
+                Some((_, secret)) => Ok(Cow::Borrowed(secret.as_slice())),
+                None => Err(refused("no secret is configured to answer the challenge with")),
+            },
+            field => self.view.read(field, None)?.ok_or_else(|| refused("the challenge is missing")),
+        };
         fields.iter().map(value).collect()
     }
 }

@@ -3,10 +3,11 @@
 //! Whatever is signed here verifies by the same recipe; it proves nothing about the recipe (the vectors do).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use data_encoding::BASE64;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use domain::Timestamp;
 use ring::rand::SystemRandom;
 use ring::signature::{
@@ -18,16 +19,17 @@ use super::check::{Evaluation, secret_digest};
 use super::digest::{self, Hash, encode};
 use super::error::KeyError;
 use super::example::Sample;
+use super::fetched::NothingFetched;
 use super::field::{Field, View};
-use super::incoming::{Incoming, Urls};
+use super::incoming::{Incoming, Peer, Urls};
 use super::keys::Keys;
 use super::moment;
-use super::program::{Check, Parse, Proof, Signed};
+use super::program::{Bind, Check, Jws, Parse, Proof, Purpose, Signed};
 use super::recipe::Recipe;
 use super::secret::{Role, RoleSecret};
 use super::settings::Settings;
 use super::signature::Header;
-use super::spec::{Algorithm, Encoding};
+use super::spec::{Algorithm, Encoding, Transform};
 
 /// A request ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,9 +124,11 @@ impl Signer<'_> {
     fn sign(&mut self, check: &Check) -> Result<(), SignError> {
         match check {
             // A bound digest is a place in the sample's own query or headers.
-            Check::None | Check::Bind(_) => Ok(()),
+            Check::None | Check::Bind(_) | Check::Address(_) => Ok(()),
+            Check::Jws(jws) => self.sign_token(jws),
+            Check::ClientCert { .. } => Err(self.not_signable("only a proxy can say which certificate a client has")),
             Check::Signed(signed) => self.sign_message(signed),
-            Check::Token { slot, from } => {
+            Check::Token { slot, from, .. } => {
                 let token = self.first_compared(*slot)?;
                 self.put(from, token)
             }
@@ -145,7 +149,9 @@ impl Signer<'_> {
             }
             Check::OnlyIf { when, check } => {
                 let holds = self.with_view(|view, signer| {
-                    let evaluation = Evaluation { view, keys: signer.keys, received_at: signer.moment.now };
+                    let (fetched, awaited) = (&NothingFetched, &Cell::new(None));
+                    let evaluation =
+                        Evaluation { view, keys: signer.keys, received_at: signer.moment.now, fetched, awaited };
                     evaluation.holds(when).unwrap_or(false)
                 });
                 if holds {
@@ -166,12 +172,12 @@ impl Signer<'_> {
     fn with_view<T>(&self, read: impl FnOnce(&View<'_>, &Self) -> T) -> T {
         let urls = Urls { configured: &self.request.url, received: &self.request.url };
         let (method, headers) = (self.request.method.as_str(), self.request.headers.as_slice());
-        let incoming = Incoming { method, urls, headers, body: &self.request.body };
+        let incoming = Incoming { method, urls, headers, body: &self.request.body, peer: Peer::default() };
         read(&View::new(&incoming, incoming.body, &self.keys.program.pointers), self)
     }
 
     fn sign_message(&mut self, signed: &Signed) -> Result<(), SignError> {
-        if !self.keys.has(signed.slot) {
+        if signed.fetched.is_none() && !self.keys.has(signed.slot) {
             return Err(self.not_signable("no secret of the needed role was given"));
         }
         // The header before its signature is in it: what else stands there is part of some messages.
@@ -254,14 +260,119 @@ impl Signer<'_> {
             Field::Json(slot) => self.put_json(*slot, &value),
             Field::Transformed(inner, steps) => {
                 let prefix = steps.iter().rev().fold(value, |value, step| match step {
-                    super::spec::Transform::TrimPrefix(prefix) => format!("{prefix}{value}"),
+                    Transform::TrimPrefix(prefix) => format!("{prefix}{value}"),
                     _ => value,
                 });
                 self.put(inner, prefix)
             }
+            Field::Form(_) | Field::Multipart(_) | Field::Xml(_) => self.fill_in(&value),
             _ => Err(self.not_signable("its signature stands where none can be put")),
         }
     }
+}
+
+impl Signer<'_> {
+    /// Puts a signature into the place that the sample keeps for it in its body or query.
+    fn fill_in(&mut self, signature: &str) -> Result<(), SignError> {
+        const PLACE: &str = "{{signature}}";
+        let escaped: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
+        if self.request.url.contains(PLACE) {
+            self.request.url = self.request.url.replace(PLACE, &escaped);
+            return Ok(());
+        }
+        let is_form = self.with_view(|view, _| view.is_form());
+        match std::str::from_utf8(&self.request.body) {
+            Ok(body) if body.contains(PLACE) => {
+                let body = body.replace(PLACE, if is_form { &escaped } else { signature });
+                self.request.body = body.into();
+                Ok(())
+            }
+            _ => Err(self.not_signable("the sample has no '{{signature}}' where its signature stands")),
+        }
+    }
+
+    /// A token as the sender would make it, by the first algorithm of the recipe.
+    fn sign_token(&mut self, jws: &Jws) -> Result<(), SignError> {
+        let (algorithm, slot) = jws.algorithms.first().ok_or_else(|| self.not_signable("it has no algorithm"))?;
+        let now = self.moment.now.as_secs();
+        let mut claims = serde_json::Map::new();
+        claims.insert("iat".into(), now.into());
+        claims.insert("exp".into(), (now + 300).into());
+        if let Some(issuer) = jws.issuers.first() {
+            claims.insert("iss".into(), (**issuer).into());
+        }
+        let missing = || self.not_signable("it lacks a part of what is signed");
+        let (payload, token) = self.with_view(|view, signer| {
+            let text = |field: &Field| view.text(field).ok().flatten().map(Cow::into_owned).ok_or_else(missing);
+            if let Some(audience) = jws.audiences.first() {
+                claims.insert("aud".into(), text(audience)?.into());
+            }
+            for (pointer, wanted) in &jws.claims {
+                claims.insert(pointer.trim_start_matches('/').to_owned(), text(wanted)?.into());
+            }
+            for bind in signer.binds() {
+                let (name, digest) = bound(view, bind).ok_or_else(missing)?;
+                claims.insert(name, digest.into());
+            }
+            let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, algorithm.as_str());
+            let payload = match &jws.detached {
+                Some(fields) => {
+                    let parts: Option<Vec<_>> =
+                        fields.iter().map(|field| view.read(field, None).ok().flatten()).collect();
+                    parts.ok_or_else(missing)?.concat()
+                }
+                None if matches!(jws.from, Field::Body) => signer.request.body.to_vec(),
+                None => serde_json::Value::Object(claims).to_string().into_bytes(),
+            };
+            Ok::<_, SignError>((BASE64URL_NOPAD.encode(&payload), BASE64URL_NOPAD.encode(header.as_bytes())))
+        })?;
+        let message = [Cow::Owned(format!("{token}.{payload}").into_bytes())];
+        let signature = match algorithm.purpose() {
+            Purpose::Verify(algorithm) => self.by_private_key(algorithm, &message)?,
+            Purpose::Mac(_) | Purpose::Compare => {
+                let (_, key) = self
+                    .keys
+                    .macs(*slot)
+                    .first()
+                    .ok_or_else(|| self.not_signable("no secret of the needed role was given"))?;
+                digest::mac(key, &message).as_ref().to_vec()
+            }
+        };
+        let carried = if jws.detached.is_some() { "" } else { payload.as_str() };
+        let text = format!("{token}.{carried}.{}", BASE64URL_NOPAD.encode(&signature));
+        if matches!(jws.from, Field::Body) {
+            self.request.body = text.into();
+            return Ok(());
+        }
+        self.put(&jws.from, text)
+    }
+
+    /// The digests that the recipe wants in a token.
+    fn binds(&self) -> Vec<&Bind> {
+        fn collect<'c>(check: &'c Check, found: &mut Vec<&'c Bind>) {
+            match check {
+                Check::Bind(bind) => found.push(bind),
+                Check::AllOf { checks, .. } | Check::AnyOf(checks) => {
+                    checks.iter().for_each(|check| collect(check, found));
+                }
+                Check::OnlyIf { check, .. } => collect(check, found),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.keys.program.check, &mut found);
+        found
+    }
+}
+
+/// The name and the value of a claim that is a digest.
+fn bound(view: &View<'_>, bind: &Bind) -> Option<(String, String)> {
+    let Field::Transformed(_, steps) = &bind.value else { return None };
+    let Some(Transform::Json(pointer)) = steps.last() else { return None };
+    let parts: Option<Vec<_>> = bind.of.iter().map(|field| view.read(field, None).ok().flatten()).collect();
+    let parts = parts?;
+    let digest = bind.hash.of(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    Some((pointer.trim_start_matches('/').to_owned(), encode(digest.as_ref(), bind.encoding)))
 }
 
 /// A signature header as the recipe reads it.
@@ -272,7 +383,11 @@ fn write(parse: &Parse, preamble: &str, signature: &str) -> String {
         Parse::Kv { separator, field } => format!("{preamble}{separator}{field}={signature}"),
         Parse::Tagged { mark, tag, .. } => format!("{tag}{mark}{signature}"),
         Parse::List { separator } if !preamble.is_empty() => format!("{preamble}{separator}{signature}"),
-        Parse::List { .. } => signature.to_owned(),
+        Parse::List { .. } | Parse::Numbered { .. } => signature.to_owned(),
+        Parse::Positional { .. } if preamble.is_empty() => signature.to_owned(),
+        Parse::Positional { separator, .. } => format!("{preamble}{separator}{signature}"),
+        Parse::Pairs { mark, .. } => format!("sample{mark}{signature}"),
+        Parse::B64json { field } => BASE64.encode(format!(r#"{{"{field}":"{signature}"}}"#).as_bytes()),
     }
 }
 
@@ -297,7 +412,7 @@ fn private_signature(algorithm: Algorithm, pkcs8: &[u8], message: &[u8]) -> Opti
             key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).ok()?;
             Some(signature)
         }
-        // ring makes no SHA-1 signatures.
-        Algorithm::RsaPkcs1Sha1 => None,
+        // ring makes no SHA-1 signatures, and no sender signs samples by the others.
+        Algorithm::RsaPkcs1Sha1 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPkcs1Sha512 => None,
     }
 }

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::der;
+use super::digest::Hash;
 use super::error::KeyError;
 use super::spec::{KeyEncoding, KeyForm};
+use super::{certificate, der, jwk};
 
 /// Most secrets a source may have at once: rotation needs two or three, and each costs a computation per request.
 pub const SECRETS_MAX: usize = 16;
@@ -67,12 +69,40 @@ impl fmt::Display for Role {
 pub struct RoleSecret {
     role: Option<Role>,
     value: Zeroizing<String>,
+    name: Option<String>,
+    window: Window,
+}
+
+/// When a secret counts. Both ends are of the window; without one it is open on that side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    pub not_before: Option<Timestamp>,
+    pub not_after: Option<Timestamp>,
+}
+
+impl Window {
+    #[must_use]
+    pub fn includes(&self, at: Timestamp) -> bool {
+        self.not_before.is_none_or(|from| from <= at) && self.not_after.is_none_or(|until| at <= until)
+    }
 }
 
 impl RoleSecret {
     #[must_use]
     pub fn new(role: Option<Role>, value: impl Into<String>) -> Self {
-        Self { role, value: Zeroizing::new(value.into()) }
+        Self { role, value: Zeroizing::new(value.into()), name: None, window: Window::default() }
+    }
+
+    /// The same, counting only within a window.
+    #[must_use]
+    pub fn within(self, window: Window) -> Self {
+        Self { window, ..self }
+    }
+
+    /// The same, called by the name that requests choose it by.
+    #[must_use]
+    pub fn called(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
     }
 
     #[must_use]
@@ -102,6 +132,14 @@ impl RoleSecret {
     pub(crate) fn value(&self) -> &str {
         &self.value
     }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
 }
 
 impl fmt::Debug for RoleSecret {
@@ -130,6 +168,13 @@ pub(crate) fn decode(
         KeyForm::Spki => der::public_key(&bytes)
             .map(|key| Zeroizing::new(key.to_vec()))
             .ok_or_else(|| "it is not a public key in SubjectPublicKeyInfo form".to_owned()),
+        KeyForm::Jwk => jwk::public_key(&bytes)
+            .map(|key| Zeroizing::new(key.bytes))
+            .ok_or_else(|| "it is not the JSON Web Key of a public key (RSA, P-256 or Ed25519)".to_owned()),
+        KeyForm::Certificate => certificate::read(&bytes)
+            .map(|certificate| Zeroizing::new(certificate.key.to_vec()))
+            .ok_or_else(|| "it is not an X.509 certificate".to_owned()),
+        KeyForm::Sha1 => Ok(Zeroizing::new(Hash::Sha1.of(&[&bytes]).as_ref().to_vec())),
     }
 }
 

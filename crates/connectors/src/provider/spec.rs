@@ -11,9 +11,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub(crate) use check::{Algorithm, CheckSpec, Encoding, Hash, ParseSpec, SignatureSpec, TestSpec, TimeSpec, TimeUnit};
+pub(crate) use check::{
+    Algorithm, CheckSpec, ClaimBindSpec, ClaimSpec, Encoding, FetchedSpec, Hash, JwsAlgorithm, JwsSpec, ParseSpec,
+    SignatureSpec, TestSpec, TimeSpec, TimeUnit,
+};
 pub(crate) use event::{EventSpec, MomentSpec, SubjectSpec, VersionSpec};
-pub(crate) use extract::{Extract, Transform, UrlForm};
+pub(crate) use extract::{Extract, ListedHeadersSpec, Transform, UrlForm};
 pub(crate) use ranges::{ListFormat, ListSpec, RangesSpec};
 
 use super::secret::Role;
@@ -110,6 +113,12 @@ pub(crate) enum KeyForm {
     Raw,
     /// An X.509 SubjectPublicKeyInfo around it.
     Spki,
+    /// A JSON Web Key; its `kid` is the secret's name.
+    Jwk,
+    /// An X.509 certificate around it.
+    Certificate,
+    /// The key is the SHA-1 of the text.
+    Sha1,
 }
 
 #[derive(Debug, Deserialize)]

@@ -54,6 +54,18 @@ pub(crate) fn path(url: &str) -> &str {
     if path.is_empty() { "/" } else { path }
 }
 
+/// From the first `/` on, without a fragment.
+pub(crate) fn path_and_query(url: &str) -> &str {
+    let rest = split(url).map_or(url, |parts| parts.rest);
+    let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
+    if rest.is_empty() { "/" } else { rest }
+}
+
+/// What comes before the query.
+pub(crate) fn without_query(url: &str) -> &str {
+    &url[..url.find(['?', '#']).unwrap_or(url.len())]
+}
+
 /// A query field, decoded. Comes twice: `Err`.
 pub(crate) fn query<'a>(url: &'a str, name: &str) -> Result<Option<Cow<'a, [u8]>>, form::Repeated> {
     let query = url.split_once('?').map_or("", |(_, query)| query);

@@ -261,7 +261,7 @@ proptest! {
     fn arbitrary_bodies_are_events(body in prop::collection::vec(any::<u8>(), 0..512)) {
         let recipe = connectors::provider::catalogue().get("none").expect("listed");
         let keys = Keys::compile(&recipe, &[], &Settings::default()).expect("no keys");
-        let incoming = Incoming { method: "POST", urls: connectors::provider::Urls { configured: "", received: "" }, headers: &[], body: &body };
+        let incoming = Incoming { method: "POST", urls: connectors::provider::Urls { configured: "", received: "" }, headers: &[], body: &body, peer: connectors::provider::Peer::default() };
         match judge(&recipe, &keys, &incoming, domain::Timestamp::EPOCH) {
             Judgement::Accepted(accepted) => {
                 prop_assert_eq!(accepted.events.len(), 1);

@@ -38,7 +38,7 @@ fn each_mistake_is_told_where_it_stands() {
         ("key: signing", "key: token", 7, "used and not declared"),
         ("message: [body]", "message: []", 7, "empty"),
         ("message: [body]", "message: [{ const: x }]", 7, "nothing of the request"),
-        ("message: [body]", "message: [{ sig: t }, body]", 10, "'kv' form"),
+        ("message: [body]", "message: [{ sig: t }, body]", 10, "'kv', 'positional'"),
         ("message: [body]", "message: [{ maybe: body }]", 10, "'maybe'"),
         ("message: [body]", "message: [{ json: type }, body]", 10, "no JSON pointer"),
         ("message: [body]", "message: [{ header: 'a b' }, body]", 10, "name of a header"),

@@ -3,7 +3,10 @@
 mod algorithms;
 mod catalogue;
 mod forgery;
+mod keys;
 mod language;
+mod parts;
 mod request;
 mod rules;
 mod samples;
+mod tokens;

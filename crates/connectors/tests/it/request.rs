@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use connectors::provider::{Incoming, Judgement, Keys, Recipe, RoleSecret, Settings, Urls, judge};
+use connectors::provider::{Incoming, Judgement, Keys, Peer, Recipe, RoleSecret, Settings, Urls, judge};
 use domain::Timestamp;
 
 pub const NOW: Timestamp = Timestamp::from_secs(1_769_851_800);
@@ -15,11 +15,12 @@ pub struct Request {
     pub url: String,
     pub headers: Vec<(Arc<str>, Bytes)>,
     pub body: Vec<u8>,
+    pub peer: Peer,
 }
 
 impl Request {
     pub fn new(body: impl Into<Vec<u8>>) -> Self {
-        Self { method: "POST", url: URL.to_owned(), headers: Vec::new(), body: body.into() }
+        Self { method: "POST", url: URL.to_owned(), headers: Vec::new(), body: body.into(), peer: Peer::default() }
     }
 
     pub fn method(mut self, method: &'static str) -> Self {
@@ -39,7 +40,8 @@ impl Request {
 
     pub fn judged(&self, recipe: &Recipe, keys: &Keys) -> Judgement {
         let urls = Urls { configured: &self.url, received: &self.url };
-        let incoming = Incoming { method: self.method, urls, headers: &self.headers, body: &self.body };
+        let incoming =
+            Incoming { method: self.method, urls, headers: &self.headers, body: &self.body, peer: self.peer };
         judge(recipe, keys, &incoming, NOW)
     }
 }

@@ -105,7 +105,7 @@ fn is_bad(own: &RoleSecret, at: &At<'_>, recipe: &Recipe, settings: &Settings) -
 
 /// `None` if no recipe knows the role.
 fn keyed(own: &RoleSecret) -> Option<provider::RoleSecret> {
-    provider::RoleSecret::named(&own.role, own.secret.expose()).ok()
+    own.key().ok()
 }
 
 fn settings_of(settings: &BTreeMap<String, Json>) -> Settings {

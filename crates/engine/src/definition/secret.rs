@@ -1,6 +1,7 @@
 //! Secrets in definitions: which texts are secret, how they are read, and how they are sealed or masked as JSON.
 
-use connectors::provider::SECRETS_MAX;
+use connectors::provider::{SECRETS_MAX, Window};
+use domain::Timestamp;
 use serde_json::Value as Json;
 
 use super::findings::Findings;
@@ -11,6 +12,9 @@ use crate::spec::{RoleSecret, Secret};
 /// Every text below one of these keys is a secret, wherever it stands: headers carry credentials too.
 pub const SECRET_KEYS: [&str; 3] = ["secret", "secrets", "headers"];
 
+/// Beside the `value` of a secret: what is said of it, and is none.
+const DESCRIBING_KEYS: [&str; 3] = ["name", "not_before", "not_after"];
+
 /// Stands for a secret wherever a definition is shown. Written back, it is refused rather than taken as a secret.
 pub const SECRET_MARKER: &str = "********";
 
@@ -19,16 +23,37 @@ pub(super) const ROLE_PLAIN: &str = "";
 
 /// Replaces every secret of a definition: seals, unseals or masks it. Numbers and mappings stay as they are.
 pub fn replace_secrets(definition: &mut Json, replace: &mut dyn FnMut(&str) -> String) {
-    replace_below(definition, false, replace);
+    replace_below(definition, Below::Nothing, replace);
 }
 
-fn replace_below(json: &mut Json, secret: bool, replace: &mut dyn FnMut(&str) -> String) {
+/// Which of [`SECRET_KEYS`] a value stands below.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    Nothing,
+    Secrets,
+    Headers,
+}
+
+impl Below {
+    fn key(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::Nothing, "headers") => Self::Headers,
+            (Self::Nothing, key) if SECRET_KEYS.contains(&key) => Self::Secrets,
+            _ => self,
+        }
+    }
+}
+
+fn replace_below(json: &mut Json, below: Below, replace: &mut dyn FnMut(&str) -> String) {
     match json {
-        Json::String(text) if secret => *text = replace(text),
-        Json::Array(items) => items.iter_mut().for_each(|item| replace_below(item, secret, replace)),
+        Json::String(text) if below != Below::Nothing => *text = replace(text),
+        Json::Array(items) => items.iter_mut().for_each(|item| replace_below(item, below, replace)),
         Json::Object(pairs) => {
+            let described = below == Below::Secrets && pairs.contains_key("value");
             for (key, value) in pairs {
-                replace_below(value, secret || SECRET_KEYS.contains(&key.as_str()), replace);
+                if !(described && DESCRIBING_KEYS.contains(&key.as_str())) {
+                    replace_below(value, below.key(key), replace);
+                }
             }
         }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
@@ -71,6 +96,10 @@ pub(super) type RoleSecretAt<'a> = (RoleSecret, At<'a>);
 
 /// One secret, or a list of them while one rotates; each with its place.
 pub(super) fn one_or_many<'a>(at: &At<'a>, max: usize) -> Vec<(Secret, At<'a>)> {
+    several(at, max).into_iter().filter_map(|at| Some((secret(&at)?, at))).collect()
+}
+
+fn several<'a>(at: &At<'a>, max: usize) -> Vec<At<'a>> {
     let items = at.one_or_many();
     if items.len() > max {
         let message = format!("{} secrets at once, at most {max} are allowed", items.len());
@@ -79,10 +108,10 @@ pub(super) fn one_or_many<'a>(at: &At<'a>, max: usize) -> Vec<(Secret, At<'a>)> 
     if items.is_empty() {
         at.error("empty", "there is no secret in this list", "write at least one, or leave the key out");
     }
-    items.into_iter().filter_map(|at| Some((secret(&at)?, at))).collect()
+    items
 }
 
-/// `secret: X`, `secret: [X, Y]`, or `secrets: { role: X }` where a provider has several. `None` if none is written.
+/// `secret: X`, `secret: [X, Y]` (each may be `{ value: X, name, not_before, not_after }`), or `secrets: { role: X }` where a provider has several. `None` if none is written.
 pub(super) fn of_roles<'a>(fields: &mut Fields<'a>) -> Option<Vec<RoleSecretAt<'a>>> {
     let plain = fields.take("secret");
     let by_role = fields.take("secrets");
@@ -98,6 +127,35 @@ pub(super) fn of_roles<'a>(fields: &mut Fields<'a>) -> Option<Vec<RoleSecretAt<'
 }
 
 fn with_role<'a>(role: &str, at: &At<'a>) -> Vec<RoleSecretAt<'a>> {
-    let secrets = one_or_many(at, SECRETS_MAX).into_iter();
-    secrets.map(|(secret, at)| (RoleSecret { role: role.to_owned(), secret }, at)).collect()
+    let described = |at: At<'a>| {
+        let role = role.to_owned();
+        if !matches!(at.node().value, Value::Map(_)) {
+            let (name, window) = (None, Window::default());
+            return Some((RoleSecret { role, secret: secret(&at)?, name, window }, at));
+        }
+        let mut fields = at.fields()?;
+        let value = fields.require("value", "the secret itself, as { value: \"${SECRET}\" }");
+        let name = fields.take("name").and_then(|at| Some(at.text()?.as_str().to_owned()));
+        let [not_before, not_after] = ["not_before", "not_after"].map(|key| fields.take(key));
+        fields.finish();
+        let window = Window {
+            not_before: not_before.and_then(|at| moment(&at)),
+            not_after: not_after.and_then(|at| moment(&at)),
+        };
+        if let (Some(from), Some(until)) = (window.not_before, window.not_after)
+            && from > until
+        {
+            at.error("conflict", "this secret ends before it begins", "not_before comes first");
+        }
+        Some((RoleSecret { role, secret: secret(&value?)?, name, window }, at))
+    };
+    several(at, SECRETS_MAX).into_iter().filter_map(described).collect()
+}
+
+fn moment(at: &At<'_>) -> Option<Timestamp> {
+    let moment = at.text()?.as_str().parse().ok();
+    if moment.is_none() {
+        at.error("invalid_value", "this is no moment in time", "write it as 2026-01-31T09:30:00Z");
+    }
+    moment
 }

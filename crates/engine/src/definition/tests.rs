@@ -73,6 +73,15 @@ fn sources_are_told_every_mistake() {
             json!({"webhook": {"provider": "gihub", "secrt": "a", "x": 1}}),
             vec!["/webhook/provider unknown_name", "/webhook/secrt unknown_key"],
         ),
+        (
+            json!({"webhook": {"provider": "github", "secret": {"value": "a", "nam": "b", "not_after": "soon"}}}),
+            vec!["/webhook/secret/nam unknown_key", "/webhook/secret/not_after invalid_value"],
+        ),
+        (
+            json!({"webhook": {"provider": "github", "secret": [{"value": "a", "not_before": "2026-02-01T00:00:00Z",
+                "not_after": "2026-01-01T00:00:00Z"}, {"name": "x"}]}}),
+            vec!["/webhook/secret/0 conflict", "/webhook/secret/1 missing_key"],
+        ),
         (json!({"webhook": {"provider": "github"}}), vec!["/webhook secret_missing"]),
         (json!({"webhook": {"provider": "none", "secret": "a"}}), vec!["/webhook/secret secret_not_taken"]),
         (
@@ -223,6 +232,8 @@ fn sources() -> Vec<Json> {
         json!({"webhook": {"provider": "github", "secret": "one"}}),
         json!({"webhook": {"provider": "github", "secret": ["one", "two"], "dedupe": {"within": "1h30m"}},
             "publish": true, "connections": {"a.example": {"webhook": {"secret": "three"}}, "b": {}}}),
+        json!({"webhook": {"provider": "github", "secret": ["one", {"value": "three", "name": "old",
+            "not_before": "2026-01-31T09:30:00Z", "not_after": "2026-02-28T09:30:00Z"}]}}),
     ]
 }
 

@@ -54,12 +54,27 @@ fn write_roles(json: &mut Map<String, Json>, secrets: &[RoleSecret], cover: Cove
     for own in secrets {
         let list = if own.role == ROLE_PLAIN { json.entry("secret") } else { by_role.entry(own.role.as_str()) };
         if let Json::Array(list) = list.or_insert_with(|| json!([])) {
-            list.push(cover(&own.secret).into());
+            list.push(described(own, cover));
         }
     }
     if !by_role.is_empty() {
         json.insert("secrets".to_owned(), by_role.into());
     }
+}
+
+/// A secret by itself, or with what is said of it.
+fn described(own: &RoleSecret, cover: Cover<'_>) -> Json {
+    let value = cover(&own.secret);
+    let RoleSecret { name, window, .. } = own;
+    let mut said = Map::new();
+    said.extend(name.iter().map(|name| ("name".to_owned(), name.as_str().into())));
+    said.extend(window.not_before.map(|at| ("not_before".to_owned(), at.to_string().into())));
+    said.extend(window.not_after.map(|at| ("not_after".to_owned(), at.to_string().into())));
+    if said.is_empty() {
+        return value.into();
+    }
+    said.insert("value".to_owned(), value.into());
+    said.into()
 }
 
 #[must_use]

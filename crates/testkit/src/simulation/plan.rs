@@ -120,7 +120,7 @@ impl Plan {
         };
         let webhook = WebhookSpec {
             provider: "standard-webhooks".to_owned(),
-            secrets: vec![RoleSecret { role: String::new(), secret: Secret::new(SECRET.to_owned()) }],
+            secrets: vec![RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()))],
             settings: BTreeMap::new(),
             dedupe_within: None,
             allow_from: None,

@@ -9,7 +9,19 @@ use crate::provider::spec::{Transform, UrlForm};
 /// Whether a value depends on what the body says, rather than on its bytes.
 pub(super) fn reads_inside_body(field: &Field) -> bool {
     match field {
-        Field::Form(_) | Field::Json(_) | Field::NameOf(..) | Field::SortedForm => true,
+        Field::Form(_)
+        | Field::Multipart(_)
+        | Field::Json(_)
+        | Field::NameOf(..)
+        | Field::Xml(_)
+        | Field::FirstKey(..)
+        | Field::SortedForm => true,
+        // A value that a step made of the bytes as a whole depends on what they say.
+        Field::Transformed(inner, steps) if matches!(**inner, Field::Body) => {
+            steps.iter().any(|step| matches!(step, Transform::Json(_) | Transform::Xml(_) | Transform::JwsPayload))
+        }
+        Field::Join(_, of) | Field::Segment(of) => of.iter().any(reads_inside_body),
+        Field::ListedHeaders(inner, _) | Field::Whole(inner) => reads_inside_body(inner),
         Field::Transformed(inner, _) | Field::Maybe(inner) => reads_inside_body(inner),
         Field::Header(_)
         | Field::Query(_)
@@ -19,6 +31,7 @@ pub(super) fn reads_inside_body(field: &Field) -> bool {
         | Field::Body
         | Field::Const(_)
         | Field::Sig(_)
+        | Field::Secret(_)
         | Field::Unset => false,
     }
 }
@@ -27,10 +40,20 @@ pub(super) fn reads_inside_body(field: &Field) -> bool {
 pub(super) fn covers_body(field: &Field) -> bool {
     match field {
         Field::Body | Field::SortedForm => true,
+        Field::Join(_, of) | Field::Segment(of) => of.iter().any(covers_body),
         Field::Transformed(inner, steps) => {
             covers_body(inner) && steps.iter().all(|step| matches!(step, Transform::Sha256(_)))
         }
         _ => false,
+    }
+}
+
+/// What a token proves by itself.
+pub(super) fn token_proves(from: &Field, detached: Option<&[Field]>) -> Assurance {
+    match detached {
+        Some(payload) => proven(Proof::Mac, payload),
+        None if matches!(from, Field::Body) => Assurance::Body,
+        None => Assurance::Origin,
     }
 }
 
@@ -70,7 +93,14 @@ fn signs(check: &Check, value: &Field) -> bool {
         Check::AnyOf(checks) => checks.iter().all(|check| signs(check, value)),
         Check::AllOf { checks, .. } => checks.iter().any(|check| signs(check, value)),
         Check::OnlyIf { check, .. } => signs(check, value),
-        Check::None | Check::Token { .. } | Check::Basic { .. } | Check::Bind(_) => false,
+        Check::Jws(jws) => matches!(value, Field::Transformed(inner, steps)
+            if **inner == jws.from && steps.first() == Some(&Transform::JwsPayload)),
+        Check::None
+        | Check::Token { .. }
+        | Check::Basic { .. }
+        | Check::Bind(_)
+        | Check::Address(_)
+        | Check::ClientCert { .. } => false,
     }
 }
 
@@ -79,7 +109,9 @@ pub(crate) fn assurance(check: &Check) -> Assurance {
     match check {
         Check::None | Check::Bind(_) => Assurance::None,
         Check::Signed(signed) => signed.assurance,
-        Check::Token { .. } | Check::Basic { .. } => Assurance::Shared,
+        Check::Jws(jws) => jws.assurance,
+        Check::ClientCert { .. } => Assurance::Origin,
+        Check::Token { .. } | Check::Basic { .. } | Check::Address(_) => Assurance::Shared,
         Check::AnyOf(checks) => checks.iter().map(assurance).max().unwrap_or(Assurance::None),
         Check::AllOf { binds_body: true, .. } => Assurance::Body,
         Check::AllOf { checks, .. } => checks.iter().map(assurance).max().unwrap_or(Assurance::None),

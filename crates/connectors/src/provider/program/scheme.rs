@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::assurance::covers_body;
-use super::{Check, Program, Proof, Purpose, Signed};
+use super::{Check, Jws, Program, Proof, Purpose, Signed};
 use crate::provider::field::Field;
 use crate::provider::json::Pointers;
 
@@ -34,6 +34,11 @@ fn collect(program: &Program, check: &Check, found: &mut Vec<Scheme>) {
     match check {
         Check::None | Check::Bind(_) => {}
         Check::Signed(signed) => found.push(of_signed(program, signed)),
+        Check::Jws(jws) => found.push(of_token(program, jws)),
+        Check::Address(_) => found.push(shared("address".to_owned())),
+        Check::ClientCert { from, .. } => {
+            found.push(shared(format!("certificate in {}", text(from, &program.pointers))));
+        }
         Check::Token { from, .. } => found.push(shared(format!("token in {}", text(from, &program.pointers)))),
         Check::Basic { .. } => found.push(shared("basic".to_owned())),
         Check::AnyOf(checks) => checks.iter().for_each(|check| collect(program, check, found)),
@@ -71,10 +76,29 @@ fn of_signed(program: &Program, signed: &Signed) -> Scheme {
     }
 }
 
+fn of_token(program: &Program, jws: &Jws) -> Scheme {
+    let algorithms: Vec<&str> = jws.algorithms.iter().map(|(algorithm, _)| algorithm.as_str()).collect();
+    let payload: Vec<String> = jws.detached.iter().flatten().map(|field| text(field, &program.pointers)).collect();
+    let payload = if payload.is_empty() { "its own payload".to_owned() } else { payload.join(" + ") };
+    let mut headers = BTreeSet::new();
+    for field in jws.detached.iter().flatten().chain([&jws.from]) {
+        collect_headers(field, &mut headers);
+    }
+    Scheme {
+        text: format!("jws {} in {} of {payload}", algorithms.join(" or "), text(&jws.from, &program.pointers)),
+        headers,
+        covers_body: jws.assurance == domain::Assurance::Body,
+        covers_form: false,
+    }
+}
+
 fn collect_headers(field: &Field, headers: &mut BTreeSet<String>) {
     match field {
         Field::Header(name) => drop(headers.insert(name.to_string())),
-        Field::Transformed(inner, _) | Field::Maybe(inner) => collect_headers(inner, headers),
+        Field::Transformed(inner, _) | Field::Maybe(inner) | Field::Whole(inner) | Field::ListedHeaders(inner, _) => {
+            collect_headers(inner, headers);
+        }
+        Field::Join(_, of) | Field::Segment(of) => of.iter().for_each(|field| collect_headers(field, headers)),
         _ => {}
     }
 }
@@ -84,6 +108,8 @@ fn text(field: &Field, pointers: &Pointers) -> String {
         Field::Header(name) => format!("header {name}"),
         Field::Query(name) => format!("query {name}"),
         Field::Form(name) => format!("form {name}"),
+        Field::Multipart(name) => format!("multipart {name}"),
+        Field::Xml(path) => format!("xml {path}"),
         Field::Json(slot) => format!("json {}", pointers.name(*slot)),
         Field::NameOf(slot, _) => format!("name of {}", pointers.name(*slot)),
         Field::Method => "method".to_owned(),
@@ -93,6 +119,17 @@ fn text(field: &Field, pointers: &Pointers) -> String {
         Field::Const(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
         Field::Sig(name) => format!("sig {name}"),
         Field::SortedForm => "sorted form".to_owned(),
+        Field::ListedHeaders(names, listed) => format!("headers listed in {} by {listed:?}", text(names, pointers)),
+        Field::FirstKey(slot, except) => format!("first key of {} except {except:?}", pointers.name(*slot)),
+        Field::Join(separator, of) => format!(
+            "({})",
+            of.iter().map(|field| text(field, pointers)).collect::<Vec<_>>().join(&format!(" {separator:?} "))
+        ),
+        Field::Segment(of) => {
+            format!("[{}]", of.iter().map(|field| text(field, pointers)).collect::<Vec<_>>().join(" + "))
+        }
+        Field::Secret(_) => "a secret".to_owned(),
+        Field::Whole(inner) => text(inner, pointers),
         Field::Transformed(inner, steps) => format!("{} by {steps:?}", text(inner, pointers)),
         Field::Maybe(inner) => text(inner, pointers),
         Field::Unset => "nothing".to_owned(),

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Extract;
+use crate::provider::fetched::KeyFormat;
 use crate::provider::secret::Role;
 use crate::provider::settings::Param;
 use crate::provider::span::Span;
@@ -19,10 +20,34 @@ pub(crate) enum CheckSpec {
     Basic(BasicSpec),
     Digest(DigestSpec),
     Bind(BindSpec),
+    Jws(Box<JwsSpec>),
+    Ip(IpSpec),
+    ClientCert(TokenSpec),
     AnyOf(Vec<At<CheckSpec>>),
     AllOf(Vec<At<CheckSpec>>),
     OnlyIf(Box<OnlyIfSpec>),
     BySetting(Box<BySettingSpec>),
+}
+
+impl CheckSpec {
+    /// Where the token stands whose claims other parts of the recipe read.
+    pub fn first_token(&self) -> Option<&Extract> {
+        match self {
+            Self::Jws(spec) => Some(&spec.from),
+            Self::AnyOf(checks) | Self::AllOf(checks) => checks.iter().find_map(|check| check.value.first_token()),
+            Self::OnlyIf(spec) => spec.check.value.first_token(),
+            Self::BySetting(spec) => spec.given.value.first_token().or_else(|| spec.absent.value.first_token()),
+            Self::None
+            | Self::Hmac(_)
+            | Self::Signature(_)
+            | Self::Token(_)
+            | Self::Basic(_)
+            | Self::Digest(_)
+            | Self::Bind(_)
+            | Self::Ip(_)
+            | Self::ClientCert(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -30,6 +55,9 @@ pub(crate) enum CheckSpec {
 pub(crate) struct HmacSpec {
     pub hash: Param<Hash>,
     pub key: Role,
+    /// A value that names one of the source's own secrets: only it, and those without a name, are tried.
+    #[serde(default)]
+    pub select_by: Option<Extract>,
     pub message: Vec<At<Extract>>,
     pub signature: At<SignatureSpec>,
     #[serde(default)]
@@ -40,7 +68,13 @@ pub(crate) struct HmacSpec {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsymmetricSpec {
     pub algorithm: Algorithm,
-    pub key: Role,
+    /// The role of a configured key; none if keys are fetched.
+    #[serde(default)]
+    pub key: Option<Role>,
+    #[serde(default)]
+    pub fetched: Option<At<FetchedSpec>>,
+    #[serde(default)]
+    pub select_by: Option<Extract>,
     pub message: Vec<At<Extract>>,
     pub signature: At<SignatureSpec>,
     #[serde(default)]
@@ -53,6 +87,8 @@ pub(crate) struct AsymmetricSpec {
 pub(crate) struct TokenSpec {
     pub key: Role,
     pub from: Extract,
+    #[serde(default)]
+    pub select_by: Option<Extract>,
 }
 
 /// HTTP Basic; the secret is `user:password`.
@@ -84,6 +120,103 @@ pub(crate) struct BindSpec {
     pub of: Vec<At<Extract>>,
 }
 
+/// A JSON Web Signature: compact in a header, a field or the whole body, or detached from its payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JwsSpec {
+    /// All that the sender uses, of one family; what the token says is only held against them.
+    pub algorithms: Vec<JwsAlgorithm>,
+    /// The role of a configured key; none if keys are fetched.
+    #[serde(default)]
+    pub key: Option<Role>,
+    #[serde(default)]
+    pub fetched: Option<At<FetchedSpec>>,
+    pub from: Extract,
+    /// The payload, where the token has none.
+    #[serde(default)]
+    pub detached: Vec<At<Extract>>,
+    /// Any of them.
+    #[serde(default)]
+    pub issuer: Vec<Param<String>>,
+    /// Any of them.
+    #[serde(default)]
+    pub audience: Vec<At<Extract>>,
+    #[serde(default)]
+    pub claims: Vec<At<ClaimSpec>>,
+    /// Why the sender's tokens have no expiry.
+    #[serde(default)]
+    pub no_expiry: Option<String>,
+    /// How old `iat` may be.
+    #[serde(default)]
+    pub issued: Option<IssuedSpec>,
+    /// A claim that is the digest of the body.
+    #[serde(default)]
+    pub bind: Option<ClaimBindSpec>,
+}
+
+/// Keys that the sender publishes, fetched when a request needs them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FetchedSpec {
+    /// Where they are; what a request says of it counts only within `hosts`.
+    pub url: Extract,
+    /// Whole host names, in which `{label}` stands for one label: `sns.{label}.amazonaws.com`.
+    pub hosts: Vec<String>,
+    pub format: KeyFormat,
+    /// The name of the key among several. Of a token it is the token's own `kid`.
+    #[serde(default)]
+    pub kid: Option<Extract>,
+    /// Names of which the certificate must bear one.
+    #[serde(default)]
+    pub certified: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClaimSpec {
+    /// A pointer into the payload.
+    pub claim: String,
+    pub equals: Extract,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuedSpec {
+    pub past: Span,
+    pub future: Span,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClaimBindSpec {
+    /// A pointer into the payload.
+    pub claim: String,
+    pub hash: Hash,
+    pub encoding: Encoding,
+    pub of: Vec<At<Extract>>,
+}
+
+/// By their names in a token's `alg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) enum JwsAlgorithm {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    RS384,
+    RS512,
+    ES256,
+    EdDSA,
+}
+
+/// The client's address is one of these.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IpSpec {
+    /// CIDRs and addresses, between commas or spaces.
+    pub allow: Param<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OnlyIfSpec {
@@ -104,6 +237,7 @@ pub(crate) struct BySettingSpec {
 pub(crate) enum Hash {
     Sha1,
     Sha256,
+    Sha384,
     Sha512,
 }
 
@@ -115,6 +249,8 @@ pub(crate) enum Algorithm {
     EcdsaP256Sha256Raw,
     RsaPkcs1Sha1,
     RsaPkcs1Sha256,
+    RsaPkcs1Sha384,
+    RsaPkcs1Sha512,
 }
 
 /// How bytes are spelt. Each has one spelling per value, so that a changed character is a changed signature.
@@ -147,9 +283,17 @@ pub(crate) enum ParseSpec {
     /// `t=1,v1=ab,v1=cd`: those called `field`.
     Kv { separator: String, field: String },
     /// `v1,ab v1a,cd`: those marked with `tag`.
-    Tagged { separator: String, mark: String, tag: String },
+    Tagged { separator: String, mark: String, tag: Param<String> },
     /// `ab,cd`.
     List { separator: String },
+    /// `1700000000,ab,cd`: first the named fields, one each, then signatures.
+    Positional { separator: String, fields: Vec<String> },
+    /// `key|ab&other|cd`: what stands behind the mark.
+    Pairs { separator: String, mark: String },
+    /// Headers `NAME1`, `NAME2` and so on, up to `max`; `from` names the header without its number.
+    Numbered { max: u8 },
+    /// Base64 of a JSON object; the signature is its member `field`.
+    B64json { field: String },
 }
 
 impl Default for ParseSpec {

@@ -14,6 +14,12 @@ pub(crate) struct EventSpec {
     /// A pointer to the array whose items are the events; pointers below are then relative to an item.
     #[serde(default)]
     pub split: Option<At<String>>,
+    /// The same for XML: a path whose elements are the events; paths below then begin with such an element's name.
+    #[serde(default)]
+    pub split_xml: Option<At<String>>,
+    /// The text that counts as the body for everything below, such as a form's field that holds JSON.
+    #[serde(default)]
+    pub within: Option<At<Extract>>,
     /// Joined by `.`.
     #[serde(rename = "type")]
     pub event_type: TemplatesSpec,

@@ -1,0 +1,54 @@
+//! The published keys by which a request may be signed: only of pinned hosts, in force when it arrived, and certified.
+
+use super::Evaluation;
+use crate::provider::fetched::{FetchedKey, is_allowed};
+use crate::provider::judge::Pending;
+use crate::provider::keys::public_key;
+use crate::provider::program::Fetch;
+use crate::provider::refusal::{Code, Refusal};
+use crate::provider::spec::Algorithm;
+
+/// Longest name of a key.
+const KID_BYTES_MAX: usize = 256;
+
+impl Evaluation<'_, '_> {
+    /// The keys at an address that count for this request. Where they are not at hand, the request waits for them.
+    pub(super) fn fetched_keys(
+        &self,
+        fetch: &Fetch,
+        url: Option<&[u8]>,
+        kid: Option<&[u8]>,
+    ) -> Result<Vec<FetchedKey>, Refusal> {
+        let url = url.and_then(|url| std::str::from_utf8(url).ok()).filter(|url| is_allowed(url, &fetch.hosts));
+        let url = url
+            .ok_or_else(|| Refusal::new(Code::KeyUrlRefused, "the request names a key where this sender keeps none"))?;
+        let kid = match kid.map(std::str::from_utf8) {
+            None => None,
+            Some(Ok(kid)) if !kid.is_empty() && kid.len() <= KID_BYTES_MAX => Some(kid),
+            Some(_) => return Err(Refusal::new(Code::SignatureMalformed, "the name of the key is not readable")),
+        };
+        let Some(document) = self.fetched.document(url, kid) else {
+            self.awaited.set(Some(Pending { key_url: url.to_owned(), format: fetch.format }));
+            return Err(Refusal::new(Code::KeyAwaited, "the key has to be fetched first"));
+        };
+        let counts = |key: &&FetchedKey| {
+            let named = kid.is_none_or(|kid| key.kid.as_deref() == Some(kid));
+            let certified = fetch.certified.is_empty()
+                || key.names.iter().any(|name| fetch.certified.iter().any(|own| **own == **name));
+            named && certified && key.window.includes(self.received_at)
+        };
+        let keys: Vec<FetchedKey> = document.keys.iter().filter(counts).cloned().collect();
+        if keys.is_empty() {
+            return Err(Refusal::new(
+                Code::KeyUnknown,
+                "the sender publishes no key of this name that was in force, or its certificate names somebody else",
+            ));
+        }
+        Ok(keys)
+    }
+}
+
+/// Whether one of the keys verifies; those of other kinds do not.
+pub(super) fn verifies(keys: &[FetchedKey], algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    keys.iter().any(|key| public_key(algorithm, &key.bytes).is_ok_and(|key| key.verify(message, signature).is_ok()))
+}

@@ -1,0 +1,60 @@
+//! Key pairs of the tests' own, in the forms that senders show keys in.
+
+use data_encoding::{BASE64, HEXLOWER};
+use ring::signature::{KeyPair, RsaKeyPair};
+use ring::{rand, signature};
+
+pub const ED25519: &str = "MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+pub const P256: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze+hRANCAARHHD51jEkEKFu6flMRjtD1JK3rB1fSW9L457DXbfpxTN1SD3rKiouResw39R3o8Mm7462Fg4LnAtwloS0J96hY";
+
+pub const RSA: &str = "\
+    MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQCljEqsYo4jkfpRtOxkIBGdSHs4dv9vhb7InOaFXUG32B25U3Qc5D+P0da9iK\
+    F3ZRs49suKIGM/D5g6AeQ1uUdCjMdLF8Rt0Pf9gTt84S1SXAMtOG6MXsVv7/Ku76HdPPI9U8lNObQTSneyBBBvid5BZdQelF3jrrdDH4M+ewLr\
+    904P4XezL1NrA0hjMOpiYCUaWBT1fRlxGsag6250c0ZjbiHt287aaKgXMYJPV5AvEPe+UQr/Y8blvt3Dcsf2xs+Evr8jWXFn8XpxqEyO/4ncf0\
+    bXISkM4iEERGMTY9yYFf50JWXHqr9kMaEMDaaG1nzsdytf3zfkUwqDdW+Sd4x7AgMBAAECggEAKIzdua4GbRYTv7HWeYwVZHZdoG4dkX6sRc2Q\
+    9bfrIhIw7bVQasdJ/nuC4zg1fN5qNaDWKIZYaRjzy7ms4a/5kYaURoOS3Odj51ehb6xkgpkBOjFper64E/wtcMZH2r5UA8ujMmRhBJyoBxXRxN\
+    B7fX9o3viuqtegEjQE3OgaxhuPgzrg1nrhl92AH9c7xlMdmGBGjQgPkv5/xiaEU5veRWcnOwg1ZeS7gMDPkkxt5tT8N/g5UmnEtfE4zRakr2a4\
+    0cCvjbp1XrUt4znwnaOmn6Odxus7C5C9X9Vpu07p3WVh0UVNrR2ssSI+gkYPKrBNoqwTJoNGXhIUadYs6LJdAQKBgQDd7cVEgxyHVHSCmdkfO9\
+    R10dIU+MUBYwEaUay0DZev+wOo3lgO14ZcC4i1AnSwm1j2IRm1zhQRa6Zns929/pt6ebNq0vXXTXDOdTTfwGE4l2/O1zpCOs4HLL44C0LbsCiA\
+    KtVBdlfMUjvVPF18wmSfMK7vw87BTwIVRyYZLJZE+wKBgQC+9qXa2cWUb7+uyQSu2fP/F1ABBNOTxbsYFg3HVTunvPYIT6WtxB0ixDobgOfo0n\
+    0YvP3nAODbrM8DOGZde+sX7Q41/ej7icHezaYPUMZnixi6OD5CxnjvlrPEm4Sz2CLVTLlMYuBTAuxICBF7U0KcCBP8GT4rc1uKBijsv/4+gQKB\
+    gQDEnpbKZ1rMLy/2UXXCrVBDfjyhJfHsk5lzhu76qpw8ZqjMYQklRR+dxv48WEun+Eot7g+IOmcfM/+/GuUXIk7/iHlD6Fm0gcCyuba5kgjQia\
+    KeX6MW8GB+jM6OerOmTYDkZI6Bq+aHeEfYWN3+3X8mZoxmklVIgMY4sct4PD96JwKBgEwe7YYLgOLmmLYHk0JPxx9MH6wITH5/N1EmmV937kuy\
+    2y/878IQhryxE6ia/dak8RDHZT6L7xYiEHLsLIHfP5tN93g2OoTqKMmzmBpKzIvBup2ghdEAZHy8yfP5OjCmW1xDNSnp0BnG9IDSFoXebpLb9X\
+    tsZIfVeAvQ4Mde0O4BAoGAGotJchbAsaKiX/tmQshYaITB9JhZnZdQep1BUuyIMXYQ9FaQKnl1o3IcIfvM0eMqPEIfteelgzPaI5s70QmJfCqd\
+    P4Y/L0W+JLpj3o4Np3bBlzxtyFg73PqkumU/+8DCUM8kHZgQPU6RQbkAZ2rYR/xhiqOCpSLbrITGHEUJw8Q=";
+
+pub fn pkcs8(text: &str) -> Vec<u8> {
+    BASE64.decode(text.as_bytes()).expect("base64")
+}
+
+/// The public half of a key as PEM.
+pub fn pem(private: &str) -> String {
+    let key = match private {
+        RSA => forms(
+            "300d06092a864886f70d0101010500",
+            RsaKeyPair::from_pkcs8(&pkcs8(RSA)).expect("a key").public_key().as_ref(),
+        ),
+        _ => {
+            let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+            let pair = signature::EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8(private), &rand::SystemRandom::new());
+            forms("301306072a8648ce3d020106082a8648ce3d030107", pair.expect("a key").public_key().as_ref())
+        }
+    };
+    key.into_iter().next_back().expect("PEM is the last form")
+}
+
+/// A public key raw in base64 (with and without a mark), raw in hex, and wrapped in base64 and as PEM.
+pub fn forms(algorithm: &str, key: &[u8]) -> Vec<String> {
+    let bits = [&[0], key].concat();
+    let algorithm = HEXLOWER.decode(algorithm.as_bytes()).expect("hex");
+    let spki = BASE64.encode(&element(0x30, &[algorithm, element(0x03, &bits)].concat()));
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{spki}\n-----END PUBLIC KEY-----\n");
+    let raw = BASE64.encode(key);
+    vec![format!("whpk_{raw}"), raw, HEXLOWER.encode(key), spki, pem]
+}
+
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(contents.len()).expect("keys are short").to_be_bytes();
+    [&[tag, 0x82], &length[..], contents].concat()
+}
