@@ -196,7 +196,10 @@ impl Signer<'_> {
             preamble = self.header(name);
         }
         let text = write(&signed.signature.parse, &preamble, &signature);
-        self.put(&signed.signature.from, text)
+        match (&signed.signature.parse, &signed.signature.from) {
+            (Parse::Numbered { .. }, Field::Header(name)) => self.put(&Field::Header(format!("{name}1").into()), text),
+            (_, from) => self.put(from, text),
+        }
     }
 
     fn signature(&self, view: &View<'_>, signed: &Signed, preamble: &[u8]) -> Result<String, SignError> {
