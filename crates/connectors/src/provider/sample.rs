@@ -182,15 +182,13 @@ impl Signer<'_> {
             let now = moment::write(self.moment.now, time.unit);
             match &time.from {
                 Field::Header(_) => self.put(&time.from, now)?,
+                // A field by its place has no name in front.
+                Field::Sig(_) if matches!(signed.signature.parse, Parse::Positional { .. }) => preamble = now,
                 Field::Sig(name) => preamble = format!("{name}={now}"),
                 _ => {}
             }
         }
         let signature = self.with_view(|view, signer| signer.signature(view, signed, preamble.as_bytes()))?;
-        if let (Parse::List { .. }, Field::Header(name)) = (&signed.signature.parse, &signed.signature.from) {
-            // What the sample already has there, such as the time that is signed, stays the first item.
-            preamble = self.header(name);
-        }
         let text = write(&signed.signature.parse, &preamble, &signature);
         self.put(&signed.signature.from, text)
     }
@@ -224,22 +222,6 @@ impl Signer<'_> {
         private_signature(algorithm, &pkcs8, &message.concat()).ok_or(SignError::UnusablePrivateKey)
     }
 
-    fn header(&self, name: &str) -> String {
-        let found = self.request.headers.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
-    }
-
-    /// Writes a text in place of the one that the sample's body has there.
-    fn put_json(&mut self, slot: usize, text: &str) -> Result<(), SignError> {
-        let body = self.request.body.clone();
-        let found = self.keys.program.pointers.find(&body);
-        let old = found.raw(slot).ok_or_else(|| self.not_signable("its body has no place for the signature"))?;
-        let start = old.as_ptr() as usize - body.as_ptr() as usize;
-        let new = serde_json::Value::from(text).to_string();
-        self.request.body = [&body[..start], new.as_bytes(), &body[start + old.len()..]].concat().into();
-        Ok(())
-    }
-
     fn put(&mut self, at: &Field, value: String) -> Result<(), SignError> {
         match at {
             Field::Header(name) => {
@@ -247,13 +229,6 @@ impl Signer<'_> {
                 self.request.headers.push((name[..].into(), value.into()));
                 Ok(())
             }
-            Field::Query(name) => {
-                self.request.url.push(if self.request.url.contains('?') { '&' } else { '?' });
-                let escaped: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-                self.request.url.push_str(&format!("{name}={escaped}"));
-                Ok(())
-            }
-            Field::Json(slot) => self.put_json(*slot, &value),
             Field::Transformed(inner, steps) => {
                 let prefix = steps.iter().rev().fold(value, |value, step| match step {
                     Transform::TrimPrefix(prefix) => format!("{prefix}{value}"),
@@ -261,8 +236,10 @@ impl Signer<'_> {
                 });
                 self.put(inner, prefix)
             }
-            Field::Form(_) | Field::Multipart(_) | Field::Xml(_) => self.fill_in(&value),
-            _ => Err(self.not_signable("its signature stands where none can be put")),
+            Field::Json(_) | Field::Form(_) | Field::Multipart(_) | Field::Xml(_) | Field::Query(_) => {
+                self.fill_in(&value)
+            }
+            _ => Err(self.not_signable("its signature does not stand where a sample could have it")),
         }
     }
 }
@@ -378,7 +355,6 @@ fn write(parse: &Parse, preamble: &str, signature: &str) -> String {
         Parse::Kv { field, .. } if preamble.is_empty() => format!("{field}={signature}"),
         Parse::Kv { separator, field } => format!("{preamble}{separator}{field}={signature}"),
         Parse::Tagged { mark, tag, .. } => format!("{tag}{mark}{signature}"),
-        Parse::List { separator } if !preamble.is_empty() => format!("{preamble}{separator}{signature}"),
         Parse::List { .. } | Parse::Numbered { .. } => signature.to_owned(),
         Parse::Positional { .. } if preamble.is_empty() => signature.to_owned(),
         Parse::Positional { separator, .. } => format!("{preamble}{separator}{signature}"),
