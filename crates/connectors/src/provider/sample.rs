@@ -95,7 +95,8 @@ fn fill(sample: &Sample, url: &str, moment: Moment) -> SignedSample {
             .replace("{{unix_ms}}", &now.as_millis().to_string())
             .replace("{{iso}}", &now.to_string())
     };
-    let body = Bytes::from(fill(&sample.body));
+    let is_form = sample.headers.values().any(|value| value.starts_with("application/x-www-form-urlencoded"));
+    let body = Bytes::from(encoded(&fill(&sample.body), is_form));
     let body_hash = encode(Hash::Sha256.of(&[&body]).as_ref(), Encoding::Hex);
     let mut url = url.to_owned();
     for (name, value) in &sample.query {
@@ -104,6 +105,15 @@ fn fill(sample: &Sample, url: &str, moment: Moment) -> SignedSample {
     }
     let headers = sample.headers.iter().map(|(name, value)| (name.as_str().into(), fill(value).into()));
     SignedSample { method: "POST".to_owned(), url, headers: headers.collect(), body }
+}
+
+/// `{{base64:TEXT:base64}}` in base64, escaped where the body is a form.
+fn encoded(text: &str, is_form: bool) -> String {
+    let Some((before, rest)) = text.split_once("{{base64:") else { return text.to_owned() };
+    let Some((inner, after)) = rest.split_once(":base64}}") else { return text.to_owned() };
+    let inner = BASE64.encode(inner.as_bytes());
+    let inner = if is_form { url::form_urlencoded::byte_serialize(inner.as_bytes()).collect() } else { inner };
+    format!("{before}{inner}{}", encoded(after, is_form))
 }
 
 struct Signer<'a> {
@@ -188,9 +198,20 @@ impl Signer<'_> {
                 _ => {}
             }
         }
+        // What the sample has there already, such as a list of headers, is signed with it.
+        if let (Parse::Kv { separator, .. }, Some(own)) = (&signed.signature.parse, self.own(&signed.signature.from)) {
+            preamble = format!("{preamble}{separator}{own}");
+        }
         let signature = self.with_view(|view, signer| signer.signature(view, signed, preamble.as_bytes()))?;
         let text = write(&signed.signature.parse, &preamble, &signature);
         self.put(&signed.signature.from, text)
+    }
+
+    /// A header as the sample has it.
+    fn own(&self, at: &Field) -> Option<String> {
+        let Field::Header(name) = at else { return None };
+        let (_, value) = self.request.headers.iter().find(|(known, _)| **known == **name)?;
+        std::str::from_utf8(value).ok().map(str::to_owned)
     }
 
     fn signature(&self, view: &View<'_>, signed: &Signed, preamble: &[u8]) -> Result<String, SignError> {
