@@ -97,7 +97,8 @@ fn fill(sample: &Sample, url: &str, moment: Moment) -> SignedSample {
             .replace("{{unix_ms}}", &now.as_millis().to_string())
             .replace("{{iso}}", &now.to_string())
     };
-    let body = Bytes::from(fill(&sample.body));
+    let is_form = sample.headers.values().any(|value| value.starts_with("application/x-www-form-urlencoded"));
+    let body = Bytes::from(encoded(&fill(&sample.body), is_form));
     let body_hash = encode(Hash::Sha256.of(&[&body]).as_ref(), Encoding::Hex);
     let mut url = url.to_owned();
     for (name, value) in &sample.query {
@@ -106,6 +107,15 @@ fn fill(sample: &Sample, url: &str, moment: Moment) -> SignedSample {
     }
     let headers = sample.headers.iter().map(|(name, value)| (name.as_str().into(), fill(value).into()));
     SignedSample { method: "POST".to_owned(), url, headers: headers.collect(), body }
+}
+
+/// `{{base64:TEXT:base64}}` in base64, escaped where the body is a form.
+fn encoded(text: &str, is_form: bool) -> String {
+    let Some((before, rest)) = text.split_once("{{base64:") else { return text.to_owned() };
+    let Some((inner, after)) = rest.split_once(":base64}}") else { return text.to_owned() };
+    let inner = BASE64.encode(inner.as_bytes());
+    let inner = if is_form { url::form_urlencoded::byte_serialize(inner.as_bytes()).collect() } else { inner };
+    format!("{before}{inner}{}", encoded(after, is_form))
 }
 
 struct Signer<'a> {
@@ -186,20 +196,29 @@ impl Signer<'_> {
             let now = moment::write(self.moment.now, time.unit);
             match &time.from {
                 Field::Header(_) => self.put(&time.from, now)?,
+                // A field by its place has no name in front.
+                Field::Sig(_) if matches!(signed.signature.parse, Parse::Positional { .. }) => preamble = now,
                 Field::Sig(name) => preamble = format!("{name}={now}"),
                 _ => {}
             }
         }
-        let signature = self.with_view(|view, signer| signer.signature(view, signed, preamble.as_bytes()))?;
-        if let (Parse::List { .. }, Field::Header(name)) = (&signed.signature.parse, &signed.signature.from) {
-            // What the sample already has there, such as the time that is signed, stays the first item.
-            preamble = self.header(name);
+        // What the sample has there already, such as a list of headers, is signed with it.
+        if let (Parse::Kv { separator, .. }, Some(own)) = (&signed.signature.parse, self.own(&signed.signature.from)) {
+            preamble = format!("{preamble}{separator}{own}");
         }
+        let signature = self.with_view(|view, signer| signer.signature(view, signed, preamble.as_bytes()))?;
         let text = write(&signed.signature.parse, &preamble, &signature);
         match (&signed.signature.parse, &signed.signature.from) {
             (Parse::Numbered { .. }, Field::Header(name)) => self.put(&Field::Header(format!("{name}1").into()), text),
             (_, from) => self.put(from, text),
         }
+    }
+
+    /// A header as the sample has it.
+    fn own(&self, at: &Field) -> Option<String> {
+        let Field::Header(name) = at else { return None };
+        let (_, value) = self.request.headers.iter().find(|(known, _)| **known == **name)?;
+        std::str::from_utf8(value).ok().map(str::to_owned)
     }
 
     fn signature(&self, view: &View<'_>, signed: &Signed, preamble: &[u8]) -> Result<String, SignError> {
@@ -231,22 +250,6 @@ impl Signer<'_> {
         private_signature(algorithm, &pkcs8, &message.concat()).ok_or(SignError::UnusablePrivateKey)
     }
 
-    fn header(&self, name: &str) -> String {
-        let found = self.request.headers.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
-    }
-
-    /// Writes a text in place of the one that the sample's body has there.
-    fn put_json(&mut self, slot: usize, text: &str) -> Result<(), SignError> {
-        let body = self.request.body.clone();
-        let found = self.keys.program.pointers.find(&body);
-        let old = found.raw(slot).ok_or_else(|| self.not_signable("its body has no place for the signature"))?;
-        let start = old.as_ptr() as usize - body.as_ptr() as usize;
-        let new = serde_json::Value::from(text).to_string();
-        self.request.body = [&body[..start], new.as_bytes(), &body[start + old.len()..]].concat().into();
-        Ok(())
-    }
-
     fn put(&mut self, at: &Field, value: String) -> Result<(), SignError> {
         match at {
             Field::Header(name) => {
@@ -254,13 +257,6 @@ impl Signer<'_> {
                 self.request.headers.push((name[..].into(), value.into()));
                 Ok(())
             }
-            Field::Query(name) => {
-                self.request.url.push(if self.request.url.contains('?') { '&' } else { '?' });
-                let escaped: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-                self.request.url.push_str(&format!("{name}={escaped}"));
-                Ok(())
-            }
-            Field::Json(slot) => self.put_json(*slot, &value),
             Field::Transformed(inner, steps) => {
                 let prefix = steps.iter().rev().fold(value, |value, step| match step {
                     Transform::TrimPrefix(prefix) => format!("{prefix}{value}"),
@@ -268,8 +264,10 @@ impl Signer<'_> {
                 });
                 self.put(inner, prefix)
             }
-            Field::Form(_) | Field::Multipart(_) | Field::Xml(_) => self.fill_in(&value),
-            _ => Err(self.not_signable("its signature stands where none can be put")),
+            Field::Json(_) | Field::Form(_) | Field::Multipart(_) | Field::Xml(_) | Field::Query(_) => {
+                self.fill_in(&value)
+            }
+            _ => Err(self.not_signable("its signature does not stand where a sample could have it")),
         }
     }
 }
@@ -385,7 +383,6 @@ fn write(parse: &Parse, preamble: &str, signature: &str) -> String {
         Parse::Kv { field, .. } if preamble.is_empty() => format!("{field}={signature}"),
         Parse::Kv { separator, field } => format!("{preamble}{separator}{field}={signature}"),
         Parse::Tagged { mark, tag, .. } => format!("{tag}{mark}{signature}"),
-        Parse::List { separator } if !preamble.is_empty() => format!("{preamble}{separator}{signature}"),
         Parse::List { .. } | Parse::Numbered { .. } => signature.to_owned(),
         Parse::Positional { .. } if preamble.is_empty() => signature.to_owned(),
         Parse::Positional { separator, .. } => format!("{preamble}{separator}{signature}"),

@@ -1,6 +1,6 @@
 //! Key pairs of the tests' own, in the forms that senders show keys in.
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use ring::signature::{KeyPair, RsaKeyPair};
 use ring::{rand, signature};
 
@@ -44,14 +44,28 @@ pub fn pem(private: &str) -> String {
     key.into_iter().next_back().expect("PEM is the last form")
 }
 
-/// A public key raw in base64 (with and without a mark), raw in hex, and wrapped in base64 and as PEM.
+/// A public key raw in base64 (with and without a mark), raw in hex, as a JSON Web Key where it is a point, in a
+/// certificate, and wrapped in base64 and as PEM.
 pub fn forms(algorithm: &str, key: &[u8]) -> Vec<String> {
     let bits = [&[0], key].concat();
     let algorithm = HEXLOWER.decode(algorithm.as_bytes()).expect("hex");
-    let spki = BASE64.encode(&element(0x30, &[algorithm, element(0x03, &bits)].concat()));
+    let spki = element(0x30, &[algorithm, element(0x03, &bits)].concat());
+    let certificate = certificate(&spki);
+    let spki = BASE64.encode(&spki);
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{spki}\n-----END PUBLIC KEY-----\n");
     let raw = BASE64.encode(key);
-    vec![format!("whpk_{raw}"), raw, HEXLOWER.encode(key), spki, pem]
+    let (x, y) = key.get(1..).unwrap_or_default().split_at(key.len() / 2);
+    let (x, y) = (BASE64URL_NOPAD.encode(x), BASE64URL_NOPAD.encode(y));
+    let jwk = format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#);
+    vec![format!("whpk_{raw}"), raw, HEXLOWER.encode(key), jwk, certificate, spki, pem]
+}
+
+/// As much of an X.509 certificate as is needed to carry a key: no names, no dates, and nobody's signature.
+fn certificate(spki: &[u8]) -> String {
+    let (serial, empty) = (element(0x02, &[1]), element(0x30, &[]));
+    let to_be_signed = [&serial[..], &empty, &empty, &empty, &empty, spki].concat();
+    let certificate = BASE64.encode(&element(0x30, &element(0x30, &to_be_signed)));
+    format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n")
 }
 
 fn element(tag: u8, contents: &[u8]) -> Vec<u8> {

@@ -41,13 +41,18 @@ pub(super) fn transform<'v>(value: Value<'v>, step: &Transform) -> Option<Value<
         Transform::PercentDecode(characters) => Cow::Owned(form::decode_only(&value, characters)),
         Transform::Sha256(encoding) => Cow::Owned(sha256(&value, *encoding).into_bytes()),
         Transform::Crc32 => Cow::Owned(crc32fast::hash(&value).to_string().into_bytes()),
-        Transform::Base64Decode => Cow::Owned(decode_base64(std::str::from_utf8(&value).ok()?)?),
+        // Some senders break it into lines.
+        Transform::Base64Decode => Cow::Owned(decode_base64(&lines_joined(&value)?)?),
         Transform::Base64urlDecode => Cow::Owned(BASE64URL_NOPAD.decode(unpadded(&value)).ok()?),
         Transform::HexDecode => Cow::Owned(HEXLOWER_PERMISSIVE.decode(&value).ok()?),
         Transform::Json(pointer) => Cow::Owned(scalar_at(&value, pointer)?),
         Transform::Xml(path) => Cow::Owned(xml::text(&value, path)?.into_owned()),
         Transform::JwsPayload => Cow::Owned(jws::payload(&value)?),
     })
+}
+
+fn lines_joined(value: &[u8]) -> Option<String> {
+    Some(std::str::from_utf8(value).ok()?.split_ascii_whitespace().collect())
 }
 
 /// The scalar at a pointer of a JSON text.
@@ -101,6 +106,7 @@ mod tests {
             ("123456789", Transform::Crc32, Some("3421780262")),
             ("YQ==", Transform::Base64Decode, Some("a")),
             ("YQ", Transform::Base64Decode, Some("a")),
+            ("Y\nQ==\n", Transform::Base64Decode, Some("a")),
             ("Pz8_", Transform::Base64urlDecode, Some("???")),
             ("*", Transform::Base64Decode, None),
             ("6A", Transform::HexDecode, Some("j")),

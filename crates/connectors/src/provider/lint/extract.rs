@@ -53,9 +53,6 @@ impl<'a> Lint<'a> {
                 }
                 self.pointer(at, pointer);
             }
-            Extract::NameOf(pointer) if pointer.is_empty() || !json::is_pointer(pointer) => {
-                self.say_at(at, format!("'{pointer}' is no JSON pointer with a name in it"));
-            }
             Extract::FirstKey(spec) => self.pointer(at, &spec.at),
             Extract::Xml(path) => self.path(at, path),
             Extract::Sig(name) if !allowed.sig => {
@@ -87,7 +84,6 @@ impl<'a> Lint<'a> {
                 self.extract(at, &spec.of, allowed.inside());
             }
             Extract::Sig(_)
-            | Extract::NameOf(_)
             | Extract::Method
             | Extract::Url(_)
             | Extract::Path

@@ -12,7 +12,6 @@ pub(super) fn reads_inside_body(field: &Field) -> bool {
         Field::Form(_)
         | Field::Multipart(_)
         | Field::Json(_)
-        | Field::NameOf(..)
         | Field::Xml(_)
         | Field::FirstKey(..)
         | Field::SortedForm => true,

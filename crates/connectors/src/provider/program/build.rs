@@ -418,10 +418,6 @@ impl Builder<'_> {
             Extract::Json(pointer) => {
                 Ok(self.optional(pointer)?.map_or(Field::Unset, |pointer| Field::Json(pointers.add(&pointer))))
             }
-            Extract::NameOf(pointer) => {
-                let name = pointer.rsplit('/').next().unwrap_or_default();
-                Ok(Field::NameOf(pointers.add(pointer), name.as_bytes().into()))
-            }
             Extract::Const(text) => {
                 Ok(self.optional(text)?.map_or(Field::Unset, |text| Field::Const(text.into_bytes().into())))
             }

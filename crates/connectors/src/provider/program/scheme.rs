@@ -111,7 +111,6 @@ fn text(field: &Field, pointers: &Pointers) -> String {
         Field::Multipart(name) => format!("multipart {name}"),
         Field::Xml(path) => format!("xml {path}"),
         Field::Json(slot) => format!("json {}", pointers.name(*slot)),
-        Field::NameOf(slot, _) => format!("name of {}", pointers.name(*slot)),
         Field::Method => "method".to_owned(),
         Field::Url(form) => format!("url {form:?}"),
         Field::Path => "path".to_owned(),

@@ -19,8 +19,6 @@ pub(crate) enum Extract {
     Xml(String),
     /// An RFC 6901 pointer into a JSON body.
     Json(Param<String>),
-    /// The last step of a pointer, where the body holds anything there: for events told by which member they have.
-    NameOf(String),
     Method,
     Url(UrlForm),
     Path,
