@@ -244,9 +244,12 @@ proptest! {
         values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 12),
         url in ".{0,40}",
     ) {
-        for name in connectors::provider::catalogue().names().filter(|name| *name != "none") {
+        for name in connectors::provider::catalogue().names() {
             let recipe = connectors::provider::catalogue().get(name).expect("listed");
             let vector = recipe.vectors().iter().find(|vector| vector.kind == Kind::Valid).expect("each has one");
+            if vector.expect.assurance == Some(Assurance::None) {
+                continue;
+            }
             let keys = keys(&recipe, vector);
             let headers: Vec<_> = vector.headers.iter().zip(&values)
                 .map(|((name, own), value)| (name.clone(), if &**name == "content-type" { own.clone() } else { Bytes::from(value.clone()) }))
