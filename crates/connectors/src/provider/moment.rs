@@ -20,7 +20,7 @@ pub(crate) fn read(text: &[u8], unit: TimeUnit) -> Option<Timestamp> {
         TimeUnit::Auto => match whole(text) {
             Some(seconds) if seconds < MILLIS_FROM => Some(Timestamp::from_secs(seconds)),
             Some(millis) => Some(Timestamp::from_millis(millis)),
-            None => read(text, TimeUnit::Iso),
+            None => read(text, TimeUnit::Iso).or_else(|| http_date(std::str::from_utf8(text).ok()?)),
         },
     }
 }
@@ -39,6 +39,13 @@ fn iso(text: &str) -> Option<Timestamp> {
     let civil: civil::DateTime = local.parse().ok()?;
     let zoned = civil.to_zoned(TimeZone::UTC).ok()?;
     Some(Timestamp::from_micros(zoned.timestamp().as_microsecond()))
+}
+
+/// The date of HTTP's own headers, such as `Sat, 31 Jan 2026 09:30:00 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+    let at = text.ends_with(" GMT").then(|| parser.parse_timestamp(text).ok()).flatten()?;
+    Some(Timestamp::from_micros(at.as_microsecond()))
 }
 
 /// Digits only, without leading zeros: any other way would be a second spelling of the same time.
@@ -109,6 +116,7 @@ mod tests {
             ("1700000000", TimeUnit::Auto),
             ("1700000000000", TimeUnit::Auto),
             ("2023-11-14T22:13:20Z", TimeUnit::Auto),
+            ("Tue, 14 Nov 2023 22:13:20 GMT", TimeUnit::Auto),
         ] {
             assert_eq!(read(text.as_bytes(), unit), Some(at), "{text}");
         }
@@ -125,6 +133,8 @@ mod tests {
             "2023-11-14",
             "2023-11-14T22:13",
             "2023-11-14T22:13:20+99:00",
+            "Tue, 14 Nov 2023 22:13:20 +0000",
+            "Wed, 14 Nov 2023 22:13:20 GMT",
         ] {
             assert_eq!(read(bad.as_bytes(), TimeUnit::Auto), None, "{bad}");
         }

@@ -255,6 +255,9 @@ proptest! {
                 continue;
             }
             let vector = recipe.vectors().iter().find(|vector| vector.kind == Kind::Valid).expect("each has one");
+            if vector.expect.assurance == Some(Assurance::None) {
+                continue;
+            }
             let keys = keys(&recipe, vector);
             let headers: Vec<_> = vector.headers.iter().zip(&values)
                 .map(|((name, own), value)| (name.clone(), if &**name == "content-type" { own.clone() } else { Bytes::from(value.clone()) }))

@@ -320,7 +320,7 @@ pub(crate) enum TimeUnit {
     S,
     Ms,
     Iso,
-    /// Whole seconds, milliseconds or RFC 3339, told apart by their look.
+    /// Whole seconds, milliseconds, RFC 3339 or an HTTP date, told apart by their look.
     Auto,
 }
 
