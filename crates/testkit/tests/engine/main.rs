@@ -1,4 +1,5 @@
 //! The engine as one process has it: a real store in memory, a clock that only the test moves, a network as told.
 
 mod alerts;
+mod refusals;
 mod rig;
