@@ -8,6 +8,7 @@ use connectors::provider::Reply;
 use domain::request::{InboundRequest, Reason};
 use domain::{AlertId, DeliveryId, DestinationName, Tenant};
 use store::dispatch::Owner;
+use store::intake::KeptRequest;
 use store::keep::Retention;
 use store::people::Wish;
 use store::registry::Alert;
@@ -30,6 +31,7 @@ use crate::keep::Keeper;
 use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
 use crate::replay::Replayer;
+use crate::sealed_head::HeadSeal;
 use crate::settle::Settler;
 use crate::telemetry;
 use crate::topology::{Policies, SpecError, Topology};
@@ -100,6 +102,7 @@ pub(crate) struct Inner {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
+    pub heads: HeadSeal,
     pub topology: RwLock<Arc<Topology>>,
     /// Changes of configuration and of destinations' states, one after another.
     pub changing: tokio::sync::Mutex<crate::manage::Configured>,
@@ -127,6 +130,7 @@ impl Engine {
         let (accepted_sender, accepted) = watch::channel(0);
         let (failure, stop) = (Failure::default(), CancellationToken::new());
         let alerts = Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
+        let heads = HeadSeal::new(Arc::clone(&entropy));
         let acceptor = Arc::new(Acceptor {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -186,6 +190,7 @@ impl Engine {
             entropy: Arc::clone(&entropy),
             acceptor: Arc::clone(&acceptor),
             alerts: alerts.clone(),
+            heads: heads.clone(),
             failure: failure.clone(),
         };
         let replayer = Arc::new(Replayer {
@@ -203,6 +208,7 @@ impl Engine {
             policies,
             vault,
             alerts,
+            heads,
             topology: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
             receiver,
@@ -249,6 +255,12 @@ impl Engine {
     pub async fn receive(&self, request: InboundRequest) -> Receipt {
         let span = telemetry::receive_span(request.source.as_str());
         self.inner.receiver.receive(&self.topology(), request).instrument(span).await
+    }
+
+    /// A kept request with its head opened, for a person to see.
+    #[must_use]
+    pub fn shown(&self, kept: KeptRequest) -> KeptRequest {
+        self.inner.heads.shown(kept)
     }
 
     /// An id for a request that was just received.
