@@ -79,7 +79,7 @@ queries! {
         prepared put_prepared delete_prepared insert_attempt attempts;
     "lanes.sql": lane insert_lane set_head set_sent lane_head first_behind first_behind_version;
     "requests.sql": insert_request request set_verdict requests_by_id requests_by_source rejected_ids
-        pending_requests count_rejected rejected_total oldest_rejected delete_request;
+        pending_requests count_rejected rejected_total next_rejected delete_request;
     "replays.sql": insert_replay replay replays running_replays event_of_replay step_replay end_replay replay_seq;
     "registry.sql": objects object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_key
