@@ -35,8 +35,8 @@ pub use message::{DestinationLive, DispatchHandle, Message, channel};
 
 /// How long a claim is ours without renewal. Renewed three times within it.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// Tries under way at once, of all destinations: each holds a socket.
-const IN_FLIGHT_MAX: u32 = 4_096;
+/// Tries under way at once, of all destinations, unless fewer sockets may be open: each holds one.
+pub const IN_FLIGHT_MAX: u32 = 4_096;
 /// While more than half of those are taken, no destination starts more than so many: those that hang may have taken
 /// the half, the others share what is left.
 const IN_FLIGHT_CROWDED: u32 = 4;
@@ -62,6 +62,7 @@ pub struct Dispatcher {
     ring: VecDeque<DestinationKey>,
     timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
     in_flight: u32,
+    in_flight_max: u32,
     /// Desks that may want to ask the store.
     hungry: Vec<DestinationKey>,
     /// To be asked about one by one: together the store refused.
@@ -81,12 +82,13 @@ pub struct DispatchParts {
     /// Told of destinations that answered 410 and are to be disabled.
     pub gone: mpsc::UnboundedSender<DestinationKey>,
     pub alerts: Alerts,
+    pub in_flight_max: u32,
 }
 
 impl Dispatcher {
     #[must_use]
     pub fn new(parts: DispatchParts, handle: DispatchHandle, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
-        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone, alerts } = parts;
+        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone, alerts, in_flight_max } = parts;
         Self {
             store,
             clock,
@@ -103,6 +105,7 @@ impl Dispatcher {
             ring: VecDeque::new(),
             timers: BinaryHeap::new(),
             in_flight: 0,
+            in_flight_max,
             hungry: Vec::new(),
             suspects: VecDeque::new(),
             claiming: None,
@@ -259,7 +262,7 @@ impl Dispatcher {
 
     /// Lets desks take turns until none can send.
     fn pump(&mut self, now: Timestamp) {
-        while !self.draining && self.in_flight < IN_FLIGHT_MAX {
+        while !self.draining && self.in_flight < self.in_flight_max {
             let Some(key) = self.ring.pop_front() else { break };
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.in_ring = false;
@@ -268,7 +271,8 @@ impl Dispatcher {
                 self.put_back(queue, now);
                 continue;
             }
-            let share = if self.in_flight > IN_FLIGHT_MAX / 2 { IN_FLIGHT_CROWDED } else { IN_FLIGHT_MAX };
+            let max = self.in_flight_max;
+            let share = if self.in_flight > max / 2 { IN_FLIGHT_CROWDED } else { max };
             match desk.turn(now, share) {
                 Turn::Send(work) => {
                     enter_ring(&mut self.ring, key, desk);

@@ -48,6 +48,8 @@ pub struct Parts {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub vault: Arc<Vault>,
     pub retention: Retention,
+    /// Tries under way at once; [`dispatch::IN_FLIGHT_MAX`] unless fewer sockets may be open.
+    pub in_flight_max: u32,
 }
 
 /// Why a wish could not be carried out.
@@ -122,7 +124,7 @@ impl Engine {
     /// Wires the stages and starts them on the current runtime, with nothing configured yet.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
-        let Parts { store, clock, entropy, transport, policies, vault, retention } = parts;
+        let Parts { store, clock, entropy, transport, policies, vault, retention, in_flight_max } = parts;
         let owner = Owner(random(&*entropy));
         let (dispatch, inbox) = dispatch::channel();
         let (settler, settlings) = tokio::sync::mpsc::unbounded_channel();
@@ -160,6 +162,7 @@ impl Engine {
             settler,
             gone,
             alerts: alerts.clone(),
+            in_flight_max,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Dispatcher::new(dispatcher, dispatch.clone(), inbox).run());

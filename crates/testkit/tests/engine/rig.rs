@@ -92,6 +92,7 @@ impl Rig {
             policies: Arc::new(Arc::new(EgressPolicy::default())),
             vault: Arc::new(Vault::new(MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits"))),
             retention: RETENTION,
+            in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
         });
         engine.configure(specs).await.expect("the specs are valid");
         Self { engine, store, clock, network, requests: AtomicU64::new(0) }
