@@ -30,6 +30,8 @@ use face::Face;
 
 /// How long accepting rests when the process is out of file descriptors: some connection must end first.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// How often the log says so.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// How often recorded histograms are folded together, so that they do not grow between two scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Connections taken from the queue of a listener that is about to close, so that none of them is reset.
@@ -104,6 +106,7 @@ struct Door {
 impl Door {
     async fn accept_all(self, listener: TcpListener) {
         let clock = SharedClock::clone(self.face.app.engine.clock());
+        let mut told_at = None;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -114,7 +117,12 @@ impl Door {
                 Ok((stream, address)) => self.admit(stream, address),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted just now");
+                    // Out of descriptors it fails twenty times a second: one line says enough.
+                    let now = clock.monotonic();
+                    if told_at.is_none_or(|told: Duration| now - told >= TELL_AGAIN) {
+                        told_at = Some(now);
+                        tracing::warn!(%error, "no connection can be accepted just now");
+                    }
                     clock.sleep(ACCEPT_REST).await;
                 }
             }

@@ -1,5 +1,6 @@
 //! One inbound HTTP request as received, with its verdict.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -65,6 +66,40 @@ pub const SECRET_HEADERS: [&str; 4] = ["authorization", "cookie", "proxy-authori
 
 /// Said by the gateway itself of a request that a trusted proxy handed on; whoever else sends it is not believed.
 pub const BY_TRUSTED_PROXY: &str = "trireme-by-trusted-proxy";
+/// What stands in the place of a secret that is not shown.
+pub const MASK: &str = "***";
+/// Headers and query parameters whose names contain one of these carry credentials or signatures.
+const SECRET_WORDS: [&str; 11] = [
+    "authorization",
+    "cookie",
+    "signature",
+    "token",
+    "secret",
+    "password",
+    "hmac",
+    "api-key",
+    "apikey",
+    "api_key",
+    "x-auth",
+];
+
+/// Whether a header or query parameter of this name carries a credential or a signature.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word)) || matches!(&*name, "key" | "sig" | "auth" | "pass")
+}
+
+/// A URL whose query shows no credentials.
+#[must_use]
+pub fn masked_url(url: &str) -> Cow<'_, str> {
+    let Some((before, query)) = url.split_once('?') else { return Cow::Borrowed(url) };
+    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        _ => parameter.to_owned(),
+    });
+    Cow::Owned(format!("{before}?{}", parameters.collect::<Vec<_>>().join("&")))
+}
 
 /// What came before the body, in the one line per header that an event keeps it as:
 /// `METHOD URL`, the remote address, then `name: value` lines.
@@ -83,12 +118,14 @@ impl InboundRequest {
         self.headers.iter().any(|(name, _)| **name == *BY_TRUSTED_PROXY)
     }
 
-    /// The head as an accepted event keeps it: values of [`SECRET_HEADERS`] are left out.
+    /// The head as an accepted event keeps it: values of [`SECRET_HEADERS`] and credentials in the query are
+    /// left out.
     #[must_use]
     pub fn encode_head(&self) -> Bytes {
         let size = self.headers.iter().map(|(name, value)| name.len() + value.len() + 3).sum::<usize>();
         let mut out = Vec::with_capacity(size + self.method.len() + self.url.len() + self.remote.len() + 4);
-        for part in [self.method.as_bytes(), b" ", self.url.as_bytes(), b"\n", self.remote.as_bytes(), b"\n"] {
+        let url = masked_url(&self.url);
+        for part in [self.method.as_bytes(), b" ", url.as_bytes(), b"\n", self.remote.as_bytes(), b"\n"] {
             out.extend_from_slice(part);
         }
         for (name, value) in &self.headers {
@@ -128,7 +165,7 @@ mod tests {
             source: "github".parse().expect("a name"),
             connection: "".into(),
             method: "POST".into(),
-            url: "https://hooks.example/in/github?a=b c".into(),
+            url: "https://hooks.example/in/github?a=b c&token=canary".into(),
             headers: vec![header("authorization", "Basic canary"), header("x-github-event", "push: x")],
             body: Bytes::new(),
             remote: "192.0.2.1".into(),
@@ -137,9 +174,33 @@ mod tests {
         let head = Head::decode(&request.encode_head());
         assert_eq!(
             (head.method.as_str(), head.url.as_str(), head.remote.as_str()),
-            ("POST", &*request.url, "192.0.2.1")
+            ("POST", "https://hooks.example/in/github?a=b c&token=***", "192.0.2.1")
         );
         assert_eq!(head.headers[0], ("authorization".to_owned(), "***".to_owned()));
         assert_eq!(head.headers[1], ("x-github-event".to_owned(), "push: x".to_owned()));
+    }
+
+    #[test]
+    fn credentials_and_signatures_are_masked_and_nothing_else() {
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "x-hub-signature-256",
+            "stripe-signature",
+            "webhook-signature",
+            "x-gitlab-token",
+            "x-shopify-hmac-sha256",
+            "x-api-key",
+            "X-Secret",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["content-type", "x-github-event", "webhook-id", "user-agent", "x-monkey", "design"] {
+            assert!(!is_secret(name), "{name}");
+        }
+        let url = "https://a.example/in/x?token=canary&a=b&sig=canary&flag&access_token=canary";
+        assert_eq!(masked_url(url), "https://a.example/in/x?token=***&a=b&sig=***&flag&access_token=***");
+        assert_eq!(masked_url("https://a.example/in/x"), "https://a.example/in/x");
     }
 }

@@ -82,6 +82,14 @@ impl Alerts {
         }
     }
 
+    /// The same for a cause that comes and goes: once it was not seen for so long.
+    pub fn gone_after(&self, tenant: &Tenant, kind: &'static str, object: impl Into<Arc<str>>, quiet: Duration) {
+        let key = (tenant.clone(), Arc::from(kind), object.into());
+        if self.shared.book.gone_unless_since(&key, self.shared.clock.now() - quiet) {
+            self.shared.wake.notify_one();
+        }
+    }
+
     /// Notes a cause and waits until it is written, if the store takes it.
     pub async fn raise(&self, tenant: &Tenant, kind: &'static str, object: String, detail: String) {
         self.note(tenant, kind, object, detail);

@@ -4,6 +4,7 @@
 //! a destination that hangs fills only its own.
 
 mod alarm;
+mod claim;
 mod desk;
 mod message;
 
@@ -16,8 +17,8 @@ use domain::delivery::{Outcome, settle};
 use domain::{DeliveryState, Timestamp};
 use futures_util::future::{BoxFuture, OptionFuture};
 use rustc_hash::FxHashMap;
-use store::dispatch::{Ask, ClaimAnswer, ClaimDue, Claimed, Owner, Settlement};
-use store::{Store, StoreError};
+use store::Store;
+use store::dispatch::{Owner, Settlement};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
@@ -27,19 +28,18 @@ use crate::deliver::Deliverer;
 use crate::entropy::SharedEntropy;
 use crate::telemetry;
 use crate::topology::{Destination, Topology};
-use crate::work::{DestinationKey, Settling, Tried, Work};
-use desk::{Alarm, Appetite, Desk, Turn};
+use crate::work::{DestinationKey, Settling, Tried, Work, dead_letter};
+use claim::ClaimResult;
+use desk::{Alarm, Desk, Turn};
 pub use message::{DestinationLive, DispatchHandle, Message, channel};
 
 /// How long a claim is ours without renewal. Renewed three times within it.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// Tries under way at once, of all destinations: each holds a socket.
-const IN_FLIGHT_MAX: u32 = 4_096;
+/// Tries under way at once, of all destinations, unless fewer sockets may be open: each holds one.
+pub const IN_FLIGHT_MAX: u32 = 4_096;
 /// While more than half of those are taken, no destination starts more than so many: those that hang may have taken
 /// the half, the others share what is left.
 const IN_FLIGHT_CROWDED: u32 = 4;
-/// Bytes of payloads that one answer to a claim may bring per destination.
-const CLAIM_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Longest sleep without looking at the clock again: the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Messages handled before anything else is looked at.
@@ -62,15 +62,13 @@ pub struct Dispatcher {
     ring: VecDeque<DestinationKey>,
     timers: BinaryHeap<Reverse<(Timestamp, DestinationKey)>>,
     in_flight: u32,
+    in_flight_max: u32,
     /// Desks that may want to ask the store.
     hungry: Vec<DestinationKey>,
+    /// To be asked about one by one: together the store refused.
+    suspects: VecDeque<DestinationKey>,
     claiming: Option<BoxFuture<'static, ClaimResult>>,
     draining: bool,
-}
-
-struct ClaimResult {
-    asked: Vec<(DestinationKey, u64)>,
-    answer: Result<Vec<ClaimAnswer>, StoreError>,
 }
 
 /// What a dispatcher is built of.
@@ -84,12 +82,13 @@ pub struct DispatchParts {
     /// Told of destinations that answered 410 and are to be disabled.
     pub gone: mpsc::UnboundedSender<DestinationKey>,
     pub alerts: Alerts,
+    pub in_flight_max: u32,
 }
 
 impl Dispatcher {
     #[must_use]
     pub fn new(parts: DispatchParts, handle: DispatchHandle, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
-        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone, alerts } = parts;
+        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone, alerts, in_flight_max } = parts;
         Self {
             store,
             clock,
@@ -106,7 +105,9 @@ impl Dispatcher {
             ring: VecDeque::new(),
             timers: BinaryHeap::new(),
             in_flight: 0,
+            in_flight_max,
             hungry: Vec::new(),
+            suspects: VecDeque::new(),
             claiming: None,
             draining: false,
         }
@@ -261,7 +262,7 @@ impl Dispatcher {
 
     /// Lets desks take turns until none can send.
     fn pump(&mut self, now: Timestamp) {
-        while !self.draining && self.in_flight < IN_FLIGHT_MAX {
+        while !self.draining && self.in_flight < self.in_flight_max {
             let Some(key) = self.ring.pop_front() else { break };
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.in_ring = false;
@@ -270,7 +271,8 @@ impl Dispatcher {
                 self.put_back(queue, now);
                 continue;
             }
-            let share = if self.in_flight > IN_FLIGHT_MAX / 2 { IN_FLIGHT_CROWDED } else { IN_FLIGHT_MAX };
+            let max = self.in_flight_max;
+            let share = if self.in_flight > max / 2 { IN_FLIGHT_CROWDED } else { max };
             match desk.turn(now, share) {
                 Turn::Send(work) => {
                     enter_ring(&mut self.ring, key, desk);
@@ -324,8 +326,10 @@ impl Dispatcher {
         }
         telemetry::tried(&tried, transition.state);
         let settlement = settlement_of(&tried, &transition);
-        let remark = (transition.state == DeliveryState::Dead).then(|| alarm::dead(&tried, &key));
-        let settling = Settling { settlement, destination: key, place: Some(tried.work.place), remark };
+        let code = tried.cause.as_ref().map_or("unknown", |cause| &cause.code);
+        let route = tried.work.route.spec.name.clone();
+        let remark = (transition.state == DeliveryState::Dead).then(|| dead_letter(&key, &route, code));
+        let settling = Settling { settlement, destination: key, route, place: Some(tried.work.place), remark };
         // The settler outlives the dispatcher; if it is gone the claim lapses and the try is repeated.
         let _ = self.settler.send(settling);
     }
@@ -335,78 +339,6 @@ impl Dispatcher {
         let spec = &work.route.destination.spec;
         let current = self.topology.destination(spec.tenant.as_str(), spec.name.as_str());
         current.is_some_and(|current| current.spec.http.url == spec.http.url)
-    }
-
-    fn ask_store(&mut self, now: Timestamp) {
-        if self.draining || self.claiming.is_some() || self.hungry.is_empty() {
-            return;
-        }
-        let (mut asks, mut asked) = (Vec::new(), Vec::new());
-        let mut hungry = std::mem::take(&mut self.hungry);
-        hungry.sort_unstable();
-        hungry.dedup();
-        for key in hungry {
-            let Some(desk) = self.desks.get(&key) else { continue };
-            match desk.appetite(now) {
-                Appetite::Nothing => {}
-                Appetite::Later(until) => self.wake_at(&key, until),
-                Appetite::Take(limit) => {
-                    let (tenant, destination) = (key.tenant.clone(), key.name.clone());
-                    asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX });
-                    asked.push((key, desk.hints()));
-                }
-            }
-        }
-        if asks.is_empty() {
-            return;
-        }
-        let (store, owner) = (Arc::clone(&self.store), self.owner);
-        self.claiming = Some(Box::pin(async move {
-            let answer = store.claim_due(ClaimDue { owner, lease: LEASE, now, asks }).await;
-            ClaimResult { asked, answer }
-        }));
-    }
-
-    fn absorb(&mut self, result: ClaimResult) {
-        let now = self.clock.now();
-        let answers = match result.answer {
-            Ok(answers) => answers,
-            Err(error) => {
-                self.alerts.store_failed("claim_due", &error);
-                let again = now + Duration::from_secs(1);
-                result.asked.iter().for_each(|(key, _)| self.wake_at(key, again));
-                return;
-            }
-        };
-        for ((key, hints), answer) in result.asked.into_iter().zip(answers) {
-            for claimed in answer.claimed {
-                self.take_over(claimed);
-            }
-            let Some(desk) = self.desks.get_mut(&key) else { continue };
-            desk.answered(answer.more, answer.next_due, hints);
-            if let Some(due) = desk.next_due {
-                self.wake_at(&key, due);
-            }
-            self.hungry.push(key);
-        }
-    }
-
-    fn take_over(&mut self, claimed: Claimed) {
-        let tenant = claimed.event.tenant.as_str();
-        let route = self.topology.route(tenant, claimed.route.as_str()).cloned();
-        match route.filter(|route| route.spec.to == claimed.destination) {
-            Some(route) => {
-                let place = route.destination.gate.take(claimed.event.payload.len() as u64);
-                self.enqueue(Work::of_claimed(claimed, route, place));
-            }
-            None => {
-                // Its route is gone: only a person decides what becomes of it.
-                let key = DestinationKey { tenant: claimed.event.tenant.clone(), name: claimed.destination.clone() };
-                let remark = alarm::routeless(&self.topology, &key, &claimed.route);
-                let settling = Settling::put_back(&claimed, DeliveryState::Held, self.clock.now()).remarked(remark);
-                let _ = self.settler.send(settling);
-            }
-        }
     }
 
     /// Looks at a desk again at this time, or earlier if it is to be woken earlier already: one timer per desk is

@@ -8,6 +8,7 @@ use connectors::provider::Reply;
 use domain::request::{InboundRequest, Reason};
 use domain::{AlertId, DeliveryId, DestinationName, Tenant};
 use store::dispatch::Owner;
+use store::intake::KeptRequest;
 use store::keep::Retention;
 use store::people::Wish;
 use store::registry::Alert;
@@ -31,6 +32,7 @@ use crate::keep::Keeper;
 use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
 use crate::replay::Replayer;
+use crate::sealed_head::HeadSeal;
 use crate::settle::Settler;
 use crate::telemetry;
 use crate::topology::{Policies, SpecError, Topology};
@@ -47,6 +49,8 @@ pub struct Parts {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub vault: Arc<Vault>,
     pub retention: Retention,
+    /// Tries under way at once; [`dispatch::IN_FLIGHT_MAX`] unless fewer sockets may be open.
+    pub in_flight_max: u32,
 }
 
 /// Why a wish could not be carried out.
@@ -101,6 +105,7 @@ pub(crate) struct Inner {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
+    pub heads: HeadSeal,
     pub topology: RwLock<Arc<Topology>>,
     /// The same, for who waits for the next.
     pub configured: watch::Sender<Arc<Topology>>,
@@ -122,7 +127,7 @@ impl Engine {
     /// Wires the stages and starts them on the current runtime, with nothing configured yet.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
-        let Parts { store, clock, entropy, transport, policies, vault, retention } = parts;
+        let Parts { store, clock, entropy, transport, policies, vault, retention, in_flight_max } = parts;
         let owner = Owner(random(&*entropy));
         let (dispatch, inbox) = dispatch::channel();
         let (settler, settlings) = tokio::sync::mpsc::unbounded_channel();
@@ -130,6 +135,7 @@ impl Engine {
         let (accepted_sender, accepted) = watch::channel(0);
         let (failure, stop) = (Failure::default(), CancellationToken::new());
         let alerts = Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
+        let heads = HeadSeal::new(Arc::clone(&entropy));
         let acceptor = Arc::new(Acceptor {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -159,6 +165,7 @@ impl Engine {
             settler,
             gone,
             alerts: alerts.clone(),
+            in_flight_max,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Dispatcher::new(dispatcher, dispatch.clone(), inbox).run());
@@ -198,6 +205,7 @@ impl Engine {
             entropy: Arc::clone(&entropy),
             acceptor: Arc::clone(&acceptor),
             alerts: alerts.clone(),
+            heads: heads.clone(),
             failure: failure.clone(),
         };
         let replayer = Arc::new(Replayer {
@@ -215,6 +223,7 @@ impl Engine {
             policies,
             vault,
             alerts,
+            heads,
             topology: RwLock::default(),
             configured,
             changing: tokio::sync::Mutex::default(),
@@ -262,6 +271,12 @@ impl Engine {
     pub async fn receive(&self, request: InboundRequest) -> Receipt {
         let span = telemetry::receive_span(request.source.as_str());
         self.inner.receiver.receive(&self.topology(), request).instrument(span).await
+    }
+
+    /// A kept request with its head opened, for a person to see.
+    #[must_use]
+    pub fn shown(&self, kept: KeptRequest) -> KeptRequest {
+        self.inner.heads.shown(kept)
     }
 
     /// An id for a request that was just received.

@@ -20,6 +20,7 @@ pub mod prepare;
 pub mod publish;
 pub mod receive;
 pub mod replay;
+pub mod sealed_head;
 pub mod settle;
 pub mod sign;
 pub mod signatures;

@@ -36,6 +36,7 @@ impl Engine {
     pub async fn configure(&self, file: Specs) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
         self.inner.alerts.load().await?;
+        self.inner.heads.unlock(&*self.inner.store, &self.inner.vault).await?;
         let objects = self.inner.store.objects().await?;
         let api = self.api_specs(&file, &objects)?;
         self.apply(&file, &api).await?;

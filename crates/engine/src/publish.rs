@@ -1,7 +1,5 @@
 //! Publishing events of one's own, and judging kept requests again.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use domain::event::cut;
 use domain::identity::{MessageIdentity, Scope, message_key};
@@ -120,7 +118,8 @@ impl Engine {
                 format!("request {id} was refused for its size and kept without its body: it cannot be verified");
             return Err(EngineError::Conflict(detail));
         }
-        let request = Arc::clone(&kept.request);
+        let opened = self.inner.heads.open(&kept.request);
+        let request = opened.map_err(|error| EngineError::Conflict(format!("the head of request {id}: {error}")))?;
         let topology = self.topology();
         let source = topology.source(tenant.as_str(), request.source.as_str());
         let Some((source, listener)) = source.and_then(|source| Some((source, source.listener.as_ref()?))) else {

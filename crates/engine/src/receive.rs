@@ -18,6 +18,7 @@ use crate::allow::Admission;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
+use crate::sealed_head::HeadSeal;
 use crate::signatures::is_about_signatures;
 use crate::telemetry;
 use crate::topology::{Listener, Source, Topology};
@@ -59,6 +60,7 @@ pub struct Receiver {
     pub entropy: SharedEntropy,
     pub acceptor: Arc<Acceptor>,
     pub alerts: Alerts,
+    pub heads: HeadSeal,
     pub failure: Failure,
 }
 
@@ -196,14 +198,16 @@ impl Receiver {
         request: InboundRequest,
     ) -> Result<Receipt, StoreError> {
         // A split request is kept whole beside its children; a single event is its request.
-        let kept = split.then(|| kept(request, Verdict::Accepted, None, None));
+        let kept = split.then(|| kept(self.heads.seal(request), Verdict::Accepted, None, None));
         let accepted = self.acceptor.accept(source, arrivals, kept).await?;
         Ok(Receipt::Accepted { events: answer(&accepted), reply })
     }
 
     async fn keep(&self, request: InboundRequest, verdict: Verdict, reason: Option<Reason>) -> Result<(), StoreError> {
         let due = (verdict == Verdict::Pending).then(|| request.received_at + PENDING_AGAIN);
-        self.store.keep_requests(vec![kept(request, verdict, reason, due)], RejectedBounds::default()).await
+        self.store
+            .keep_requests(vec![kept(self.heads.seal(request), verdict, reason, due)], RejectedBounds::default())
+            .await
     }
 
     fn unavailable(&self, error: &StoreError) -> Receipt {

@@ -22,6 +22,10 @@ const BATCH_MAX: usize = 512;
 /// Wait between tries to commit when the store has no room: nothing is lost meanwhile, the claims stay ours.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// First and longest wait before a settlement is tried again that the store refuses even as a dead letter.
+const STUCK_AGAIN: Duration = Duration::from_secs(1);
+const STUCK_AGAIN_MAX: Duration = Duration::from_secs(60);
+
 pub struct Settler {
     pub store: Arc<dyn Store>,
     pub clock: SharedClock,
@@ -31,55 +35,71 @@ pub struct Settler {
     pub failure: Failure,
 }
 
+/// A settlement that the store refuses whatever its end, and when it is tried again.
+struct Stuck {
+    settling: Settling,
+    wait: Duration,
+    at: Timestamp,
+}
+
 impl Settler {
     /// Runs until everyone who could send has gone and all is committed, or the store has failed for good.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        while self.inbox.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            if !self.commit(std::mem::take(&mut batch)).await {
+        let mut stuck: Vec<Stuck> = Vec::new();
+        let clock = Arc::clone(&self.clock);
+        loop {
+            let next = stuck.iter().map(|stuck| stuck.at).min().map(|at| at.since(clock.now()));
+            tokio::select! {
+                biased;
+                count = self.inbox.recv_many(&mut batch, BATCH_MAX) => if count == 0 { return },
+                () = clock.sleep(next.unwrap_or_default()), if next.is_some() => {}
+            }
+            let gathered = std::mem::take(&mut batch);
+            if !gathered.is_empty() && !self.commit(gathered, STUCK_AGAIN, &mut stuck).await {
                 return;
             }
-        }
-    }
-
-    /// Commits a batch, however often it takes. Gives `false` when the store is gone.
-    async fn commit(&self, batch: Vec<Settling>) -> bool {
-        loop {
-            let settlements = batch.iter().map(|settling| settling.settlement.clone()).collect();
-            let span = telemetry::settle_span(batch.len());
-            match self.store.settle(settlements, self.clock.now()).instrument(span).await {
-                Ok(answers) => {
-                    self.announce(batch, &answers);
-                    return true;
-                }
-                Err(error) => {
-                    self.alerts.store_failed("settle", &error);
-                    if error.fatal() || error == StoreError::Closed {
-                        self.failure.report(error);
-                        return false;
-                    }
-                    if !error.retryable() {
-                        return self.commit_apart(batch).await;
-                    }
-                    self.clock.sleep(AGAIN).await;
+            let now = clock.now();
+            for Stuck { settling, wait, .. } in stuck.extract_if(.., |stuck| stuck.at <= now).collect::<Vec<_>>() {
+                let wait = (wait * 2).min(STUCK_AGAIN_MAX);
+                if !self.commit(vec![settling], wait, &mut stuck).await {
+                    return;
                 }
             }
         }
     }
 
-    /// One row that cannot be stored must not keep the others: each is committed alone, and what even then cannot be
-    /// is left claimed, to be tried again after the next start.
-    async fn commit_apart(&self, batch: Vec<Settling>) -> bool {
-        for settling in batch {
-            match self.store.settle(vec![settling.settlement.clone()], self.clock.now()).await {
-                Ok(answers) => self.announce(vec![settling], &answers),
-                Err(error) if error.fatal() || error == StoreError::Closed => {
-                    self.failure.report(error);
-                    return false;
+    /// Commits a batch, however often it takes. One row that cannot be stored must not keep the others: each is then
+    /// committed alone, and what is refused even so is dead, or else tried again later. Gives `false` when the store
+    /// is gone.
+    async fn commit(&self, batch: Vec<Settling>, wait: Duration, stuck: &mut Vec<Stuck>) -> bool {
+        let mut parts = vec![batch];
+        while let Some(mut batch) = parts.pop() {
+            let settlements = batch.iter().map(|settling| settling.settlement.clone()).collect();
+            let span = telemetry::settle_span(batch.len());
+            let error = match self.store.settle(settlements, self.clock.now()).instrument(span).await {
+                Ok(answers) => {
+                    self.announce(batch, &answers);
+                    continue;
                 }
-                Err(error) => {
-                    self.alerts.store_failed("settle", &error);
-                    self.dispatch.tell(Message::Freed(settling.destination, None));
+                Err(error) => error,
+            };
+            self.alerts.store_failed("settle", &error);
+            if error.fatal() || error == StoreError::Closed {
+                self.failure.report(error);
+                return false;
+            }
+            if error.retryable() {
+                self.clock.sleep(AGAIN).await;
+                parts.push(batch);
+            } else if batch.len() > 1 {
+                parts.extend(batch.into_iter().rev().map(|settling| vec![settling]));
+            } else if let Some(settling) = batch.pop() {
+                let now = self.clock.now();
+                if settling.was_refused() {
+                    stuck.push(Stuck { settling, wait, at: now + wait });
+                } else {
+                    parts.push(vec![settling.refused(&error, now)]);
                 }
             }
         }

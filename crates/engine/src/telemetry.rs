@@ -1,6 +1,6 @@
 //! Every metric and log event of the engine, named once. Labels come only from configuration, never from payloads.
 
-use domain::DeliveryState;
+use domain::{DeliveryId, DeliveryState};
 use metrics::{counter, gauge, histogram};
 use store::StoreError;
 use store::keep::StoreStats;
@@ -54,6 +54,13 @@ pub fn tried(tried: &Tried, state: DeliveryState) {
         let cause = tried.cause.as_ref().map_or("unknown", |cause| &cause.code);
         tracing::warn!(event = "delivery_dead", delivery = %tried.work.id, destination, cause);
     }
+}
+
+/// A delivery that the store cannot read any more is dead by that.
+pub fn unreadable(delivery: DeliveryId, destination: &str) {
+    let (state, cause) = (DeliveryState::Dead.as_str(), store::dispatch::UNREADABLE);
+    counter!(DELIVERIES_FINISHED, "destination" => destination.to_owned(), "state" => state).increment(1);
+    tracing::warn!(event = "delivery_dead", %delivery, destination, cause);
 }
 
 pub fn in_flight(count: u32) {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use domain::ordering::OnDead;
-use domain::{DeliveryId, DeliveryState, DestinationName, Event, Tenant, Timestamp};
+use domain::{DeliveryId, DeliveryState, DestinationName, Event, RouteName, Tenant, Timestamp};
+use store::StoreError;
 use store::dispatch::{Attempt, Cause, Claim, Claimed, Prepared, ReplayOf, Settlement};
 
+use crate::alert::{DEAD_LETTERS, route_to};
 use crate::gate::Place;
 use crate::topology::Route;
 
@@ -59,9 +61,23 @@ pub struct Tried {
 pub struct Settling {
     pub settlement: Settlement,
     pub destination: DestinationKey,
+    pub route: RouteName,
     pub place: Option<Place>,
     /// What a person should know once it is committed.
     pub remark: Option<Remark>,
+}
+
+/// Code of the cause of deliveries whose end could not be stored.
+pub const SETTLEMENT_REFUSED: &str = "settlement_refused";
+
+/// What a person should know of a delivery of this route that is dead.
+#[must_use]
+pub fn dead_letter(key: &DestinationKey, route: &RouteName, code: &str) -> Remark {
+    let name = &key.name;
+    let detail = format!(
+        "route '{route}' has dead letters for destination '{name}', the last one for {code}; retry them, or let retention remove them"
+    );
+    Remark { kind: DEAD_LETTERS, object: route_to(route.as_str(), name.as_str()), detail }
 }
 
 /// An alert that a settlement raises.
@@ -73,6 +89,25 @@ pub struct Remark {
 }
 
 impl Settling {
+    /// Whether this is what [`Settling::refused`] made.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        self.settlement.cause.as_ref().is_some_and(|cause| *cause.code == *SETTLEMENT_REFUSED)
+    }
+
+    /// The store will not take this end of a try: the delivery is dead for that, without the try that may be at
+    /// fault.
+    #[must_use]
+    pub fn refused(mut self, error: &StoreError, now: Timestamp) -> Self {
+        let meant = self.settlement.state.as_str();
+        let detail = format!("its try ended as {meant}, but the store refuses to keep that: {error}");
+        let cause = Some(Cause { code: SETTLEMENT_REFUSED.into(), detail });
+        let (state, attempt, sent_version) = (DeliveryState::Dead, None, None);
+        self.settlement = Settlement { state, due: now, attempt, cause, sent_version, ..self.settlement };
+        self.remark = Some(dead_letter(&self.destination, &self.route, SETTLEMENT_REFUSED));
+        self
+    }
+
     #[must_use]
     pub fn remarked(self, remark: Remark) -> Self {
         Self { remark: Some(remark), ..self }
@@ -85,6 +120,7 @@ impl Settling {
         Self {
             settlement: untried(&key, claimed.id, claimed.claim, claimed.attempts, state, due),
             destination: key,
+            route: claimed.route.clone(),
             place: None,
             remark: None,
         }
@@ -95,7 +131,13 @@ impl Settling {
     pub fn put_back_work(work: Work, state: DeliveryState, due: Timestamp) -> Self {
         let key = work.destination();
         let settlement = untried(&key, work.id, work.claim, work.attempts, state, due);
-        Self { settlement, destination: key, place: Some(work.place), remark: None }
+        Self {
+            settlement,
+            destination: key,
+            route: work.route.spec.name.clone(),
+            place: Some(work.place),
+            remark: None,
+        }
     }
 }
 

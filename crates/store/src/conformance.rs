@@ -88,7 +88,8 @@ macro_rules! conformance_suite {
                 a_lane_of_many_gives_them_in_the_order_of_the_rule;
             requests:
                 a_rejected_request_is_kept_whole
-                junk_of_one_reason_pushes_out_only_its_own_oldest
+                what_was_rejected_first_stays_whatever_junk_comes_after
+                junk_of_one_reason_pushes_out_only_its_own
                 rejected_requests_are_bounded_by_bytes_too
                 pending_requests_are_outside_of_the_bounds_and_come_when_due
                 judging_again_gives_a_verdict_and_its_events_at_once

@@ -84,7 +84,12 @@ pub struct ClaimAnswer {
     pub more: bool,
     /// When the next one that was not given is due; `None`: nothing waits for time.
     pub next_due: Option<Timestamp>,
+    /// Due, but what the store has of them cannot be read: dead now, for [`UNREADABLE`], so that the others go on.
+    pub unreadable: Vec<(DeliveryId, RouteName)>,
 }
+
+/// Code of the cause of deliveries that the store cannot read any more.
+pub const UNREADABLE: &str = "unreadable";
 
 /// The body that every try of a delivery sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +164,8 @@ pub struct Settled {
 }
 
 pub trait Dispatch: Send + Sync + 'static {
-    /// Claims due deliveries, oldest due first, only the heads of lanes. The answers are in the order of the asks.
+    /// Claims due deliveries, oldest due first, only the heads of lanes. The answers are in the order of the asks. One
+    /// that cannot be read is dead by that, and keeps none of the others.
     fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>>;
 
     /// Keeps prepared bytes before the first try sends them. Fenced by claim; the answers are in order.

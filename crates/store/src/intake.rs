@@ -73,7 +73,8 @@ pub struct Accepted {
     pub waiting: Vec<DestinationName>,
 }
 
-/// How many rejected requests are kept, so that junk cannot push out what a wrong secret rejected.
+/// How many rejected requests are kept, so that junk cannot push out what a wrong secret rejected: of each source and
+/// reason the first half stays as it is, and the other half rolls on with what comes.
 #[derive(Clone, Copy, Debug)]
 pub struct RejectedBounds {
     /// Per source and reason code.
@@ -84,7 +85,7 @@ pub struct RejectedBounds {
 
 impl Default for RejectedBounds {
     fn default() -> Self {
-        Self { count_max: 1_000, bytes_max: 64 * 1024 * 1024 }
+        Self { count_max: 2_000, bytes_max: 64 * 1024 * 1024 }
     }
 }
 
@@ -96,8 +97,8 @@ pub trait Intake: Send + Sync + 'static {
         now: Timestamp,
     ) -> Verb<'_, Vec<Result<Vec<Accepted>, crate::StoreError>>>;
 
-    /// Keeps requests that made no event. The oldest of the same source and reason make room; pending ones are
-    /// outside of the bounds. One that alone is larger than the bound is kept without its body.
+    /// Keeps requests that made no event. Of the same source and reason the oldest behind the first half makes room;
+    /// pending ones are outside of the bounds. One that alone is larger than the bound is kept without its body.
     fn keep_requests(&self, requests: Vec<KeptRequest>, bounds: RejectedBounds) -> Verb<'_, ()>;
 
     /// Pending requests whose time has come, oldest first.

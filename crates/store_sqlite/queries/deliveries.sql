@@ -28,6 +28,11 @@ UPDATE deliveries SET state = ?2, due_at = ?3, finished_at = ?4, attempts = ?5, 
   cause_detail = ?8
 WHERE seq = ?1
 
+-- What cannot be read cannot be sent: a person sees why, and its lane goes on.
+-- name: bury_delivery
+UPDATE deliveries SET state = 8, due_at = NULL, finished_at = ?2, cause_code = ?3, cause_detail = ?4
+WHERE seq = ?1 RETURNING lane, id, route
+
 -- name: delivery_head
 SELECT seq, state, attempts, tried, lane, version_kind, version, event, destination
 FROM deliveries WHERE tenant = ?1 AND id = ?2

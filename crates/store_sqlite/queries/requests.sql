@@ -38,9 +38,10 @@ ON CONFLICT DO UPDATE SET count = max(count + ?4, 0), bytes = max(bytes + ?5, 0)
 -- name: rejected_total
 SELECT count, bytes FROM rejected WHERE tenant = ?1 AND source = ?2 AND reason = ?3
 
--- name: oldest_rejected
+-- The oldest behind those that stay. Those are stepped over in the index alone.
+-- name: next_rejected
 SELECT seq, bytes FROM requests INDEXED BY requests_rejected
-WHERE tenant = ?1 AND source = ?2 AND reason_code = ?3 AND verdict = 2 ORDER BY seq LIMIT 1
+WHERE tenant = ?1 AND source = ?2 AND reason_code = ?3 AND verdict = 2 ORDER BY seq LIMIT 1 OFFSET ?4
 
 -- name: delete_request
 DELETE FROM requests WHERE seq = ?1

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use store::StoreError;
 
 use crate::connection::open_reader;
@@ -107,7 +107,8 @@ fn run(shared: &Shared, woken: &Receiver<()>, stage: &AtomicU8) {
     }
 }
 
-/// Copies until little is left. A full disk is no reason to stop: the log holds everything, and there is a next time.
+/// Copies until little is left. A full disk, or too many open files, is no reason to stop: the log holds
+/// everything, and there is a next time.
 fn passes(shared: &Shared, path: &Path, connection: &mut Option<Connection>) -> Result<(), Failure> {
     let connection = match connection {
         Some(connection) => connection,
@@ -132,6 +133,11 @@ fn open_checkpointer(shared: &Shared, path: &Path) -> Result<Connection, Failure
 fn copy(connection: &Connection) -> Result<i64, Failure> {
     let copied = connection
         .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
+    if let Err(error) = &copied
+        && error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+    {
+        return Ok(0);
+    }
     match copied.map_err(Failure::from) {
         Ok((log, copied)) => Ok(log - copied),
         Err(Failure::Full(_) | Failure::Row(StoreError::Unreachable(_))) => Ok(0),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use store::StoreError;
 
 use crate::failure::{Failure, store_error};
@@ -48,7 +48,11 @@ pub(crate) fn open_reader(options: &OpenOptions, path: &Path) -> Result<Connecti
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     });
-    opened.map_err(|error| store_error(&error))
+    opened.map_err(|error| match error.sqlite_error_code() {
+        // The writer has it open, so it is there: too many files are open just now, or its folder was moved.
+        Some(ErrorCode::CannotOpen) => StoreError::Unreachable(format!("it cannot be opened again just now: {error}")),
+        _ => store_error(&error),
+    })
 }
 
 fn open(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {
@@ -128,4 +132,16 @@ fn last(tx: &mut Tx<'_, '_>, name: &str, query: Query) -> Result<i64, Failure> {
 
 fn counter(tx: &mut Tx<'_, '_>, name: &str) -> Result<i64, Failure> {
     Ok(tx.row(Query::counter, [name], |row| Ok(row.get(0)?))?.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_cannot_be_opened_just_now_is_no_failed_disk() {
+        let options = OpenOptions::memory();
+        let error = open_reader(&options, Path::new("/nowhere/store.db")).map(drop).expect_err("there is none");
+        assert!(error.retryable() && !error.fatal(), "{error:?}");
+    }
 }

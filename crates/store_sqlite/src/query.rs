@@ -72,14 +72,14 @@ queries! {
     "events.sql": insert_event event_by_id event_by_seq event_row events_after last_seq
         events_by_time events_by_source events_by_subject next_connection;
     "identities.sql": insert_identity identity put_identity join_identity subject put_subject sight sightings;
-    "deliveries.sql": insert_delivery recover_fresh due_deliveries claim_delivery move_delivery delivery_head
+    "deliveries.sql": insert_delivery recover_fresh due_deliveries claim_delivery move_delivery bury_delivery delivery_head
         reopen_delivery set_due hold_delivery resume_delivery
         delivery_row delivery_by_id deliveries_of_event deliveries_by_id deliveries_by_state deliveries_by_replay
         next_open_destination open_of_destination open_groups oldest_open
         prepared put_prepared delete_prepared insert_attempt attempts;
     "lanes.sql": lane insert_lane set_head set_sent lane_head first_behind first_behind_version;
     "requests.sql": insert_request request set_verdict requests_by_id requests_by_source rejected_ids
-        pending_requests count_rejected rejected_total oldest_rejected delete_request;
+        pending_requests count_rejected rejected_total next_rejected delete_request;
     "replays.sql": insert_replay replay replays running_replays event_of_replay step_replay end_replay replay_seq;
     "registry.sql": objects object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_key

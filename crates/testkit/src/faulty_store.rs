@@ -36,6 +36,8 @@ pub enum Fate {
 pub enum Refusal {
     Overloaded,
     DiskFull,
+    /// This row, alone or in company.
+    Row,
 }
 
 impl Refusal {
@@ -43,6 +45,7 @@ impl Refusal {
         match self {
             Self::Overloaded => StoreError::Overloaded,
             Self::DiskFull => StoreError::DiskFull("as the simulation says".to_owned()),
+            Self::Row => StoreError::Refused("as the simulation says".to_owned()),
         }
     }
 }

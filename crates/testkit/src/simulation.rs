@@ -102,6 +102,7 @@ fn live(plan: &Plan, world: &Arc<World>, folder: &Path, from: Timestamp, life: u
             policies: Arc::new(Arc::new(EgressPolicy::default())),
             vault: Arc::new(Vault::new(master_key())),
             retention: Retention::default(),
+            in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
         };
         let engine = Engine::start(parts);
         let rested = tokio::select! {

@@ -1,6 +1,7 @@
 //! The composition root: which concrete parts a running gateway is made of, and how it starts, stops and hands over.
 
-pub mod egress;
+pub mod descriptors;
+mod egress;
 pub mod folder;
 pub mod gateway;
 pub mod launch;

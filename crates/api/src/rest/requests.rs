@@ -2,11 +2,9 @@
 //!
 //! What a sender proves itself with is masked: whoever may look may not therefore send.
 
-use std::borrow::Cow;
-
 use axum::Json;
 use axum::extract::State;
-use domain::request::Verdict;
+use domain::request::{MASK, Verdict, is_secret, masked_url};
 use domain::{EventId, RequestId, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::intake::KeptRequest;
@@ -20,22 +18,6 @@ use crate::auth::Caller;
 use crate::cursor::{Listing, Mark, list_error};
 use crate::extract::{Named, Params};
 use crate::problem::Problem;
-
-const MASK: &str = "***";
-/// Headers and query parameters whose names contain one of these carry credentials or signatures.
-const SECRET_WORDS: [&str; 11] = [
-    "authorization",
-    "cookie",
-    "signature",
-    "token",
-    "secret",
-    "password",
-    "hmac",
-    "api-key",
-    "apikey",
-    "api_key",
-    "x-auth",
-];
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -111,20 +93,6 @@ impl RequestView {
     }
 }
 
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word)) || matches!(&*name, "key" | "sig" | "auth" | "pass")
-}
-
-fn masked_url(url: &str) -> Cow<'_, str> {
-    let Some((before, query)) = url.split_once('?') else { return Cow::Borrowed(url) };
-    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
-        _ => parameter.to_owned(),
-    });
-    Cow::Owned(format!("{before}?{}", parameters.collect::<Vec<_>>().join("&")))
-}
-
 /// A request with its body.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestDetail)]
@@ -164,11 +132,12 @@ pub async fn list(
     let page = mark.page(limit, cursor.as_deref())?;
     let listed = app.store().requests(caller.tenant, filter, page).await;
     let listed = listed.map_err(|error| list_error(error, cursor.as_ref()))?;
-    Ok(Json(mark.listing(listed, |kept| RequestView::of(&kept))))
+    Ok(Json(mark.listing(listed, |kept| RequestView::of(&app.engine.shown(kept)))))
 }
 
 pub async fn get(State(app): State<App>, caller: Caller, Named(id): Named<RequestId>) -> Answer<RequestDetailView> {
     let kept = app.store().request(caller.tenant, id).await?.ok_or_else(|| Problem::not_found("request", id))?;
+    let kept = app.engine.shown(kept);
     Ok(Json(RequestDetailView { request: RequestView::of(&kept), body: PayloadView::of(&kept.request.body) }))
 }
 
@@ -180,33 +149,4 @@ pub async fn reverify(State(app): State<App>, caller: Caller, Named(id): Named<R
         reason: reverified.reason.map(|reason| ReasonView { code: reason.code.to_string(), detail: reason.detail }),
         events: reverified.events.into_iter().map(accepted).collect(),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_and_signatures_are_masked_and_nothing_else() {
-        for name in [
-            "authorization",
-            "proxy-authorization",
-            "cookie",
-            "x-hub-signature-256",
-            "stripe-signature",
-            "webhook-signature",
-            "x-gitlab-token",
-            "x-shopify-hmac-sha256",
-            "x-api-key",
-            "X-Secret",
-        ] {
-            assert!(is_secret(name), "{name}");
-        }
-        for name in ["content-type", "x-github-event", "webhook-id", "user-agent", "x-monkey", "design"] {
-            assert!(!is_secret(name), "{name}");
-        }
-        let url = "https://a.example/in/x?token=canary&a=b&sig=canary&flag&access_token=canary";
-        assert_eq!(masked_url(url), "https://a.example/in/x?token=***&a=b&sig=***&flag&access_token=***");
-        assert_eq!(masked_url("https://a.example/in/x"), "https://a.example/in/x");
-    }
 }

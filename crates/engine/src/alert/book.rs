@@ -34,6 +34,8 @@ struct Entry {
     written: bool,
     /// Its cause is gone: to be resolved.
     gone: bool,
+    /// When its cause was last seen by this process.
+    noted_at: Timestamp,
 }
 
 #[derive(Default)]
@@ -50,7 +52,7 @@ impl Book {
         let mut entries = self.lock();
         telemetry_if_new(&entries, &key);
         let entry = entries.entry(key).or_default();
-        entry.gone = false;
+        (entry.gone, entry.noted_at) = (false, now);
         if let Some(times) = &mut entry.times {
             times.count += 1;
             times.last_at = now;
@@ -64,6 +66,13 @@ impl Book {
     /// Gives whether there is one to be resolved.
     pub fn gone(&self, key: &Known) -> bool {
         self.lock().get_mut(key).map(|entry| entry.gone = true).is_some()
+    }
+
+    /// The same, if its cause was not seen since then.
+    pub fn gone_unless_since(&self, key: &Known, since: Timestamp) -> bool {
+        let mut entries = self.lock();
+        let quiet = entries.get_mut(key).filter(|entry| entry.noted_at <= since);
+        quiet.map(|entry| entry.gone = true).is_some()
     }
 
     pub fn is_open(&self, key: &Known) -> bool {
@@ -168,6 +177,7 @@ mod tests {
         assert_eq!(book.note(key(), "later", now), Noted::FirstSinceWritten);
         assert!(book.to_write(false).is_empty(), "what is open already can wait");
         assert_eq!(book.to_write(true), [key()]);
+        assert!(!book.gone_unless_since(&key(), now - std::time::Duration::from_secs(1)));
         book.put_back(&key(), times);
         assert_eq!(book.take(&key()).map(|times| (times.count, times.detail)), Some((10_001, "later".into())));
     }

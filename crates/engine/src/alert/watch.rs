@@ -17,6 +17,9 @@ use crate::telemetry;
 
 /// How often the store is asked whether it takes anything, while nothing says that it does not.
 const PING_EVERY: Duration = Duration::from_secs(60);
+/// How long the store must have failed nobody before it counts as sound again: what it refuses is asked for again
+/// before that.
+const QUIET: Duration = Duration::from_secs(60);
 /// How often all destinations are looked through for dead letters that are about to go: that reads every open row.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long before its retention ends a dead letter is told of, at most; a quarter of the retention, if that is less.
@@ -63,7 +66,7 @@ impl Watch {
         match self.store.ping().await {
             Ok(()) => {
                 self.alerts.gone(&everyone, DISK_RESERVE, STORE);
-                self.alerts.gone(&everyone, STORE_FAILING, STORE);
+                self.alerts.gone_after(&everyone, STORE_FAILING, STORE, QUIET);
                 Ok(())
             }
             Err(error @ StoreError::DiskFull(_)) => {

@@ -1,10 +1,12 @@
 //! What dispatch sees that a person should know.
 
-use domain::{RouteName, Timestamp};
+use domain::{DeliveryId, RouteName, Timestamp};
+use store::dispatch::UNREADABLE;
 
-use crate::alert::{Alerts, BREAKER_OPEN, DEAD_LETTERS, RETIRED_WITH_OPEN_DELIVERIES, ROUTE_MOVED, route_to};
+use crate::alert::{Alerts, BREAKER_OPEN, RETIRED_WITH_OPEN_DELIVERIES, ROUTE_MOVED, route_to};
+use crate::telemetry;
 use crate::topology::Topology;
-use crate::work::{DestinationKey, Remark, Tried};
+use crate::work::{DestinationKey, Remark, dead_letter};
 
 /// The destination took something.
 pub(super) fn tell_working(alerts: &Alerts, key: &DestinationKey) {
@@ -22,14 +24,11 @@ fn object(key: &DestinationKey) -> String {
     format!("destination/{}", key.name)
 }
 
-/// A delivery's tries are used up.
-pub(super) fn dead(tried: &Tried, key: &DestinationKey) -> Remark {
-    let (route, name) = (&tried.work.route.spec.name, &key.name);
-    let code = tried.cause.as_ref().map_or("unknown", |cause| &cause.code);
-    let detail = format!(
-        "route '{route}' has dead letters for destination '{name}', the last one for {code}; retry them, or let retention remove them"
-    );
-    Remark { kind: DEAD_LETTERS, object: route_to(route.as_str(), name.as_str()), detail }
+/// The store cannot read it any more; it is dead already.
+pub(super) fn tell_unreadable(alerts: &Alerts, key: &DestinationKey, id: DeliveryId, route: &RouteName) {
+    telemetry::unreadable(id, key.name.as_str());
+    let Remark { kind, object, detail } = dead_letter(key, route, UNREADABLE);
+    alerts.note(&key.tenant, kind, object, detail);
 }
 
 /// What was owed along a route that leads elsewhere now, or nowhere, is held: nobody but a person decides about it.

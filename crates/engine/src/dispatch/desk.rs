@@ -28,6 +28,8 @@ pub(super) struct Desk {
     bucket: Option<TokenBucket>,
     /// The destination asked for silence until then (429 or 503 with `Retry-After`).
     silent_until: Option<Timestamp>,
+    /// The store could not answer for it: not asked again before then.
+    pub unanswered_until: Option<Timestamp>,
     /// The store may hold due deliveries for it.
     backlog: bool,
     /// Counts the hints of backlog, so that an answer to an older question cannot silence a newer hint.
@@ -85,6 +87,7 @@ impl Desk {
             breaker,
             bucket,
             silent_until: None,
+            unanswered_until: None,
             backlog: true,
             hints: 0,
             next_due: None,
@@ -215,7 +218,7 @@ impl Desk {
         if !self.backlog || gate.held() || (room < gate.capacity() / 4 && !self.queue.is_empty()) {
             return Appetite::Nothing;
         }
-        if let Some(until) = self.silent_until.filter(|until| now < *until) {
+        if let Some(until) = self.silent_until.max(self.unanswered_until).filter(|until| now < *until) {
             return Appetite::Later(until);
         }
         let limit = match self.breaker.state() {

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use domain::ordering::{Lane, is_stale};
-use domain::{DeliveryId, ReplayId, Timestamp};
+use domain::{DeliveryId, ReplayId, RouteName, Timestamp};
 use rusqlite::{Row, params};
 use store::StoreError;
-use store::dispatch::{Ask, Claim, ClaimAnswer, Claimed, Lease, Prepared, ReplayOf};
+use store::dispatch::{Ask, Claim, ClaimAnswer, Claimed, Lease, Prepared, ReplayOf, UNREADABLE};
 use uuid::Uuid;
 
 use crate::claims::Held;
 use crate::code::{Stored, version_of};
 use crate::failure::Failure;
+use crate::lane;
 use crate::names::NameId;
 use crate::query::Query;
 use crate::row::{Lookup, bytes, event, small, text, uuid};
@@ -29,7 +30,14 @@ pub(crate) fn claim_due(tx: &mut Tx<'_, '_>, ask: &Ask, lease: Lease, now: Times
     let mut payloads = 0u64;
     while let Some((seq, _)) = left.next_if(|(_, due)| *due <= now && wants_more(&answer, payloads, ask)) {
         let claim = tx.shared().claims.next(lease.owner);
-        let (held, claimed) = take(tx, seq, (tenant, destination), (claim, now + lease.span))?;
+        let (held, claimed) = match take(tx, seq, (tenant, destination), (claim, now + lease.span)) {
+            Ok(taken) => taken,
+            Err(Failure::Row(error @ StoreError::Corrupt(_))) => {
+                answer.unreadable.extend(bury(tx, seq, &error, now)?);
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         payloads += claimed.event.payload.len() as u64;
         tx.claim(claimed.id, held);
         answer.claimed.push(claimed);
@@ -66,6 +74,24 @@ fn unclaimed(
         Ok(Some(Some((seq, due))))
     })?;
     Ok(rows.into_iter().flatten().collect())
+}
+
+/// Lets go of a delivery that cannot be read; gives what of it can be.
+fn bury(
+    tx: &mut Tx<'_, '_>,
+    seq: i64,
+    error: &StoreError,
+    now: Timestamp,
+) -> Result<Option<(DeliveryId, RouteName)>, Failure> {
+    let row = params![seq, now.as_micros(), UNREADABLE, error.to_string()];
+    let read = |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, uuid(row, 1).ok(), row.get::<_, NameId>(2)?));
+    let Some((lane, id, route)) = tx.row(Query::bury_delivery, row, read)? else { return Ok(None) };
+    if let Some(lane) = lane {
+        lane::leave(tx, lane, seq, now)?;
+    }
+    let lookup = Lookup { names: &tx.memory.shared.names, connection: tx.sql.connection() };
+    let route = lookup.name(route).ok().and_then(|name| name.route().ok());
+    Ok(id.map(DeliveryId::from_uuid).zip(route))
 }
 
 /// Reads all that a try needs, and what settling it will need.

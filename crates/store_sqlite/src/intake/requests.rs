@@ -26,7 +26,7 @@ struct Kept {
     bytes: i64,
 }
 
-/// Keeps one request; the oldest of the same source and reason make room for it.
+/// Keeps one request; of the same source and reason the oldest behind the first half makes room for it.
 pub(crate) fn keep(tx: &mut Tx<'_, '_>, kept: &KeptRequest, bounds: RejectedBounds) -> Result<(), Failure> {
     let tenant = tx.name(kept.request.tenant.as_str())?;
     let source = tx.name(kept.request.source.as_str())?;
@@ -123,8 +123,10 @@ fn make_room(
     let total = tx.row(Query::rejected_total, key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
     let (mut requests, mut bytes) = total.unwrap_or_default();
     while requests > i64::from(bounds.count_max) || bytes > signed(bounds.bytes_max) {
-        let oldest = tx.row(Query::oldest_rejected, key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-        let Some((seq, size)) = oldest else { break };
+        let staying = i64::from(bounds.count_max).min(requests) / 2;
+        let key = params![tenant, source, code, staying];
+        let next = tx.row(Query::next_rejected, key, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let Some((seq, size)) = next else { break };
         tx.execute(Query::delete_request, [seq])?;
         count(tx, (tenant, source, code), -1, -size)?;
         requests -= 1;

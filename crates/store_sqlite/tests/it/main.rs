@@ -2,6 +2,7 @@
 
 mod arrange;
 mod conformance;
+mod damage;
 mod disk_full;
 mod open;
 mod power_cut;

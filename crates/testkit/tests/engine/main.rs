@@ -2,4 +2,5 @@
 
 mod addresses;
 mod alerts;
+mod refusals;
 mod rig;

@@ -36,6 +36,11 @@ use testkit::sim_clock::SimClock;
 
 pub const SECRET: &str = "It's a Secret to Everybody";
 
+/// Short, so that a test need not let a season pass.
+const RETENTION: Retention =
+    Retention { events: DAYS_4, dead_letters: DAYS_4, requests: DAYS_4, identities: DAYS_4, idempotency: DAYS_4 };
+const DAYS_4: Duration = Duration::from_secs(4 * 24 * 60 * 60);
+
 /// Answers every delivery with one status, and every GET with what is published.
 pub struct Network {
     pub status: AtomicU16,
@@ -100,7 +105,8 @@ impl Rig {
             transport: Arc::clone(&network) as _,
             policies: Arc::new(Arc::new(EgressPolicy::default())),
             vault: Arc::new(Vault::new(MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits"))),
-            retention: Retention::default(),
+            retention: RETENTION,
+            in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
         });
         engine.configure(specs).await.expect("the specs are valid");
         Self { engine, store, clock, network, requests: AtomicU64::new(0) }

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::descriptors::Descriptors;
 use super::egress::{Allowed, TenantPolicies};
 use super::listeners::{Listener, Role};
 use crate::exit::{Exit, Failure, Outcome};
@@ -62,9 +63,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// Puts everything together and begins to serve.
-    pub async fn start(foundation: Foundation, settings: Settings) -> Outcome<Self> {
+    pub async fn start(foundation: Foundation, mut settings: Settings) -> Outcome<Self> {
         let Foundation { store, listeners, vault, clock, admin_key } = foundation;
         let entropy: SharedEntropy = SystemEntropy::shared();
+        let sockets_max = Descriptors::raise(settings.api.limits.connections_max);
+        settings.api.limits.connections_max = sockets_max.inbound;
         let own = listeners.iter().map(|listener| listener.address).collect();
         let policies = Arc::new(TenantPolicies::new(&settings.egress, own));
         let transport = HttpTransport::new(SharedClock::clone(&clock), TransportOptions::default())
@@ -77,6 +80,7 @@ impl Gateway {
             policies: Arc::<TenantPolicies>::clone(&policies),
             vault: Arc::new(vault),
             retention: settings.retention,
+            in_flight_max: sockets_max.outbound,
         });
         engine.configure(settings.specs).await.map_err(|error| engine_failure(&error))?;
         engine.resume_replays().await.map_err(|error| engine_failure(&error))?;

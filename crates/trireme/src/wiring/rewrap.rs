@@ -6,6 +6,7 @@ use std::{fs, io};
 use engine::clock::{Clock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::rewrap_object;
+use engine::sealed_head::{KEY_SETTING, rewrap_key};
 use engine::spec::Secret;
 use engine::vault::{MasterKey, Vault, VaultError};
 use store::Store;
@@ -94,8 +95,19 @@ async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usi
         let rewrapped = Object { definition, ..object };
         store.put_object(rewrapped, false).await.map_err(|error| store_failure(&error))?;
     }
+    rewrap_request_key(store, former, next).await?;
     master_key::write_check(store, next).await?;
     Ok(count)
+}
+
+/// Of the requests themselves nothing changes: their heads are sealed by this key.
+async fn rewrap_request_key(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome {
+    let Some(sealed) = store.setting(KEY_SETTING.into()).await.map_err(|error| store_failure(&error))? else {
+        return Ok(());
+    };
+    let sealed = String::from_utf8_lossy(&sealed);
+    let sealed = rewrap_key(former, next, &SystemEntropy::new(), &sealed).map_err(|error| vault_failure(&error))?;
+    store.put_setting(KEY_SETTING.into(), sealed.into_bytes().into()).await.map_err(|error| store_failure(&error))
 }
 
 fn vault_failure(error: &VaultError) -> Failure {

@@ -2,6 +2,7 @@
 
 mod client;
 mod demo;
+mod descriptors;
 mod guide;
 mod keys;
 mod refusals;
