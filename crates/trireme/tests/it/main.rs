@@ -6,6 +6,7 @@ mod descriptors;
 mod guide;
 mod keys;
 mod refusals;
+mod senders;
 mod serve;
 mod signals;
 mod support;
