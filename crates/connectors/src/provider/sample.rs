@@ -109,12 +109,19 @@ fn fill(sample: &Sample, url: &str, moment: Moment) -> SignedSample {
     SignedSample { method: "POST".to_owned(), url, headers: headers.collect(), body }
 }
 
+/// Where a sample keeps room for its signature.
+const PLACE: &str = "{{signature}}";
+
+fn escaped(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 /// `{{base64:TEXT:base64}}` in base64, escaped where the body is a form.
 fn encoded(text: &str, is_form: bool) -> String {
     let Some((before, rest)) = text.split_once("{{base64:") else { return text.to_owned() };
     let Some((inner, after)) = rest.split_once(":base64}}") else { return text.to_owned() };
     let inner = BASE64.encode(inner.as_bytes());
-    let inner = if is_form { url::form_urlencoded::byte_serialize(inner.as_bytes()).collect() } else { inner };
+    let inner = if is_form { escaped(&inner) } else { inner };
     format!("{before}{inner}{}", encoded(after, is_form))
 }
 
@@ -264,19 +271,41 @@ impl Signer<'_> {
                 });
                 self.put(inner, prefix)
             }
-            Field::Json(_) | Field::Form(_) | Field::Multipart(_) | Field::Xml(_) | Field::Query(_) => {
+            Field::Json(_) | Field::Form(_) | Field::Multipart(_) | Field::Xml(_) | Field::Query(_)
+                if self.has_place() =>
+            {
                 self.fill_in(&value)
             }
+            Field::Query(name) => {
+                let mark = if self.request.url.contains('?') { '&' } else { '?' };
+                self.request.url.push_str(&format!("{mark}{name}={}", escaped(&value)));
+                Ok(())
+            }
+            Field::Json(slot) => self.put_json(*slot, &value),
             _ => Err(self.not_signable("its signature does not stand where a sample could have it")),
         }
     }
 }
 
 impl Signer<'_> {
+    fn has_place(&self) -> bool {
+        self.request.url.contains(PLACE) || String::from_utf8_lossy(&self.request.body).contains(PLACE)
+    }
+
+    /// Writes a text in place of the one that the sample's body has there.
+    fn put_json(&mut self, slot: usize, text: &str) -> Result<(), SignError> {
+        let body = self.request.body.clone();
+        let found = self.keys.program.pointers.find(&body);
+        let old = found.raw(slot).ok_or_else(|| self.not_signable("its body has no place for the signature"))?;
+        let start = old.as_ptr() as usize - body.as_ptr() as usize;
+        let new = serde_json::Value::from(text).to_string();
+        self.request.body = [&body[..start], new.as_bytes(), &body[start + old.len()..]].concat().into();
+        Ok(())
+    }
+
     /// Puts a signature into the place that the sample keeps for it in its body or query.
     fn fill_in(&mut self, signature: &str) -> Result<(), SignError> {
-        const PLACE: &str = "{{signature}}";
-        let escaped: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
+        let escaped = escaped(signature);
         if self.request.url.contains(PLACE) {
             self.request.url = self.request.url.replace(PLACE, &escaped);
             return Ok(());
