@@ -188,7 +188,7 @@ pub fn memory() -> Arc<dyn Store> {
 
 /// Sources `github` (signed) and `own` (published), destinations `app` and `crm`, and a route from `own` to `app`.
 pub fn specs() -> Specs {
-    let signing = RoleSecret::plain(Secret::new(SECRET.to_owned()));
+    let signing = RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()));
     let webhook = WebhookSpec {
         provider: "github".to_owned(),
         secrets: vec![signing],
