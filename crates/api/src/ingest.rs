@@ -59,7 +59,7 @@ where
         return refusal(Code::IngestNotFound);
     };
     if !may_arrive(&parts.method) {
-        return method_not_allowed();
+        return method_not_allowed("POST, PUT, PATCH, GET, HEAD, OPTIONS");
     }
     let Some(permit) = app.ingest.enter() else {
         telemetry::ingest_refused("overloaded");
@@ -156,6 +156,7 @@ fn reply(receipt: Receipt) -> Answer {
             provider_reply(reply.status, &reply.headers, reply.body.into())
         }
         Receipt::Rejected => refusal(Code::IngestRejected),
+        Receipt::MethodRefused { allow } => method_not_allowed(&allow),
         Receipt::UnknownSource => refusal(Code::IngestNotFound),
         Receipt::Unavailable { retry_after, .. } => unavailable(retry_after),
     }
@@ -232,9 +233,10 @@ fn unavailable(retry_after: Duration) -> Answer {
     response
 }
 
-fn method_not_allowed() -> Answer {
+fn method_not_allowed(allow: &str) -> Answer {
     let mut response = refusal(Code::MethodNotAllowed);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, PUT, PATCH, GET, HEAD, OPTIONS"));
+    let allow = HeaderValue::from_str(allow).unwrap_or(HeaderValue::from_static("POST"));
+    response.headers_mut().insert(ALLOW, allow);
     response
 }
 

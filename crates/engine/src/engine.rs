@@ -31,6 +31,7 @@ use crate::failure::Failure;
 use crate::keep::Keeper;
 use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
+use crate::rejections::RejectionLog;
 use crate::replay::Replayer;
 use crate::sealed_head::HeadSeal;
 use crate::settle::Settler;
@@ -206,6 +207,7 @@ impl Engine {
             acceptor: Arc::clone(&acceptor),
             alerts: alerts.clone(),
             heads: heads.clone(),
+            rejections: RejectionLog::default(),
             failure: failure.clone(),
         };
         let replayer = Arc::new(Replayer {

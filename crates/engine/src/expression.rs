@@ -5,6 +5,7 @@
 //! builds, the work of a single built-in, and its result. Numbers are IEEE doubles, as the language defines:
 //! integers beyond 2^53 lose their last digits.
 
+pub mod doubt;
 mod error;
 mod guard;
 mod names;

@@ -19,6 +19,7 @@ mod objects;
 pub mod prepare;
 pub mod publish;
 pub mod receive;
+pub mod rejections;
 pub mod replay;
 pub mod sealed_head;
 pub mod settle;

@@ -18,6 +18,7 @@ use crate::allow::Admission;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
+use crate::rejections::RejectionLog;
 use crate::sealed_head::HeadSeal;
 use crate::signatures::is_about_signatures;
 use crate::telemetry;
@@ -25,6 +26,8 @@ use crate::topology::{Listener, Source, Topology};
 
 /// What a sender is told to wait when we cannot keep its event: soon enough for senders that try only a few times.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The recipe's code for a method that it does not know.
+const METHOD_REFUSED: &str = "method_refused";
 /// When a request whose key could not be fetched is judged again for the first time.
 const PENDING_AGAIN: Duration = Duration::from_secs(10);
 
@@ -40,6 +43,8 @@ pub enum Receipt {
     Handshake(Reply),
     /// One constant answer, whatever the reason.
     Rejected,
+    /// Its sender sends no events by this method, but by these.
+    MethodRefused { allow: String },
     /// No such source, or it takes no webhooks: one constant answer.
     UnknownSource,
     /// We cannot keep it now; the sender is to try again.
@@ -61,6 +66,7 @@ pub struct Receiver {
     pub acceptor: Arc<Acceptor>,
     pub alerts: Alerts,
     pub heads: HeadSeal,
+    pub rejections: RejectionLog,
     pub failure: Failure,
 }
 
@@ -83,8 +89,12 @@ impl Receiver {
             }
             Judged::Rejected(reason) => {
                 self.tell_rejected(source, listener, &reason);
-                telemetry::rejected(source.spec.name.as_str(), &reason.code);
-                self.keep(request, Verdict::Rejected, Some(reason)).await.map(|()| Receipt::Rejected)
+                self.rejections.tell(source.spec.name.as_str(), &reason.code, self.clock.now());
+                let answer = match &*reason.code {
+                    METHOD_REFUSED => Receipt::MethodRefused { allow: allowed(listener) },
+                    _ => Receipt::Rejected,
+                };
+                self.keep(request, Verdict::Rejected, Some(reason)).await.map(|()| answer)
             }
             Judged::Pending => {
                 let accepted = Receipt::Accepted { events: Vec::new(), reply: None };
@@ -113,7 +123,7 @@ impl Receiver {
 
     /// Keeps a request that was refused before it was judged, such as for its size.
     pub async fn refuse(&self, request: InboundRequest, reason: Reason) -> Result<(), StoreError> {
-        telemetry::rejected(request.source.as_str(), &reason.code);
+        self.rejections.tell(request.source.as_str(), &reason.code, self.clock.now());
         self.keep(request, Verdict::Rejected, Some(reason)).await
     }
 
@@ -325,6 +335,13 @@ fn kept(
     due: Option<domain::Timestamp>,
 ) -> KeptRequest {
     KeptRequest { request: Arc::new(request), verdict, reason, due }
+}
+
+/// The value of `Allow`. All keys of a source are of one recipe.
+fn allowed(listener: &Listener) -> String {
+    let keys = listener.keys.iter().chain(listener.connection_keys.iter().map(|(_, keys)| keys));
+    let methods: Vec<_> = keys.take(1).flat_map(Keys::methods).collect();
+    methods.join(", ")
 }
 
 fn answer(accepted: &[Accepted]) -> Vec<(EventId, bool)> {

@@ -35,6 +35,11 @@ pub fn rejected(source: &str, reason: &str) {
     counter!(REQUESTS_REJECTED, "source" => source.to_owned(), "reason" => reason.to_owned()).increment(1);
 }
 
+/// So many were rejected since this was last said of the same source and reason.
+pub fn rejections(source: &str, reason: &str, count: u64) {
+    tracing::warn!(event = "requests_rejected", source, reason, count);
+}
+
 pub fn unavailable(code: &'static str) {
     counter!(REQUESTS_UNAVAILABLE, "code" => code).increment(1);
 }

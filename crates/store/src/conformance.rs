@@ -128,6 +128,7 @@ macro_rules! conformance_suite {
                 an_api_key_is_found_by_its_name_and_revoked_by_its_tenant
                 a_repeated_request_gets_the_first_answer
                 a_request_that_was_abandoned_may_start_over
+                a_request_whose_process_ended_may_start_over_at_once
                 an_alert_is_open_once_until_it_is_resolved
                 a_setting_is_kept_under_its_name;
             keep:

@@ -105,7 +105,6 @@ fn start(
     Ok(Launch {
         data,
         store_file: None,
-        disk_reserve_bytes: read.disk_reserve_bytes,
         addresses: Addresses { main: listener.address, ingest: None },
         inherited: vec![listener],
         intent: Intent::Start,

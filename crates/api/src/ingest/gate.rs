@@ -113,7 +113,7 @@ pub fn constant_body(code: Code) -> Bytes {
     let detail = match code {
         Code::IngestRejected => "The request could not be verified. The owner of this address can see why.",
         Code::IngestNotFound => "No source listens at this address.",
-        Code::MethodNotAllowed => "Webhooks are sent by POST.",
+        Code::MethodNotAllowed => "Webhooks are sent here by the methods in Allow.",
         Code::BodyTooLarge => "The body is larger than is taken here.",
         Code::BodyTimeout => "The body did not arrive in time; send it again.",
         Code::BodyIncomplete => "The connection ended before the whole body had arrived.",

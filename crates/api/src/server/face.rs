@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use engine::clock::SharedClock;
 use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,12 @@ impl Face {
         } else {
             self.route(request, peer, turn).await
         };
+        let refused_early =
+            response.status() == StatusCode::PAYLOAD_TOO_LARGE || response.headers().contains_key(CONNECTION);
+        if refused_early && version != Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            vitals.cut_short();
+        }
         // A caller who is not told would send its next request to a connection that is about to close.
         if stop.is_cancelled() && version != Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

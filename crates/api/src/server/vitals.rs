@@ -5,13 +5,18 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use engine::clock::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::app::Limits;
+
+/// What is read and thrown away of a request that was refused before its end: more than twice the largest body that
+/// providers send.
+const THROWN_AWAY_MAX: usize = 64 * 1024 * 1024;
+const THROWN_AWAY_AT_ONCE: usize = 16 * 1024;
 
 /// Shared by the stream, the service and the watch of one connection.
 #[derive(Debug, Default)]
@@ -27,6 +32,8 @@ pub struct Vitals {
     /// Bytes wait for a caller who does not read them.
     stalled: AtomicBool,
     written: AtomicU32,
+    /// The last answer was given before all of its request had come.
+    cut_short: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +55,12 @@ impl Vitals {
         Turn(Arc::clone(self))
     }
 
+    /// No more is taken from this caller, who may not have read yet why: what still comes is thrown away for a while,
+    /// because closing at once would reset the connection, and the answer with it.
+    pub fn cut_short(&self) {
+        self.cut_short.store(true, Ordering::Relaxed);
+    }
+
     pub fn is_multiplexed(&self) -> bool {
         self.multiplexed.load(Ordering::Relaxed)
     }
@@ -58,6 +71,7 @@ impl Vitals {
         }
         let turn = self.turn.load(Ordering::Relaxed);
         let doing = match (self.active.load(Ordering::Relaxed), self.idle.load(Ordering::Relaxed)) {
+            (0, _) if self.cut_short.load(Ordering::Relaxed) => Doing::ReadingHead,
             (0, true) => Doing::Idle,
             (0, false) => Doing::ReadingHead,
             _ => Doing::Answering,
@@ -117,11 +131,15 @@ impl Drop for Turn {
 pub struct Watched<S> {
     inner: S,
     vitals: Arc<Vitals>,
+    /// Our side of the connection is closed.
+    ended: bool,
+    /// Bytes that were thrown away since.
+    thrown_away: usize,
 }
 
 impl<S> Watched<S> {
     pub fn new(inner: S, vitals: Arc<Vitals>) -> Self {
-        Self { inner, vitals }
+        Self { inner, vitals, ended: false, thrown_away: 0 }
     }
 }
 
@@ -140,7 +158,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         let poll = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.vitals.wrote(&poll);
@@ -166,7 +184,27 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+        if !self.ended {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(context))?;
+            self.ended = true;
+        }
+        if self.vitals.cut_short.load(Ordering::Relaxed) { self.throw_away(context) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads until the caller has finished, or has sent too much; how long that may take is the watch's to say.
+    fn throw_away(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let mut space = [0; THROWN_AWAY_AT_ONCE];
+        while self.thrown_away < THROWN_AWAY_MAX {
+            let mut buffer = ReadBuf::new(&mut space);
+            if ready!(Pin::new(&mut self.inner).poll_read(context, &mut buffer)).is_err() || buffer.filled().is_empty()
+            {
+                break;
+            }
+            self.thrown_away += buffer.filled().len();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

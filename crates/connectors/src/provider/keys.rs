@@ -76,6 +76,11 @@ impl Keys {
         }
     }
 
+    /// The methods that events are sent by.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.program.methods.iter().map(|method| &**method)
+    }
+
     pub(crate) fn macs(&self, slot: usize) -> &[(usize, hmac::Key)] {
         match self.material.get(slot) {
             Some(Material::Mac(keys)) => keys,

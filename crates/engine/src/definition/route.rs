@@ -11,6 +11,7 @@ use super::retry::retry;
 use super::suggest::nearest;
 use super::{Context, provider};
 use crate::expression::Expression;
+use crate::expression::doubt::{self, Doubt};
 use crate::spec::{BodyMode, OnStale, RouteSpec, SourceSpec};
 
 /// Most connections that a route lists; more than these are better told apart by sources.
@@ -58,7 +59,7 @@ pub fn route(at: &At<'_>, known: &Known, context: &Context) -> Option<RouteSpec>
     let facts = from.as_ref().and_then(|from| known.sources.get(from)?.as_ref());
     let connections = fields.take("connections").map(|at| connections(&at, facts)).unwrap_or_default();
     let assurance = assurance(&mut fields, facts.and_then(|facts| facts.proves));
-    let when = fields.take("when").and_then(|at| expression(&at));
+    let when = fields.take("when").and_then(|at| filter(&at));
     fields.refuse("enrich", "no API is asked for more than the webhook says");
     let (map, body) = form(&mut fields);
     let (ordering, on_dead) = order(&mut fields);
@@ -172,6 +173,26 @@ fn order(fields: &mut Fields<'_>) -> (Ordering, OnDead) {
         at.error("conflict", message, "add ordering: subject, or remove 'on_dead'");
     }
     (ordering, on_dead.and_then(|at| at.choice(&ON_DEAD)).unwrap_or_default())
+}
+
+/// A filter that can only be a mistake is no error: it runs, and lets nothing through.
+fn filter(at: &At<'_>) -> Option<String> {
+    let text = expression(at)?;
+    match doubt::of_filter(&text) {
+        None => {}
+        Some(Doubt::ConstantFalse) => {
+            at.warning("when_is_false", "this lets nothing through", "pause the destination, or remove the route");
+        }
+        Some(Doubt::UnknownField { name, near }) => {
+            let message = format!("no event has a field '{name}': whatever asks for it gets nothing");
+            let help = match near {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => "the payload's fields are below 'data', as in data.action".to_owned(),
+            };
+            at.warning("unknown_field", message, help);
+        }
+    }
+    Some(text)
 }
 
 fn expression(at: &At<'_>) -> Option<String> {

@@ -114,6 +114,20 @@ pub async fn a_request_that_was_abandoned_may_start_over(open: impl Open) {
     assert_eq!(begin(&w).await, Ok(Idempotency::InProgress));
 }
 
+pub async fn a_request_whose_process_ended_may_start_over_at_once(open: impl Open) {
+    let mut w = World::new(open).await;
+    let begin =
+        async |w: &World, key: &str| w.store.begin_idempotent(w.tenant.clone(), key.into(), digest("a"), w.now).await;
+    assert_eq!((begin(&w, "cut").await, begin(&w, "done").await), (Ok(Idempotency::Fresh), Ok(Idempotency::Fresh)));
+    let answer = Some((201, Bytes::from_static(b"{}")));
+    w.store.finish_idempotent(w.tenant.clone(), "done".into(), answer).await.expect("finish_idempotent");
+    assert_eq!(begin(&w, "cut").await, Ok(Idempotency::InProgress));
+    w.reopen().await;
+    assert_eq!(begin(&w, "cut").await, Ok(Idempotency::Fresh), "nobody works on it any more");
+    let answered = Idempotency::Answered { status: 201, body: Bytes::from_static(b"{}") };
+    assert_eq!(begin(&w, "done").await, Ok(answered));
+}
+
 fn alert(w: &mut World, kind: &str, object: &str) -> Alert {
     Alert {
         id: AlertId::from_uuid(w.uuid()),

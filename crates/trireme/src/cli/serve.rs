@@ -66,7 +66,6 @@ fn drain_time(text: &str) -> Result<Duration, String> {
 /// What a configuration file says.
 pub struct Read {
     pub settings: Settings,
-    pub disk_reserve_bytes: u64,
     store: StoreChoice,
 }
 
@@ -82,7 +81,6 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
             StoreChoice::Default => None,
             StoreChoice::Sqlite(path) => Some(path),
         },
-        disk_reserve_bytes: read.disk_reserve_bytes,
         addresses: Addresses { main: args.listen, ingest: args.ingest_listen },
         inherited,
         intent: if args.takeover { Intent::TakeOver } else { Intent::Start },
@@ -136,8 +134,14 @@ pub fn read_config(path: &Path, environment: Environment<'_>, egress_allow: &[Ip
         limits: limits(&config.limits),
         ..api::Settings::default()
     };
-    let settings = Settings { specs: config.specs, egress: config.egress_allow, retention: config.retention, api };
-    Ok(Read { settings, disk_reserve_bytes: config.limits.disk_reserve, store: config.store })
+    let settings = Settings {
+        specs: config.specs,
+        egress: config.egress_allow,
+        retention: config.retention,
+        api,
+        disk_reserve_bytes: config.limits.disk_reserve,
+    };
+    Ok(Read { settings, store: config.store })
 }
 
 fn limits(limits: &config::Limits) -> api::Limits {

@@ -29,6 +29,35 @@ pub struct Settings {
     pub egress: Allowed,
     pub retention: Retention,
     pub api: api::Settings,
+    /// Ingest stops when less than this is free.
+    pub disk_reserve_bytes: u64,
+}
+
+/// What only a start takes over.
+struct FromStart {
+    retention: Retention,
+    api: api::Settings,
+    disk_reserve_bytes: u64,
+}
+
+impl FromStart {
+    fn of(settings: &Settings) -> Self {
+        let Settings { retention, api, disk_reserve_bytes, .. } = settings;
+        Self { retention: *retention, api: api.clone(), disk_reserve_bytes: *disk_reserve_bytes }
+    }
+
+    /// The keys of the file that say something else now.
+    fn changed_in(&self, settings: &Settings) -> Vec<&'static str> {
+        let now = Self::of(settings);
+        let limits = self.api.limits != now.api.limits || self.disk_reserve_bytes != now.disk_reserve_bytes;
+        let keys = [
+            ("public_url", self.api.public_url != now.api.public_url),
+            ("trusted_proxies", self.api.trusted_proxies != now.api.trusted_proxies),
+            ("limits", limits),
+            ("retention", self.retention != now.retention),
+        ];
+        keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+    }
 }
 
 impl Settings {
@@ -57,6 +86,7 @@ pub struct Gateway {
     pub listeners: Vec<Listener>,
     pub first_key: FirstKey,
     policies: Arc<TenantPolicies>,
+    from_start: FromStart,
     stop: CancellationToken,
     serving: JoinHandle<usize>,
 }
@@ -66,6 +96,7 @@ impl Gateway {
     pub async fn start(foundation: Foundation, mut settings: Settings) -> Outcome<Self> {
         let Foundation { store, listeners, vault, clock, admin_key } = foundation;
         let entropy: SharedEntropy = SystemEntropy::shared();
+        let from_start = FromStart::of(&settings);
         let sockets_max = Descriptors::raise(settings.api.limits.connections_max);
         settings.api.limits.connections_max = sockets_max.inbound;
         let own = listeners.iter().map(|listener| listener.address).collect();
@@ -93,7 +124,7 @@ impl Gateway {
         let app = App::new(engine.clone(), settings.api, Some(metrics));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(api::serve(app, sockets(&listeners)?, stop.clone()));
-        Ok(Self { engine, clock, listeners, first_key, policies, stop, serving })
+        Ok(Self { engine, clock, listeners, first_key, policies, from_start, stop, serving })
     }
 
     /// Reads the file again and takes it over. An invalid one changes nothing, and is told whole.
@@ -105,9 +136,16 @@ impl Gateway {
                 return;
             }
         };
+        let waiting = self.from_start.changed_in(&settings);
         let before = self.policies.replace(&settings.egress);
         match self.engine.configure(settings.specs).await {
-            Ok(()) => tracing::info!(file = %path.display(), "the configuration was taken over"),
+            Ok(()) => {
+                tracing::info!(file = %path.display(), "the configuration was taken over");
+                if !waiting.is_empty() {
+                    let keys = waiting.join(", ");
+                    tracing::warn!(keys, "these keys were changed, and count only from the next start");
+                }
+            }
             Err(error) => {
                 self.policies.restore(before);
                 let failure = engine_failure(&error);

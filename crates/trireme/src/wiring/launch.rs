@@ -21,8 +21,6 @@ pub struct Launch {
     pub data: PathBuf,
     /// Instead of the file in the data folder.
     pub store_file: Option<PathBuf>,
-    /// Ingest stops when less than this is free.
-    pub disk_reserve_bytes: u64,
     pub addresses: Addresses,
     pub inherited: Vec<Listener>,
     pub intent: Intent,
@@ -46,7 +44,7 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
     launch.settings.check()?;
     let folder = DataFolder::open(&launch.data)?;
     let mut options = OpenOptions::file(launch.store_file.unwrap_or_else(|| folder.store_file()));
-    options.disk_reserve_bytes = launch.disk_reserve_bytes;
+    options.disk_reserve_bytes = launch.settings.disk_reserve_bytes;
     options.now = clock.now();
     let key_id = master_key::known(&folder, launch.master_key.as_ref())?.map(|key| key.id().to_owned());
     let Launch { addresses, inherited, .. } = launch;

@@ -25,6 +25,14 @@ async fn a_hangup_takes_over_the_changed_file_and_a_wrong_one_changes_nothing() 
     assert_eq!(send(2).await, 200);
     second.has_got(1).await;
 
+    let other_start = "public_url: https://hooks.example\nretention: { events: 40d }\nlimits: { headers: 50 }\n";
+    folder.write_config(&format!("{}{other_start}", config_to(&second.url())));
+    gateway.process.signal(Signal::HUP);
+    gateway.process.logs("count only from the next start").await;
+    let log = gateway.process.log();
+    assert!(log.contains("public_url, limits, retention"), "what waits is named: {log}");
+    assert_eq!(log.matches("count only from the next start").count(), 1, "nothing else waited before: {log}");
+
     folder.write_config(&format!("{}nonsense: 1\nmore: 2\n", config_to(&first.url())));
     gateway.process.signal(Signal::HUP);
     gateway.process.logs("the configuration was not taken over").await;
