@@ -172,7 +172,7 @@ impl Gateway {
 
 /// What the configuration file of the tests says.
 fn file() -> Specs {
-    let signing = RoleSecret { role: String::new(), secret: Secret::new(GITHUB_SECRET.to_owned()) };
+    let signing = RoleSecret::new(String::new(), Secret::new(GITHUB_SECRET.to_owned()));
     let webhook = WebhookSpec {
         provider: "github".to_owned(),
         secrets: vec![signing],
