@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use domain::Timestamp;
+use memchr::memmem;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256,
@@ -117,6 +118,9 @@ fn encoded(text: &str, is_form: bool) -> String {
     let inner = if is_form { url::form_urlencoded::byte_serialize(inner.as_bytes()).collect() } else { inner };
     format!("{before}{inner}{}", encoded(after, is_form))
 }
+
+/// Where a signature goes that does not stand in a header.
+const PLACE: &str = "{{signature}}";
 
 struct Signer<'a> {
     recipe: &'a Recipe,
@@ -264,6 +268,15 @@ impl Signer<'_> {
                 });
                 self.put(inner, prefix)
             }
+            Field::Query(name) if !self.request.url.contains(PLACE) => {
+                self.request.url.push(if self.request.url.contains('?') { '&' } else { '?' });
+                let escaped: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+                self.request.url.push_str(&format!("{name}={escaped}"));
+                Ok(())
+            }
+            Field::Json(slot) if memmem::find(&self.request.body, PLACE.as_bytes()).is_none() => {
+                self.put_json(*slot, &value)
+            }
             Field::Json(_) | Field::Form(_) | Field::Multipart(_) | Field::Xml(_) | Field::Query(_) => {
                 self.fill_in(&value)
             }
@@ -275,7 +288,6 @@ impl Signer<'_> {
 impl Signer<'_> {
     /// Puts a signature into the place that the sample keeps for it in its body or query.
     fn fill_in(&mut self, signature: &str) -> Result<(), SignError> {
-        const PLACE: &str = "{{signature}}";
         let escaped: String = url::form_urlencoded::byte_serialize(signature.as_bytes()).collect();
         if self.request.url.contains(PLACE) {
             self.request.url = self.request.url.replace(PLACE, &escaped);
@@ -290,6 +302,17 @@ impl Signer<'_> {
             }
             _ => Err(self.not_signable("the sample has no '{{signature}}' where its signature stands")),
         }
+    }
+
+    /// Writes a text in place of the one that the sample's body has there.
+    fn put_json(&mut self, slot: usize, text: &str) -> Result<(), SignError> {
+        let body = self.request.body.clone();
+        let found = self.keys.program.pointers.find(&body);
+        let old = found.raw(slot).ok_or_else(|| self.not_signable("its body has no place for the signature"))?;
+        let start = old.as_ptr() as usize - body.as_ptr() as usize;
+        let new = serde_json::Value::from(text).to_string();
+        self.request.body = [&body[..start], new.as_bytes(), &body[start + old.len()..]].concat().into();
+        Ok(())
     }
 
     /// A token as the sender would make it, by the first algorithm of the recipe.
