@@ -28,10 +28,11 @@ use crate::deliver::Deliverer;
 use crate::dispatch::{self, DestinationLive, DispatchHandle, DispatchParts, Dispatcher, Message};
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
+use crate::fetch::KeyFetcher;
 use crate::keep::Keeper;
+use crate::pending::Waiter;
 use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
-use crate::rejections::RejectionLog;
 use crate::replay::Replayer;
 use crate::sealed_head::HeadSeal;
 use crate::settle::Settler;
@@ -145,6 +146,7 @@ impl Engine {
             dispatch: dispatch.clone(),
             accepted: accepted_sender,
         });
+        let fetcher = Arc::new(KeyFetcher::new(Arc::clone(&transport), Arc::clone(&clock)));
         let deliverer = Arc::new(Deliverer {
             store: Arc::clone(&store),
             transport: Arc::clone(&transport),
@@ -205,9 +207,11 @@ impl Engine {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             acceptor: Arc::clone(&acceptor),
+            fetcher,
+            policies: Arc::clone(&policies),
             alerts: alerts.clone(),
             heads: heads.clone(),
-            rejections: RejectionLog::default(),
+            rejections: Arc::default(),
             failure: failure.clone(),
         };
         let replayer = Arc::new(Replayer {
@@ -239,8 +243,24 @@ impl Engine {
             tasks: Mutex::new(tasks),
         };
         let engine = Self { inner: Arc::new(inner) };
+        engine.spawn(engine.waiter().run());
         engine.spawn(disable_gone(Arc::downgrade(&engine.inner), gones));
         engine
+    }
+
+    /// The duty that judges waiting requests again. Holds nothing that keeps the engine alive.
+    fn waiter(&self) -> Waiter {
+        let (inner, weak) = (&self.inner, Arc::downgrade(&self.inner));
+        Waiter {
+            store: Arc::clone(&inner.store),
+            clock: Arc::clone(&inner.clock),
+            acceptor: Arc::clone(&inner.acceptor),
+            receiver: inner.receiver.clone(),
+            alerts: inner.alerts.clone(),
+            failure: inner.failure.clone(),
+            stop: inner.stop.clone(),
+            topology: Box::new(move || Some(Engine { inner: weak.upgrade()? }.topology())),
+        }
     }
 
     #[must_use]

@@ -125,7 +125,7 @@ impl Engine {
         let Some((source, listener)) = source.and_then(|source| Some((source, source.listener.as_ref()?))) else {
             return Err(EngineError::Conflict(format!("source '{}' takes no webhooks now", request.source)));
         };
-        match self.inner.receiver.judge(source, listener, &request) {
+        match self.inner.receiver.judge_fetching(source, listener, &request).await {
             Judged::Events { arrivals, .. } => {
                 let events = self.inner.acceptor.rejudge(source, arrivals, &request).await?;
                 Ok(Reverified { verdict: Verdict::Accepted, reason: None, events })
@@ -135,7 +135,9 @@ impl Engine {
                 let detail = "it is a handshake, which makes no event".to_owned();
                 self.still_rejected(tenant, id, Reason { code: "handshake".into(), detail }).await
             }
-            Judged::Pending => Ok(Reverified { verdict: Verdict::Pending, reason: None, events: Vec::new() }),
+            Judged::Pending | Judged::Spent => {
+                Ok(Reverified { verdict: Verdict::Pending, reason: None, events: Vec::new() })
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::provider::{self, FoundEvent, Incoming, Judgement, Keys, Peer, Reply, Urls};
+use connectors::provider::{self, FoundEvent, Incoming, Judgement, Keys, Peer, Pending, Reply, Urls};
 use domain::event::cut;
 use domain::identity::{MessageIdentity, Scope, message_key};
 use domain::request::{InboundRequest, Reason, Verdict};
@@ -18,18 +18,22 @@ use crate::allow::Admission;
 use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
+use crate::fetch::{KeyFetcher, NotFetched};
+use crate::pending::AGAIN_FIRST;
 use crate::rejections::RejectionLog;
 use crate::sealed_head::HeadSeal;
 use crate::signatures::is_about_signatures;
 use crate::telemetry;
-use crate::topology::{Listener, Source, Topology};
+use crate::topology::{Listener, Policies, Source, Topology};
 
 /// What a sender is told to wait when we cannot keep its event: soon enough for senders that try only a few times.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The recipe's code for a method that it does not know.
 const METHOD_REFUSED: &str = "method_refused";
-/// When a request whose key could not be fetched is judged again for the first time.
-const PENDING_AGAIN: Duration = Duration::from_secs(10);
+/// The same, while more keys are asked for than are fetched in a minute.
+const KEYS_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Most keys that one request may need: senders sign by two at once while they rotate.
+const FETCHES_PER_REQUEST: usize = 3;
 
 /// The sender's list of addresses was never fetched: refusing could lose an event, accepting could let a stranger in.
 const ADDRESSES_NOT_KNOWN: &str = "addresses_not_known";
@@ -53,20 +57,30 @@ pub enum Receipt {
 
 /// A judged request, before anything is written.
 pub(crate) enum Judged {
-    Events { arrivals: Vec<Arrival>, split: bool, reply: Option<Reply> },
+    Events {
+        arrivals: Vec<Arrival>,
+        split: bool,
+        reply: Option<Reply>,
+    },
     Handshake(Reply),
     Rejected(Reason),
+    /// Its key cannot be fetched now.
     Pending,
+    /// Too many keys were fetched in this minute to fetch its own as well.
+    Spent,
 }
 
+#[derive(Clone)]
 pub struct Receiver {
     pub store: Arc<dyn Store>,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub acceptor: Arc<Acceptor>,
+    pub fetcher: Arc<KeyFetcher>,
+    pub policies: Arc<dyn Policies + Send + Sync>,
     pub alerts: Alerts,
     pub heads: HeadSeal,
-    pub rejections: RejectionLog,
+    pub rejections: Arc<RejectionLog>,
     pub failure: Failure,
 }
 
@@ -81,7 +95,7 @@ impl Receiver {
         if let Some(refused) = self.refuse_address(listener, &request).await {
             return refused;
         }
-        let done = match self.judge(source, listener, &request) {
+        let done = match self.judge_fetching(source, listener, &request).await {
             Judged::Handshake(reply) => return Receipt::Handshake(reply),
             Judged::Events { arrivals, split, reply } => {
                 self.tell_verified(source, listener);
@@ -95,6 +109,9 @@ impl Receiver {
                     _ => Receipt::Rejected,
                 };
                 self.keep(request, Verdict::Rejected, Some(reason)).await.map(|()| answer)
+            }
+            Judged::Spent => {
+                return Receipt::Unavailable { retry_after: KEYS_RETRY_AFTER, code: "key_fetches_spent" };
             }
             Judged::Pending => {
                 let accepted = Receipt::Accepted { events: Vec::new(), reply: None };
@@ -127,21 +144,49 @@ impl Receiver {
         self.keep(request, Verdict::Rejected, Some(reason)).await
     }
 
-    pub(crate) fn judge(&self, source: &Source, listener: &Listener, request: &InboundRequest) -> Judged {
+    /// Judges a request, and fetches the keys that it turns out to need.
+    pub(crate) async fn judge_fetching(
+        &self,
+        source: &Source,
+        listener: &Listener,
+        request: &InboundRequest,
+    ) -> Judged {
+        for _ in 0..FETCHES_PER_REQUEST {
+            let wanted = match self.judge(source, listener, request) {
+                Ok(judged) => return judged,
+                Err(wanted) => wanted,
+            };
+            let policy = self.policies.egress(&source.spec.tenant);
+            match self.fetcher.fetch(&wanted, &policy).await {
+                Ok(()) => {}
+                Err(NotFetched::Unreachable) => return Judged::Pending,
+                Err(NotFetched::Spent) => return Judged::Spent,
+                Err(NotFetched::Absent) => {
+                    let detail = "there is no key where the request says that its key is".to_owned();
+                    return Judged::Rejected(Reason { code: "key_unknown".into(), detail });
+                }
+            }
+        }
+        self.judge(source, listener, request).unwrap_or(Judged::Pending)
+    }
+
+    /// Judges by the keys at hand, or says which one is wanted.
+    fn judge(&self, source: &Source, listener: &Listener, request: &InboundRequest) -> Result<Judged, Pending> {
         let Some(account) = Account::of(source, &request.connection) else {
             let detail = format!("the source has no connection '{}'", cut(&request.connection));
-            return Judged::Rejected(Reason { code: "unknown_connection".into(), detail });
+            return Ok(Judged::Rejected(Reason { code: "unknown_connection".into(), detail }));
         };
         let urls = Urls { configured: &request.url, received: &request.url };
         let peer = Peer { address: request.remote.parse().ok(), by_trusted_proxy: request.by_trusted_proxy() };
         let InboundRequest { method, headers, body, .. } = request;
         let incoming = Incoming { method, urls, headers, body, peer };
-        let judge = |keys: &Keys| provider::judge(&listener.recipe, keys, &incoming, request.received_at);
+        let judge =
+            |keys: &Keys| provider::judge_with(&listener.recipe, keys, &incoming, request.received_at, &*self.fetcher);
         let (judgement, proved) = judge_by_account(listener, &account, judge);
-        match judgement {
+        Ok(match judgement {
             Judgement::Handshake(reply) => Judged::Handshake(reply),
             Judgement::Rejected(reason) => Judged::Rejected(reason),
-            Judgement::Pending(_) => Judged::Pending,
+            Judgement::Pending(wanted) => return Err(wanted),
             Judgement::Accepted(accepted) => {
                 let account = proved.map_or(account, Account::Named);
                 let split = !matches!(accepted.events.as_slice(), [only] if only.payload.bytes(&request.body).len() == request.body.len());
@@ -151,7 +196,7 @@ impl Receiver {
                 let arrivals = found.map(|(found, id)| self.arrival(&context, found, id)).collect();
                 Judged::Events { arrivals, split, reply: accepted.reply }
             }
-        }
+        })
     }
 
     /// The one event of a request shares its UUID, so that either is found by the other's id.
@@ -214,7 +259,7 @@ impl Receiver {
     }
 
     async fn keep(&self, request: InboundRequest, verdict: Verdict, reason: Option<Reason>) -> Result<(), StoreError> {
-        let due = (verdict == Verdict::Pending).then(|| request.received_at + PENDING_AGAIN);
+        let due = (verdict == Verdict::Pending).then(|| request.received_at + AGAIN_FIRST);
         self.store
             .keep_requests(vec![kept(self.heads.seal(request), verdict, reason, due)], RejectedBounds::default())
             .await

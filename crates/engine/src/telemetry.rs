@@ -12,6 +12,7 @@ pub const EVENTS_ACCEPTED: &str = "trireme_events_accepted_total";
 pub const EVENTS_DUPLICATE: &str = "trireme_events_duplicate_total";
 pub const REQUESTS_REJECTED: &str = "trireme_requests_rejected_total";
 pub const REQUESTS_UNAVAILABLE: &str = "trireme_requests_unavailable_total";
+pub const KEYS_FETCHED: &str = "trireme_keys_fetched_total";
 pub const ATTEMPTS: &str = "trireme_delivery_attempts_total";
 pub const DELIVERIES_FINISHED: &str = "trireme_deliveries_finished_total";
 pub const ATTEMPT_SECONDS: &str = "trireme_delivery_attempt_seconds";
@@ -38,6 +39,11 @@ pub fn rejected(source: &str, reason: &str) {
 /// So many were rejected since this was last said of the same source and reason.
 pub fn rejections(source: &str, reason: &str, count: u64) {
     tracing::warn!(event = "requests_rejected", source, reason, count);
+}
+
+/// A sender's published key was fetched, or could not be.
+pub fn key_fetched(found: bool) {
+    counter!(KEYS_FETCHED, "outcome" => if found { "found" } else { "failed" }).increment(1);
 }
 
 pub fn unavailable(code: &'static str) {

@@ -63,8 +63,9 @@ pub fn forms(algorithm: &str, key: &[u8]) -> Vec<String> {
 /// As much of an X.509 certificate as is needed to carry a key: no names, and nobody's signature.
 fn certificate(spki: &[u8]) -> String {
     let (serial, empty) = (element(0x02, &[1]), element(0x30, &[]));
-    let dates = [element(0x17, b"260101000000Z"), element(0x17, b"360101000000Z")].concat();
-    let to_be_signed = [&serial[..], &empty, &empty, &element(0x30, &dates), &empty, spki].concat();
+    let time = |text: &str| element(0x17, text.as_bytes());
+    let validity = element(0x30, &[time("200101000000Z"), time("491231235959Z")].concat());
+    let to_be_signed = [&serial[..], &empty, &empty, &validity, &empty, spki].concat();
     let certificate = BASE64.encode(&element(0x30, &element(0x30, &to_be_signed)));
     format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n")
 }

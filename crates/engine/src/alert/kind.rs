@@ -16,6 +16,8 @@ pub const DEAD_LETTERS_EXPIRING: &str = "dead_letters_expiring";
 pub const SIGNATURES_FAILING: &str = "signatures_failing";
 /// `destination/<name>`: its breaker has been open for a while.
 pub const BREAKER_OPEN: &str = "breaker_open";
+/// `source/<name>`: requests wait because the key that verifies them cannot be fetched.
+pub const KEY_UNREACHABLE: &str = "key_unreachable";
 /// `store`: less is free than the reserve, so that no webhook is taken in.
 pub const DISK_RESERVE: &str = "disk_reserve";
 /// `store`: it does not do what it is asked for.

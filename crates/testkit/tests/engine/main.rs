@@ -2,5 +2,6 @@
 
 mod addresses;
 mod alerts;
+mod fetched_keys;
 mod refusals;
 mod rig;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct Network {
     /// Status and body.
     pub published: Mutex<(u16, Bytes)>,
     pub fetched: AtomicU64,
+    /// Nobody answers.
+    pub down: AtomicBool,
 }
 
 impl Transport for Network {
@@ -68,7 +70,12 @@ impl Transport for Network {
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
             reused: false,
         };
-        Box::pin(async move { Ok(response) })
+        let down = self.down.load(Ordering::SeqCst);
+        // As a network does it: others come in between.
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            if down { Err(SendError::ConnectFailed("nobody listens".to_owned())) } else { Ok(response) }
+        })
     }
 }
 
@@ -97,6 +104,7 @@ impl Rig {
             sent: AtomicU64::new(0),
             published: Mutex::new((503, Bytes::new())),
             fetched: AtomicU64::new(0),
+            down: AtomicBool::new(false),
         });
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),
