@@ -10,6 +10,7 @@ use connectors::provider::{
     Incoming, Judgement, Keys, Kind, Moment, Peer, Recipe, Role, RoleSecret, Settings, SignedSample, Urls, catalogue,
     judge, sign_sample,
 };
+use data_encoding::BASE64;
 use domain::{Assurance, Timestamp};
 
 use crate::mutation::{Edit, Tally, damaged};
@@ -137,18 +138,22 @@ fn strange(subject: &Subject, like: u8, headers: &[(u8, Vec<u8>)], body: &[u8], 
             count => found[usize::from(*which) % count].1 = Bytes::copy_from_slice(value),
         }
     }
-    let mut bytes = damaged(&vector.body, edits);
+    let mut bytes = if tells_a_secret(subject, &vector.body) { Vec::new() } else { damaged(&vector.body, edits) };
     // Always other bytes than any vector has, so that no true signature can fit.
     bytes.extend_from_slice(b" stranger");
     bytes.extend_from_slice(body);
     let mut url = vector.url.clone();
+    if tells_a_secret(subject, url.as_bytes()) {
+        url.truncate(url.find('?').unwrap_or(url.len()));
+    }
     url.push_str("?bodySHA256=00&hub.challenge=1");
     SignedSample { method: String::new(), url, headers: found, body: bytes.into() }
 }
 
 fn tells_a_secret(subject: &Subject, value: &[u8]) -> bool {
     let secrets = subject.recipe.vectors().iter().flat_map(|vector| &vector.secrets);
-    secrets.map(|(_, secret)| secret.as_bytes()).any(|secret| value.windows(secret.len()).any(|part| part == secret))
+    let mut spelt = secrets.flat_map(|(_, secret)| [secret.clone(), BASE64.encode(secret.as_bytes())]);
+    spelt.any(|secret| value.windows(secret.len()).any(|part| part == secret.as_bytes()))
 }
 
 /// A sender whose key is right but whose bodies are not: everything behind the verification.

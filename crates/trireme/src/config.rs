@@ -5,6 +5,7 @@
 mod egress;
 mod limits;
 mod objects;
+mod recipes;
 mod report;
 mod retention;
 mod store;
@@ -83,6 +84,7 @@ pub fn load_allowing(path: &Path, env: Env<'_>, egress_allow: &[IpNet]) -> Resul
         ConfigErrors(vec![Diagnosis::of_file(&file, "file_unreadable", message, Some(help))])
     })?;
     let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+    recipes::adopt(&directory)?;
     read(&file, &source, &Surroundings { directory, env, egress_allow })
 }
 

@@ -64,7 +64,9 @@ impl Catalogue {
     pub fn adopt(&self, recipes: Vec<Recipe>) -> Result<(), AdoptError> {
         let mut own: Vec<Arc<Recipe>> = Vec::with_capacity(recipes.len());
         for recipe in recipes {
-            if self.get(recipe.name()).is_some() || own.iter().any(|other| other.name() == recipe.name()) {
+            if self.entries.iter().any(|entry| entry.name == recipe.name())
+                || own.iter().any(|other| other.name() == recipe.name())
+            {
                 return Err(AdoptError::NameTaken(recipe.name().to_owned()));
             }
             own.push(Arc::new(recipe));

@@ -145,8 +145,12 @@ impl Signature {
 
 fn numbered<'v>(view: &View<'_>, name: &str, max: u8) -> Result<Option<Cow<'v, [u8]>>, Refusal> {
     let mut found: Vec<&[u8]> = Vec::new();
-    for number in 1..=max {
-        found.extend(view.incoming.header(&format!("{name}{number}"))?);
+    let is_number =
+        |text: &str| !text.starts_with(['0', '+']) && text.parse().is_ok_and(|n: u8| (1..=max).contains(&n));
+    for (header, _) in view.incoming.headers {
+        if header.strip_prefix(name).is_some_and(is_number) {
+            found.extend(view.incoming.header(header)?);
+        }
     }
     Ok((!found.is_empty()).then(|| Cow::Owned(found.join(NUMBERED_JOINT.as_bytes()))))
 }

@@ -1,6 +1,7 @@
 //! What the crate promises, tried through its public face.
 
 mod algorithms;
+mod allocations;
 mod catalogue;
 mod forgery;
 mod keys;

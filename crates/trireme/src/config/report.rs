@@ -72,6 +72,12 @@ fn diagnosis(file: &str, finding: &Finding, quote: Option<Quote>) -> Diagnosis {
 }
 
 impl Diagnosis {
+    /// The same at a line and a column.
+    #[must_use]
+    pub fn at(self, line: Option<u32>, column: Option<u32>) -> Self {
+        Self { line, column, ..self }
+    }
+
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
