@@ -10,6 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod schema;
+
 const KEY: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 fn env(name: &str) -> Option<String> {
