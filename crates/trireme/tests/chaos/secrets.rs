@@ -174,7 +174,9 @@ fn no_secret_and_no_payload_shows_anywhere() {
         send(&stage, &mut answers);
         manage(&stage, &mut answers);
         until("every delivery has ended", || stage.api().is_quiet());
-        assert!(!stage.api().is_empty("/api/v1/dead-letters?destination=broken"));
+        until("the broken one has its dead letter", || {
+            !stage.api().is_empty("/api/v1/dead-letters?destination=broken")
+        });
         answers.with_key(&stage, "GET", "/api/v1/dead-letters", None);
         assert_eq!(gateway.terminate().code(), Some(0));
         asked += answers.0.len();
