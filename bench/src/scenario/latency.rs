@@ -15,6 +15,10 @@ use crate::stats::Percentiles;
 /// and never for a connection.
 pub(super) const CONNECTIONS: usize = 32;
 
+/// Events in a second, for one, before the steady load: they make the store's log go round once. A log that still grows
+/// costs another write of the disk with every sync, and it grows only in a gateway's first seconds.
+const ROUND_OF_THE_LOG: usize = 2_500;
+
 #[derive(Clone, Copy, Debug)]
 pub struct LatencyOptions {
     pub per_second: f64,
@@ -47,11 +51,14 @@ pub fn latency(bench: &Bench<'_>, options: &LatencyOptions) -> Result<Latency, B
 /// Room for every event that is due in the run, and for those that the connections wait for at its end.
 pub(super) fn capacity(options: &LatencyOptions) -> usize {
     let seconds = (options.warm_up + options.window).as_secs_f64() + 1.0;
-    (options.per_second * seconds) as usize + 2 * CONNECTIONS
+    (options.per_second * seconds) as usize + 2 * ROUND_OF_THE_LOG + 4 * CONNECTIONS
 }
 
 /// Runs warm-up and window, and returns when the window began.
 pub(super) fn offer(rig: &mut Rig<'_>, options: &LatencyOptions) -> Result<(u32, Sent), BenchError> {
+    let burst = rig.send_to_all(CONNECTIONS, Pace::Open { per_second: ROUND_OF_THE_LOG as f64 })?;
+    rig.run_for(Duration::from_secs(1))?;
+    rig.stop(burst)?;
     let generator = rig.send_to_all(CONNECTIONS, Pace::Open { per_second: options.per_second })?;
     rig.run_for(options.warm_up)?;
     let from_us = rig.now_us();

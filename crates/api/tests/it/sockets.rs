@@ -28,7 +28,7 @@ fn small() -> Limits {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn malformed_requests_are_refused_and_their_connections_closed() {
+async fn threat_10_malformed_requests_are_refused_and_their_connections_closed() {
     let server = Server::start(small()).await;
     let name = "x".repeat(64 * 1024);
     let many: String = (0..200).map(|number| format!("x-{number}: a\r\n")).collect();
@@ -73,7 +73,7 @@ async fn malformed_requests_are_refused_and_their_connections_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_hidden_in_another_is_not_carried_out() {
+async fn threat_10_a_request_hidden_in_another_is_not_carried_out() {
     let server = Server::start(small()).await;
     let hidden = post("/in/hooks", "", "hidden");
     let both = |first: &str, second: &str| {
@@ -92,7 +92,7 @@ async fn a_request_hidden_in_another_is_not_carried_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_length_that_lies_makes_no_event_of_half_a_body() {
+async fn threat_10_a_length_that_lies_makes_no_event_of_half_a_body() {
     let server = Server::start(small()).await;
     let answer = server.raw("POST /in/hooks HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf").await;
     assert!(statuses(&answer).iter().all(|status| *status == 400), "{answer}");
@@ -105,7 +105,7 @@ async fn a_length_that_lies_makes_no_event_of_half_a_body() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_slow_is_given_up() {
+async fn threat_09_whoever_is_slow_is_given_up() {
     let server = Server::start(small()).await;
     let mut head = server.connect().await;
     head.send("POST /in/hooks HTTP/1.1\r\n").await;
@@ -132,7 +132,7 @@ async fn whoever_is_slow_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endless_and_oversized_bodies_are_cut_off() {
+async fn threat_08_endless_and_oversized_bodies_are_cut_off() {
     let server = Server::start(small()).await;
     let mut wire = server.connect().await;
     wire.send("POST /in/hooks HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n").await;
@@ -155,7 +155,7 @@ async fn endless_and_oversized_bodies_are_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gzip_bomb_costs_no_more_than_its_bytes() {
+async fn threat_08_a_gzip_bomb_costs_no_more_than_its_bytes() {
     let server = Server::start(Limits::default()).await;
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![0; 1 << 20];
@@ -231,7 +231,7 @@ async fn a_listener_on_loopback_serves_only_local_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_bounded_and_the_others_go_on() {
+async fn threat_09_connections_are_bounded_and_the_others_go_on() {
     let server =
         Server::start(Limits { connections_per_ip_max: 2, idle_time: Duration::from_secs(60), ..small() }).await;
     let mut first = server.connect().await;

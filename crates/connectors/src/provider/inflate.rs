@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_stopped_by_ratio_and_by_size() {
+    fn threat_08_bombs_are_stopped_by_ratio_and_by_size() {
         let by_ratio = gzip(&vec![0; 8 * 1024 * 1024]);
         assert!(by_ratio.len() * RATIO_MAX < 8 * 1024 * 1024);
         assert_eq!(inflate(&["gzip"], &by_ratio), Err(Code::BodyTooLarge));

@@ -137,7 +137,7 @@ fn a_compressed_body_is_verified_as_received_and_read_inflated() {
 }
 
 #[test]
-fn bombs_and_odd_encodings_are_refused_and_never_inflated_unverified() {
+fn threat_08_bombs_and_odd_encodings_are_refused_and_never_inflated_unverified() {
     let recipe = plain();
     let keys = keys(&recipe, &["key"]);
     let bomb = gzip(&vec![0; 30 * 1024 * 1024]);

@@ -40,7 +40,7 @@ pub struct LogArgs {
     /// What is logged: a level, or levels by crate as `info,engine=debug`
     #[arg(long, env = "TRIREME_LOG", default_value = "info", value_name = "FILTER", help_heading = "Telemetry")]
     pub log_filter: String,
-    /// Send traces to this OTLP collector, as http://localhost:4318 (in builds with the feature `otel`)
+    /// Send traces to this OTLP collector, as http://localhost:4318
     #[arg(long, env = "TRIREME_OTLP_ENDPOINT", value_name = "URL", help_heading = "Telemetry")]
     pub otlp_endpoint: Option<String>,
 }
@@ -81,7 +81,7 @@ impl Telemetry {
             None => Ok(Self {}),
             Some(_) => {
                 Err(Failure::usage("this build sends no traces, because it was made without the feature `otel`")
-                    .hint("Leave --otlp-endpoint and TRIREME_OTLP_ENDPOINT out, or build with --features otel."))
+                    .hint("Leave --otlp-endpoint and TRIREME_OTLP_ENDPOINT out, or build with the default features."))
             }
         }
     }

@@ -80,7 +80,7 @@ fn ingest_stops_at_the_reserve_while_deliveries_go_on() {
 }
 
 #[test]
-fn a_really_full_disk_is_survived() {
+fn threat_12_a_really_full_disk_is_survived() {
     let mut dice = Dice::of("full disk");
     let Some(small) = SmallDisk::mount(160 * MIB) else {
         eprintln!("full disk: NOT TRIED: no small disk may be mounted here; the preloaded library plays one elsewhere");

@@ -67,7 +67,7 @@ fn plain(sink: &Sink) -> Setup {
 const PLAIN: [Owed; 1] = [Owed { route: "load-healthy", destination: "healthy", ordered: false }];
 
 #[test]
-fn kills_under_load_lose_nothing() {
+fn threat_12_kills_under_load_lose_nothing() {
     let mut dice = Dice::of("kill under load");
     let sink = Sink::start();
     let home = Home::new(everything(&sink).value());

@@ -90,7 +90,7 @@ fn judge_neighbours(stage: &Stage, ledger: &Ledger, generator: Generator) -> Str
 }
 
 #[test]
-fn poison_bodies_harm_nobody_and_come_out_as_they_went_in() {
+fn threat_11_poison_bodies_harm_nobody_and_come_out_as_they_went_in() {
     let mut dice = Dice::of("poison bodies");
     let stage = Stage::new();
     stage.sink.keep_bodies();
@@ -130,7 +130,7 @@ fn poison_bodies_harm_nobody_and_come_out_as_they_went_in() {
 }
 
 #[test]
-fn poison_on_the_wire_harms_nobody() {
+fn threat_10_poison_on_the_wire_harms_nobody() {
     let mut dice = Dice::of("poison on the wire");
     let stage = Stage::new();
     let mut gateway = stage.home.start();
