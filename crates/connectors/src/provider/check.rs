@@ -49,7 +49,10 @@ impl Evaluation<'_, '_> {
         match check {
             Check::None => Ok(Pass { assurance: Assurance::None, secret: None }),
             Check::Signed(signed) => self.signed(signed),
-            Check::Token { slot, from, select_by } => self.token(*slot, from, select_by.as_ref()),
+            Check::Token { slot, from, select_by, each: None } => self.token(*slot, from, select_by.as_ref()),
+            Check::Token { slot, from, select_by, each: Some(each) } => {
+                self.token_in_each(*slot, from, select_by.as_ref(), each)
+            }
             Check::Basic { slot } => self.basic(*slot),
             Check::Bind(bind) => self.bind(bind),
             Check::Jws(jws) => self.jws(jws),

@@ -78,22 +78,40 @@ pub(crate) fn find(
         (None, None) => Payload::Received(range),
     };
     let split = program.split.as_ref().and_then(|split| match split {
-        Split::Json(pointer) => Some((json::split(whole.body, pointer)?, "application/json")),
-        Split::Xml(path) => Some((xml::split(whole.body, path)?, "application/xml")),
+        Split::Json(pointer, then) => {
+            let items = json::split(whole.body, pointer)?;
+            Some((split_items(whole.body, items, then)?, "application/json"))
+        }
+        Split::Xml(path) => {
+            let items = xml::split(whole.body, path)?;
+            Some((split_items(whole.body, items, &[])?, "application/xml"))
+        }
     });
-    let Some((ranges, content_type)) = split else {
+    let Some((items, content_type)) = split else {
         let content_type = incoming.first_header("content-type").unwrap_or_default().into();
         let payload = match inflated {
             Some(bytes) => Payload::Inflated(bytes.clone()),
             None => Payload::Received(0..incoming.body.len()),
         };
-        return Ok(vec![read(program, &whole, whole.body, payload, content_type)?]);
+        let view = whole.item(whole.body, &program.pointers, 0);
+        return Ok(vec![read(program, &view, payload, content_type)?]);
     };
     let content_type: Arc<str> = content_type.into();
-    let child = |range: &Range<usize>| {
-        read(program, &whole, &whole.body[range.clone()], received(range.clone()), content_type.clone())
-    };
-    let mut events = ranges.iter().map(child).collect::<Result<Vec<_>, _>>()?;
+    let (mut events, mut ranges) = (Vec::new(), Vec::new());
+    for item in items {
+        let bytes = &whole.body[item.range.clone()];
+        let parent = whole.item(bytes, &program.parent_pointers, events.len());
+        for range in item.inner {
+            let view = parent.inner_item(&whole.body[range.clone()], &program.pointers, events.len());
+            events.push(read(program, &view, received(range.clone()), content_type.clone())?);
+            ranges.push(range);
+        }
+        if item.is_event {
+            let view = parent.inner_item(bytes, &program.pointers, events.len());
+            events.push(read(program, &view, received(item.range.clone()), content_type.clone())?);
+            ranges.push(item.range);
+        }
+    }
     if events.iter().any(|event| event.id.is_none()) {
         let bytes = ranges.iter().map(|range| &whole.body[range.clone()]);
         for (event, ordinal) in events.iter_mut().zip(ordinals(bytes)) {
@@ -101,6 +119,35 @@ pub(crate) fn find(
         }
     }
     Ok(events)
+}
+
+/// An item of the first split.
+struct Item {
+    range: Range<usize>,
+    /// Its own items, where it has any.
+    inner: Vec<Range<usize>>,
+    /// It has none, so it is an event itself.
+    is_event: bool,
+}
+
+/// The items with what they are split into. `None` if that is more than one request can hold.
+fn split_items(body: &[u8], items: Vec<Range<usize>>, then: &[Pointers]) -> Option<Vec<Item>> {
+    let mut events = 0;
+    let mut found = Vec::with_capacity(items.len());
+    for range in items {
+        let inner: Vec<Range<usize>> = then
+            .iter()
+            .filter_map(|pointer| json::split(&body[range.clone()], pointer))
+            .flatten()
+            .map(|inner| range.start + inner.start..range.start + inner.end)
+            .collect();
+        events += inner.len().max(1);
+        if events > json::CHILDREN_MAX {
+            return None;
+        }
+        found.push(Item { is_event: inner.is_empty(), range, inner });
+    }
+    Some(found)
 }
 
 /// The text inside the body that counts as the body, where the recipe names one and it is there.
@@ -121,20 +168,18 @@ fn within(
 
 fn read(
     program: &EventProgram,
-    whole: &View<'_>,
-    body: &[u8],
+    view: &View<'_>,
     payload: Payload,
     content_type: Arc<str>,
 ) -> Result<FoundEvent, Refusal> {
-    let view = whole.item(body, &program.pointers);
-    let event_type = first(&view, &program.event_type, TYPE_JOINT)?;
-    let (subject, version) = subject(&view, &program.subject)?;
+    let event_type = first(view, &program.event_type, TYPE_JOINT)?;
+    let (subject, version) = subject(view, &program.subject)?;
     Ok(FoundEvent {
         event_type: event_type.map_or_else(|| (*program.type_otherwise).into(), |text| label(&text).as_ref().into()),
-        id: first(&view, &program.id, ID_JOINT)?,
-        attempt_id: first(&view, &program.attempt_id, ID_JOINT)?,
-        occurred_at: first_moment(&view, &program.occurred_at)?,
-        connection: first(&view, &program.connection, ID_JOINT)?.map(|text| label(&text).into_owned()),
+        id: first(view, &program.id, ID_JOINT)?,
+        attempt_id: first(view, &program.attempt_id, ID_JOINT)?,
+        occurred_at: first_moment(view, &program.occurred_at)?,
+        connection: first(view, &program.connection, ID_JOINT)?.map(|text| label(&text).into_owned()),
         subject,
         version,
         payload,

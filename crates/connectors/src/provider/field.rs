@@ -39,6 +39,9 @@ pub(crate) enum Field {
     Secret(usize),
     /// From the whole body where the view is one item of it.
     Whole(Box<Field>),
+    /// From what the view's body is an item of.
+    Parent(Box<Field>),
+    Position,
     Transformed(Box<Field>, Vec<Transform>),
     Maybe(Box<Field>),
     /// Its setting is not set.
@@ -76,22 +79,34 @@ pub(crate) struct View<'a> {
     /// The request's own body, its inflated form, or one child of it.
     pub body: &'a [u8],
     pub pointers: &'a Pointers,
-    /// Of an item: what it is an item of.
+    /// Of an item: the body that it was split out of.
     whole: Option<&'a (dyn Whole + 'a)>,
+    /// Of an item of an item: the outer one.
+    parent: Option<&'a (dyn Whole + 'a)>,
+    /// Of an item: its number in the request.
+    position: usize,
     json: OnceCell<Found<'a>>,
 }
 
 impl<'a> View<'a> {
     pub fn new(incoming: &'a Incoming<'a>, body: &'a [u8], pointers: &'a Pointers) -> Self {
-        Self { incoming, body, pointers, whole: None, json: OnceCell::new() }
+        Self { incoming, body, pointers, whole: None, parent: None, position: 0, json: OnceCell::new() }
     }
 
     /// A view of one item of this body.
-    pub fn item<'i>(&'i self, body: &'i [u8], pointers: &'i Pointers) -> View<'i>
+    pub fn item<'i>(&'i self, body: &'i [u8], pointers: &'i Pointers, position: usize) -> View<'i>
     where
         'a: 'i,
     {
-        View { whole: Some(self), ..View::new(self.incoming, body, pointers) }
+        View { whole: Some(self), position, ..View::new(self.incoming, body, pointers) }
+    }
+
+    /// A view of one item of this item.
+    pub fn inner_item<'i>(&'i self, body: &'i [u8], pointers: &'i Pointers, position: usize) -> View<'i>
+    where
+        'a: 'i,
+    {
+        View { whole: self.whole, parent: Some(self), position, ..View::new(self.incoming, body, pointers) }
     }
 
     fn json(&self) -> &Found<'a> {
@@ -179,6 +194,11 @@ impl<'a> View<'a> {
                 Some(whole) => whole.read_whole(inner, signature)?,
                 None => self.read(inner, signature)?,
             },
+            Field::Parent(inner) => match self.parent {
+                Some(parent) => parent.read_whole(inner, signature)?,
+                None => self.read(inner, signature)?,
+            },
+            Field::Position => Some(Cow::Owned(self.position.to_string().into_bytes())),
             Field::Transformed(inner, steps) => match self.read(inner, signature)? {
                 Some(value) => steps.iter().try_fold(value, transform),
                 None => None,

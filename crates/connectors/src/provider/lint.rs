@@ -148,11 +148,14 @@ impl<'a> Lint<'a> {
                 self.role(check, spec.key);
                 self.extract(place(&check.referenced, 0), &spec.from, Allowed::default());
                 self.selector(check, spec.select_by.as_ref());
+                if let Some(pointer) = &spec.each {
+                    self.pointer(place(&check.referenced, 0), pointer);
+                }
             }
             CheckSpec::ClientCert(spec) => {
                 self.role(check, spec.key);
                 self.extract(place(&check.referenced, 0), &spec.from, Allowed::default());
-                if spec.select_by.is_some() || !matches!(spec.from, Extract::Header(_)) {
+                if spec.select_by.is_some() || spec.each.is_some() || !matches!(spec.from, Extract::Header(_)) {
                     self.say(check, "'client_cert' compares one header that a trusted proxy sets with a secret");
                 }
             }
@@ -378,6 +381,12 @@ impl<'a> Lint<'a> {
         }
         if let Some(split) = spec.split.as_ref().filter(|split| !json::is_pointer(&split.value)) {
             self.say(split, format!("'{}' is no JSON pointer", split.value));
+        }
+        for pointer in &spec.then_split {
+            self.pointer(place(&pointer.referenced, 0), &pointer.value);
+            if spec.split.is_none() {
+                self.say(pointer, "'then_split' splits the items that 'split' found");
+            }
         }
         if let Some(path) = spec.split_xml.as_ref().filter(|path| !xml::is_path(&path.value)) {
             self.say(path, format!("'{}' is no path of names such as /Envelope/Body", path.value));

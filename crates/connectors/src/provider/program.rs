@@ -56,7 +56,7 @@ pub(crate) enum Purpose {
 pub(crate) enum Check {
     None,
     Signed(Box<Signed>),
-    Token { slot: usize, from: Field, select_by: Option<Field> },
+    Token { slot: usize, from: Field, select_by: Option<Field>, each: Option<Box<Each>> },
     Basic { slot: usize },
     Bind(Bind),
     Jws(Box<Jws>),
@@ -65,6 +65,14 @@ pub(crate) enum Check {
     AnyOf(Vec<Check>),
     AllOf { checks: Vec<Check>, binds_body: bool },
     OnlyIf { when: Vec<Test>, check: Box<Check> },
+}
+
+/// The items of an array, each of which carries the token.
+#[derive(Debug)]
+pub(crate) struct Each {
+    pub array: Pointers,
+    /// Relative to an item.
+    pub item: Pointers,
 }
 
 /// A signature over a message, however it is made.
@@ -244,6 +252,8 @@ pub(crate) struct EventProgram {
     pub within: Option<Field>,
     /// Relative to the whole body.
     pub whole_pointers: Pointers,
+    /// Relative to an item that `then_split` splits.
+    pub parent_pointers: Pointers,
     /// Relative to a child where the request is split, to the body where it is not.
     pub pointers: Pointers,
     pub event_type: Vec<Vec<Field>>,
@@ -257,7 +267,8 @@ pub(crate) struct EventProgram {
 
 #[derive(Debug)]
 pub(crate) enum Split {
-    Json(Pointers),
+    /// An array, and the arrays of its items whose items are the events.
+    Json(Pointers, Vec<Pointers>),
     Xml(Box<str>),
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub(crate) use check::{
     Algorithm, CheckSpec, ClaimBindSpec, ClaimSpec, Encoding, FetchedSpec, Hash, JwsAlgorithm, JwsSpec, ParseSpec,
-    SignatureSpec, TestSpec, TimeSpec, TimeUnit,
+    SignatureSpec, TestSpec, TimeSpec, TimeUnit, TokenSpec,
 };
 pub(crate) use event::{EventSpec, MomentSpec, SubjectSpec, VersionSpec};
 pub(crate) use extract::{Extract, ListedHeadersSpec, Transform, UrlForm};

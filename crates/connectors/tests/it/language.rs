@@ -41,6 +41,14 @@ fn each_mistake_is_told_where_it_stands() {
         ("message: [body]", "message: [{ sig: t }, body]", 10, "'kv', 'positional'"),
         ("message: [body]", "message: [{ maybe: body }]", 10, "'maybe'"),
         ("message: [body]", "message: [{ json: type }, body]", 10, "no JSON pointer"),
+        ("message: [body]", "message: [{ parent: { json: /type } }, body]", 10, "'parent' and 'position'"),
+        ("message: [body]", "message: [position, body]", 10, "'parent' and 'position'"),
+        (
+            "type_otherwise: unknown",
+            "then_split: [/items]\n  type_otherwise: unknown",
+            14,
+            "the items that 'split' found",
+        ),
         ("message: [body]", "message: [{ header: 'a b' }, body]", 10, "name of a header"),
         ("message: [body]", "message: [{ header: { setting: h } }, body]", 10, "not declared"),
         (

@@ -210,6 +210,63 @@ fn events_are_found_inside_a_field_and_keep_what_the_whole_body_says() {
 }
 
 #[test]
+fn items_are_split_again_and_know_what_they_are_items_of() {
+    let event = "event: { split: /entry, then_split: [/a, /b], type: [[{ json: /t }]], type_otherwise: x, id: [[{ whole: { json: /w } }, { parent: { json: /id } }, { json: /id }, position]] }";
+    let recipe = recipe("[]", "none", event);
+    let body = r#"{"w":"w","entry":[{"id":1,"b":[{"t":"p","id":7}],"a":[{"t":"q","id":8},{"id":9}]},{"id":2,"a":[],"b":null},{"id":3,"a":[{"id":7}]}]}"#;
+    let accepted = accepted(Request::new(body).judged(&recipe, &keys(&recipe, &[])));
+    let payload = |index: usize| accepted.events[index].payload.bytes(&body.into());
+    let found: Vec<_> = accepted.events.iter().map(|event| (&*event.event_type, event.id.as_deref())).collect();
+    let expected = [
+        ("q", Some("w:1:8:0")),
+        ("x", Some("w:1:9:1")),
+        ("p", Some("w:1:7:2")),
+        ("x", Some("w:2:2:3")),
+        ("x", Some("w:3:7:4")),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(&*payload(2), br#"{"t":"p","id":7}"#);
+    assert_eq!(&*payload(3), br#"{"id":2,"a":[],"b":null}"#, "an item without items of its own is an event");
+}
+
+#[test]
+fn a_request_that_splits_into_too_many_events_stays_whole() {
+    let event = "event: { split: /entry, then_split: [/a], type: [[{ json: /t }]], type_otherwise: x }";
+    let recipe = recipe("[]", "none", event);
+    let events_of = |items: usize| {
+        let item = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(items - 1));
+        let body = format!(r#"{{"entry":[{item},{item}]}}"#);
+        accepted(Request::new(body).judged(&recipe, &keys(&recipe, &[]))).events.len()
+    };
+    assert_eq!(events_of(5_000), 10_000);
+    assert_eq!(events_of(5_001), 1);
+}
+
+#[test]
+fn a_token_may_have_to_stand_in_each_item() {
+    let verify = "{ token: { key: token, each: /value, from: { json: /state } } }";
+    let recipe = recipe("[{ role: token, about: a }]", verify, "event: { split: /value, type: [], type_otherwise: x }");
+    let secrets = ["old", "new"].map(|secret| RoleSecret::new(Some(Role::Token), secret));
+    let keys = Keys::compile(&recipe, &secrets, &Settings::default()).expect("keys");
+    let judged = |body: &str| Request::new(body).judged(&recipe, &keys);
+    assert_eq!(accepted(judged(r#"{"value":[{"state":"old"},{"state":"new"}]}"#)).events.len(), 2);
+    for (body, said) in [
+        (r#"{"value":[{"state":"old"},{"state":"odd"}]}"#, "signature_mismatch"),
+        (r#"{"value":[{"state":"odd"},{"state":"old"}]}"#, "signature_mismatch"),
+        (r#"{"value":[{"state":"old"},{"state":""}]}"#, "signature_missing"),
+        (r#"{"value":[{"state":"old"},{}]}"#, "signature_missing"),
+        (r#"{"value":[{"state":"old"},"old"]}"#, "signature_missing"),
+        (r#"{"value":[]}"#, "signature_missing"),
+        (r#"{"value":{"state":"old"}}"#, "signature_missing"),
+        (r#"{"state":"old"}"#, "signature_missing"),
+    ] {
+        assert_eq!(code(&judged(body)), said, "{body}");
+    }
+    let compressed = Request::new(r#"{"value":[{"state":"old"}]}"#).header("content-encoding", "gzip");
+    assert_eq!(code(&compressed.judged(&recipe, &keys)), "encoding_refused");
+}
+
+#[test]
 fn an_xml_body_is_split_into_its_elements() {
     let event = "event: { split_xml: /Envelope/Body/n/Notification, type: [[{ const: outbound }]], type_otherwise: x, id: [[{ xml: /Notification/Id }]] }";
     let recipe = recipe("[]", "none", event);

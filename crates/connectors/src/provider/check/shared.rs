@@ -9,7 +9,8 @@ use super::matching::{Match, Selected};
 use super::{Evaluation, Pass, no_secret};
 use crate::provider::digest::{self, SIGNATURE_BYTES_MAX};
 use crate::provider::field::Field;
-use crate::provider::program::Bind;
+use crate::provider::json;
+use crate::provider::program::{Bind, Each};
 use crate::provider::refusal::{Code, Refusal};
 use crate::provider::spec::Hash;
 
@@ -23,6 +24,25 @@ impl Evaluation<'_, '_> {
             Some(token) if !token.is_empty() => self.shared(slot, &token, selected.as_deref()),
             _ => Err(Refusal::new(Code::SignatureMissing, "the request carries no token where this sender puts it")),
         }
+    }
+
+    /// The items of one request may belong to several senders: one that carries no right token spoils them all.
+    pub(super) fn token_in_each(
+        &self,
+        slot: usize,
+        from: &Field,
+        select_by: Option<&Field>,
+        each: &Each,
+    ) -> Result<Pass, Refusal> {
+        let missing = || Refusal::new(Code::SignatureMissing, "an event of the request carries no token");
+        let items = json::split(self.view.body, &each.array).unwrap_or_default();
+        let mut first = None;
+        for (position, item) in items.into_iter().enumerate() {
+            let view = self.view.item(&self.view.body[item], &each.item, position);
+            let pass = Evaluation { view: &view, ..*self }.token(slot, from, select_by)?;
+            first.get_or_insert(pass);
+        }
+        first.ok_or_else(missing)
     }
 
     pub(super) fn basic(&self, slot: usize) -> Result<Pass, Refusal> {

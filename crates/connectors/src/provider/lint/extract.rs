@@ -69,8 +69,13 @@ impl<'a> Lint<'a> {
             Extract::Whole(_) if !allowed.whole => {
                 self.say_at(at, "'whole' belongs in an event's names: elsewhere the whole body is read anyway");
             }
+            Extract::Parent(_) | Extract::Position if !allowed.whole => {
+                self.say_at(at, "'parent' and 'position' belong in the names of a split request's events");
+            }
             Extract::Secret(_) => self.say_at(at, "'secret' belongs in a digest that a handshake answers with"),
-            Extract::Maybe(inner) | Extract::Whole(inner) => self.extract(at, inner, allowed.inside()),
+            Extract::Maybe(inner) | Extract::Whole(inner) | Extract::Parent(inner) => {
+                self.extract(at, inner, allowed.inside())
+            }
             Extract::ListedHeaders(spec) => {
                 if spec.separator.is_empty() {
                     self.say_at(at, "a list needs a separator");
@@ -88,6 +93,7 @@ impl<'a> Lint<'a> {
             | Extract::Url(_)
             | Extract::Path
             | Extract::Body
+            | Extract::Position
             | Extract::SortedForm => {}
         }
     }

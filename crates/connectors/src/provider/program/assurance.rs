@@ -20,7 +20,7 @@ pub(super) fn reads_inside_body(field: &Field) -> bool {
             steps.iter().any(|step| matches!(step, Transform::Json(_) | Transform::Xml(_) | Transform::JwsPayload))
         }
         Field::Join(_, of) | Field::Segment(of) => of.iter().any(reads_inside_body),
-        Field::ListedHeaders(inner, _) | Field::Whole(inner) => reads_inside_body(inner),
+        Field::ListedHeaders(inner, _) | Field::Whole(inner) | Field::Parent(inner) => reads_inside_body(inner),
         Field::Transformed(inner, _) | Field::Maybe(inner) => reads_inside_body(inner),
         Field::Header(_)
         | Field::Query(_)
@@ -31,6 +31,7 @@ pub(super) fn reads_inside_body(field: &Field) -> bool {
         | Field::Const(_)
         | Field::Sig(_)
         | Field::Secret(_)
+        | Field::Position
         | Field::Unset => false,
     }
 }

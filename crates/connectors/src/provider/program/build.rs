@@ -1,13 +1,15 @@
 //! Turns a recipe as written into its program under a source's settings.
 
+mod event;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::assurance::{binds_body, proven, reads_inside_body, token_proves};
 use super::{
-    Bind, Check, EventProgram, Fetch, Handshake, Issued, Jws, Moment, OkReply, Parse, Piece, Program, Proof, Purpose,
-    ReplyBody, Respond, Signature, Signed, Slot, Split, SubjectOf, Test, Time, VersionOf,
+    Bind, Check, Each, Fetch, Handshake, Issued, Jws, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody,
+    Respond, Signature, Signed, Slot, Test, Time,
 };
 use crate::provider::error::KeyError;
 use crate::provider::fetched::HostPattern;
@@ -16,17 +18,16 @@ use crate::provider::json::Pointers;
 use crate::provider::secret::Role;
 use crate::provider::settings::{BadSetting, Param, Settings};
 use crate::provider::spec::{
-    BodySpec, CheckSpec, ClaimBindSpec, ClaimSpec, EventSpec, Extract, FetchedSpec, JwsSpec, ListedHeadersSpec,
-    MomentSpec, ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SignatureSpec, SubjectSpec, TestSpec, TimeSpec,
-    Transform, VersionSpec,
+    BodySpec, CheckSpec, ClaimBindSpec, ClaimSpec, Extract, FetchedSpec, JwsSpec, ListedHeadersSpec, ParseSpec,
+    PieceSpec, RecipeSpec, RespondSpec, SignatureSpec, TestSpec, TimeSpec, TokenSpec, Transform,
 };
 use crate::provider::yaml::At;
 
 /// The program of `spec` under `settings`, which must already hold the recipe's defaults.
 pub(crate) fn build(spec: &RecipeSpec, settings: &Settings) -> Result<Program, KeyError> {
     let token = spec.verify.value.first_token();
-    Builder { spec, settings, token, slots: Vec::new(), pointers: Pointers::default(), reads_inside_body: false }
-        .program()
+    let (pointers, parent_pointers) = (Pointers::default(), Pointers::default());
+    Builder { spec, settings, token, slots: Vec::new(), pointers, parent_pointers, reads_inside_body: false }.program()
 }
 
 /// Of no slot: the keys of fetched ones are not among those configured.
@@ -39,6 +40,8 @@ struct Builder<'a> {
     token: Option<&'a Extract>,
     slots: Vec<Slot>,
     pointers: Pointers,
+    /// Relative to an item of a request that is split twice.
+    parent_pointers: Pointers,
     reads_inside_body: bool,
 }
 
@@ -127,8 +130,9 @@ impl Builder<'_> {
                 Check::Signed(Box::new(self.signed(proof, slot, &spec.message, &spec.signature, None)?))
             }
             CheckSpec::Token(spec) => {
-                let (slot, from) = (self.slot(spec.key, Purpose::Compare), self.checked_field(&spec.from)?);
-                Check::Token { slot, from, select_by: self.selector(spec.select_by.as_ref())? }
+                let slot = self.slot(spec.key, Purpose::Compare);
+                let (from, each) = self.token_place(spec)?;
+                Check::Token { slot, from, select_by: self.selector(spec.select_by.as_ref())?, each }
             }
             CheckSpec::ClientCert(spec) => {
                 Check::ClientCert { slot: self.slot(spec.key, Purpose::Compare), from: self.checked_field(&spec.from)? }
@@ -329,59 +333,13 @@ impl Builder<'_> {
         )
     }
 
-    fn event(&mut self, spec: &EventSpec) -> Built<EventProgram> {
-        let within = spec.within.as_ref().map(|within| self.request_field(&within.value)).transpose()?;
-        let split = match (&spec.split, &spec.split_xml) {
-            (Some(split), _) => {
-                let mut pointers = Pointers::default();
-                pointers.add(&split.value);
-                Some(Split::Json(pointers))
-            }
-            (None, Some(path)) => Some(Split::Xml(path.value.as_str().into())),
-            (None, None) => None,
-        };
-        // While an event is read, `whole` leads back to the body, whose pointers are apart.
-        let request = std::mem::take(&mut self.pointers);
-        let event = self.event_names(spec)?;
-        let whole_pointers = std::mem::replace(&mut self.pointers, request);
-        Ok(EventProgram { split, within, whole_pointers, ..event })
-    }
-
-    fn event_names(&mut self, spec: &EventSpec) -> Built<EventProgram> {
-        let mut pointers = Pointers::default();
-        let mut templates = |pointers: &mut Pointers, templates: &[Vec<At<Extract>>]| {
-            let mut template = |parts: &Vec<At<Extract>>, pointers: &mut Pointers| {
-                parts.iter().map(|part| self.field(&part.value, pointers)).collect::<Built<Vec<_>>>()
-            };
-            templates.iter().map(|parts| template(parts, pointers)).collect::<Built<Vec<_>>>()
-        };
-        Ok(EventProgram {
-            event_type: templates(&mut pointers, &spec.event_type)?,
-            type_otherwise: spec.type_otherwise.as_str().into(),
-            id: templates(&mut pointers, &spec.id)?,
-            attempt_id: templates(&mut pointers, &spec.attempt_id)?,
-            connection: templates(&mut pointers, &spec.connection)?,
-            occurred_at: spec.occurred_at.iter().map(|at| self.moment(at, &mut pointers)).collect::<Built<_>>()?,
-            subject: spec.subject.iter().map(|of| self.subject(of, &mut pointers)).collect::<Built<_>>()?,
-            split: None,
-            within: None,
-            whole_pointers: Pointers::default(),
-            pointers,
-        })
-    }
-
-    fn subject(&mut self, spec: &SubjectSpec, pointers: &mut Pointers) -> Built<SubjectOf> {
-        let version = match &spec.version {
-            None => None,
-            Some(VersionSpec::Time(moment)) => Some(VersionOf::Time(self.moment(moment, pointers)?)),
-            Some(VersionSpec::Number(from)) => Some(VersionOf::Number(self.field(&from.value, pointers)?)),
-        };
-        let object = self.field(&spec.object.value, pointers)?;
-        Ok(SubjectOf { object, id: self.field(&spec.id.value, pointers)?, version })
-    }
-
-    fn moment(&mut self, spec: &MomentSpec, pointers: &mut Pointers) -> Built<Moment> {
-        Ok(Moment { from: self.field(&spec.from.value, pointers)?, unit: spec.unit })
+    /// Where a token stands: in the request, or in each item of an array of its body.
+    fn token_place(&mut self, spec: &TokenSpec) -> Built<(Field, Option<Box<Each>>)> {
+        let Some(pointer) = &spec.each else { return Ok((self.checked_field(&spec.from)?, None)) };
+        self.reads_inside_body = true;
+        let mut item = Pointers::default();
+        let from = self.field(&spec.from, &mut item)?;
+        Ok((from, Some(Box::new(Each { array: one_pointer(pointer), item }))))
     }
 
     fn checked_fields(&mut self, specs: &[At<Extract>]) -> Built<Vec<Field>> {
@@ -446,6 +404,8 @@ impl Builder<'_> {
             Extract::Segment(of) => Ok(Field::Segment(self.several(of, pointers)?)),
             Extract::Secret(role) => Ok(Field::Secret(self.slot(*role, Purpose::Compare))),
             Extract::Whole(inner) => Ok(Field::Whole(Box::new(self.request_field(inner)?))),
+            Extract::Parent(inner) => Ok(Field::Parent(Box::new(self.parent_field(inner)?))),
+            Extract::Position => Ok(Field::Position),
         }
     }
 
@@ -473,6 +433,12 @@ impl Builder<'_> {
         let BadSetting { name, value, problem } = bad;
         KeyError::UnusableSetting { provider: self.spec.provider.value.clone(), name, value, problem }
     }
+}
+
+fn one_pointer(pointer: &str) -> Pointers {
+    let mut pointers = Pointers::default();
+    pointers.add(pointer);
+    pointers
 }
 
 /// A member of the payload of the token that stands in a field.

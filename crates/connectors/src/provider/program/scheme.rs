@@ -39,7 +39,10 @@ fn collect(program: &Program, check: &Check, found: &mut Vec<Scheme>) {
         Check::ClientCert { from, .. } => {
             found.push(shared(format!("certificate in {}", text(from, &program.pointers))));
         }
-        Check::Token { from, .. } => found.push(shared(format!("token in {}", text(from, &program.pointers)))),
+        Check::Token { from, each, .. } => {
+            let pointers = each.as_ref().map_or(&program.pointers, |each| &each.item);
+            found.push(shared(format!("token in {}", text(from, pointers))));
+        }
         Check::Basic { .. } => found.push(shared("basic".to_owned())),
         Check::AnyOf(checks) => checks.iter().for_each(|check| collect(program, check, found)),
         Check::AllOf { checks, binds_body } => {
@@ -95,7 +98,11 @@ fn of_token(program: &Program, jws: &Jws) -> Scheme {
 fn collect_headers(field: &Field, headers: &mut BTreeSet<String>) {
     match field {
         Field::Header(name) => drop(headers.insert(name.to_string())),
-        Field::Transformed(inner, _) | Field::Maybe(inner) | Field::Whole(inner) | Field::ListedHeaders(inner, _) => {
+        Field::Transformed(inner, _)
+        | Field::Maybe(inner)
+        | Field::Whole(inner)
+        | Field::Parent(inner)
+        | Field::ListedHeaders(inner, _) => {
             collect_headers(inner, headers);
         }
         Field::Join(_, of) | Field::Segment(of) => of.iter().for_each(|field| collect_headers(field, headers)),
@@ -128,7 +135,8 @@ fn text(field: &Field, pointers: &Pointers) -> String {
             format!("[{}]", of.iter().map(|field| text(field, pointers)).collect::<Vec<_>>().join(" + "))
         }
         Field::Secret(_) => "a secret".to_owned(),
-        Field::Whole(inner) => text(inner, pointers),
+        Field::Whole(inner) | Field::Parent(inner) => text(inner, pointers),
+        Field::Position => "position".to_owned(),
         Field::Transformed(inner, steps) => format!("{} by {steps:?}", text(inner, pointers)),
         Field::Maybe(inner) => text(inner, pointers),
         Field::Unset => "nothing".to_owned(),

@@ -89,6 +89,9 @@ pub(crate) struct TokenSpec {
     pub from: Extract,
     #[serde(default)]
     pub select_by: Option<Extract>,
+    /// A pointer to an array: every item of it carries a token, and `from` is relative to an item.
+    #[serde(default)]
+    pub each: Option<String>,
 }
 
 /// HTTP Basic; the secret is `user:password`.

@@ -14,6 +14,9 @@ pub(crate) struct EventSpec {
     /// A pointer to the array whose items are the events; pointers below are then relative to an item.
     #[serde(default)]
     pub split: Option<At<String>>,
+    /// Arrays of such an item whose own items are the events; an item that has none of them is one event.
+    #[serde(default)]
+    pub then_split: Vec<At<String>>,
     /// The same for XML: a path whose elements are the events; paths below then begin with such an element's name.
     #[serde(default)]
     pub split_xml: Option<At<String>>,

@@ -43,6 +43,10 @@ pub(crate) enum Extract {
     Secret(Role),
     /// Of a split request: from the whole body rather than from the item.
     Whole(Box<Extract>),
+    /// Of an item that `then_split` found: from what it is an item of.
+    Parent(Box<Extract>),
+    /// Of a split request: the item's number in it, from 0.
+    Position,
     Transform(Box<Transformed>),
     /// Nothing, not even a separator, where the value is absent.
     Maybe(Box<Extract>),
