@@ -95,8 +95,12 @@ fn latency(rows: &mut Rows, results: &Results) {
     rows.add(format!("ack p99, {at}"), "ms", None, runs, |run| Some(run.ack.p99_ms));
     rows.add(format!("not accepted, {at}"), "events", None, runs, |run| Some(run.failed as f64));
     let after_ack = |run: &crate::scenario::Latency| run.accepted_to_delivered;
-    rows.add(format!("accepted to delivered p50, {at}"), "ms", Some(Goal::AtMost(0.8)), runs, |run| Some(after_ack(run).p50_ms));
-    rows.add(format!("accepted to delivered p99, {at}"), "ms", Some(Goal::AtMost(3.0)), runs, |run| Some(after_ack(run).p99_ms));
+    rows.add(format!("accepted to delivered p50, {at}"), "ms", Some(Goal::AtMost(0.8)), runs, |run| {
+        Some(after_ack(run).p50_ms)
+    });
+    rows.add(format!("accepted to delivered p99, {at}"), "ms", Some(Goal::AtMost(3.0)), runs, |run| {
+        Some(after_ack(run).p99_ms)
+    });
 }
 
 fn isolation(rows: &mut Rows, results: &Results) {
