@@ -5,6 +5,7 @@
 //! received; a missing, repeated or empty signature is refused; an empty secret is an error of the configuration;
 //! secrets are typed by role; comparisons take constant time; nothing is inflated before it is verified.
 
+mod anchor;
 mod catalogue;
 mod certificate;
 mod check;
@@ -28,6 +29,7 @@ mod moment;
 mod multipart;
 mod page;
 mod program;
+mod published;
 mod ranges;
 mod recipe;
 mod refusal;
@@ -45,7 +47,7 @@ mod yaml;
 pub use catalogue::{AdoptError, Catalogue, catalogue};
 pub use error::{KeyError, Place, RecipeError, RecipeErrors};
 pub use event::{FoundEvent, Payload};
-pub use example::{Examples, Expect, ExpectEvent, ExpectReply, Kind, Sample, Vector};
+pub use example::{Examples, Expect, ExpectEvent, ExpectReply, Kind, PublishedKey, Sample, Vector};
 pub use fetched::{FetchedKeys, KeyDocument, KeyFormat};
 pub use incoming::{Incoming, Peer, Urls};
 pub use inflate::INFLATED_BYTES_MAX;

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use super::error::{Place, RecipeError, RecipeErrors};
 use super::event::FoundEvent;
 use super::incoming::{Incoming, Peer, Urls};
-use super::judge::{Judgement, judge};
+use super::judge::Judgement;
 use super::keys::Keys;
+use super::published;
 use super::recipe::Recipe;
 use super::secret::{Role, RoleSecret};
 use super::settings::Settings;
@@ -48,6 +49,10 @@ pub enum Kind {
     Stale,
     WrongKey,
     Handshake,
+    /// The key is not at hand, so that the request waits for it.
+    Pending,
+    /// The request names a key where its sender keeps none.
+    Hostile,
 }
 
 impl Kind {
@@ -74,7 +79,17 @@ pub struct Vector {
     pub headers: Vec<(Arc<str>, Bytes)>,
     pub body: Bytes,
     pub peer: Peer,
+    /// What stands at addresses of keys; at any other nobody answers.
+    pub fetched: Vec<PublishedKey>,
     pub expect: Expect,
+}
+
+/// What a sender publishes, in place of the network.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedKey {
+    pub url: String,
+    pub body: String,
 }
 
 /// What must come out.
@@ -88,6 +103,9 @@ pub struct Expect {
     /// The code of the reason.
     #[serde(default)]
     pub rejected: Option<String>,
+    /// The address of the key that it waits for.
+    #[serde(default)]
+    pub pending: Option<String>,
     #[serde(default)]
     pub handshake: Option<ExpectReply>,
     /// The answer of the reply contract.
@@ -177,6 +195,8 @@ struct VectorSpec {
     #[serde(default)]
     by_trusted_proxy: bool,
     #[serde(default)]
+    fetched: Option<Vec<PublishedKey>>,
+    #[serde(default)]
     body: Option<String>,
     #[serde(default)]
     body_base64: Option<String>,
@@ -257,6 +277,7 @@ fn complete(written: &VectorSpec, earlier: &[Vector]) -> Result<Vector, String> 
             address: written.remote.or(base.and_then(|base| base.peer.address)),
             by_trusted_proxy: written.by_trusted_proxy || base.is_some_and(|base| base.peer.by_trusted_proxy),
         },
+        fetched: written.fetched.clone().or(base.map(|base| base.fetched.clone())).unwrap_or_default(),
         body: body.or(base.map(|base| base.body.clone())).unwrap_or_default(),
         expect: match &written.expect {
             Some(expect) => expect.clone(),
@@ -297,6 +318,12 @@ impl Vector {
         secrets.collect()
     }
 
+    /// Judges a request as a gateway does that can reach only what the vector says is published.
+    #[must_use]
+    pub fn judge(&self, recipe: &Recipe, keys: &Keys, incoming: &Incoming<'_>) -> Judgement {
+        published::judge(recipe, keys, incoming, self.at, &self.fetched)
+    }
+
     /// Judges the vector's request and says how the judgement differs from the expected one.
     pub fn run(&self, recipe: &Recipe) -> Result<(), String> {
         if self.not_applicable.is_some() {
@@ -304,10 +331,11 @@ impl Vector {
         }
         let keys = Keys::compile(recipe, &self.role_secrets(), &self.settings);
         let keys = keys.map_err(|error| format!("vector '{}': {error}", self.name))?;
-        let judgement = judge(recipe, &keys, &self.incoming(), self.at);
+        let judgement = self.judge(recipe, &keys, &self.incoming());
         let differs = |what: String| Err(format!("vector '{}': {what}", self.name));
         match (&judgement, &self.expect) {
             (Judgement::Rejected(reason), Expect { rejected: Some(code), .. }) if *reason.code == **code => Ok(()),
+            (Judgement::Pending(wanted), Expect { pending: Some(url), .. }) if wanted.key_url == *url => Ok(()),
             (Judgement::Handshake(reply), Expect { handshake: Some(expected), .. }) => {
                 let said =
                     ExpectReply { status: reply.status, body: String::from_utf8_lossy(&reply.body).into_owned() };

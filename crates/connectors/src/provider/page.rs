@@ -3,7 +3,6 @@
 use std::fmt::{self, Write as _};
 
 use super::recipe::{Published, Recipe};
-use super::settings::Settings;
 
 /// Where a source listens, in words that everyone replaces by their own.
 pub const ADDRESS_TO_REPLACE: &str = "https://hooks.example/in";
@@ -45,7 +44,7 @@ fn write_table<'r>(text: &mut String, confirmed: usize, recipes: impl Iterator<I
 }
 
 fn proves(recipe: &Recipe) -> &'static str {
-    recipe.assurance(&Settings::default()).map_or("by its settings", domain::Assurance::as_str)
+    recipe.assurance(&recipe.settings_to_start_with()).map_or("by its settings", domain::Assurance::as_str)
 }
 
 fn events(recipe: &Recipe) -> String {
@@ -60,7 +59,7 @@ fn status(recipe: &Recipe) -> &'static str {
 fn write_sender(text: &mut String, recipe: &Recipe) -> fmt::Result {
     let name = recipe.name();
     writeln!(text, "\n## {name}\n\n{} · [its documentation]({})\n", recipe.title(), recipe.docs())?;
-    for scheme in recipe.schemes(&Settings::default()).unwrap_or_default() {
+    for scheme in recipe.schemes(&recipe.settings_to_start_with()).unwrap_or_default() {
         writeln!(text, "- Verified: {}.", scheme.text.replace('|', "\\|"))?;
     }
     for (role, about) in recipe.roles() {

@@ -15,7 +15,8 @@ use ipnet::IpNet;
 pub use scheme::Scheme;
 pub(crate) use scheme::schemes;
 
-use super::fetched::{HostPattern, KeyFormat};
+use super::anchor::{Anchor, HostPattern};
+use super::fetched::KeyFormat;
 use super::field::Field;
 use super::json::Pointers;
 use super::secret::Role;
@@ -162,10 +163,10 @@ impl Jws {
 #[derive(Debug)]
 pub(crate) struct Fetch {
     pub url: Field,
-    pub hosts: Vec<HostPattern>,
+    pub anchor: Anchor,
     pub format: KeyFormat,
     pub kid: Option<Field>,
-    pub certified: Vec<Box<str>>,
+    pub certified: Vec<HostPattern>,
 }
 
 #[derive(Debug)]

@@ -157,7 +157,7 @@ impl Recipe {
             format!("\"${{{text}}}\"")
         };
         let mut fields = vec![format!("provider: {name}")];
-        let roles: Vec<Role> = self.roles().map(|(role, _)| role).collect();
+        let roles = self.roles_to_configure();
         match &roles[..] {
             [] => {}
             [_] => fields.push(format!("secret: {}", variable("secret"))),
@@ -166,9 +166,34 @@ impl Recipe {
                 fields.push(format!("secrets: {{ {} }}", each.collect::<Vec<_>>().join(", ")));
             }
         }
-        let required = self.spec.settings.iter().map(|setting| &setting.value).filter(|setting| setting.required);
-        fields.extend(required.map(|setting| format!("{}: ...", setting.name)));
+        for setting in self.spec.settings.iter().map(|setting| &setting.value) {
+            match &setting.example {
+                Some(example) => fields.push(format!("{}: {example}", setting.name)),
+                None if setting.required => fields.push(format!("{}: ...", setting.name)),
+                None => {}
+            }
+        }
         format!("sources:\n  {source}:\n    webhook: {{ {} }}", fields.join(", "))
+    }
+
+    /// What a newcomer is told to set, with examples in place of their own.
+    #[must_use]
+    pub fn settings_to_start_with(&self) -> Settings {
+        let mut settings = Settings::default();
+        for setting in self.spec.settings.iter().map(|setting| &setting.value) {
+            if let Some(example) = &setting.example {
+                settings.set(&setting.name, example);
+            }
+        }
+        settings
+    }
+
+    /// Those that count under the settings of a newcomer; all of them where these do not suffice to tell.
+    fn roles_to_configure(&self) -> Vec<Role> {
+        let program = program::build(&self.spec, &self.with_defaults(&self.settings_to_start_with())).ok();
+        let counts =
+            |role: Role| program.as_ref().is_none_or(|program| program.slots.iter().any(|slot| slot.role == role));
+        self.roles().map(|(role, _)| role).filter(|role| counts(*role)).collect()
     }
 
     #[must_use]

@@ -50,6 +50,11 @@ pub enum SignError {
          'private', and its public half to the source"
     )]
     NeedsPrivateKey { provider: String },
+    #[error(
+        "'{provider}' signs by keys that it publishes and that are fetched from nowhere else, so no sample can be \
+         signed: let the sender itself send a test event"
+    )]
+    OnlyTheSender { provider: String },
     #[error("the private test key cannot be used: it is not a PKCS#8 key in base64 for this algorithm")]
     UnusablePrivateKey,
     #[error("a sample of '{provider}' cannot be signed: {problem}")]
@@ -193,8 +198,15 @@ impl Signer<'_> {
         read(&View::new(&incoming, incoming.body, &self.keys.program.pointers), self)
     }
 
+    fn only_the_sender(&self) -> SignError {
+        SignError::OnlyTheSender { provider: self.recipe.name().to_owned() }
+    }
+
     fn sign_message(&mut self, signed: &Signed) -> Result<(), SignError> {
-        if signed.fetched.is_none() && !self.keys.has(signed.slot) {
+        if signed.fetched.is_some() {
+            return Err(self.only_the_sender());
+        }
+        if !self.keys.has(signed.slot) {
             return Err(self.not_signable("no secret of the needed role was given"));
         }
         // The header before its signature is in it: what else stands there is part of some messages.
@@ -323,6 +335,9 @@ impl Signer<'_> {
 
     /// A token as the sender would make it, by the first algorithm of the recipe.
     fn sign_token(&mut self, jws: &Jws) -> Result<(), SignError> {
+        if jws.fetched.is_some() {
+            return Err(self.only_the_sender());
+        }
         let (algorithm, slot) = jws.algorithms.first().ok_or_else(|| self.not_signable("it has no algorithm"))?;
         let now = self.moment.now.as_secs();
         let mut claims = serde_json::Map::new();

@@ -130,6 +130,9 @@ pub(crate) struct SettingSpec {
     pub default: Option<String>,
     #[serde(default)]
     pub required: bool,
+    /// Not required, but what a newcomer should set: a value that shows how.
+    #[serde(default)]
+    pub example: Option<String>,
     /// All that it may be; empty: any text.
     #[serde(default)]
     pub one_of: Vec<String>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use connectors::provider::{Kind, Recipe, catalogue};
+use connectors::provider::{Judgement, Keys, Kind, Recipe, Vector, catalogue};
 
 /// The files themselves rather than the embedded list, so that a forgotten one is found.
 pub fn recipes() -> Vec<Recipe> {
@@ -61,7 +61,52 @@ fn every_file_has_a_valid_a_tampered_a_stale_and_a_wrong_key_vector() {
             let accepts = vector.expect.assurance.is_some() || vector.expect.handshake.is_some();
             let should = matches!(vector.kind, Kind::Valid | Kind::Handshake);
             assert_eq!(accepts, should, "{}: '{}' expects the opposite of its kind", recipe.name(), vector.name);
+            let waits = (vector.expect.pending.is_some(), vector.kind == Kind::Pending);
+            assert_eq!(waits.0, waits.1, "{}: '{}' expects the opposite of its kind", recipe.name(), vector.name);
         }
+    }
+}
+
+/// Whether a vector is judged by keys that are fetched.
+fn fetches(recipe: &Recipe, vector: &Vector) -> bool {
+    let schemes = recipe.schemes(&vector.settings).unwrap_or_default();
+    vector.not_applicable.is_none() && schemes.iter().any(|scheme| !scheme.key_hosts.is_empty())
+}
+
+#[test]
+fn threat_07_every_sender_of_fetched_keys_has_a_request_that_waits_and_one_that_names_another_host() {
+    let mut senders = 0;
+    for recipe in recipes() {
+        if !recipe.vectors().iter().any(|vector| fetches(&recipe, vector)) {
+            continue;
+        }
+        senders += 1;
+        for kind in [Kind::Pending, Kind::Hostile] {
+            let has = recipe.vectors().iter().any(|vector| vector.kind == kind);
+            assert!(has, "{}.yaml has no {kind:?} vector, nor a reason why not", recipe.name());
+        }
+        for vector in recipe.vectors().iter().filter(|vector| vector.kind == Kind::Valid && fetches(&recipe, vector)) {
+            let unserved = Vector { fetched: Vec::new(), ..vector.clone() };
+            let keys = Keys::compile(&recipe, &unserved.role_secrets(), &unserved.settings).expect("a vector's keys");
+            let judgement = unserved.judge(&recipe, &keys, &unserved.incoming());
+            assert!(matches!(judgement, Judgement::Pending(_)), "{} '{}': {judgement:?}", recipe.name(), vector.name);
+        }
+    }
+    assert!(senders >= 4, "only {senders}");
+}
+
+#[test]
+fn what_is_to_be_configured_names_only_what_a_newcomer_needs() {
+    for (name, configured) in [
+        ("github", r#"{ provider: github, secret: "${GITHUB_SECRET}" }"#),
+        ("paypal", "{ provider: paypal, webhook_id: ... }"),
+        (
+            "google-pubsub",
+            "{ provider: google-pubsub, service_account: to-the-gateway@project.iam.gserviceaccount.com }",
+        ),
+    ] {
+        let said = catalogue().get(name).expect("listed").configuration("mine");
+        assert_eq!(said, format!("sources:\n  mine:\n    webhook: {configured}"));
     }
 }
 

@@ -58,6 +58,22 @@ fn signed(
     })
 }
 
+/// Whether this way of signing is by keys that are fetched, so that nobody else can make a sample.
+fn only_the_sender_signs(recipe: &Recipe, vector: &Vector, sample: &Sample) -> bool {
+    let secrets = vector.role_secrets();
+    let signed = sign_sample(recipe, &secrets, &vector.settings, sample, URL, Moment { now: NOW, nonce: 1 });
+    matches!(signed, Err(SignError::OnlyTheSender { .. }))
+}
+
+/// Whether every way of signing is such a way: these have no samples.
+fn only_fetches(recipe: &Recipe) -> bool {
+    let mut valid = recipe.vectors().iter().filter(|vector| vector.kind == Kind::Valid);
+    valid.all(|vector| {
+        let schemes = recipe.schemes(&vector.settings).unwrap_or_default();
+        schemes.iter().any(|scheme| !scheme.key_hosts.is_empty())
+    })
+}
+
 fn judged(recipe: &Recipe, keys: &Keys, signed: &SignedSample) -> Judgement {
     let urls = Urls { configured: &signed.url, received: &signed.url };
     let incoming =
@@ -68,9 +84,14 @@ fn judged(recipe: &Recipe, keys: &Keys, signed: &SignedSample) -> Judgement {
 #[test]
 fn every_sample_is_taken_as_the_event_it_claims_to_be_under_every_kind_of_secret() {
     for recipe in recipes() {
-        assert!(!recipe.samples().is_empty(), "{} has no sample", recipe.name());
+        assert_eq!(recipe.samples().is_empty(), only_fetches(&recipe), "{}: samples that can be signed", recipe.name());
         for sample in recipe.samples() {
+            let mut signable = 0;
             for vector in recipe.vectors().iter().filter(|vector| vector.kind == Kind::Valid) {
+                if only_the_sender_signs(&recipe, vector, sample) {
+                    continue;
+                }
+                signable += 1;
                 let Some((_, accepted)) = signed(&recipe, vector, sample, 7) else {
                     panic!("{} '{}' under the secrets of '{}'", recipe.name(), sample.event, vector.name);
                 };
@@ -79,6 +100,7 @@ fn every_sample_is_taken_as_the_event_it_claims_to_be_under_every_kind_of_secret
                     assert_eq!(*accepted.events[0].event_type, *sample.event, "{}", recipe.name());
                 }
             }
+            assert!(signable > 0, "{}: no way to sign '{}'", recipe.name(), sample.event);
         }
     }
 }
@@ -86,8 +108,9 @@ fn every_sample_is_taken_as_the_event_it_claims_to_be_under_every_kind_of_secret
 #[test]
 fn another_nonce_makes_another_event() {
     for recipe in recipes() {
-        let Some(vector) = recipe.vectors().iter().find(|vector| vector.kind == Kind::Valid) else { continue };
-        let sample = recipe.sample(None).expect("each has one");
+        let Some(sample) = recipe.sample(None) else { continue };
+        let mut valid = recipe.vectors().iter().filter(|vector| vector.kind == Kind::Valid);
+        let vector = valid.find(|vector| !only_the_sender_signs(&recipe, vector, sample)).expect("a way to sign");
         let (one, two) = (signed(&recipe, vector, sample, 1), signed(&recipe, vector, sample, 2));
         let (Some((one, _)), Some((two, _))) = (one, two) else { panic!("{} signs no sample", recipe.name()) };
         assert_eq!(one.headers.len(), two.headers.len());
@@ -106,6 +129,16 @@ fn only_a_test_key_can_sign_for_a_sender_with_a_public_key() {
     assert!(matches!(sign(&vector.role_secrets()), Err(SignError::NeedsPrivateKey { .. })));
     let wrong = [vector.role_secrets(), vec![RoleSecret::new(Some(Role::Private), P256)]].concat();
     assert_eq!(sign(&wrong), Err(SignError::UnusablePrivateKey));
+}
+
+#[test]
+fn nobody_but_the_sender_signs_by_keys_that_are_fetched() {
+    let recipe = connectors::provider::catalogue().get("paypal").expect("listed");
+    let vector = recipe.vectors().first().expect("listed");
+    let sample = recipe.sample(None).expect("listed");
+    let private = [RoleSecret::new(Some(Role::Private), RSA)];
+    let signed = sign_sample(&recipe, &private, &vector.settings, sample, URL, Moment { now: NOW, nonce: 1 });
+    assert_eq!(signed, Err(SignError::OnlyTheSender { provider: "paypal".to_owned() }));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connectors::provider::{self, Published, Recipe, Settings};
+use connectors::provider::{self, Published, Recipe};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, Outcome};
@@ -55,7 +55,7 @@ fn recipes() -> impl Iterator<Item = Arc<Recipe>> {
 }
 
 fn assurance(recipe: &Recipe) -> Option<&'static str> {
-    recipe.assurance(&Settings::default()).ok().map(domain::Assurance::as_str)
+    recipe.assurance(&recipe.settings_to_start_with()).ok().map(domain::Assurance::as_str)
 }
 
 fn list(output: Output) -> Outcome {
@@ -109,7 +109,7 @@ fn describe(recipe: &Recipe, source: &str, address: &str) -> Value {
 }
 
 fn schemes(recipe: &Recipe) -> Vec<String> {
-    let schemes = recipe.schemes(&Settings::default()).unwrap_or_default();
+    let schemes = recipe.schemes(&recipe.settings_to_start_with()).unwrap_or_default();
     schemes.into_iter().map(|scheme| scheme.text).collect()
 }
 
@@ -136,7 +136,9 @@ fn show(recipe: &Recipe, source: &str, address: &str, output: Output) -> Outcome
         line("setting", &format!("{name}: {about}{default}"))?;
     }
     let samples: Vec<_> = recipe.samples().iter().map(|sample| sample.event.as_str()).collect();
-    line("samples", &samples.join(", "))?;
+    if !samples.is_empty() {
+        line("samples", &samples.join(", "))?;
+    }
     if let Some(published) = recipe.published_addresses() {
         line("addresses", addresses(published))?;
     }

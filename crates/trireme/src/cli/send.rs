@@ -1,7 +1,7 @@
 //! `trireme send PROVIDER`: a sample of a sender's events, filled in and signed as the sender would, to any URL.
 
 use bytes::Bytes;
-use connectors::provider::{Moment, Role, RoleSecret, Settings, sign_sample};
+use connectors::provider::{Moment, Recipe, Role, RoleSecret, Settings, SignError, sign_sample};
 use engine::clock::SystemClock;
 use engine::entropy::{Entropy, SystemEntropy};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -35,24 +35,36 @@ pub struct SendArgs {
 
 pub async fn run(args: SendArgs, output: Output) -> Outcome {
     let recipe = recipe(&args.provider)?;
-    let sample = recipe.sample(args.event.as_deref()).ok_or_else(|| {
-        let known: Vec<_> = recipe.samples().iter().map(|sample| sample.event.as_str()).collect();
-        Failure::usage(format!("there is no such sample of {}", recipe.name()))
-            .hint(format!("There are: {}.", known.join(", ")))
-    })?;
+    let sample = recipe.sample(args.event.as_deref()).ok_or_else(|| no_such_sample(&recipe))?;
     let to = args.to.unwrap_or_else(|| format!("{}/in/{}", args.url.trim_end_matches('/'), recipe.name()));
     let (clock, mut nonce) = (SystemClock::shared(), [0; 16]);
     SystemEntropy::new().fill(&mut nonce);
     let moment = Moment { now: clock.now(), nonce: u128::from_ne_bytes(nonce) };
     let secrets: Vec<_> = args.secret.iter().map(|secret| role_secret(secret)).collect();
     let settings = settings(&args.settings)?;
-    let signed = sign_sample(&recipe, &secrets, &settings, sample, &to, moment)
-        .map_err(|error| Failure::usage(error.to_string()).hint("Give the source's secret with --secret."))?;
+    let signed = sign_sample(&recipe, &secrets, &settings, sample, &to, moment).map_err(|error| not_signed(&error))?;
     let method = Method::from_bytes(signed.method.as_bytes());
     let method = method.map_err(|error| Failure::general("sample_unusable", error.to_string()))?;
     let headers = headers(&signed.headers)?;
     let response = Caller::new(clock)?.send(method, &signed.url, headers, signed.body).await?;
     report(response.status, &response.body_head, sample.event.as_str(), &to, output)
+}
+
+fn no_such_sample(recipe: &Recipe) -> Failure {
+    let known: Vec<_> = recipe.samples().iter().map(|sample| sample.event.as_str()).collect();
+    if known.is_empty() {
+        return not_signed(&SignError::OnlyTheSender { provider: recipe.name().to_owned() });
+    }
+    let failure = Failure::usage(format!("there is no such sample of {}", recipe.name()));
+    failure.hint(format!("There are: {}.", known.join(", ")))
+}
+
+fn not_signed(error: &SignError) -> Failure {
+    let failure = Failure::usage(error.to_string());
+    match error {
+        SignError::OnlyTheSender { .. } => failure,
+        _ => failure.hint("Give the source's secret with --secret."),
+    }
 }
 
 /// A secret, perhaps with its role before it. Secrets of senders hold `=` too, but no role's name before it.
@@ -102,6 +114,13 @@ fn report(status: u16, body: &[u8], event: &str, to: &str, output: Output) -> Ou
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sender_of_fetched_keys_says_that_nobody_else_can_sign() {
+        let recipe = connectors::provider::catalogue().get("aws-sns").expect("listed");
+        let said = no_such_sample(&recipe).to_json().to_string();
+        assert!(said.contains("'aws-sns' signs by keys that it publishes") && !said.contains("--secret"), "{said}");
+    }
 
     #[test]
     fn a_role_is_told_from_a_secret_that_holds_an_equals_sign() {

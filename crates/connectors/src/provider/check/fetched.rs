@@ -1,7 +1,7 @@
 //! The published keys by which a request may be signed: only of pinned hosts, in force when it arrived, and certified.
 
 use super::Evaluation;
-use crate::provider::fetched::{FetchedKey, is_allowed};
+use crate::provider::fetched::FetchedKey;
 use crate::provider::judge::Pending;
 use crate::provider::keys::public_key;
 use crate::provider::program::Fetch;
@@ -19,7 +19,7 @@ impl Evaluation<'_, '_> {
         url: Option<&[u8]>,
         kid: Option<&[u8]>,
     ) -> Result<Vec<FetchedKey>, Refusal> {
-        let url = url.and_then(|url| std::str::from_utf8(url).ok()).filter(|url| is_allowed(url, &fetch.hosts));
+        let url = url.and_then(|url| std::str::from_utf8(url).ok()).filter(|url| fetch.anchor.allows(url));
         let url = url
             .ok_or_else(|| Refusal::new(Code::KeyUrlRefused, "the request names a key where this sender keeps none"))?;
         let kid = match kid.map(std::str::from_utf8) {
@@ -34,7 +34,7 @@ impl Evaluation<'_, '_> {
         let counts = |key: &&FetchedKey| {
             let named = kid.is_none_or(|kid| key.kid.as_deref() == Some(kid));
             let certified = fetch.certified.is_empty()
-                || key.names.iter().any(|name| fetch.certified.iter().any(|own| **own == **name));
+                || key.names.iter().any(|name| fetch.certified.iter().any(|own| own.matches(name)));
             named && certified && key.window.includes(self.received_at)
         };
         let keys: Vec<FetchedKey> = document.keys.iter().filter(counts).cloned().collect();

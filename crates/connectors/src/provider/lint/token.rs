@@ -2,7 +2,8 @@
 
 use super::Lint;
 use super::extract::Allowed;
-use crate::provider::fetched::{HostPattern, KeyFormat};
+use crate::provider::anchor::{HostPattern, PathPattern};
+use crate::provider::fetched::KeyFormat;
 use crate::provider::program::Purpose;
 use crate::provider::secret::Role;
 use crate::provider::spec::{CheckSpec, FetchedSpec, JwsAlgorithm, JwsSpec};
@@ -69,10 +70,18 @@ impl<'a> Lint<'a> {
         if spec.hosts.is_empty() {
             self.say(fetched, "name the hosts that keys may come from: what a request says is not enough");
         }
-        for host in spec.hosts.iter().filter(|host| HostPattern::parse(host).is_none()) {
+        for host in spec.hosts.iter().chain(&spec.certified).filter(|host| HostPattern::parse(host).is_none()) {
             self.say(
                 fetched,
-                format!("'{host}' is no whole host name: two fixed labels at its end, '{{label}}' before them"),
+                format!(
+                    "'{host}' is no whole host name: two fixed labels at its end, '{{label}}' or '{{region}}' before them"
+                ),
+            );
+        }
+        if let Some(path) = spec.path.as_ref().filter(|path| PathPattern::parse(path).is_none()) {
+            self.say(
+                fetched,
+                format!("'{path}' is no path: it starts with '/', and '{{word}}' stands for what varies"),
             );
         }
         if !spec.certified.is_empty() && spec.format != KeyFormat::Certificate {

@@ -11,8 +11,8 @@ use super::{
     Bind, Check, Each, Fetch, Handshake, Issued, Jws, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody,
     Respond, Signature, Signed, Slot, Test, Time,
 };
+use crate::provider::anchor::{Anchor, HostPattern, PathPattern};
 use crate::provider::error::KeyError;
-use crate::provider::fetched::HostPattern;
 use crate::provider::field::{Field, Listed};
 use crate::provider::json::Pointers;
 use crate::provider::secret::Role;
@@ -86,15 +86,18 @@ impl Builder<'_> {
     }
 
     fn fetched(&mut self, spec: Option<&At<FetchedSpec>>) -> Built<Option<Fetch>> {
-        let Some(FetchedSpec { url, hosts, format, kid, certified }) = spec.map(|spec| &spec.value) else {
+        let Some(FetchedSpec { url, hosts, path, format, kid, certified }) = spec.map(|spec| &spec.value) else {
             return Ok(None);
         };
+        // What lint let through parses; a pattern that does not matches nothing.
+        let patterns = |texts: &[String]| texts.iter().filter_map(|text| HostPattern::parse(text)).collect();
+        let path = path.as_deref().map(|path| PathPattern::parse(path).unwrap_or_default());
         Ok(Some(Fetch {
             url: self.checked_field(url)?,
-            hosts: hosts.iter().filter_map(|host| HostPattern::parse(host)).collect(),
+            anchor: Anchor { hosts: patterns(hosts), path },
             format: *format,
             kid: kid.as_ref().map(|kid| self.checked_field(kid)).transpose()?,
-            certified: certified.iter().map(|name| name.as_str().into()).collect(),
+            certified: patterns(certified),
         }))
     }
 

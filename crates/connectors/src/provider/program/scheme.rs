@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::assurance::covers_body;
-use super::{Check, Jws, Program, Proof, Purpose, Signed};
+use super::{Check, Fetch, Jws, Program, Proof, Purpose, Signed};
 use crate::provider::field::Field;
 use crate::provider::json::Pointers;
 
@@ -19,6 +19,8 @@ pub struct Scheme {
     pub covers_body: bool,
     /// The fields of a form are what is covered, not their spelling.
     pub covers_form: bool,
+    /// The hosts that its keys are fetched from, if they are.
+    pub key_hosts: Vec<String>,
 }
 
 /// The schemes of a program, without those that prove nothing by themselves.
@@ -55,7 +57,7 @@ fn collect(program: &Program, check: &Check, found: &mut Vec<Scheme>) {
 }
 
 fn shared(text: String) -> Scheme {
-    Scheme { text, headers: BTreeSet::new(), covers_body: false, covers_form: false }
+    Scheme { text, headers: BTreeSet::new(), covers_body: false, covers_form: false, key_hosts: Vec::new() }
 }
 
 fn of_signed(program: &Program, signed: &Signed) -> Scheme {
@@ -71,8 +73,11 @@ fn of_signed(program: &Program, signed: &Signed) -> Scheme {
     for field in signed.message.iter().chain([&signed.signature.from]) {
         collect_headers(field, &mut headers);
     }
+    let key_hosts = key_hosts(signed.fetched.as_ref(), &mut headers);
+    let keys = by_keys_of(&key_hosts);
     Scheme {
-        text: format!("{proof} in {from} as {:?} of {}", signed.signature.encoding, message.join(" + ")),
+        text: format!("{proof} in {from} as {:?} of {}{keys}", signed.signature.encoding, message.join(" + ")),
+        key_hosts,
         headers,
         covers_body: signed.message.iter().any(covers_body),
         covers_form: signed.message.iter().any(|field| matches!(field, Field::SortedForm)),
@@ -87,12 +92,28 @@ fn of_token(program: &Program, jws: &Jws) -> Scheme {
     for field in jws.detached.iter().flatten().chain([&jws.from]) {
         collect_headers(field, &mut headers);
     }
+    let key_hosts = key_hosts(jws.fetched.as_ref(), &mut headers);
+    let keys = by_keys_of(&key_hosts);
     Scheme {
-        text: format!("jws {} in {} of {payload}", algorithms.join(" or "), text(&jws.from, &program.pointers)),
+        text: format!("jws {} in {} of {payload}{keys}", algorithms.join(" or "), text(&jws.from, &program.pointers)),
+        key_hosts,
         headers,
         covers_body: jws.assurance == domain::Assurance::Body,
         covers_form: false,
     }
+}
+
+/// The hosts of published keys; the headers that say where a key is count as those of the signature.
+fn key_hosts(fetch: Option<&Fetch>, headers: &mut BTreeSet<String>) -> Vec<String> {
+    let Some(fetch) = fetch else { return Vec::new() };
+    for field in [Some(&fetch.url), fetch.kid.as_ref()].into_iter().flatten() {
+        collect_headers(field, headers);
+    }
+    fetch.anchor.hosts.iter().map(ToString::to_string).collect()
+}
+
+fn by_keys_of(hosts: &[String]) -> String {
+    if hosts.is_empty() { String::new() } else { format!(" by the keys published at {}", hosts.join(" or ")) }
 }
 
 fn collect_headers(field: &Field, headers: &mut BTreeSet<String>) {

@@ -14,8 +14,8 @@ use crate::provider::yaml::At;
 pub(crate) enum CheckSpec {
     /// Takes anything.
     None,
-    Hmac(HmacSpec),
-    Signature(AsymmetricSpec),
+    Hmac(Box<HmacSpec>),
+    Signature(Box<AsymmetricSpec>),
     Token(TokenSpec),
     Basic(BasicSpec),
     Digest(DigestSpec),
@@ -163,13 +163,16 @@ pub(crate) struct JwsSpec {
 pub(crate) struct FetchedSpec {
     /// Where they are; what a request says of it counts only within `hosts`.
     pub url: Extract,
-    /// Whole host names, in which `{label}` stands for one label: `sns.{label}.amazonaws.com`.
+    /// Whole host names, in which `{label}` stands for one label and `{region}` for one like `eu-central-1`.
     pub hosts: Vec<String>,
+    /// The whole path, in which `{word}` stands for letters, digits, `-` and `_`; then there is no query either.
+    #[serde(default)]
+    pub path: Option<String>,
     pub format: KeyFormat,
     /// The name of the key among several. Of a token it is the token's own `kid`.
     #[serde(default)]
     pub kid: Option<Extract>,
-    /// Names of which the certificate must bear one.
+    /// Names of which the certificate must bear one, written as `hosts` are.
     #[serde(default)]
     pub certified: Vec<String>,
 }
