@@ -42,7 +42,7 @@ mod url;
 mod xml;
 mod yaml;
 
-pub use catalogue::{AdoptError, Catalogue, catalogue};
+pub use catalogue::{Catalogue, Origin, catalogue};
 pub use error::{KeyError, Place, RecipeError, RecipeErrors};
 pub use event::{FoundEvent, Payload};
 pub use example::{Examples, Expect, ExpectEvent, ExpectReply, Kind, Sample, Vector};
