@@ -33,6 +33,8 @@ mod recipe;
 mod refusal;
 mod reply;
 mod sample;
+#[cfg(test)]
+mod schema;
 mod secret;
 mod settings;
 mod signature;

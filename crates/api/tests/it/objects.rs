@@ -118,6 +118,13 @@ async fn what_is_built_in_is_listed() {
 }
 
 #[tokio::test]
+async fn the_schema_of_recipes_is_handed_out_to_anyone() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.call(Call::get("/schemas/provider.json").without_key()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["else"]["$ref"]), (200, &json!("#/$defs/RecipeSpec")));
+}
+
+#[tokio::test]
 async fn a_recipe_of_the_owner_is_listed_and_can_be_named() {
     let text = "provider: ours\ntitle: Ours\ndocs: https://ours.example\n\
         secrets: [{ role: token, about: a token }]\n\

@@ -28,6 +28,7 @@ pub struct Examples {
 
 /// A payload as the sender would send it, unsigned and with places to fill in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
     /// The event type that it has.
@@ -41,6 +42,7 @@ pub struct Sample {
 
 /// What a vector shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Valid,
@@ -92,9 +94,11 @@ pub struct Vector {
 
 /// What must come out.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "super::schema::assurance"))]
     pub assurance: Option<Assurance>,
     #[serde(default)]
     pub events: Vec<ExpectEvent>,
@@ -109,6 +113,7 @@ pub struct Expect {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExpectReply {
     pub status: u16,
@@ -124,6 +129,7 @@ impl From<&Reply> for ExpectReply {
 
 /// All of what is found is said: a field that is left out must not be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExpectEvent {
     #[serde(rename = "type")]
@@ -133,6 +139,7 @@ pub struct ExpectEvent {
     #[serde(default)]
     pub attempt_id: Option<String>,
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub occurred_at: Option<Timestamp>,
     #[serde(default)]
     pub subject: Option<String>,
@@ -157,6 +164,7 @@ impl From<&FoundEvent> for ExpectEvent {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExamplesSpec {
     #[serde(default)]
@@ -167,6 +175,7 @@ pub(super) struct ExamplesSpec {
 
 /// A vector as written: `like` takes over what is not said from an earlier one.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct VectorSpec {
     name: String,
@@ -183,6 +192,7 @@ struct VectorSpec {
     settings: Option<BTreeMap<String, String>>,
     /// The moment at which it is judged.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     at: Option<Timestamp>,
     #[serde(default)]
     method: Option<String>,
@@ -205,6 +215,7 @@ struct VectorSpec {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SecretOf {
     role: Role,

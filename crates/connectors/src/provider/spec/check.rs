@@ -10,6 +10,7 @@ use crate::provider::span::Span;
 use crate::provider::yaml::At;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CheckSpec {
     /// Takes anything.
@@ -51,6 +52,7 @@ impl CheckSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HmacSpec {
     pub hash: Param<Hash>,
@@ -65,6 +67,7 @@ pub(crate) struct HmacSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsymmetricSpec {
     pub algorithm: Algorithm,
@@ -83,6 +86,7 @@ pub(crate) struct AsymmetricSpec {
 
 /// A shared text sent along in clear.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenSpec {
     pub key: Role,
@@ -93,6 +97,7 @@ pub(crate) struct TokenSpec {
 
 /// HTTP Basic; the secret is `user:password`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BasicSpec {
     pub key: Role,
@@ -100,6 +105,7 @@ pub(crate) struct BasicSpec {
 
 /// A plain hash of the secret followed by the message: not an HMAC.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DigestSpec {
     pub hash: Hash,
@@ -112,6 +118,7 @@ pub(crate) struct DigestSpec {
 
 /// A value that must be the hash of another; proves something only beside a check that covers that value.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BindSpec {
     pub value: Extract,
@@ -122,6 +129,7 @@ pub(crate) struct BindSpec {
 
 /// A JSON Web Signature: compact in a header, a field or the whole body, or detached from its payload.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JwsSpec {
     /// All that the sender uses, of one family; what the token says is only held against them.
@@ -156,6 +164,7 @@ pub(crate) struct JwsSpec {
 
 /// Keys that the sender publishes, fetched when a request needs them.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FetchedSpec {
     /// Where they are; what a request says of it counts only within `hosts`.
@@ -172,6 +181,7 @@ pub(crate) struct FetchedSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimSpec {
     /// A pointer into the payload.
@@ -180,6 +190,7 @@ pub(crate) struct ClaimSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuedSpec {
     pub past: Span,
@@ -187,6 +198,7 @@ pub(crate) struct IssuedSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimBindSpec {
     /// A pointer into the payload.
@@ -198,6 +210,7 @@ pub(crate) struct ClaimBindSpec {
 
 /// By their names in a token's `alg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum JwsAlgorithm {
     HS256,
     HS384,
@@ -211,6 +224,7 @@ pub(crate) enum JwsAlgorithm {
 
 /// The client's address is one of these.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IpSpec {
     /// CIDRs and addresses, between commas or spaces.
@@ -218,6 +232,7 @@ pub(crate) struct IpSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OnlyIfSpec {
     pub when: Vec<At<TestSpec>>,
@@ -225,6 +240,7 @@ pub(crate) struct OnlyIfSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BySettingSpec {
     pub setting: String,
@@ -233,6 +249,7 @@ pub(crate) struct BySettingSpec {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Hash {
     Sha1,
@@ -242,6 +259,7 @@ pub(crate) enum Hash {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Algorithm {
     Ed25519,
@@ -255,6 +273,7 @@ pub(crate) enum Algorithm {
 
 /// How bytes are spelt. Each has one spelling per value, so that a changed character is a changed signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Encoding {
     /// Lower case.
@@ -266,6 +285,7 @@ pub(crate) enum Encoding {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignatureSpec {
     pub from: Extract,
@@ -276,6 +296,7 @@ pub(crate) struct SignatureSpec {
 
 /// How signatures stand in their header; always a set, any of which may match.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ParseSpec {
     /// One, after a fixed text.
@@ -303,6 +324,7 @@ impl Default for ParseSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TimeSpec {
     pub from: Extract,
@@ -315,6 +337,7 @@ pub(crate) struct TimeSpec {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TimeUnit {
     S,
@@ -325,6 +348,7 @@ pub(crate) enum TimeUnit {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum TestSpec {
     Method(String),

@@ -7,6 +7,7 @@ use crate::provider::secret::Role;
 use crate::provider::settings::Param;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Extract {
     Header(Param<String>),
@@ -61,6 +62,7 @@ impl Extract {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Transformed {
     pub of: Extract,
@@ -68,6 +70,7 @@ pub(crate) struct Transformed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListedHeadersSpec {
     /// Where the list of names stands.
@@ -85,6 +88,7 @@ pub(crate) struct ListedHeadersSpec {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FirstKeySpec {
     /// A pointer to the object; the whole body if it is empty.
@@ -95,6 +99,7 @@ pub(crate) struct FirstKeySpec {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JoinSpec {
     pub separator: String,
@@ -102,6 +107,7 @@ pub(crate) struct JoinSpec {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UrlForm {
     /// As it was given to the sender: `public_url` and what follows.
@@ -118,6 +124,7 @@ pub(crate) enum UrlForm {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Transform {
     Lower,
