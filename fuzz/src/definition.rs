@@ -19,6 +19,8 @@ const ROUTE: &str = r#"{"from":"github","to":"app","name":"r","when":"data.a = 1
 #[test]
 fn definitions_of_any_kind() {
     let context = Context {
+        catalogue: Arc::default(),
+        wrong_recipes: Arc::default(),
         tenant: Tenant::default_tenant(),
         managed_by: ManagedBy::Api,
         egress: Arc::new(EgressPolicy::default()),

@@ -78,6 +78,7 @@ pub async fn front_page() -> impl IntoResponse {
     const PAGE: &str = "Trireme turns every API into one reliable stream of events.\n\
         \n\
         /openapi.json      what the API can do\n\
+        /schemas/          what a recipe may say, for editors: /schemas/provider.json\n\
         /api/v1/events     the events (Authorization: Bearer trk_...)\n\
         /docs/errors/      what an error code means, as /docs/errors/not_found\n\
         /healthz /readyz   whether it lives, and whether it is ready\n\
@@ -85,6 +86,12 @@ pub async fn front_page() -> impl IntoResponse {
         \n\
         On a command line: trireme tail\n";
     ([(CONTENT_TYPE, TEXT)], PAGE)
+}
+
+/// What an editor completes a recipe by.
+pub async fn provider_schema() -> impl IntoResponse {
+    const SCHEMA: &str = include_str!("../../../docs/schemas/provider.json");
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/schema+json"))], SCHEMA)
 }
 
 /// The page that the `type` of a problem links to.

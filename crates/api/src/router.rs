@@ -39,6 +39,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/readyz", "Whether requests are taken now; 503 if not", health::ready).gives::<health::Readiness>(OK),
         Route::get("/metrics", "Figures for Prometheus", health::metrics).gives_bytes("text/plain"),
         Route::get("/openapi.json", "This document", openapi::openapi_json).gives_bytes("application/json"),
+        Route::get("/schemas/provider.json", "The JSON Schema of a provider's recipe, for editors", health::provider_schema).gives_bytes("application/schema+json"),
         Route::get("/docs/errors/{code}", "What an error code means and what to do", health::error_page).gives_bytes("text/markdown"),
         Route::get("/", "Where to go from here", health::front_page).gives_bytes("text/plain"),
 

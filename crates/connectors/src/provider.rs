@@ -35,6 +35,8 @@ mod recipe;
 mod refusal;
 mod reply;
 mod sample;
+#[cfg(test)]
+mod schema;
 mod secret;
 mod settings;
 mod signature;
@@ -44,7 +46,7 @@ mod url;
 mod xml;
 mod yaml;
 
-pub use catalogue::{AdoptError, Catalogue, catalogue};
+pub use catalogue::{Catalogue, Origin, catalogue};
 pub use error::{KeyError, Place, RecipeError, RecipeErrors};
 pub use event::{FoundEvent, Payload};
 pub use example::{Examples, Expect, ExpectEvent, ExpectReply, Kind, PublishedKey, Sample, Vector};

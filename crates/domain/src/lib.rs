@@ -15,6 +15,7 @@ pub mod rate;
 pub mod request;
 pub mod retry;
 pub mod subject;
+pub mod suggest;
 pub mod time;
 
 pub use assurance::Assurance;

@@ -12,13 +12,14 @@ mod retry;
 mod route;
 mod secret;
 mod source;
-mod suggest;
 mod tree;
 mod units;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use connectors::provider::Catalogue;
 use domain::Tenant;
 use store::registry::ManagedBy;
 
@@ -31,16 +32,20 @@ pub use self::reader::{At, Fields};
 pub use self::route::{Known, SourceFacts, route};
 pub use self::secret::{SECRET_KEYS, SECRET_MARKER, hide_secrets, replace_secrets};
 pub use self::source::source;
-pub use self::suggest::nearest;
 pub use self::tree::{Entry, Node, Span, Text, Value, shown_key};
 pub use self::units::{parse_duration, parse_size, print_duration, print_size};
 pub use self::write::{write_destination, write_route, write_source};
+pub use domain::suggest::nearest;
 
 /// Whose definition is read.
 #[derive(Clone, Debug)]
 pub struct Context {
     pub tenant: Tenant,
     pub managed_by: ManagedBy,
+    /// The senders that its sources can name.
+    pub catalogue: Arc<Catalogue>,
+    /// Names whose recipes are wrong, which is told where they stand.
+    pub wrong_recipes: Arc<BTreeSet<String>>,
     /// Where its destinations may be.
     pub egress: Arc<EgressPolicy>,
 }

@@ -347,10 +347,16 @@ impl Engine {
         definition: serde_json::Value,
     ) -> Result<(), EngineError> {
         let egress = self.inner.policies.egress(tenant);
-        let context = Context { tenant: tenant.clone(), managed_by: ManagedBy::Api, egress };
+        let context = Context {
+            tenant: tenant.clone(),
+            managed_by: ManagedBy::Api,
+            catalogue: Arc::clone(&file.catalogue),
+            wrong_recipes: Arc::default(),
+            egress,
+        };
         let mut known = Known::default();
         for spec in file.sources.iter().chain(&specs.sources).filter(|spec| spec.tenant == *tenant) {
-            known.source(spec.name.clone(), Some(spec));
+            known.source(spec.name.clone(), Some(spec), &file.catalogue);
         }
         let destinations = file.destinations.iter().chain(&specs.destinations).filter(|spec| spec.tenant == *tenant);
         known.destinations = destinations.map(|spec| spec.name.clone()).collect();

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::provider::{self, KeyError, Window};
+use connectors::provider::{self, Catalogue, KeyError, Window};
 use domain::breaker::BreakerPolicy;
 use domain::ordering::{OnDead, Ordering};
 use domain::rate::Rate;
@@ -192,8 +193,10 @@ pub struct RouteSpec {
 }
 
 /// Everything configured, of all tenants.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Specs {
+    /// The senders that sources can name: ours, and those of the file's owner. Objects of the API use the file's.
+    pub catalogue: Arc<Catalogue>,
     pub sources: Vec<SourceSpec>,
     pub destinations: Vec<DestinationSpec>,
     pub routes: Vec<RouteSpec>,

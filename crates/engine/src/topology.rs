@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 
-use connectors::provider::{self, Keys, Recipe};
+use connectors::provider::{self, Catalogue, Keys, Recipe};
 use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName, Tenant};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rustc_hash::FxHashMap;
@@ -130,6 +130,7 @@ struct Owned {
 #[derive(Debug, Default)]
 pub struct Topology {
     tenants: FxHashMap<Tenant, Owned>,
+    catalogue: Arc<Catalogue>,
     hall: Arc<Hall>,
 }
 
@@ -161,6 +162,12 @@ impl Topology {
         self.tenants.values().flat_map(|owned| owned.routes.values())
     }
 
+    /// The senders that can be named.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
     /// Deliveries in memory now, of all destinations.
     #[must_use]
     pub fn claimed(&self) -> u64 {
@@ -184,6 +191,7 @@ impl Policies for Arc<EgressPolicy> {
 /// and what was counted of routes and sources.
 pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>) -> Result<Topology, Vec<SpecError>> {
     let mut compiler = Compiler { topology: Topology::default(), errors: Vec::new() };
+    compiler.topology.catalogue = Arc::clone(&specs.catalogue);
     if let Some(before) = before {
         compiler.topology.hall = Arc::clone(&before.hall);
     }
@@ -267,7 +275,8 @@ impl Compiler {
 
     fn source(&mut self, spec: &SourceSpec, routes: Vec<Arc<Route>>, before: Option<&Topology>) {
         let mut wrong = Wrong::of(ObjectKind::Source, &spec.tenant, spec.name.as_str());
-        let listener = spec.webhook.as_ref().and_then(|webhook| listener(spec, webhook, before, &mut wrong));
+        let catalogue = &self.topology.catalogue;
+        let listener = spec.webhook.as_ref().and_then(|webhook| listener(spec, webhook, catalogue, before, &mut wrong));
         self.errors.append(&mut wrong.errors);
         let source = Source { spec: spec.clone(), listener, routes };
         self.owned(&spec.tenant).sources.insert(spec.name.clone(), Arc::new(source));
@@ -331,10 +340,11 @@ fn own_headers(spec: &DestinationSpec, wrong: &mut Wrong) -> HeaderMap {
 fn listener(
     spec: &SourceSpec,
     webhook: &WebhookSpec,
+    catalogue: &Catalogue,
     before: Option<&Topology>,
     wrong: &mut Wrong,
 ) -> Option<Listener> {
-    let Some(recipe) = provider::catalogue().get(&webhook.provider) else {
+    let Some(recipe) = catalogue.get(&webhook.provider) else {
         let known = "`trireme providers` lists the ones there are";
         wrong.add(
             "webhook.provider",

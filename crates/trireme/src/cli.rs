@@ -7,6 +7,7 @@ mod dead_letters;
 mod events;
 mod filter;
 mod key;
+mod known;
 mod progress;
 pub mod providers;
 mod replay;

@@ -5,7 +5,7 @@
 mod egress;
 mod limits;
 mod objects;
-mod recipes;
+pub mod recipes;
 mod report;
 mod retention;
 mod store;
@@ -84,8 +84,8 @@ pub fn load_allowing(path: &Path, env: Env<'_>, egress_allow: &[IpNet]) -> Resul
         ConfigErrors(vec![Diagnosis::of_file(&file, "file_unreadable", message, Some(help))])
     })?;
     let directory = path.parent().map(Path::to_owned).unwrap_or_default();
-    recipes::adopt(&directory)?;
-    read(&file, &source, &Surroundings { directory, env, egress_allow })
+    let own = recipes::beside(path);
+    read(&file, &source, &Surroundings { directory, env, egress_allow, own })
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
@@ -105,23 +105,37 @@ struct Surroundings<'a> {
     env: Env<'a>,
     /// Beside the file's own `egress.allow`.
     egress_allow: &'a [IpNet],
+    /// The recipes beside the file.
+    own: recipes::Own,
 }
 
-/// Checks the bytes of a file.
+/// Checks the bytes of a file, and tells it together with what is to be said of the recipes beside it.
 fn read(file: &str, source: &[u8], around: &Surroundings<'_>) -> Result<Config, ConfigErrors> {
-    let text = std::str::from_utf8(source).map_err(|error| {
-        let line = 1 + source[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        let message = format!("line {line} is not UTF-8 text");
-        let help = Some("save the file as UTF-8".to_owned());
-        ConfigErrors(vec![Diagnosis::of_file(file, "not_utf8", message, help)])
-    })?;
-    let (config, report) = examine(text, around);
-    let quoting = if config.is_some() { Quoting::Known } else { Quoting::KeysOnly };
-    let diagnoses = report::diagnose(file, text, &report, quoting);
+    let mut diagnoses = around.own.found.clone();
+    let config = match text_of(file, source) {
+        Ok(text) => {
+            let (config, report) = examine(text, around);
+            let quoting = if config.is_some() { Quoting::Known } else { Quoting::KeysOnly };
+            diagnoses.extend(report::diagnose(file, text, &report, quoting));
+            config
+        }
+        Err(diagnosis) => {
+            diagnoses.push(diagnosis);
+            None
+        }
+    };
     match config {
-        Some(config) if !report.has_errors() => Ok(Config { warnings: diagnoses, ..config }),
+        Some(config) if !diagnoses.iter().any(Diagnosis::is_error) => Ok(Config { warnings: diagnoses, ..config }),
         _ => Err(ConfigErrors(diagnoses)),
     }
+}
+
+fn text_of<'s>(file: &str, source: &'s [u8]) -> Result<&'s str, Diagnosis> {
+    std::str::from_utf8(source).map_err(|error| {
+        let line = 1 + source[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        let message = format!("line {line} is not UTF-8 text");
+        Diagnosis::of_file(file, "not_utf8", message, Some("save the file as UTF-8".to_owned()))
+    })
 }
 
 /// Reads a text, and everything that is wrong with it. There is no configuration where there is no YAML.

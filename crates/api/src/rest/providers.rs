@@ -1,8 +1,10 @@
 //! Providers: the senders whose webhooks can be verified, and what each needs.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
-use connectors::provider::{Recipe, Settings, catalogue};
+use connectors::provider::{Origin, Recipe, Settings};
 use domain::Assurance;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,6 +24,8 @@ pub struct ProviderView {
     title: String,
     /// Where the sender documents its webhooks.
     docs: String,
+    /// Whether its recipe comes with the program or from the owner's folder `providers`.
+    origin: OriginView,
     /// Whether its recipe follows the sender's own words, an SDK or two sources that agree.
     confirmed: bool,
     /// What a verified request proves; none where its settings decide.
@@ -43,6 +47,24 @@ pub struct ProviderView {
     weaknesses: Vec<String>,
 }
 
+/// Where a recipe comes from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderOrigin)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginView {
+    BuiltIn,
+    Own,
+}
+
+impl From<Origin> for OriginView {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::BuiltIn => Self::BuiltIn,
+            Origin::Own => Self::Own,
+        }
+    }
+}
+
 /// Something that a source of the provider is given.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Need {
@@ -52,8 +74,8 @@ pub struct Need {
     default: Option<String>,
 }
 
-impl From<&Recipe> for ProviderView {
-    fn from(recipe: &Recipe) -> Self {
+impl ProviderView {
+    fn new(origin: Origin, recipe: &Recipe) -> Self {
         let secrets = recipe.roles().map(|(role, about)| (role.as_str(), about, None));
         let schemes = recipe.schemes(&Settings::default()).unwrap_or_default();
         let need = |(name, about, default): (&str, &str, Option<&str>)| Need {
@@ -65,6 +87,7 @@ impl From<&Recipe> for ProviderView {
             name: recipe.name().to_owned(),
             title: recipe.title().to_owned(),
             docs: recipe.docs().to_owned(),
+            origin: origin.into(),
             confirmed: recipe.is_confirmed(),
             assurance: recipe.assurance(&Settings::default()).ok(),
             verified: schemes.into_iter().map(|scheme| scheme.text).collect(),
@@ -79,17 +102,21 @@ impl From<&Recipe> for ProviderView {
 }
 
 pub async fn list(
-    State(_): State<App>,
+    State(app): State<App>,
     caller: Caller,
     Params(query): Params<ObjectsQuery>,
 ) -> Answer<Listing<ProviderView>> {
-    let recipes = catalogue().names().filter_map(|name| catalogue().get(name));
-    let views = recipes.map(|recipe| (recipe.name().to_owned(), ProviderView::from(&*recipe))).collect();
+    let topology = app.engine.topology();
+    let view = |(origin, recipe): (Origin, Arc<Recipe>)| (recipe.name().to_owned(), ProviderView::new(origin, &recipe));
+    let views = topology.catalogue().recipes().map(view).collect();
     let mark = Mark::of("providers", &caller.tenant, &());
     page_by_name(mark, views, query.limit, query.cursor.as_deref()).map(Json)
 }
 
-pub async fn get(State(_): State<App>, _: Caller, Named(name): Named<String>) -> Answer<ProviderView> {
-    let recipe = catalogue().get(&name).ok_or_else(|| Problem::not_found("provider", &name))?;
-    Ok(Json(ProviderView::from(&*recipe)))
+pub async fn get(State(app): State<App>, _: Caller, Named(name): Named<String>) -> Answer<ProviderView> {
+    let topology = app.engine.topology();
+    let catalogue = topology.catalogue();
+    let found = catalogue.get(&name).zip(catalogue.origin(&name));
+    let (recipe, origin) = found.ok_or_else(|| Problem::not_found("provider", &name))?;
+    Ok(Json(ProviderView::new(origin, &recipe)))
 }

@@ -1,5 +1,9 @@
 //! Sources, destinations and routes through the API.
 
+use std::sync::Arc;
+
+use connectors::provider::{Catalogue, Recipe};
+use engine::spec::Specs;
 use serde_json::{Value, json};
 
 use crate::gateway::{Call, GITHUB_SECRET, Gateway};
@@ -107,7 +111,42 @@ async fn what_is_built_in_is_listed() {
         providers["data"].as_array().expect("a list").iter().filter_map(|row| row["name"].as_str()).collect();
     assert!(names.contains(&"github") && names.is_sorted(), "{names:?}");
     let stripe = gateway.call(Call::get("/api/v1/providers/stripe")).await.json();
+    assert_eq!(stripe["origin"], "built_in");
     assert_eq!(stripe["secrets"][0]["name"], "signing", "{stripe}");
     let nodes = gateway.call(Call::get("/api/v1/nodes")).await.json();
     assert_eq!((&nodes["data"][0]["name"], &nodes["data"][0]["ready"]), (&json!("local"), &json!(true)));
+}
+
+#[tokio::test]
+async fn the_schema_of_recipes_is_handed_out_to_anyone() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.call(Call::get("/schemas/provider.json").without_key()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["else"]["$ref"]), (200, &json!("#/$defs/RecipeSpec")));
+}
+
+#[tokio::test]
+async fn a_recipe_of_the_owner_is_listed_and_can_be_named() {
+    let text = "provider: ours\ntitle: Ours\ndocs: https://ours.example\n\
+        secrets: [{ role: token, about: a token }]\n\
+        verify: { token: { key: token, from: { header: x-token } } }\n\
+        event: { type: [[{ json: /type }]], type_otherwise: unknown }\n\
+        facts: { as_of: 2026-01-31, source: https://ours.example }\n";
+    let catalogue =
+        Catalogue::with_own([Recipe::from_yaml("ours.yaml", text).expect("a recipe")]).expect("its own name");
+    let gateway = Gateway::start().await;
+    let source = json!({ "name": "mine", "webhook": { "provider": "ours", "secret": "hunter2" } });
+    let refused = gateway.call(Call::post("/api/v1/sources").json(&source)).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+
+    let specs = Specs { catalogue: Arc::new(catalogue), ..Specs::default() };
+    gateway.engine.configure(specs).await.expect("valid");
+    gateway.make("sources", source).await;
+    let ours = gateway.call(Call::get("/api/v1/providers/ours")).await.json();
+    assert_eq!((&ours["origin"], &ours["secrets"][0]["name"]), (&json!("own"), &json!("token")));
+    let listed = gateway.call(Call::get("/api/v1/providers?limit=500")).await.json();
+    let names: Vec<_> = listed["data"].as_array().expect("a list").iter().map(|row| &row["name"]).collect();
+    assert!(names.contains(&&json!("ours")) && names.contains(&&json!("github")), "{names:?}");
+
+    gateway.engine.configure(Specs::default()).await.expect_err("a source of the API still names it");
+    assert_eq!(gateway.call(Call::get("/api/v1/providers/ours")).await.status, 200, "nothing was changed");
 }

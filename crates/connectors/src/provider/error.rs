@@ -17,11 +17,17 @@ pub struct RecipeError {
     pub file: String,
     pub place: Place,
     pub message: String,
+    /// What to do about it, where that can be told.
+    pub help: Option<String>,
 }
 
 impl fmt::Display for RecipeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.place.line, self.place.column, self.message)
+        write!(f, "{}:{}:{}: {}", self.file, self.place.line, self.place.column, self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
     }
 }
 

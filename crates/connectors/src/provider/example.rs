@@ -1,5 +1,7 @@
 //! The second document of a recipe file: samples to send, and vectors that prove the recipe right.
 
+mod run;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,10 +14,7 @@ use serde::Deserialize;
 use super::error::{Place, RecipeError, RecipeErrors};
 use super::event::FoundEvent;
 use super::incoming::{Incoming, Peer, Urls};
-use super::judge::Judgement;
-use super::keys::Keys;
-use super::published;
-use super::recipe::Recipe;
+use super::reply::Reply;
 use super::secret::{Role, RoleSecret};
 use super::settings::Settings;
 use super::yaml::{self, At};
@@ -29,6 +28,7 @@ pub struct Examples {
 
 /// A payload as the sender would send it, unsigned and with places to fill in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
     /// The event type that it has.
@@ -42,6 +42,7 @@ pub struct Sample {
 
 /// What a vector shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Valid,
@@ -58,12 +59,27 @@ pub enum Kind {
 impl Kind {
     /// Every file has at least one of each.
     pub const REQUIRED: [Self; 4] = [Self::Valid, Self::Tampered, Self::Stale, Self::WrongKey];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Tampered => "tampered",
+            Self::Stale => "stale",
+            Self::WrongKey => "wrong_key",
+            Self::Handshake => "handshake",
+            Self::Pending => "pending",
+            Self::Hostile => "hostile",
+        }
+    }
 }
 
 /// A request with the judgement it must get.
 #[derive(Clone, Debug)]
 pub struct Vector {
     pub name: String,
+    /// Where it stands in its file.
+    pub place: Place,
     pub kind: Kind,
     /// By what, independent of this code, the signature was made.
     pub made_by: String,
@@ -86,6 +102,7 @@ pub struct Vector {
 
 /// What a sender publishes, in place of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PublishedKey {
     pub url: String,
@@ -94,9 +111,11 @@ pub struct PublishedKey {
 
 /// What must come out.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     #[serde(default)]
+    #[cfg_attr(test, schemars(schema_with = "super::schema::assurance"))]
     pub assurance: Option<Assurance>,
     #[serde(default)]
     pub events: Vec<ExpectEvent>,
@@ -114,6 +133,7 @@ pub struct Expect {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExpectReply {
     pub status: u16,
@@ -121,8 +141,15 @@ pub struct ExpectReply {
     pub body: String,
 }
 
+impl From<&Reply> for ExpectReply {
+    fn from(reply: &Reply) -> Self {
+        Self { status: reply.status, body: String::from_utf8_lossy(&reply.body).into_owned() }
+    }
+}
+
 /// All of what is found is said: a field that is left out must not be found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExpectEvent {
     #[serde(rename = "type")]
@@ -132,6 +159,7 @@ pub struct ExpectEvent {
     #[serde(default)]
     pub attempt_id: Option<String>,
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub occurred_at: Option<Timestamp>,
     #[serde(default)]
     pub subject: Option<String>,
@@ -156,8 +184,9 @@ impl From<&FoundEvent> for ExpectEvent {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct ExamplesSpec {
+pub(super) struct ExamplesSpec {
     #[serde(default)]
     samples: Vec<Sample>,
     #[serde(default)]
@@ -166,6 +195,7 @@ struct ExamplesSpec {
 
 /// A vector as written: `like` takes over what is not said from an earlier one.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct VectorSpec {
     name: String,
@@ -180,7 +210,9 @@ struct VectorSpec {
     secrets: Option<Vec<SecretOf>>,
     #[serde(default)]
     settings: Option<BTreeMap<String, String>>,
+    /// The moment at which it is judged.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     at: Option<Timestamp>,
     #[serde(default)]
     method: Option<String>,
@@ -205,6 +237,7 @@ struct VectorSpec {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SecretOf {
     role: Role,
@@ -223,17 +256,17 @@ pub(crate) fn read(file: &str, text: &str, lines_before: u64) -> Result<Examples
     let mut vectors: Vec<Vector> = Vec::new();
     for written in &spec.vectors {
         let place = yaml::place(&written.referenced, lines_before);
-        let vector = complete(&written.value, &vectors).map_err(|message| error(file, place, message))?;
+        let vector = complete(&written.value, place, &vectors).map_err(|message| error(file, place, message))?;
         vectors.push(vector);
     }
     Ok(Examples { samples: spec.samples, vectors })
 }
 
 fn error(file: &str, place: Place, message: String) -> RecipeErrors {
-    RecipeError { file: file.to_owned(), place, message }.into()
+    RecipeError { file: file.to_owned(), place, message, help: None }.into()
 }
 
-fn complete(written: &VectorSpec, earlier: &[Vector]) -> Result<Vector, String> {
+fn complete(written: &VectorSpec, place: Place, earlier: &[Vector]) -> Result<Vector, String> {
     let base = match &written.like {
         None => None,
         Some(name) => Some(
@@ -254,8 +287,9 @@ fn complete(written: &VectorSpec, earlier: &[Vector]) -> Result<Vector, String> 
     let own = written.secrets.as_ref();
     let secrets = own.map(|secrets| secrets.iter().map(|secret| (secret.role, secret.value.clone())).collect());
     let names = own.map(|secrets| secrets.iter().map(|secret| secret.name.clone()).collect());
-    Ok(Vector {
+    let vector = Vector {
         name: written.name.clone(),
+        place,
         kind: written.kind,
         made_by: written.made_by.clone().or(base.map(|base| base.made_by.clone())).unwrap_or_default(),
         not_applicable: written.not_applicable.clone(),
@@ -284,7 +318,34 @@ fn complete(written: &VectorSpec, earlier: &[Vector]) -> Result<Vector, String> 
             None if not_applicable => Expect::default(),
             None => return Err(missing("expect")),
         },
-    })
+    };
+    contradiction(&vector).map_or(Ok(vector), Err)
+}
+
+/// What is called tampered must be refused, or the file proves nothing.
+fn contradiction(vector: &Vector) -> Option<String> {
+    let Vector { kind, expect, .. } = vector;
+    let accepts = expect.assurance.is_some() || expect.handshake.is_some() || expect.pending.is_some();
+    let name = kind.as_str();
+    match kind {
+        Kind::Valid | Kind::Handshake if expect.rejected.is_some() => Some(format!(
+            "a {name} request is not rejected: expect what becomes of it, or give the vector another kind"
+        )),
+        Kind::Tampered | Kind::Stale | Kind::WrongKey | Kind::Hostile if accepts => {
+            Some(format!("a {name} request is refused: expect {{ rejected: … }}, or give the vector another kind"))
+        }
+        Kind::Pending if expect.pending.is_none() => Some(
+            "a pending request waits for a key: expect { pending: its URL }, or give the vector another kind"
+                .to_owned(),
+        ),
+        Kind::Valid
+        | Kind::Handshake
+        | Kind::Tampered
+        | Kind::Stale
+        | Kind::WrongKey
+        | Kind::Pending
+        | Kind::Hostile => None,
+    }
 }
 
 fn headers(written: &BTreeMap<String, String>, base: Option<&Vector>) -> Vec<(Arc<str>, Bytes)> {
@@ -316,46 +377,5 @@ impl Vector {
             }
         });
         secrets.collect()
-    }
-
-    /// Judges a request as a gateway does that can reach only what the vector says is published.
-    #[must_use]
-    pub fn judge(&self, recipe: &Recipe, keys: &Keys, incoming: &Incoming<'_>) -> Judgement {
-        published::judge(recipe, keys, incoming, self.at, &self.fetched)
-    }
-
-    /// Judges the vector's request and says how the judgement differs from the expected one.
-    pub fn run(&self, recipe: &Recipe) -> Result<(), String> {
-        if self.not_applicable.is_some() {
-            return Ok(());
-        }
-        let keys = Keys::compile(recipe, &self.role_secrets(), &self.settings);
-        let keys = keys.map_err(|error| format!("vector '{}': {error}", self.name))?;
-        let judgement = self.judge(recipe, &keys, &self.incoming());
-        let differs = |what: String| Err(format!("vector '{}': {what}", self.name));
-        match (&judgement, &self.expect) {
-            (Judgement::Rejected(reason), Expect { rejected: Some(code), .. }) if *reason.code == **code => Ok(()),
-            (Judgement::Pending(wanted), Expect { pending: Some(url), .. }) if wanted.key_url == *url => Ok(()),
-            (Judgement::Handshake(reply), Expect { handshake: Some(expected), .. }) => {
-                let said =
-                    ExpectReply { status: reply.status, body: String::from_utf8_lossy(&reply.body).into_owned() };
-                if said == *expected { Ok(()) } else { differs(format!("expected {expected:?}, got {said:?}")) }
-            }
-            (Judgement::Accepted(accepted), Expect { assurance: Some(assurance), events, reply, .. }) => {
-                let found: Vec<ExpectEvent> = accepted.events.iter().map(ExpectEvent::from).collect();
-                let said = accepted.reply.as_ref().map(|reply| ExpectReply {
-                    status: reply.status,
-                    body: String::from_utf8_lossy(&reply.body).into_owned(),
-                });
-                if accepted.assurance != *assurance {
-                    return differs(format!("expected assurance {assurance}, got {}", accepted.assurance));
-                }
-                if found != *events {
-                    return differs(format!("expected events {events:#?}, got {found:#?}"));
-                }
-                if said == *reply { Ok(()) } else { differs(format!("expected reply {reply:?}, got {said:?}")) }
-            }
-            (judgement, expect) => differs(format!("expected {expect:?}, got {judgement:?}")),
-        }
     }
 }

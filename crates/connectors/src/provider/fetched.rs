@@ -13,6 +13,7 @@ const KEYS_MAX: usize = 32;
 
 /// What a document of keys is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeyFormat {
     /// An X.509 certificate as PEM.

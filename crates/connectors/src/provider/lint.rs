@@ -58,7 +58,7 @@ impl<'a> Lint<'a> {
     }
 
     fn say_at(&mut self, place: Place, message: impl Into<String>) {
-        self.errors.push(RecipeError { file: self.file.to_owned(), place, message: message.into() });
+        self.errors.push(RecipeError { file: self.file.to_owned(), place, message: message.into(), help: None });
     }
 
     fn names(&mut self) {

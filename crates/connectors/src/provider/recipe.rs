@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::Assurance;
 
-use super::error::{KeyError, RecipeErrors};
+use super::error::{KeyError, RecipeError, RecipeErrors};
 use super::example::{self, Examples, Sample, Vector};
 use super::keys::Keys;
 use super::lint;
@@ -257,6 +257,13 @@ impl Recipe {
             Some(event) => self.samples().iter().find(|sample| sample.event == event),
             None => self.samples().first(),
         }
+    }
+
+    /// A mistake that is told at its name.
+    #[must_use]
+    pub fn name_error(&self, message: String, help: String) -> RecipeError {
+        let place = yaml::place(&self.spec.provider.referenced, 0);
+        RecipeError { file: self.file.clone(), place, message, help: Some(help) }
     }
 
     pub(crate) fn spec(&self) -> &RecipeSpec {

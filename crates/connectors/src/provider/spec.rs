@@ -26,6 +26,7 @@ use super::yaml::At;
 
 /// The first document of a file.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecipeSpec {
     pub provider: At<String>,
@@ -60,6 +61,7 @@ pub(crate) struct RecipeSpec {
 
 /// How far a recipe can be trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
     /// By the sender's documentation, its SDK, or two sources that agree.
@@ -70,6 +72,7 @@ pub(crate) enum Status {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SecretSpec {
     pub role: Role,
@@ -93,6 +96,7 @@ fn as_text() -> Param<KeyEncoding> {
 
 /// How a secret's text becomes bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum KeyEncoding {
     /// Its UTF-8 bytes as shown.
@@ -106,6 +110,7 @@ pub(crate) enum KeyEncoding {
 
 /// What those bytes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum KeyForm {
     /// The key itself: an HMAC key, 32 bytes of Ed25519, a point of P-256, an RSAPublicKey.
@@ -122,6 +127,7 @@ pub(crate) enum KeyForm {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettingSpec {
     pub name: String,
@@ -145,6 +151,7 @@ pub(crate) struct SettingSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HandshakeSpec {
     pub when: Vec<At<TestSpec>>,
@@ -155,6 +162,7 @@ pub(crate) struct HandshakeSpec {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RespondSpec {
     pub status: u16,
@@ -165,6 +173,7 @@ pub(crate) struct RespondSpec {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BodySpec {
     #[default]
@@ -176,6 +185,7 @@ pub(crate) enum BodySpec {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum PieceSpec {
     Const(String),
@@ -195,6 +205,7 @@ pub(crate) enum PieceSpec {
 
 /// What the sender wants to hear in each case; unsaid cases get the gateway's own answer.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplySpec {
     /// The first whose tests hold.
@@ -214,6 +225,7 @@ pub(crate) struct ReplySpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OkReplySpec {
     #[serde(default)]
@@ -222,6 +234,7 @@ pub(crate) struct OkReplySpec {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DedupeSpec {
     /// How long the sender retries: equal bytes within it are one event where there is no id.
@@ -231,6 +244,7 @@ pub(crate) struct DedupeSpec {
 
 /// Advisory and dated: nothing may depend on them.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FactsSpec {
     pub as_of: String,

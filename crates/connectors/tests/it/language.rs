@@ -34,7 +34,7 @@ fn each_mistake_is_told_where_it_stands() {
     assert_eq!(errors(GOOD), []);
     for (from, to, line, said) in [
         ("hash: sha256", "hash: md5", 8, "md5"),
-        ("key: signing", "keys: signing", 9, "unknown field"),
+        ("key: signing", "keys: signing", 9, "unknown key"),
         ("key: signing", "key: token", 7, "used and not declared"),
         ("message: [body]", "message: []", 7, "empty"),
         ("message: [body]", "message: [{ const: x }]", 7, "nothing of the request"),

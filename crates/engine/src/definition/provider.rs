@@ -3,26 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use connectors::provider::{self, KeyError, Keys, Recipe, Settings, catalogue};
+use connectors::provider::{self, Catalogue, KeyError, Keys, Recipe, Settings};
 use domain::Assurance;
+use domain::suggest::nearest;
 use serde_json::Value as Json;
 
+use super::Context;
 use super::reader::{At, Fields};
 use super::secret::RoleSecretAt;
-use super::suggest::nearest;
 use super::tree::{Value, shown_key};
 use crate::spec::{RoleSecret, WebhookSpec};
 
 /// The recipe that a source names.
-pub(super) fn recipe(at: &At<'_>) -> Option<Arc<Recipe>> {
+pub(super) fn recipe(at: &At<'_>, context: &Context) -> Option<Arc<Recipe>> {
+    let catalogue = &context.catalogue;
     let text = at.text()?;
-    if let Some(recipe) = catalogue().get(text.as_str()) {
+    if context.wrong_recipes.contains(text.as_str()) {
+        return None;
+    }
+    if let Some(recipe) = catalogue.get(text.as_str()) {
         return Some(recipe);
     }
-    let near = if text.is_expanded() { None } else { nearest(text.as_str(), catalogue().names()) };
+    let near = if text.is_expanded() { None } else { nearest(text.as_str(), catalogue.names()) };
     let help = match near {
         Some(near) => format!("did you mean '{near}'?"),
-        None => format!("the providers are: {}", catalogue().names().collect::<Vec<_>>().join(", ")),
+        None => format!("the providers are: {}", catalogue.names().collect::<Vec<_>>().join(", ")),
     };
     at.error("unknown_name", format!("there is no provider '{}'", at.shown(text)), help);
     None
@@ -113,6 +118,6 @@ fn settings_of(settings: &BTreeMap<String, Json>) -> Settings {
 }
 
 /// The most that a source's verification can prove.
-pub(super) fn assurance(webhook: &WebhookSpec) -> Option<Assurance> {
-    catalogue().get(&webhook.provider)?.assurance(&settings_of(&webhook.settings)).ok()
+pub(super) fn assurance(webhook: &WebhookSpec, catalogue: &Catalogue) -> Option<Assurance> {
+    catalogue.get(&webhook.provider)?.assurance(&settings_of(&webhook.settings)).ok()
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use connectors::provider::Catalogue;
 use domain::ordering::{OnDead, Ordering};
+use domain::suggest::nearest;
 use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName};
 
 use super::http::BODIES;
 use super::reader::{At, Fields};
 use super::retry::retry;
-use super::suggest::nearest;
 use super::{Context, provider};
 use crate::expression::Expression;
 use crate::expression::doubt::{self, Doubt};
@@ -40,10 +41,10 @@ pub struct SourceFacts {
 
 impl Known {
     /// Adds a source; `spec` is `None` if it could not be read.
-    pub fn source(&mut self, name: SourceName, spec: Option<&SourceSpec>) {
+    pub fn source(&mut self, name: SourceName, spec: Option<&SourceSpec>, catalogue: &Catalogue) {
         let always = [ConnectionName::default_connection(), ConnectionName::unassigned()];
         let facts = |spec: &SourceSpec| SourceFacts {
-            proves: spec.webhook.as_ref().and_then(provider::assurance),
+            proves: spec.webhook.as_ref().and_then(|webhook| provider::assurance(webhook, catalogue)),
             connections: spec.connections.keys().cloned().chain(always).collect(),
         };
         self.sources.insert(name, spec.map(facts));

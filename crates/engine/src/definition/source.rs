@@ -32,7 +32,7 @@ pub fn source(at: &At<'_>, name: SourceName, context: &Context) -> Option<Source
     let accounts = connections.map(|at| accounts(&at)).unwrap_or_default();
     let webhook = match webhook {
         None => None,
-        Some(at) => Some(webhook_of(&at, &accounts)?),
+        Some(at) => Some(webhook_of(&at, &accounts, context)?),
     };
     let Context { tenant, managed_by, .. } = context.clone();
     let connections = accounts.into_iter().map(Account::into_secrets).collect();
@@ -50,10 +50,10 @@ fn check_origin(fields: &mut Fields<'_>, name: &SourceName, has_one: bool) {
     }
 }
 
-fn webhook_of(at: &At<'_>, accounts: &[Account<'_>]) -> Option<WebhookSpec> {
+fn webhook_of(at: &At<'_>, accounts: &[Account<'_>], context: &Context) -> Option<WebhookSpec> {
     let mut fields = at.fields()?;
     let recipe = fields.require("provider", "the sender's name, as provider: github (`trireme providers` lists them)");
-    let recipe = recipe.and_then(|at| provider::recipe(&at));
+    let recipe = recipe.and_then(|at| provider::recipe(&at, context));
     let secrets = secret::of_roles(&mut fields);
     let dedupe_within = fields.take("dedupe").and_then(|at| dedupe(&at));
     let allow_from = fields.take("allow_from").and_then(|at| allow::allow_from(&at, recipe.as_deref()));

@@ -14,7 +14,13 @@ const OTHER_KEY: &str = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=";
 
 fn context() -> Context {
     let egress = Arc::new(EgressPolicy::new(vec!["10.1.0.0/16".parse().expect("a range")], Vec::new()));
-    Context { tenant: Tenant::default_tenant(), managed_by: ManagedBy::Api, egress }
+    Context {
+        tenant: Tenant::default_tenant(),
+        managed_by: ManagedBy::Api,
+        catalogue: Arc::default(),
+        wrong_recipes: Arc::default(),
+        egress,
+    }
 }
 
 fn known() -> Known {

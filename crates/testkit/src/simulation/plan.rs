@@ -1,6 +1,7 @@
 //! What a seed stands for: the configuration, how much is sent, and when things go wrong.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::breaker::BreakerPolicy;
@@ -126,6 +127,7 @@ impl Plan {
             allow_from: None,
         };
         Specs {
+            catalogue: Arc::default(),
             sources: vec![source(HOOKS, Some(webhook), false), source(OWN, None, true)],
             destinations: (0..self.retry.len()).map(|number| destination(number, self.retry[number].clone())).collect(),
             routes: self.routes.clone(),

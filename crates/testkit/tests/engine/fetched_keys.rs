@@ -2,12 +2,12 @@
 //! for whoever makes names up.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
-use connectors::provider::{FetchedKeys, KeyFormat, Pending, Recipe, catalogue};
+use connectors::provider::{Catalogue, FetchedKeys, KeyFormat, Pending, Recipe};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use domain::Tenant;
 use domain::request::{InboundRequest, Verdict};
@@ -52,11 +52,8 @@ fn key_set(kid: &str) -> Vec<u8> {
 }
 
 fn specs() -> Specs {
-    static ADOPTED: Once = Once::new();
-    ADOPTED.call_once(|| {
-        let recipe = Recipe::from_yaml("publishing.yaml", RECIPE).expect("a recipe");
-        catalogue().adopt(vec![recipe]).expect("no other is called so");
-    });
+    let recipe = Recipe::from_yaml("publishing.yaml", RECIPE).expect("a recipe");
+    let catalogue = Catalogue::with_own([recipe]).expect("no other is called so");
     let webhook = WebhookSpec {
         provider: "publishing".to_owned(),
         secrets: Vec::new(),
@@ -72,7 +69,7 @@ fn specs() -> Specs {
         publish: false,
         connections: BTreeMap::new(),
     };
-    Specs { sources: vec![source], ..Specs::default() }
+    Specs { catalogue: Arc::new(catalogue), sources: vec![source], ..Specs::default() }
 }
 
 async fn rig() -> Rig {

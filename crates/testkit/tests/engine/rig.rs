@@ -208,6 +208,7 @@ pub fn specs() -> Specs {
         sources: vec![source("github", Some(webhook)), source("own", None)],
         destinations: vec![destination("app"), destination("crm")],
         routes: vec![route("app")],
+        ..Specs::default()
     }
 }
 

@@ -1,15 +1,18 @@
-//! `trireme providers`: the webhook senders that come with the binary, and what each needs. Asks no gateway.
+//! `trireme providers`: the webhook senders that are known, ours and the owner's, and what each needs. Asks no gateway.
 
 use std::sync::Arc;
 
-use connectors::provider::{self, Published, Recipe};
+use connectors::provider::{Catalogue, Origin, Published, Recipe};
 use serde_json::{Value, json};
 
-use crate::exit::{Failure, Outcome};
+use super::known::KnownArgs;
+use crate::exit::Outcome;
 use crate::output::Output;
 
 #[derive(clap::Args, Debug)]
 pub struct ProvidersArgs {
+    #[command(flatten)]
+    known: KnownArgs,
     #[command(subcommand)]
     command: Option<ProvidersCommand>,
 }
@@ -33,53 +36,42 @@ enum ProvidersCommand {
 
 pub fn run(args: &ProvidersArgs, output: Output) -> Outcome {
     match &args.command {
-        None | Some(ProvidersCommand::List) => list(output),
+        None | Some(ProvidersCommand::List) => list(&*args.known.catalogue()?, output),
         Some(ProvidersCommand::Show { name, public_url, source }) => {
             let source = source.as_deref().unwrap_or(name);
             let address = format!("{}/in/{source}", public_url.trim_end_matches('/'));
-            show(&*recipe(name)?, source, &address, output)
+            show(&*args.known.recipe(name)?, source, &address, output)
         }
     }
-}
-
-/// A recipe by name, or which names there are.
-pub fn recipe(name: &str) -> Outcome<Arc<Recipe>> {
-    provider::catalogue().get(name).ok_or_else(|| {
-        let names: Vec<_> = provider::catalogue().names().collect();
-        Failure::usage(format!("there is no provider '{name}'")).hint(format!("There are: {}.", names.join(", ")))
-    })
-}
-
-fn recipes() -> impl Iterator<Item = Arc<Recipe>> {
-    provider::catalogue().names().filter_map(|name| provider::catalogue().get(name))
 }
 
 fn assurance(recipe: &Recipe) -> Option<&'static str> {
     recipe.assurance(&recipe.settings_to_start_with()).ok().map(domain::Assurance::as_str)
 }
 
-fn list(output: Output) -> Outcome {
-    let row = |recipe: &Recipe| {
+fn list(catalogue: &Catalogue, output: Output) -> Outcome {
+    let row = |(origin, recipe): (Origin, Arc<Recipe>)| {
         json!({
             "name": recipe.name(),
             "title": recipe.title(),
-            "assurance": assurance(recipe),
+            "origin": origin.as_str(),
+            "assurance": assurance(&recipe),
             "thin": recipe.is_thin(),
             "batched": recipe.is_batched(),
             "confirmed": recipe.is_confirmed(),
         })
     };
-    output.json(&Value::from(recipes().map(|recipe| row(&recipe)).collect::<Vec<_>>()))?;
-    let cells = |recipe: &Recipe| {
-        let notes = [(recipe.is_thin(), "thin"), (recipe.is_batched(), "batched")];
+    output.json(&Value::from(catalogue.recipes().map(row).collect::<Vec<_>>()))?;
+    let cells = |(origin, recipe): (Origin, Arc<Recipe>)| {
+        let notes = [(origin == Origin::Own, "own"), (recipe.is_thin(), "thin"), (recipe.is_batched(), "batched")];
         let mut notes: Vec<&str> = notes.iter().filter_map(|(is, word)| is.then_some(*word)).collect();
         if !recipe.is_confirmed() {
             notes.push("unconfirmed");
         }
-        let proves = assurance(recipe).unwrap_or("by its settings");
+        let proves = assurance(&recipe).unwrap_or("by its settings");
         [recipe.name(), recipe.title(), proves, &notes.join(", ")].map(str::to_owned).to_vec()
     };
-    output.table(&["NAME", "SENDER", "PROVES", "NOTES"], recipes().map(|recipe| cells(&recipe)).collect())
+    output.table(&["NAME", "SENDER", "PROVES", "NOTES"], catalogue.recipes().map(cells).collect())
 }
 
 fn describe(recipe: &Recipe, source: &str, address: &str) -> Value {

@@ -1,5 +1,7 @@
 //! `trireme send PROVIDER`: a sample of a sender's events, filled in and signed as the sender would, to any URL.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use connectors::provider::{Moment, Recipe, Role, RoleSecret, Settings, SignError, sign_sample};
 use engine::clock::SystemClock;
@@ -7,13 +9,18 @@ use engine::entropy::{Entropy, SystemEntropy};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
-use super::providers::recipe;
+use super::known::{KnownArgs, recipe_of};
 use crate::client::Caller;
 use crate::exit::{Failure, Outcome};
 use crate::output::{Output, clean};
 
 #[derive(clap::Args, Debug)]
 pub struct SendArgs {
+    #[command(flatten)]
+    known: KnownArgs,
+    /// The recipe of this provider, wherever it is, instead of those that are known
+    #[arg(long, value_name = "FILE")]
+    provider_file: Option<PathBuf>,
     /// Whose sample to send, as `github`; `trireme providers` lists them
     provider: String,
     /// Which sample: its event type, as `trireme providers show` lists them; the first one if left out
@@ -34,7 +41,10 @@ pub struct SendArgs {
 }
 
 pub async fn run(args: SendArgs, output: Output) -> Outcome {
-    let recipe = recipe(&args.provider)?;
+    let recipe = match &args.provider_file {
+        Some(file) => recipe_of(file, &args.provider)?,
+        None => args.known.recipe(&args.provider)?,
+    };
     let sample = recipe.sample(args.event.as_deref()).ok_or_else(|| no_such_sample(&recipe))?;
     let to = args.to.unwrap_or_else(|| format!("{}/in/{}", args.url.trim_end_matches('/'), recipe.name()));
     let (clock, mut nonce) = (SystemClock::shared(), [0; 16]);

@@ -11,6 +11,7 @@ use engine::transport::EgressPolicy;
 use ipnet::IpNet;
 
 use super::egress;
+use super::recipes::Own;
 
 /// Most objects of a kind that one tenant has in a file.
 const OBJECTS_MAX: usize = 10_000;
@@ -23,16 +24,22 @@ pub(super) struct Owned {
 }
 
 /// `allowed` is what the tenant may reach beside what its own section allows.
-pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet]) -> Owned {
+pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], own: &Own) -> Owned {
     let mut egress_allow = fields.take("egress").and_then(|at| egress::allow(&at)).unwrap_or_default();
     egress_allow.extend(allowed);
     let policy = Arc::new(EgressPolicy::new(egress_allow.clone(), Vec::new()));
-    let context = Context { tenant: tenant.clone(), managed_by: ManagedBy::File, egress: policy };
+    let context = Context {
+        tenant: tenant.clone(),
+        managed_by: ManagedBy::File,
+        catalogue: Arc::clone(&own.catalogue),
+        wrong_recipes: Arc::clone(&own.wrong),
+        egress: policy,
+    };
     let mut owned = Owned { tenant, egress_allow, specs: Specs::default() };
     let mut known = Known::default();
     for (name, at) in named::<SourceName>(fields.take("sources")) {
         let spec = source(&at, name.clone(), &context);
-        known.source(name, spec.as_ref());
+        known.source(name, spec.as_ref(), &context.catalogue);
         owned.specs.sources.extend(spec);
     }
     for (name, at) in named::<DestinationName>(fields.take("destinations")) {

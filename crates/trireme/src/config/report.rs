@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use connectors::provider::{Place, RecipeError};
 use engine::definition::{Finding, Report, Severity, Span};
 use serde::Serialize;
 
@@ -64,6 +65,37 @@ pub(super) fn diagnose(file: &str, source: &str, report: &Report, quoting: Quoti
     shown
 }
 
+/// A mistake in a recipe, which `source` is the text of. Vectors may hold what is secret elsewhere.
+pub(super) fn diagnose_recipe(code: &'static str, error: &RecipeError, source: &str) -> Diagnosis {
+    let RecipeError { file, place, message, help } = error.clone();
+    let whole = Diagnosis::of_file(&file, code, message, help);
+    let Some(span) = span_of(place, source) else { return whole };
+    let quote = match is_in_second_document(span, source) {
+        true => quote_keys(source, span),
+        false => quote(source, span, &[]),
+    };
+    let quote = Some(quote);
+    Diagnosis { line: Some(span.line), column: Some(span.column), quote, ..whole }
+}
+
+/// Where samples and vectors are, with whatever their owner takes for a test secret.
+fn is_in_second_document(span: Span, source: &str) -> bool {
+    source[..span.start].lines().skip(1).any(|line| line.trim_end() == "---")
+}
+
+/// The word at a place; `None` if the place is not known.
+fn span_of(place: Place, source: &str) -> Option<Span> {
+    let (line, column) = (u32::try_from(place.line).ok()?, u32::try_from(place.column).ok()?);
+    let above = usize::try_from(place.line.checked_sub(1)?).ok()?;
+    let start: usize = source.split_inclusive('\n').take(above).map(str::len).sum();
+    let text = source[start..].lines().next().unwrap_or_default();
+    let letters = usize::try_from(place.column.checked_sub(1)?).ok()?;
+    let offset = text.char_indices().nth(letters).map_or(text.len(), |(offset, _)| offset);
+    let width = text[offset..].find(|c: char| c.is_whitespace() || "{}[],:".contains(c));
+    let start = start + offset;
+    Some(Span { start, end: start + width.unwrap_or(text.len() - offset), line, column })
+}
+
 fn diagnosis(file: &str, finding: &Finding, quote: Option<Quote>) -> Diagnosis {
     let Finding { severity, code, pointer, span, message, help } = finding.clone();
     let (line, column) = (span.map(|span| span.line), span.map(|span| span.column));
@@ -72,15 +104,14 @@ fn diagnosis(file: &str, finding: &Finding, quote: Option<Quote>) -> Diagnosis {
 }
 
 impl Diagnosis {
-    /// The same at a line and a column.
-    #[must_use]
-    pub fn at(self, line: Option<u32>, column: Option<u32>) -> Self {
-        Self { line, column, ..self }
-    }
-
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+
+    /// About the file as a whole, which can be used as it is.
+    pub(super) fn warning_of_file(file: &str, code: &'static str, message: String, help: Option<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::of_file(file, code, message, help) }
     }
 
     /// About the file as a whole.

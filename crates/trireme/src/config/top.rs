@@ -1,11 +1,14 @@
 //! The top level of the file: one section after the other, and what only all of them together can tell.
 
+use std::sync::Arc;
+
 use domain::Tenant;
 use engine::definition::At;
 use engine::spec::Specs;
 use url::Url;
 
 use super::objects::Owned;
+use super::recipes::Own;
 use super::{Config, Limits, Surroundings, egress, objects, retention, store};
 
 pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
@@ -18,8 +21,8 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
     if let Some(alerts) = fields.take("alerts").and_then(|at| at.fields()) {
         alerts.finish();
     }
-    let mut owned = vec![objects::owned(&mut fields, Tenant::default_tenant(), around.egress_allow)];
-    owned.extend(fields.take("tenants").iter().flat_map(tenants));
+    let mut owned = vec![objects::owned(&mut fields, Tenant::default_tenant(), around.egress_allow, &around.own)];
+    owned.extend(fields.take("tenants").iter().flat_map(|at| tenants(at, &around.own)));
     fields.finish();
 
     let sources = owned.iter().flat_map(|owned| &owned.specs.sources);
@@ -32,7 +35,7 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
         egress_allow: Default::default(),
         limits,
         retention: retention.unwrap_or_default(),
-        specs: Specs::default(),
+        specs: Specs { catalogue: Arc::clone(&around.own.catalogue), ..Specs::default() },
         warnings: Vec::new(),
     };
     owned.into_iter().for_each(|owned| gather(&mut config, owned));
@@ -46,7 +49,7 @@ fn gather(config: &mut Config, owned: Owned) {
     config.specs.routes.extend(owned.specs.routes);
 }
 
-fn tenants(at: &At<'_>) -> Vec<Owned> {
+fn tenants(at: &At<'_>, own: &Own) -> Vec<Owned> {
     let mut owned = Vec::new();
     for (tenant, at) in at.named_entries::<Tenant>() {
         if tenant == Tenant::default_tenant() {
@@ -55,7 +58,7 @@ fn tenants(at: &At<'_>) -> Vec<Owned> {
             continue;
         }
         if let Some(mut fields) = at.fields() {
-            owned.push(objects::owned(&mut fields, tenant, &[]));
+            owned.push(objects::owned(&mut fields, tenant, &[], own));
             fields.finish();
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use connectors::provider::{Moment, Recipe, RoleSecret, Settings, SignedSample, sign_sample};
+use connectors::provider::{Moment, Recipe, RoleSecret, Settings, SignedSample, catalogue, sign_sample};
 use engine::clock::SharedClock;
 use engine::entropy::{SharedEntropy, SystemEntropy};
 use http::Method;
@@ -13,7 +13,6 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::plan::Plan;
-use crate::cli::providers::recipe;
 use crate::cli::send::headers;
 use crate::client::Caller;
 use crate::exit::{Failure, Outcome};
@@ -65,7 +64,10 @@ impl Feeder {
     ) -> Outcome<Self> {
         let sender = |name: &'static str, secret: &str| {
             let (secret, url) = (RoleSecret::plain(secret), format!("http://{gateway}/in/{name}"));
-            Ok(Sender { name, recipe: recipe(name)?, secret, url })
+            let recipe = catalogue().get(name);
+            let recipe =
+                recipe.ok_or_else(|| Failure::general("no_recipe", format!("there is no recipe of {name}")))?;
+            Ok(Sender { name, recipe, secret, url })
         };
         let senders = vec![sender("github", &plan.github_secret)?, sender("stripe", &plan.stripe_secret)?];
         let caller = Caller::new(SharedClock::clone(&clock))?;

@@ -199,6 +199,10 @@ fn key_failure(error: FirstKeyError) -> Failure {
 fn engine_failure(error: &EngineError) -> Failure {
     match error {
         EngineError::Specs(errors) => specs_failure(errors),
+        EngineError::Definition(report) => {
+            let lines: Vec<_> = report.findings.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect();
+            Failure::new(Exit::Usage, error.code(), format!("an object of the API: {}", lines.join("\n")))
+        }
         EngineError::Store(store) => Failure::new(Exit::Store, store.code(), error.to_string()),
         _ => Failure::new(Exit::Usage, error.code(), error.to_string()),
     }

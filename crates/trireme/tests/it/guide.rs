@@ -98,6 +98,11 @@ async fn getting_started_works_as_written() {
 }
 
 #[tokio::test]
+async fn a_sender_of_ones_own_works_as_written() {
+    run("providers.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
 async fn operating_works_as_written() {
     run("operate.md", &Destination::start().await).await;
 }

@@ -43,6 +43,49 @@ async fn a_hangup_takes_over_the_changed_file_and_a_wrong_one_changes_nothing() 
     assert_eq!(first.got().len(), 1);
 }
 
+/// A sender that only its owner knows, with this header for its token.
+fn own_recipe(header: &str) -> String {
+    format!(
+        "provider: ours\ntitle: Ours\ndocs: https://ours.example\n\
+         secrets: [{{ role: token, about: a token }}]\n\
+         verify: {{ token: {{ key: token, from: {{ header: {header} }} }} }}\n\
+         event: {{ type: [[{{ json: /type }}]], type_otherwise: unknown }}\n\
+         facts: {{ as_of: 2026-01-31, source: https://ours.example }}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_hangup_takes_over_the_owners_recipes_and_a_wrong_one_changes_nothing() {
+    let folder = Folder::new();
+    let recipe = folder.path().join("providers/ours.yaml");
+    std::fs::create_dir(folder.path().join("providers")).expect("made");
+    std::fs::write(&recipe, own_recipe("x-old")).expect("written");
+    folder.write_config("sources: { mine: { webhook: { provider: ours, secret: hunter2 } } }\n");
+    let gateway = Gateway::start(&folder);
+    let send = async |header: &str| {
+        let headers = [(header, "hunter2".to_owned())];
+        post(gateway.address, "/in/mine", &headers, r#"{"type":"made"}"#).await.expect("an answer").status.as_u16()
+    };
+    assert_eq!((send("x-old").await, send("x-new").await), (200, 401));
+
+    std::fs::write(&recipe, own_recipe("x-new")).expect("written");
+    gateway.process.signal(Signal::HUP);
+    gateway.process.logs("the configuration was taken over").await;
+    assert_eq!((send("x-old").await, send("x-new").await), (401, 200));
+
+    std::fs::write(&recipe, own_recipe("x-old").replace("verify", "verfy")).expect("written");
+    gateway.process.signal(Signal::HUP);
+    gateway.process.logs("the configuration was not taken over").await;
+    let log = gateway.process.log();
+    assert!(log.contains("ours.yaml:5:1") && log.contains("did you mean 'verify'?"), "{log}");
+    assert_eq!((send("x-old").await, send("x-new").await), (401, 200));
+    // A recipe that sources still name cannot be taken away.
+    std::fs::remove_file(&recipe).expect("removed");
+    gateway.process.signal(Signal::HUP);
+    gateway.process.logs("there is no provider 'ours'").await;
+    assert_eq!(send("x-new").await, 200);
+}
+
 #[tokio::test]
 async fn stopping_finishes_what_is_under_way() {
     let (folder, destination) = (Folder::new(), Destination::start().await);

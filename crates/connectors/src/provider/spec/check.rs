@@ -10,6 +10,7 @@ use crate::provider::span::Span;
 use crate::provider::yaml::At;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CheckSpec {
     /// Takes anything.
@@ -51,6 +52,7 @@ impl CheckSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HmacSpec {
     pub hash: Param<Hash>,
@@ -65,6 +67,7 @@ pub(crate) struct HmacSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsymmetricSpec {
     pub algorithm: Algorithm,
@@ -83,6 +86,7 @@ pub(crate) struct AsymmetricSpec {
 
 /// A shared text sent along in clear.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenSpec {
     pub key: Role,
@@ -96,6 +100,7 @@ pub(crate) struct TokenSpec {
 
 /// HTTP Basic; the secret is `user:password`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BasicSpec {
     pub key: Role,
@@ -103,6 +108,7 @@ pub(crate) struct BasicSpec {
 
 /// A plain hash of the secret followed by the message: not an HMAC.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DigestSpec {
     pub hash: Hash,
@@ -115,6 +121,7 @@ pub(crate) struct DigestSpec {
 
 /// A value that must be the hash of another; proves something only beside a check that covers that value.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BindSpec {
     pub value: Extract,
@@ -125,6 +132,7 @@ pub(crate) struct BindSpec {
 
 /// A JSON Web Signature: compact in a header, a field or the whole body, or detached from its payload.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JwsSpec {
     /// All that the sender uses, of one family; what the token says is only held against them.
@@ -159,6 +167,7 @@ pub(crate) struct JwsSpec {
 
 /// Keys that the sender publishes, fetched when a request needs them.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FetchedSpec {
     /// Where they are; what a request says of it counts only within `hosts`.
@@ -178,6 +187,7 @@ pub(crate) struct FetchedSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimSpec {
     /// A pointer into the payload.
@@ -186,6 +196,7 @@ pub(crate) struct ClaimSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuedSpec {
     pub past: Span,
@@ -193,6 +204,7 @@ pub(crate) struct IssuedSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimBindSpec {
     /// A pointer into the payload.
@@ -204,6 +216,7 @@ pub(crate) struct ClaimBindSpec {
 
 /// By their names in a token's `alg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum JwsAlgorithm {
     HS256,
     HS384,
@@ -217,6 +230,7 @@ pub(crate) enum JwsAlgorithm {
 
 /// The client's address is one of these.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IpSpec {
     /// CIDRs and addresses, between commas or spaces.
@@ -224,6 +238,7 @@ pub(crate) struct IpSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OnlyIfSpec {
     pub when: Vec<At<TestSpec>>,
@@ -231,6 +246,7 @@ pub(crate) struct OnlyIfSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BySettingSpec {
     pub setting: String,
@@ -239,6 +255,7 @@ pub(crate) struct BySettingSpec {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Hash {
     Sha1,
@@ -248,6 +265,7 @@ pub(crate) enum Hash {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Algorithm {
     Ed25519,
@@ -261,6 +279,7 @@ pub(crate) enum Algorithm {
 
 /// How bytes are spelt. Each has one spelling per value, so that a changed character is a changed signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Encoding {
     /// Lower case.
@@ -272,6 +291,7 @@ pub(crate) enum Encoding {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignatureSpec {
     pub from: Extract,
@@ -282,6 +302,7 @@ pub(crate) struct SignatureSpec {
 
 /// How signatures stand in their header; always a set, any of which may match.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ParseSpec {
     /// One, after a fixed text.
@@ -309,6 +330,7 @@ impl Default for ParseSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TimeSpec {
     pub from: Extract,
@@ -321,6 +343,7 @@ pub(crate) struct TimeSpec {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TimeUnit {
     S,
@@ -331,6 +354,7 @@ pub(crate) enum TimeUnit {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum TestSpec {
     Method(String),

@@ -9,6 +9,7 @@ use crate::provider::yaml::At;
 pub(crate) type TemplatesSpec = Vec<Vec<At<Extract>>>;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventSpec {
     /// A pointer to the array whose items are the events; pointers below are then relative to an item.
@@ -47,6 +48,7 @@ pub(crate) struct EventSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MomentSpec {
     pub from: At<Extract>,
@@ -54,6 +56,7 @@ pub(crate) struct MomentSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubjectSpec {
     pub object: At<Extract>,
@@ -63,6 +66,7 @@ pub(crate) struct SubjectSpec {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum VersionSpec {
     Time(MomentSpec),

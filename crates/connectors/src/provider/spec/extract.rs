@@ -7,6 +7,7 @@ use crate::provider::secret::Role;
 use crate::provider::settings::Param;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Extract {
     Header(Param<String>),
@@ -65,6 +66,7 @@ impl Extract {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Transformed {
     pub of: Extract,
@@ -72,6 +74,7 @@ pub(crate) struct Transformed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListedHeadersSpec {
     /// Where the list of names stands.
@@ -89,6 +92,7 @@ pub(crate) struct ListedHeadersSpec {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FirstKeySpec {
     /// A pointer to the object; the whole body if it is empty.
@@ -99,6 +103,7 @@ pub(crate) struct FirstKeySpec {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JoinSpec {
     pub separator: String,
@@ -106,6 +111,7 @@ pub(crate) struct JoinSpec {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UrlForm {
     /// As it was given to the sender: `public_url` and what follows.
@@ -122,6 +128,7 @@ pub(crate) enum UrlForm {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Transform {
     Lower,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 /// A list that a program can read, or a page for people.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RangesSpec {
     /// A document of CIDRs and addresses, fetched while running.
@@ -13,6 +14,7 @@ pub(crate) enum RangesSpec {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListSpec {
     pub url: String,
@@ -23,6 +25,7 @@ pub(crate) struct ListSpec {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ListFormat {
     /// One CIDR or address a line.

@@ -1,7 +1,7 @@
 //! Mappings with keys that the code knows: sections take what they know, and what is left over is an error.
 
 use super::At;
-use crate::definition::suggest::nearest;
+use crate::definition::nearest;
 use crate::definition::tree::{Entry, shown_key};
 
 /// A mapping of known keys, each of which is taken once.

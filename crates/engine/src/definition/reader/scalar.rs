@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{At, parse_name};
-use crate::definition::suggest::nearest;
+use crate::definition::nearest;
 use crate::definition::tree::{Text, Value};
 use crate::definition::units::{parse_duration, parse_size, print_duration, print_size};
 
