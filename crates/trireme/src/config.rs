@@ -120,7 +120,7 @@ fn read(file: &str, source: &[u8], around: &Surroundings<'_>) -> Result<Config, 
             config
         }
         Err(diagnosis) => {
-            diagnoses.push(diagnosis);
+            diagnoses.push(*diagnosis);
             None
         }
     };
@@ -130,11 +130,11 @@ fn read(file: &str, source: &[u8], around: &Surroundings<'_>) -> Result<Config, 
     }
 }
 
-fn text_of<'s>(file: &str, source: &'s [u8]) -> Result<&'s str, Diagnosis> {
+fn text_of<'s>(file: &str, source: &'s [u8]) -> Result<&'s str, Box<Diagnosis>> {
     std::str::from_utf8(source).map_err(|error| {
         let line = 1 + source[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
         let message = format!("line {line} is not UTF-8 text");
-        Diagnosis::of_file(file, "not_utf8", message, Some("save the file as UTF-8".to_owned()))
+        Box::new(Diagnosis::of_file(file, "not_utf8", message, Some("save the file as UTF-8".to_owned())))
     })
 }
 
