@@ -19,7 +19,8 @@ const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 const RENEWED_AFTER: Duration = Duration::from_secs(60);
 /// How long a failure is remembered, so that a sender that is down is not asked for every request.
 const FAILURE_KEPT_FOR: Duration = Duration::from_secs(30);
-/// Most fetches begun in a minute: senders have a handful of addresses, a stranger can make up any number.
+/// Most fetches begun in a minute from addresses that never gave a key: senders have a handful of addresses, a stranger
+/// can make up any number. One that did is bounded by itself, so that no stranger keeps a known key from being renewed.
 const FETCHES_PER_MINUTE: u32 = 30;
 /// Most addresses remembered at once.
 const ADDRESSES_MAX: usize = 128;
@@ -68,9 +69,10 @@ struct Address {
 }
 
 impl Address {
-    fn last_used(&self) -> Timestamp {
+    /// What is forgotten first: addresses that never gave a key, and of each kind those that were tried longest ago.
+    fn worth(&self) -> (bool, Timestamp) {
         let found = self.found.as_ref().map(|(_, at)| *at);
-        found.max(self.failed.map(|(_, at)| at)).unwrap_or(Timestamp::EPOCH)
+        (found.is_some(), found.max(self.failed.map(|(_, at)| at)).unwrap_or(Timestamp::EPOCH))
     }
 }
 
@@ -100,7 +102,7 @@ impl KeyFetcher {
         if let Some(known) = self.known_since(&wanted.key_url, asked_at) {
             return known;
         }
-        self.spend()?;
+        self.spend(&wanted.key_url)?;
         let fetched = self.get(wanted, policy).await;
         telemetry::key_fetched(fetched.is_ok());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,9 +124,9 @@ impl KeyFetcher {
     fn gate(&self, url: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.addresses.len() >= ADDRESSES_MAX && !known.addresses.contains_key(url) {
-            let oldest = known.addresses.iter().min_by_key(|(_, address)| address.last_used());
-            if let Some(oldest) = oldest.map(|(url, _)| url.clone()) {
-                known.addresses.remove(&oldest);
+            let least = known.addresses.iter().min_by_key(|(_, address)| address.worth());
+            if let Some(least) = least.map(|(url, _)| url.clone()) {
+                known.addresses.remove(&least);
             }
         }
         Arc::clone(&known.addresses.entry(url.to_owned()).or_default().gate)
@@ -142,9 +144,12 @@ impl KeyFetcher {
         (now.since(at) < FAILURE_KEPT_FOR).then_some(Err(failure))
     }
 
-    fn spend(&self) -> Result<(), NotFetched> {
+    fn spend(&self, url: &str) -> Result<(), NotFetched> {
         let now = self.clock.now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.addresses.get(url).is_some_and(|address| address.found.is_some()) {
+            return Ok(());
+        }
         if known.minute.is_none_or(|minute| now.since(minute) >= Duration::from_secs(60)) {
             (known.minute, known.begun) = (Some(now), 0);
         }

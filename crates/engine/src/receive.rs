@@ -362,6 +362,8 @@ fn judge_by_account(
         for (name, keys) in &listener.connection_keys {
             match judge(keys) {
                 proved @ (Judgement::Accepted(_) | Judgement::Handshake(_)) => return (proved, Some(name.clone())),
+                // The account whose key is not at hand may be the right one, whatever the others say.
+                waiting @ Judgement::Pending(_) => judgement = Some(waiting),
                 other => judgement = judgement.or(Some(other)),
             }
         }

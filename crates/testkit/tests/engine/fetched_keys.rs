@@ -180,6 +180,23 @@ async fn threat_07_ten_thousand_unknown_names_and_addresses_cause_a_few_fetches(
 }
 
 #[tokio::test(start_paused = true)]
+async fn threat_07_strangers_do_not_keep_a_known_key_from_being_fetched_again() {
+    let rig = rig().await;
+    events(&send(&rig, URL, "k1", r#"{"id":1}"#).await);
+    rig.pass(61 * MINUTE).await;
+    rig.network.published.lock().expect("nobody panicked").0 = 404;
+    let mut told_to_wait = 0;
+    for number in 0..60 {
+        let receipt = send(&rig, &format!("{URL}/{number}"), "k1", "{}").await;
+        told_to_wait += u32::from(matches!(receipt, Receipt::Unavailable { .. }));
+    }
+    assert_eq!(told_to_wait, 30, "this minute's fetches are spent");
+    rig.network.published.lock().expect("nobody panicked").0 = 200;
+    assert_eq!(events(&send(&rig, URL, "k1", r#"{"id":2}"#).await), 1);
+    assert_eq!(fetches(&rig), 1 + 30 + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn threat_07_a_new_key_is_found_within_a_minute() {
     let rig = rig().await;
     events(&send(&rig, URL, "k1", r#"{"id":1}"#).await);

@@ -5,3 +5,4 @@ mod alerts;
 mod fetched_keys;
 mod refusals;
 mod rig;
+mod sns;

@@ -1,25 +1,25 @@
 //! Turns a recipe as written into its program under a source's settings.
 
 mod event;
+mod token;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::assurance::{binds_body, proven, reads_inside_body, token_proves};
+use super::assurance::{binds_body, proven, reads_inside_body};
 use super::{
-    Bind, Check, Each, Fetch, Handshake, Issued, Jws, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody,
-    Respond, Signature, Signed, Slot, Test, Time,
+    Bind, Check, Each, Handshake, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond, Signature,
+    Signed, Slot, Test, Time,
 };
-use crate::provider::anchor::{Anchor, HostPattern, PathPattern};
 use crate::provider::error::KeyError;
 use crate::provider::field::{Field, Listed};
 use crate::provider::json::Pointers;
 use crate::provider::secret::Role;
 use crate::provider::settings::{BadSetting, Param, Settings};
 use crate::provider::spec::{
-    BodySpec, CheckSpec, ClaimBindSpec, ClaimSpec, Extract, FetchedSpec, JwsSpec, ListedHeadersSpec, ParseSpec,
-    PieceSpec, RecipeSpec, RespondSpec, SignatureSpec, TestSpec, TimeSpec, TokenSpec, Transform,
+    BodySpec, CheckSpec, Extract, ListedHeadersSpec, ParseSpec, PieceSpec, RecipeSpec, RespondSpec, SignatureSpec,
+    TestSpec, TimeSpec, TokenSpec, Transform,
 };
 use crate::provider::yaml::At;
 
@@ -83,22 +83,6 @@ impl Builder<'_> {
     /// A slot, unless the keys are not configured.
     fn slot_of(&mut self, role: Option<Role>, purpose: Purpose) -> usize {
         role.map_or(NO_SLOT, |role| self.slot(role, purpose))
-    }
-
-    fn fetched(&mut self, spec: Option<&At<FetchedSpec>>) -> Built<Option<Fetch>> {
-        let Some(FetchedSpec { url, hosts, path, format, kid, certified }) = spec.map(|spec| &spec.value) else {
-            return Ok(None);
-        };
-        // What lint let through parses; a pattern that does not matches nothing.
-        let patterns = |texts: &[String]| texts.iter().filter_map(|text| HostPattern::parse(text)).collect();
-        let path = path.as_deref().map(|path| PathPattern::parse(path).unwrap_or_default());
-        Ok(Some(Fetch {
-            url: self.checked_field(url)?,
-            anchor: Anchor { hosts: patterns(hosts), path },
-            format: *format,
-            kid: kid.as_ref().map(|kid| self.checked_field(kid)).transpose()?,
-            certified: patterns(certified),
-        }))
     }
 
     fn slot(&mut self, role: Role, purpose: Purpose) -> usize {
@@ -199,39 +183,6 @@ impl Builder<'_> {
             let problem = "it is a list of addresses and CIDRs such as 192.0.2.0/24, between commas".to_owned();
             self.unusable(BadSetting { name: allow.setting().unwrap_or_default().to_owned(), value: text, problem })
         })
-    }
-
-    fn token_check(&mut self, spec: &JwsSpec) -> Built<Check> {
-        let from = self.checked_field(&spec.from)?;
-        let algorithms =
-            spec.algorithms.iter().map(|algorithm| (*algorithm, self.slot_of(spec.key, algorithm.purpose()))).collect();
-        let detached = if spec.detached.is_empty() { None } else { Some(self.checked_fields(&spec.detached)?) };
-        let claims = spec.claims.iter().map(|claim| {
-            let ClaimSpec { claim, equals } = &claim.value;
-            Ok((claim.as_str().into(), self.checked_field(equals)?))
-        });
-        let claims = claims.collect::<Built<_>>()?;
-        let issuers = spec.issuer.iter().map(|issuer| Ok(self.required(issuer)?.into())).collect::<Built<_>>()?;
-        let jws = Check::Jws(Box::new(Jws {
-            assurance: token_proves(&from, detached.as_deref()),
-            fetched: self.fetched(spec.fetched.as_ref())?,
-            audiences: self.checked_fields(&spec.audience)?,
-            issued: spec.issued.as_ref().map(|issued| Issued { past: issued.past.0, future: issued.future.0 }),
-            no_expiry: spec.no_expiry.is_some(),
-            from,
-            algorithms,
-            detached,
-            issuers,
-            claims,
-        }));
-        let Some(bind) = &spec.bind else { return Ok(jws) };
-        let checks = vec![jws, Check::Bind(self.claim_bind(&spec.from, bind)?)];
-        Ok(Check::AllOf { binds_body: binds_body(&checks), checks })
-    }
-
-    fn claim_bind(&mut self, token: &Extract, bind: &ClaimBindSpec) -> Built<Bind> {
-        let value = claim(self.checked_field(token)?, &bind.claim);
-        Ok(Bind { value, hash: bind.hash, encoding: bind.encoding, of: self.checked_fields(&bind.of)? })
     }
 
     fn signature(&mut self, spec: &SignatureSpec) -> Built<Signature> {

@@ -1,0 +1,234 @@
+//! A sender whose keys are fetched, from the first request to its event: the requests are the vectors of Amazon SNS.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use connectors::provider::{Kind, Recipe, Vector, catalogue};
+use domain::Tenant;
+use domain::request::{InboundRequest, Verdict};
+use engine::clock::SharedClock;
+use engine::receive::Receipt;
+use engine::spec::{RoleSecret, Secret, SourceSpec, Specs, WebhookSpec};
+use store::Store;
+use store::read::{EventFilter, EventRow, Page, RequestFilter};
+use store::registry::ManagedBy;
+use testkit::sim_clock::SimClock;
+
+use crate::rig::{Rig, memory};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const CHINA: &str = "of China";
+
+fn recipe() -> Arc<Recipe> {
+    catalogue().get("aws-sns").expect("listed")
+}
+
+fn vector(name: &str) -> Vector {
+    recipe().vectors().iter().find(|vector| vector.name == name).unwrap_or_else(|| panic!("no vector '{name}'")).clone()
+}
+
+fn secret(vector: &Vector) -> RoleSecret {
+    RoleSecret::new("token".to_owned(), Secret::new(vector.secrets[0].1.clone()))
+}
+
+/// The source `sns`, of one topic, or of one in each of its connections.
+fn specs(secrets: Vec<RoleSecret>, connections: BTreeMap<domain::ConnectionName, Vec<RoleSecret>>) -> Specs {
+    let webhook = WebhookSpec {
+        provider: "aws-sns".to_owned(),
+        secrets,
+        settings: BTreeMap::new(),
+        dedupe_within: None,
+        allow_from: None,
+    };
+    let source = SourceSpec {
+        tenant: Tenant::default_tenant(),
+        name: "sns".parse().expect("a name"),
+        managed_by: ManagedBy::File,
+        webhook: Some(webhook),
+        publish: false,
+        connections,
+    };
+    Specs { sources: vec![source], ..Specs::default() }
+}
+
+fn one_topic() -> Specs {
+    specs(vec![secret(&vector("a notification"))], BTreeMap::new())
+}
+
+/// When the vectors were sent.
+fn clock() -> SharedClock {
+    Arc::new(SimClock::starting_at(vector("a notification").at))
+}
+
+async fn rig() -> Rig {
+    Rig::at(memory(), one_topic(), clock()).await
+}
+
+/// The certificate that the vector says is published, at any address.
+fn publish(rig: &Rig, vector: &Vector) {
+    let pem = Bytes::from(vector.fetched[0].body.clone());
+    *rig.network.published.lock().expect("nobody panicked") = (200, pem);
+}
+
+fn fetches(rig: &Rig) -> u64 {
+    rig.network.fetched.load(Ordering::SeqCst)
+}
+
+async fn send(rig: &Rig, vector: &Vector) -> Receipt {
+    let request = InboundRequest {
+        id: rig.engine.new_request_id(),
+        tenant: Tenant::default_tenant(),
+        source: "sns".parse().expect("a name"),
+        connection: "".into(),
+        method: "POST".into(),
+        url: "https://hooks.example/in/sns".into(),
+        headers: vector.headers.clone(),
+        body: vector.body.clone(),
+        remote: "192.0.2.1".into(),
+        received_at: rig.clock.now(),
+    };
+    rig.engine.receive(request).await
+}
+
+/// The same message with its certificate elsewhere.
+fn naming(vector: &Vector, url: &str) -> Vector {
+    let own = &vector.fetched[0].url;
+    let body = String::from_utf8(vector.body.to_vec()).expect("JSON").replace(own, url);
+    Vector { body: body.into(), ..vector.clone() }
+}
+
+fn is_kept(receipt: &Receipt) -> bool {
+    matches!(receipt, Receipt::Accepted { events, .. } if events.is_empty())
+}
+
+fn is_event(receipt: &Receipt) -> bool {
+    matches!(receipt, Receipt::Accepted { events, .. } if events.len() == 1)
+}
+
+async fn events(store: &Arc<dyn Store>) -> Vec<EventRow> {
+    store.events(Tenant::default_tenant(), EventFilter::default(), Page::first(100)).await.expect("events").rows
+}
+
+async fn kept(store: &Arc<dyn Store>, verdict: Verdict) -> Vec<String> {
+    let filter = RequestFilter { verdict: Some(verdict), ..RequestFilter::default() };
+    let rows = store.requests(Tenant::default_tenant(), filter, Page::first(100)).await.expect("requests").rows;
+    rows.into_iter().map(|row| row.reason.map(|reason| reason.code.to_string()).unwrap_or_default()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_07_a_message_whose_certificate_cannot_be_fetched_is_one_event_later_even_after_a_restart() {
+    let (store, clock, message) = (memory(), clock(), vector("a notification"));
+    let before = Rig::at(Arc::clone(&store), one_topic(), Arc::clone(&clock)).await;
+    before.network.down.store(true, Ordering::SeqCst);
+    assert!(is_kept(&send(&before, &message).await), "a 2xx, and no event yet");
+    assert!(is_kept(&send(&before, &message).await), "the sender tries again all the same");
+    assert_eq!((kept(&store, Verdict::Pending).await.len(), events(&store).await.len()), (2, 0));
+    before.pass(9 * MINUTE).await;
+    assert!(before.open().await.is_empty(), "too early for an alert");
+    before.pass(12 * MINUTE).await;
+    let told = [("key_unreachable".to_owned(), "source/sns".to_owned())];
+    assert_eq!(before.open().await, told);
+    assert!(fetches(&before) < 20, "with back-off, not {}", fetches(&before));
+    // Nothing is told to it: the process is gone.
+    before.engine.stopping().cancel();
+
+    let after = Rig::at(Arc::clone(&store), one_topic(), clock).await;
+    after.network.down.store(true, Ordering::SeqCst);
+    after.pass(60 * MINUTE).await;
+    assert_eq!(kept(&store, Verdict::Pending).await.len(), 2, "nothing is given up");
+    assert_eq!(after.open().await, told);
+    assert!(fetches(&after) < 40, "with back-off, not {}", fetches(&after));
+    after.network.down.store(false, Ordering::SeqCst);
+    publish(&after, &message);
+    after.pass(20 * MINUTE).await;
+    assert!(kept(&store, Verdict::Pending).await.is_empty());
+    let found = events(&store).await;
+    let names: Vec<_> = found.iter().map(|row| (row.event.event_type.to_string(), row.event.received_at)).collect();
+    assert_eq!(names, [("Notification".to_owned(), message.at)], "one event, judged by when it came");
+    assert!(after.open().await.is_empty(), "the alert is resolved");
+    assert!(kept(&store, Verdict::Rejected).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_07_a_message_that_waited_is_a_rejected_request_if_its_signature_is_wrong_after_all() {
+    let rig = rig().await;
+    rig.network.down.store(true, Ordering::SeqCst);
+    let forged = vector("another message");
+    assert!(is_kept(&send(&rig, &forged).await));
+    rig.network.down.store(false, Ordering::SeqCst);
+    publish(&rig, &forged);
+    rig.pass(2 * MINUTE).await;
+    assert!(kept(&rig.store, Verdict::Pending).await.is_empty());
+    assert_eq!(kept(&rig.store, Verdict::Rejected).await, ["signature_mismatch"]);
+    assert!(events(&rig.store).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_07_no_certificate_is_fetched_from_where_amazon_keeps_none() {
+    let rig = rig().await;
+    publish(&rig, &vector("a notification"));
+    let recipe = recipe();
+    let hostile: Vec<_> = recipe.vectors().iter().filter(|vector| vector.kind == Kind::Hostile).collect();
+    for vector in &hostile {
+        let receipt = send(&rig, vector).await;
+        assert!(matches!(receipt, Receipt::Rejected), "{}: {receipt:?}", vector.name);
+    }
+    assert_eq!(fetches(&rig), 0);
+    assert_eq!(kept(&rig.store, Verdict::Rejected).await, vec!["key_url_refused"; hostile.len()]);
+    assert!(hostile.len() >= 10, "userinfo, port, other scripts, buckets, paths and other hosts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_07_ten_thousand_made_up_certificates_cause_a_few_fetches_and_do_not_outlive_the_real_one() {
+    let rig = rig().await;
+    let message = vector("a notification");
+    publish(&rig, &message);
+    assert!(is_event(&send(&rig, &message).await));
+    let strangers = vector(CHINA);
+    assert!(matches!(send(&rig, &strangers).await, Receipt::Rejected), "of another topic: nothing is fetched");
+    assert_eq!(fetches(&rig), 1);
+
+    let mut answers = (0, 0);
+    for round in 0..10 {
+        rig.network.published.lock().expect("nobody panicked").0 = 404;
+        for number in 0..1_000 {
+            let url = format!("https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-{round}-{number}.pem");
+            match send(&rig, &naming(&message, &url)).await {
+                Receipt::Rejected => answers.0 += 1,
+                Receipt::Unavailable { .. } => answers.1 += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        rig.network.published.lock().expect("nobody panicked").0 = 200;
+        rig.pass(7 * MINUTE).await;
+        // Within the hour for which a certificate is kept.
+        if round < 8 {
+            let before = fetches(&rig);
+            assert!(is_event(&send(&rig, &message).await), "round {round}");
+            assert_eq!(fetches(&rig), before, "round {round}: the real certificate is still at hand");
+        }
+    }
+    assert!(fetches(&rig) <= 1 + 10 * 30, "{} fetches", fetches(&rig));
+    assert_eq!(answers.0 + answers.1, 10_000);
+    assert!(answers.0 <= 300, "{} were looked for", answers.0);
+    assert!(kept(&rig.store, Verdict::Pending).await.is_empty(), "strangers leave nothing to wait for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_the_second_account_waits_although_the_first_accounts_topic_is_another() {
+    let (european, chinese) = (vector("a notification"), vector(CHINA));
+    let named = |name: &str, vector: &Vector| (name.parse().expect("a name"), vec![secret(vector)]);
+    let connections = [named("china", &chinese), named("europe", &european)].into();
+    let rig = Rig::at(memory(), specs(Vec::new(), connections), clock()).await;
+    rig.network.down.store(true, Ordering::SeqCst);
+    assert!(is_kept(&send(&rig, &european).await));
+    assert!(is_kept(&send(&rig, &chinese).await));
+    rig.network.down.store(false, Ordering::SeqCst);
+    publish(&rig, &european);
+    rig.pass(MINUTE).await;
+    let connections: Vec<_> = events(&rig.store).await.iter().map(|row| row.event.connection.to_string()).collect();
+    assert!(connections.contains(&"europe".to_owned()), "{connections:?}");
+}
