@@ -9,12 +9,14 @@ use data_encoding::BASE64;
 use domain::{Assurance, Timestamp};
 use serde::Deserialize;
 
+use super::effect::Effect;
 use super::error::{Place, RecipeError, RecipeErrors};
 use super::event::FoundEvent;
 use super::incoming::{Incoming, Peer, Urls};
 use super::judge::{Judgement, judge};
 use super::keys::Keys;
 use super::recipe::Recipe;
+use super::reply::Reply;
 use super::secret::{Role, RoleSecret};
 use super::settings::Settings;
 use super::yaml::{self, At};
@@ -90,9 +92,29 @@ pub struct Expect {
     pub rejected: Option<String>,
     #[serde(default)]
     pub handshake: Option<ExpectReply>,
+    /// What the handshake asks for.
+    #[serde(default)]
+    pub effect: Option<ExpectEffect>,
     /// The answer of the reply contract.
     #[serde(default)]
     pub reply: Option<ExpectReply>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectEffect {
+    /// The secret itself.
+    StoreSecret(String),
+    ProposeUrl(String),
+}
+
+impl From<&Effect> for ExpectEffect {
+    fn from(effect: &Effect) -> Self {
+        match effect {
+            Effect::StoreSecret(offered) => Self::StoreSecret(offered.value.to_string()),
+            Effect::ProposeUrl(url) => Self::ProposeUrl(url.clone()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -101,6 +123,12 @@ pub struct ExpectReply {
     pub status: u16,
     #[serde(default)]
     pub body: String,
+}
+
+impl From<&Reply> for ExpectReply {
+    fn from(reply: &Reply) -> Self {
+        Self { status: reply.status, body: String::from_utf8_lossy(&reply.body).into_owned() }
+    }
 }
 
 /// All of what is found is said: a field that is left out must not be found.
@@ -308,17 +336,18 @@ impl Vector {
         let differs = |what: String| Err(format!("vector '{}': {what}", self.name));
         match (&judgement, &self.expect) {
             (Judgement::Rejected(reason), Expect { rejected: Some(code), .. }) if *reason.code == **code => Ok(()),
-            (Judgement::Handshake(reply), Expect { handshake: Some(expected), .. }) => {
-                let said =
-                    ExpectReply { status: reply.status, body: String::from_utf8_lossy(&reply.body).into_owned() };
+            (Judgement::Handshake(reply), Expect { handshake: Some(expected), effect: None, .. }) => {
+                let said = ExpectReply::from(reply);
                 if said == *expected { Ok(()) } else { differs(format!("expected {expected:?}, got {said:?}")) }
+            }
+            (Judgement::Asks(effect, reply), Expect { handshake: Some(expected), effect: Some(asked), .. }) => {
+                let said = (ExpectReply::from(reply), ExpectEffect::from(effect));
+                let fits = said.0 == *expected && said.1 == *asked;
+                if fits { Ok(()) } else { differs(format!("expected {expected:?} and {asked:?}, got {said:?}")) }
             }
             (Judgement::Accepted(accepted), Expect { assurance: Some(assurance), events, reply, .. }) => {
                 let found: Vec<ExpectEvent> = accepted.events.iter().map(ExpectEvent::from).collect();
-                let said = accepted.reply.as_ref().map(|reply| ExpectReply {
-                    status: reply.status,
-                    body: String::from_utf8_lossy(&reply.body).into_owned(),
-                });
+                let said = accepted.reply.as_ref().map(ExpectReply::from);
                 if accepted.assurance != *assurance {
                     return differs(format!("expected assurance {assurance}, got {}", accepted.assurance));
                 }

@@ -15,6 +15,7 @@ use ipnet::IpNet;
 pub use scheme::Scheme;
 pub(crate) use scheme::schemes;
 
+use super::effect::EffectProgram;
 use super::fetched::{HostPattern, KeyFormat};
 use super::field::Field;
 use super::json::Pointers;
@@ -35,6 +36,15 @@ pub(crate) struct Program {
     pub pointers: Pointers,
     /// A check reads inside the body, so a compressed one cannot be verified.
     pub reads_inside_body: bool,
+}
+
+impl Program {
+    /// Whether a handshake brings the secret of this role.
+    pub fn pairs(&self, role: Role) -> bool {
+        self.handshakes.iter().any(
+            |handshake| matches!(&handshake.effect, Some(EffectProgram::StoreSecret { role: own, .. }) if *own == role),
+        )
+    }
 }
 
 /// One use of the secrets of a role.
@@ -207,6 +217,7 @@ pub(crate) enum Test {
 pub(crate) struct Handshake {
     pub when: Vec<Test>,
     pub verified: bool,
+    pub effect: Option<EffectProgram>,
     pub respond: Respond,
 }
 

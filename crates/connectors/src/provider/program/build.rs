@@ -1,13 +1,15 @@
 //! Turns a recipe as written into its program under a source's settings.
 
+mod handshake;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::assurance::{binds_body, proven, reads_inside_body, token_proves};
 use super::{
-    Bind, Check, EventProgram, Fetch, Handshake, Issued, Jws, Moment, OkReply, Parse, Piece, Program, Proof, Purpose,
-    ReplyBody, Respond, Signature, Signed, Slot, Split, SubjectOf, Test, Time, VersionOf,
+    Bind, Check, EventProgram, Fetch, Issued, Jws, Moment, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody,
+    Respond, Signature, Signed, Slot, Split, SubjectOf, Test, Time, VersionOf,
 };
 use crate::provider::error::KeyError;
 use crate::provider::fetched::HostPattern;
@@ -277,11 +279,6 @@ impl Builder<'_> {
         specs.iter().map(|spec| test(self, &spec.value)).collect()
     }
 
-    fn handshake(&mut self, spec: &crate::provider::spec::HandshakeSpec) -> Built<Handshake> {
-        let when = self.tests(&spec.when)?;
-        Ok(Handshake { when, verified: spec.verified, respond: self.respond(&spec.respond)? })
-    }
-
     fn respond(&mut self, spec: &RespondSpec) -> Built<Respond> {
         let headers = spec.headers.iter().map(|(name, piece)| Ok((name.as_str().into(), self.piece(piece)?)));
         let headers = headers.collect::<Built<_>>()?;
@@ -313,20 +310,6 @@ impl Builder<'_> {
                 Piece::Sha256 { of, encoding: *encoding }
             }
         })
-    }
-
-    /// Whether some handshake answers strangers with a MAC made by this role's key.
-    fn has_open_mac_handshake(&self, role: Role) -> bool {
-        let uses = |piece: &PieceSpec| matches!(piece, PieceSpec::Hmac { key, .. } if *key == role);
-        self.spec.handshakes.iter().map(|handshake| &handshake.value).filter(|handshake| !handshake.verified).any(
-            |handshake| match &handshake.respond.body {
-                BodySpec::Empty => handshake.respond.headers.values().any(uses),
-                BodySpec::Text(pieces) => pieces.iter().chain(handshake.respond.headers.values()).any(uses),
-                BodySpec::Json(members) => {
-                    members.values().flatten().chain(handshake.respond.headers.values()).any(uses)
-                }
-            },
-        )
     }
 
     fn event(&mut self, spec: &EventSpec) -> Built<EventProgram> {
