@@ -42,8 +42,30 @@ impl<T: FromStr<Err: Display> + Send> FromRequestParts<App> for Named<T> {
         let Path(text) = Path::<String>::from_request_parts(parts, app)
             .await
             .map_err(|_| Code::InvalidParameter.because("The path holds bytes that are not UTF-8."))?;
-        text.parse().map(Self).map_err(|error: T::Err| Problem::parameter("path", error.to_string()))
+        parsed(&text).map(Self)
     }
+}
+
+/// The two parameters of a path, in its order.
+pub struct NamedPair<A, B>(pub A, pub B);
+
+impl<A, B> FromRequestParts<App> for NamedPair<A, B>
+where
+    A: FromStr<Err: Display> + Send,
+    B: FromStr<Err: Display> + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Path((first, second)) = Path::<(String, String)>::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Code::InvalidParameter.because("The path holds bytes that are not UTF-8."))?;
+        Ok(Self(parsed(&first)?, parsed(&second)?))
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: T::Err| Problem::parameter("path", error.to_string()))
 }
 
 /// A JSON body, every field known and valid.

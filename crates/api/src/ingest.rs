@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::request::{BY_TRUSTED_PROXY, InboundRequest};
 use domain::{EventId, RequestId};
-use engine::receive::Receipt;
+use engine::receive::{Receipt, Reply};
 use futures_util::FutureExt;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
@@ -63,7 +63,7 @@ where
     }
     let Some(permit) = app.ingest.enter() else {
         telemetry::ingest_refused("overloaded");
-        return unavailable(RETRY_SOON);
+        return come_back(RETRY_SOON, app.engine.overload_reply(&target.tenant, &target.source));
     };
     let captured = capture(body, app.settings.limits.body_bytes_max, permit).await;
     let inbound = |body| inbound(app, peer, &parts, target, body);
@@ -91,7 +91,8 @@ where
         }
         Captured::NoRoom => {
             telemetry::ingest_refused("overloaded");
-            closing(unavailable(RETRY_SOON))
+            let request = inbound(Bytes::new());
+            closing(come_back(RETRY_SOON, app.engine.overload_reply(&request.tenant, &request.source)))
         }
     }
 }
@@ -155,10 +156,11 @@ fn reply(receipt: Receipt) -> Answer {
         Receipt::Accepted { reply: Some(reply), .. } | Receipt::Handshake(reply) => {
             provider_reply(reply.status, &reply.headers, reply.body.into())
         }
-        Receipt::Rejected => refusal(Code::IngestRejected),
+        Receipt::Rejected { reply: Some(reply) } => provider_reply(reply.status, &reply.headers, reply.body.into()),
+        Receipt::Rejected { reply: None } => refusal(Code::IngestRejected),
         Receipt::MethodRefused { allow } => method_not_allowed(&allow),
         Receipt::UnknownSource => refusal(Code::IngestNotFound),
-        Receipt::Unavailable { retry_after, .. } => unavailable(retry_after),
+        Receipt::Unavailable { retry_after, reply, .. } => come_back(retry_after, reply),
     }
 }
 
@@ -229,6 +231,14 @@ fn refusal(code: Code) -> Answer {
 
 fn unavailable(retry_after: Duration) -> Answer {
     let mut response = refusal(Code::Overloaded);
+    response.headers_mut().insert(RETRY_AFTER, seconds(retry_after));
+    response
+}
+
+/// The same in the provider's own words, where it has some.
+fn come_back(retry_after: Duration, reply: Option<Reply>) -> Answer {
+    let Some(reply) = reply else { return unavailable(retry_after) };
+    let mut response = provider_reply(reply.status, &reply.headers, reply.body.into());
     response.headers_mut().insert(RETRY_AFTER, seconds(retry_after));
     response
 }

@@ -84,6 +84,7 @@ codes! {
     DefinitionInvalid "definition_invalid" 422 "The definition is not valid";
     IdempotencyKeyReused "idempotency_key_reused" 422 "The Idempotency-Key was used for another body";
     SourceNotPublished "source_not_published" 422 "The source takes no published events";
+    PairingNotOffered "pairing_not_offered" 422 "The sender hands no secret over";
     ReplayInvalid "replay_invalid" 422 "The replay does not say what to repeat";
     TooManyStreams "too_many_streams" 429 "Too many live tails are open";
     /// Only for a panic that was caught: it is counted, logged and a defect.

@@ -16,8 +16,8 @@ use crate::peer::{Peer, host_of};
 use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
-    alerts, api_keys, deliveries, destinations, events, nodes, providers, publish, replays, requests, routes, sources,
-    tail,
+    alerts, api_keys, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish, replays,
+    requests, routes, sources, tail,
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
@@ -93,6 +93,26 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
         Route::delete("/api/v1/sources/{name}", "Remove a source; its events stay", remove::<Sources>)
             .needs(Admin).may(&MANAGE),
+
+        Route::post("/api/v1/sources/{name}/pair", "Wait for the secret that the sender hands over", pairing::open)
+            .needs(Admin).takes::<pairing::OpenPairing>().gives::<pairing::PairingView>(OK)
+            .may(&[Code::Conflict, Code::NotFound, Code::PairingNotOffered]),
+        Route::delete("/api/v1/sources/{name}/pair", "Wait no longer", pairing::close)
+            .needs(Admin),
+        Route::get("/api/v1/sources/{name}/pairing", "Which secrets were handed over, and who waits for one", pairing::get)
+            .needs(Read).gives::<pairing::PairingView>(OK),
+        Route::delete("/api/v1/sources/{name}/pairing", "Trust no secret that was handed over, and wait for none", pairing::forget_all)
+            .needs(Admin),
+        Route::delete("/api/v1/sources/{name}/pairing/{id}", "Trust one of these secrets no more", pairing::forget)
+            .needs(Admin),
+        Route::post("/api/v1/sources/{name}/pairing/{id}/hand-back", "Show a secret, once, to give it back to its sender", pairing::hand_back)
+            .needs(Admin).gives::<pairing::HandedBack>(OK).may(&[Code::StateRefused]),
+        Route::get("/api/v1/sources/{name}/handshakes", "List the addresses that the sender asks to be opened", handshakes::list)
+            .needs(Read).gives::<Listing<handshakes::HandshakeView>>(OK),
+        Route::post("/api/v1/sources/{name}/handshakes/{id}/approve", "Open such an address", handshakes::approve)
+            .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
+        Route::post("/api/v1/sources/{name}/handshakes/{id}/refuse", "Never open such an address", handshakes::refuse)
+            .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
 
         Route::get("/api/v1/destinations", "List destinations", destinations::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<destinations::DestinationView>>(OK),

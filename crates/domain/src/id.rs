@@ -138,6 +138,16 @@ typed_id!(
     "rpl"
 );
 typed_id!(
+    /// One secret that a sender handed over.
+    PairingId,
+    "par"
+);
+typed_id!(
+    /// One address that a sender asks to be opened.
+    HandshakeId,
+    "hsk"
+);
+typed_id!(
     /// One alert.
     AlertId,
     "alr"

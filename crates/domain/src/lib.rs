@@ -21,6 +21,6 @@ pub mod time;
 pub use assurance::Assurance;
 pub use delivery::DeliveryState;
 pub use event::{Action, Event, Origin, Subject, Version};
-pub use id::{AlertId, AttemptId, DeliveryId, EventId, ReplayId, RequestId, RunId};
+pub use id::{AlertId, AttemptId, DeliveryId, EventId, HandshakeId, PairingId, ReplayId, RequestId, RunId};
 pub use name::{ConnectionName, DestinationName, RouteName, SourceName, Tenant};
 pub use time::Timestamp;

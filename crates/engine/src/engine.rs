@@ -29,6 +29,7 @@ use crate::dispatch::{self, DestinationLive, DispatchHandle, DispatchParts, Disp
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
 use crate::fetch::KeyFetcher;
+use crate::handshakes::Handshakes;
 use crate::keep::Keeper;
 use crate::pending::Waiter;
 use crate::prepare::Preparer;
@@ -108,6 +109,7 @@ pub(crate) struct Inner {
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
     pub heads: HeadSeal,
+    pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
     /// The same, for who waits for the next.
     pub configured: watch::Sender<Arc<Topology>>,
@@ -194,6 +196,18 @@ impl Engine {
         tasks.spawn(keeper.run());
         tasks.spawn(alerts.clone().run(stop.clone()));
         let (configured, topology) = watch::channel(Arc::default());
+        let handshakes = Arc::new(Handshakes {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            vault: Arc::clone(&vault),
+            alerts: alerts.clone(),
+            transport: Arc::clone(&transport),
+            policies: Arc::clone(&policies),
+            topology: topology.clone(),
+            known: tokio::sync::Mutex::default(),
+            opening: Mutex::default(),
+        });
         let refresher = Refresher {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -211,6 +225,7 @@ impl Engine {
             policies: Arc::clone(&policies),
             alerts: alerts.clone(),
             heads: heads.clone(),
+            handshakes: Arc::clone(&handshakes),
             rejections: Arc::default(),
             failure: failure.clone(),
         };
@@ -230,6 +245,7 @@ impl Engine {
             vault,
             alerts,
             heads,
+            handshakes,
             topology: RwLock::default(),
             configured,
             changing: tokio::sync::Mutex::default(),

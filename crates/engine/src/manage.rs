@@ -42,6 +42,7 @@ impl Engine {
         self.apply(&file, &api).await?;
         self.record_file_objects(&file, &objects).await?;
         *configured = Configured { file, api };
+        self.open_all_approved().await?;
         let engine = self.clone();
         self.spawn(async move { engine.release_held().await });
         Ok(())
@@ -213,8 +214,10 @@ impl Engine {
         let topology = Arc::new(topology);
         let resumed = self.take_states(&topology).await?;
         self.take_suspicions(&topology);
+        let unchanged = self.inner.handshakes.take_over(&topology).await?;
         *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
         self.inner.configured.send_replace(Arc::clone(&topology));
+        drop(unchanged);
         self.inner.dispatch.tell(Message::Topology(topology));
         for name in resumed {
             self.activate(name.tenant, name.name).await?;
@@ -296,7 +299,7 @@ impl Engine {
     async fn hold_open_deliveries(&self, kind: ObjectKind, tenant: &Tenant, name: &str) -> Result<(), EngineError> {
         let not_a_name = |_| EngineError::NotFound(format!("there is no {} '{name}'", kind.as_str()));
         let (scope, destination) = match kind {
-            ObjectKind::Source => return Ok(()),
+            ObjectKind::Source => return self.inner.handshakes.forget_source(tenant, name).await,
             ObjectKind::Destination => {
                 let destination: DestinationName = name.parse().map_err(not_a_name)?;
                 let status = DestinationStatus {

@@ -83,7 +83,7 @@ impl Waiter {
             }
             Judged::Rejected(reason) => self.settle(request, reason).await,
             // A handshake needs an answer while its sender waits: too late for this one.
-            Judged::Handshake(_) => {
+            Judged::Handshake(_) | Judged::Asks(..) => {
                 let detail = "a handshake whose key came too late".to_owned();
                 self.settle(request, Reason { code: "handshake".into(), detail }).await
             }

@@ -40,6 +40,9 @@ pub struct Reverified {
     pub events: Vec<Accepted>,
 }
 
+/// Reasons for which requests are kept without their bodies: for their size, or because of a secret within.
+const WITHOUT_BODY: [&str; 3] = ["body_too_large", "not_pairing", "pairing_refused"];
+
 impl Engine {
     /// Accepts an event that its owner publishes; durable when this returns.
     pub async fn publish(&self, publication: Publication) -> Result<Published, EngineError> {
@@ -113,9 +116,8 @@ impl Engine {
         if kept.verdict == Verdict::Accepted {
             return Err(EngineError::Conflict(format!("request {id} was accepted already")));
         }
-        if kept.reason.as_ref().is_some_and(|reason| &*reason.code == "body_too_large") {
-            let detail =
-                format!("request {id} was refused for its size and kept without its body: it cannot be verified");
+        if kept.reason.as_ref().is_some_and(|reason| WITHOUT_BODY.contains(&&*reason.code)) {
+            let detail = format!("request {id} was refused and kept without its body: it cannot be verified");
             return Err(EngineError::Conflict(detail));
         }
         let opened = self.inner.heads.open(&kept.request);
@@ -131,7 +133,7 @@ impl Engine {
                 Ok(Reverified { verdict: Verdict::Accepted, reason: None, events })
             }
             Judged::Rejected(reason) => self.still_rejected(tenant, id, reason).await,
-            Judged::Handshake(_) => {
+            Judged::Handshake(_) | Judged::Asks(..) => {
                 let detail = "it is a handshake, which makes no event".to_owned();
                 self.still_rejected(tenant, id, Reason { code: "handshake".into(), detail }).await
             }

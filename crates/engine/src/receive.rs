@@ -1,9 +1,13 @@
 //! Receive: one inbound request, judged by its source's recipe, and what to answer.
 
+mod account;
+mod contract;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::provider::{self, FoundEvent, Incoming, Judgement, Keys, Peer, Pending, Reply, Urls};
+use bytes::Bytes;
+use connectors::provider::{self, Effect, FoundEvent, Incoming, Judgement, Keys, Peer, Pending, Urls};
 use domain::event::cut;
 use domain::identity::{MessageIdentity, Scope, message_key};
 use domain::request::{InboundRequest, Reason, Verdict};
@@ -16,15 +20,18 @@ use crate::accept::{Acceptor, Arrival};
 use crate::alert::{Alerts, CONNECTION_UNASSIGNED, SIGNATURES_FAILING};
 use crate::allow::Admission;
 use crate::clock::SharedClock;
+use crate::engine::EngineError;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
 use crate::fetch::{KeyFetcher, NotFetched};
+use crate::handshakes::Handshakes;
 use crate::pending::AGAIN_FIRST;
 use crate::rejections::RejectionLog;
 use crate::sealed_head::HeadSeal;
 use crate::signatures::is_about_signatures;
 use crate::telemetry;
 use crate::topology::{Listener, Policies, Source, Topology};
+use account::{Account, judge_by_account};
 
 /// What a sender is told to wait when we cannot keep its event: soon enough for senders that try only a few times.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -38,6 +45,8 @@ const FETCHES_PER_REQUEST: usize = 3;
 /// The sender's list of addresses was never fetched: refusing could lose an event, accepting could let a stranger in.
 const ADDRESSES_NOT_KNOWN: &str = "addresses_not_known";
 
+pub use connectors::provider::Reply;
+
 /// What to answer to an inbound request.
 #[derive(Debug)]
 pub enum Receipt {
@@ -45,14 +54,14 @@ pub enum Receipt {
     Accepted { events: Vec<(EventId, bool)>, reply: Option<Reply> },
     /// The sender is setting the endpoint up: answered, no event.
     Handshake(Reply),
-    /// One constant answer, whatever the reason.
-    Rejected,
+    /// One constant answer, whatever the reason; `reply` is the provider's own.
+    Rejected { reply: Option<Reply> },
     /// Its sender sends no events by this method, but by these.
     MethodRefused { allow: String },
     /// No such source, or it takes no webhooks: one constant answer.
     UnknownSource,
     /// We cannot keep it now; the sender is to try again.
-    Unavailable { retry_after: Duration, code: &'static str },
+    Unavailable { retry_after: Duration, code: &'static str, reply: Option<Reply> },
 }
 
 /// A judged request, before anything is written.
@@ -63,6 +72,8 @@ pub(crate) enum Judged {
         reply: Option<Reply>,
     },
     Handshake(Reply),
+    /// A handshake that is answered so only if what it asks for is granted.
+    Asks(Effect, Reply),
     Rejected(Reason),
     /// Its key cannot be fetched now.
     Pending,
@@ -80,6 +91,7 @@ pub struct Receiver {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub alerts: Alerts,
     pub heads: HeadSeal,
+    pub(crate) handshakes: Arc<Handshakes>,
     pub rejections: Arc<RejectionLog>,
     pub failure: Failure,
 }
@@ -97,28 +109,62 @@ impl Receiver {
         }
         let done = match self.judge_fetching(source, listener, &request).await {
             Judged::Handshake(reply) => return Receipt::Handshake(reply),
+            Judged::Asks(effect, reply) => self.grant(source, listener, effect, reply, request).await,
             Judged::Events { arrivals, split, reply } => {
                 self.tell_verified(source, listener);
-                self.accept(source, arrivals, split, reply, request).await
+                let accepted = self.accept(source, arrivals, split, request).await;
+                accepted.map(|events| contract::accepted(listener, events, reply))
             }
-            Judged::Rejected(reason) => {
-                self.tell_rejected(source, listener, &reason);
-                self.rejections.tell(source.spec.name.as_str(), &reason.code, self.clock.now());
-                let answer = match &*reason.code {
-                    METHOD_REFUSED => Receipt::MethodRefused { allow: allowed(listener) },
-                    _ => Receipt::Rejected,
-                };
-                self.keep(request, Verdict::Rejected, Some(reason)).await.map(|()| answer)
-            }
-            Judged::Spent => {
-                return Receipt::Unavailable { retry_after: KEYS_RETRY_AFTER, code: "key_fetches_spent" };
-            }
+            Judged::Rejected(reason) => self.reject(source, listener, request, reason).await,
+            Judged::Spent => Ok(come_back(KEYS_RETRY_AFTER, "key_fetches_spent")),
             Judged::Pending => {
                 let accepted = Receipt::Accepted { events: Vec::new(), reply: None };
                 self.keep(request, Verdict::Pending, None).await.map(|()| accepted)
             }
         };
-        done.unwrap_or_else(|error| self.unavailable(&error))
+        contract::unavailable(listener, done.unwrap_or_else(|error| self.unavailable(&error)))
+    }
+
+    async fn reject(
+        &self,
+        source: &Source,
+        listener: &Listener,
+        request: InboundRequest,
+        reason: Reason,
+    ) -> Result<Receipt, StoreError> {
+        self.tell_rejected(source, listener, &reason);
+        self.rejections.tell(source.spec.name.as_str(), &reason.code, self.clock.now());
+        let answer = match &*reason.code {
+            METHOD_REFUSED => Receipt::MethodRefused { allow: allowed(listener) },
+            _ => contract::rejected(listener, &reason),
+        };
+        self.keep(request, Verdict::Rejected, Some(reason)).await.map(|()| answer)
+    }
+
+    /// Does what a handshake asks for, if a person agreed, and answers it only then.
+    async fn grant(
+        &self,
+        source: &Source,
+        listener: &Listener,
+        effect: Effect,
+        reply: Reply,
+        request: InboundRequest,
+    ) -> Result<Receipt, StoreError> {
+        let (granted, brings_secret) = match effect {
+            Effect::StoreSecret(offered) => (self.handshakes.offer(source, &request, &offered).await, true),
+            Effect::ProposeUrl(url) => (self.handshakes.propose(source, &request, url).await, false),
+        };
+        match granted {
+            Ok(()) => Ok(Receipt::Handshake(reply)),
+            Err(Ok(reason)) => {
+                // A secret that was not believed is not kept either: somebody might take it from there.
+                let body = if brings_secret { Bytes::new() } else { request.body };
+                let request = InboundRequest { body, ..request };
+                self.reject(source, listener, request, reason).await
+            }
+            Err(Err(EngineError::Store(error))) => Err(error),
+            Err(Err(error)) => Ok(come_back(RETRY_AFTER, error.code())),
+        }
     }
 
     /// What to answer to a request from an address that the source takes none from.
@@ -129,11 +175,12 @@ impl Receiver {
                 let detail = format!("{} is not among the addresses of `allow_from`", request.remote);
                 let reason = Reason { code: "address_not_allowed".into(), detail };
                 let kept = self.refuse(request.clone(), reason).await;
-                Some(kept.map_or_else(|error| self.unavailable(&error), |()| Receipt::Rejected))
+                let refused = Receipt::Rejected { reply: None };
+                Some(kept.map_or_else(|error| self.unavailable(&error), |()| refused))
             }
             Admission::NotKnownYet => {
                 telemetry::unavailable(ADDRESSES_NOT_KNOWN);
-                Some(Receipt::Unavailable { retry_after: RETRY_AFTER, code: ADDRESSES_NOT_KNOWN })
+                Some(come_back(RETRY_AFTER, ADDRESSES_NOT_KNOWN))
             }
         }
     }
@@ -182,9 +229,10 @@ impl Receiver {
         let incoming = Incoming { method, urls, headers, body, peer };
         let judge =
             |keys: &Keys| provider::judge_with(&listener.recipe, keys, &incoming, request.received_at, &*self.fetcher);
-        let (judgement, proved) = judge_by_account(listener, &account, judge);
+        let (judgement, proved) = judge_by_account(&listener.keys.get(), &account, judge);
         Ok(match judgement {
             Judgement::Handshake(reply) => Judged::Handshake(reply),
+            Judgement::Asks(effect, reply) => Judged::Asks(effect, reply),
             Judgement::Rejected(reason) => Judged::Rejected(reason),
             Judgement::Pending(wanted) => return Err(wanted),
             Judgement::Accepted(accepted) => {
@@ -249,13 +297,12 @@ impl Receiver {
         source: &Source,
         arrivals: Vec<Arrival>,
         split: bool,
-        reply: Option<Reply>,
         request: InboundRequest,
-    ) -> Result<Receipt, StoreError> {
+    ) -> Result<Vec<(EventId, bool)>, StoreError> {
         // A split request is kept whole beside its children; a single event is its request.
         let kept = split.then(|| kept(self.heads.seal(request), Verdict::Accepted, None, None));
         let accepted = self.acceptor.accept(source, arrivals, kept).await?;
-        Ok(Receipt::Accepted { events: answer(&accepted), reply })
+        Ok(answer(&accepted))
     }
 
     async fn keep(&self, request: InboundRequest, verdict: Verdict, reason: Option<Reason>) -> Result<(), StoreError> {
@@ -271,7 +318,7 @@ impl Receiver {
         if error.fatal() {
             self.failure.report(error.clone());
         }
-        Receipt::Unavailable { retry_after: RETRY_AFTER, code: error.code() }
+        come_back(RETRY_AFTER, error.code())
     }
 
     fn tell_unassigned(&self, source: &Source, account: &str) {
@@ -314,67 +361,6 @@ struct Context<'a> {
     assurance: Assurance,
 }
 
-/// Whose events these are: as the path says, as the secret that verified says, or as the payload will say.
-enum Account {
-    Named(ConnectionName),
-    Unnamed,
-}
-
-impl Account {
-    /// `None` when the path names a connection that the source does not have.
-    fn of(source: &Source, path: &str) -> Option<Self> {
-        if path.is_empty() {
-            return Some(Self::Unnamed);
-        }
-        let name: ConnectionName = path.parse().ok()?;
-        let known = source.spec.connections.contains_key(&name) || name == ConnectionName::default_connection();
-        known.then_some(Self::Named(name))
-    }
-
-    fn connection(&self, source: &Source, told: Option<&str>) -> ConnectionName {
-        match (self, told) {
-            (Self::Named(name), _) => name.clone(),
-            (Self::Unnamed, Some(told)) if !source.spec.connections.is_empty() => {
-                let known = source.spec.connections.get_key_value(told).map(|(name, _)| name.clone());
-                known.unwrap_or_else(ConnectionName::unassigned)
-            }
-            (Self::Unnamed, _) => ConnectionName::default_connection(),
-        }
-    }
-}
-
-/// Judges by the keys that belong to the account; where the path names none, by the source's own and then by those
-/// of each of its connections. Gives the connection whose secret verified.
-fn judge_by_account(
-    listener: &Listener,
-    account: &Account,
-    judge: impl Fn(&Keys) -> Judgement,
-) -> (Judgement, Option<ConnectionName>) {
-    let named = |name: &ConnectionName| listener.connection_keys.iter().find(|(own, _)| own == name);
-    let own = match account {
-        Account::Named(name) => named(name).map(|(_, keys)| keys).or(listener.keys.as_ref()),
-        Account::Unnamed => listener.keys.as_ref(),
-    };
-    let mut judgement = own.map(&judge);
-    if matches!(account, Account::Unnamed)
-        && !matches!(judgement, Some(Judgement::Accepted(_) | Judgement::Handshake(_)))
-    {
-        for (name, keys) in &listener.connection_keys {
-            match judge(keys) {
-                proved @ (Judgement::Accepted(_) | Judgement::Handshake(_)) => return (proved, Some(name.clone())),
-                // The account whose key is not at hand may be the right one, whatever the others say.
-                waiting @ Judgement::Pending(_) => judgement = Some(waiting),
-                other => judgement = judgement.or(Some(other)),
-            }
-        }
-    }
-    let no_keys = || {
-        let detail = "neither the source nor this connection has a secret to verify with".to_owned();
-        Judgement::Rejected(Reason { code: "secret_missing".into(), detail })
-    };
-    (judgement.unwrap_or_else(no_keys), None)
-}
-
 fn kept(
     request: InboundRequest,
     verdict: Verdict,
@@ -386,9 +372,14 @@ fn kept(
 
 /// The value of `Allow`. All keys of a source are of one recipe.
 fn allowed(listener: &Listener) -> String {
-    let keys = listener.keys.iter().chain(listener.connection_keys.iter().map(|(_, keys)| keys));
-    let methods: Vec<_> = keys.take(1).flat_map(Keys::methods).collect();
+    let set = listener.keys.get();
+    let methods: Vec<_> = set.all().take(1).flat_map(Keys::methods).collect();
     methods.join(", ")
+}
+
+/// Our own failure, or somebody else's that passes.
+fn come_back(retry_after: Duration, code: &'static str) -> Receipt {
+    Receipt::Unavailable { retry_after, code, reply: None }
 }
 
 fn answer(accepted: &[Accepted]) -> Vec<(EventId, bool)> {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 
-use connectors::provider::{self, Catalogue, Keys, Recipe};
+use connectors::provider::{Catalogue, Recipe};
 use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName, Tenant};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rustc_hash::FxHashMap;
@@ -16,9 +16,10 @@ use store::registry::ObjectKind;
 use crate::allow::AllowList;
 use crate::expression::Expression;
 use crate::gate::{Gate, Hall};
+use crate::key_set::{KeySet, KeysInForce};
 use crate::sign::Signer;
 use crate::signatures::SignatureHealth;
-use crate::spec::{BodyMode, DestinationSpec, RoleSecret, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec};
+use crate::spec::{BodyMode, DestinationSpec, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec};
 use crate::transport::{EgressPolicy, Target};
 
 /// One thing that is wrong with a configured object.
@@ -43,9 +44,7 @@ impl fmt::Display for SpecError {
 #[derive(Debug)]
 pub struct Listener {
     pub recipe: Arc<Recipe>,
-    /// The source's own keys; `None` where only its connections have secrets.
-    pub keys: Option<Keys>,
-    pub connection_keys: Vec<(ConnectionName, Keys)>,
+    pub keys: KeysInForce,
     pub health: Arc<SignatureHealth>,
     /// `None`: requests are taken from everywhere.
     pub allow: Option<AllowList>,
@@ -353,28 +352,16 @@ fn listener(
         );
         return None;
     };
-    let keys_of = |secrets: &[RoleSecret], wrong: &mut Wrong| {
-        keys(&recipe, webhook, secrets).map_err(|problem| wrong.add("webhook.secret", "secret_invalid", &problem)).ok()
-    };
-    let connection_keys: Vec<_> = spec
-        .connections
-        .iter()
-        .filter(|(_, secrets)| !secrets.is_empty())
-        .filter_map(|(name, secrets)| Some((name.clone(), keys_of(secrets, wrong)?)))
-        .collect();
-    let only_connections = webhook.secrets.is_empty() && !connection_keys.is_empty();
-    let keys = if only_connections { None } else { Some(keys_of(&webhook.secrets, wrong)?) };
+    let keys = KeySet::compile(&recipe, spec, webhook, &[])
+        .map_err(|problem| wrong.add("webhook.secret", "secret_invalid", &problem))
+        .ok()?;
+    let keys = KeysInForce::new(keys);
     let before = before.and_then(|before| before.source(spec.tenant.as_str(), spec.name.as_str()));
     let before = before.and_then(|before| before.listener.as_ref());
     let health = before.map(|before| Arc::clone(&before.health)).unwrap_or_default();
     let allowed_before = before.and_then(|before| before.allow.as_ref());
     let allow = webhook.allow_from.as_ref().map(|spec| AllowList::new(spec, &recipe, allowed_before));
-    Some(Listener { recipe, keys, connection_keys, health, allow })
-}
-
-fn keys(recipe: &Recipe, webhook: &WebhookSpec, secrets: &[RoleSecret]) -> Result<Keys, provider::KeyError> {
-    let secrets = secrets.iter().map(RoleSecret::key).collect::<Result<Vec<_>, _>>()?;
-    Keys::compile(recipe, &secrets, &provider::Settings::from_json(&webhook.settings)?)
+    Some(Listener { recipe, keys, health, allow })
 }
 
 #[cfg(test)]

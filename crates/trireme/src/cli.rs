@@ -13,6 +13,7 @@ pub mod providers;
 mod replay;
 pub mod send;
 pub mod serve;
+mod source;
 mod tail;
 
 use std::io::Write;
@@ -61,6 +62,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List the webhook senders that are known, or show one
     Providers(providers::ProvidersArgs),
+    /// Decide about a source's sender: its secret, and the addresses it wants opened
+    Source(source::SourceArgs),
     /// Send a signed sample, as its sender would
     Send(send::SendArgs),
     /// Make, list and revoke API keys; change the master key
@@ -95,6 +98,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
+        Command::Source(args) => run_here(source::run(args, output)),
         Command::Send(args) => run_here(send::run(args, output)),
         Command::Key(args) => key::run(args, output, environment),
         Command::Bench(args) => bench::run(args, output),

@@ -11,6 +11,7 @@ use data_encoding::BASE64;
 use domain::{Assurance, Timestamp};
 use serde::Deserialize;
 
+use super::effect::Effect;
 use super::error::{Place, RecipeError, RecipeErrors};
 use super::event::FoundEvent;
 use super::incoming::{Incoming, Peer, Urls};
@@ -127,9 +128,30 @@ pub struct Expect {
     pub pending: Option<String>,
     #[serde(default)]
     pub handshake: Option<ExpectReply>,
+    /// What the handshake asks for.
+    #[serde(default)]
+    pub effect: Option<ExpectEffect>,
     /// The answer of the reply contract.
     #[serde(default)]
     pub reply: Option<ExpectReply>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectEffect {
+    /// The secret itself.
+    StoreSecret(String),
+    ProposeUrl(String),
+}
+
+impl From<&Effect> for ExpectEffect {
+    fn from(effect: &Effect) -> Self {
+        match effect {
+            Effect::StoreSecret(offered) => Self::StoreSecret(offered.value.to_string()),
+            Effect::ProposeUrl(url) => Self::ProposeUrl(url.clone()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -6,6 +6,7 @@ use domain::request::Reason;
 use domain::{Assurance, Timestamp};
 
 use super::check::{Evaluation, Pass};
+use super::effect::Effect;
 use super::event::{self, FoundEvent};
 use super::fetched::{FetchedKeys, KeyFormat, NothingFetched};
 use super::field::View;
@@ -23,6 +24,8 @@ pub enum Judgement {
     Accepted(Accepted),
     /// The sender is setting the endpoint up or trying it: answer, no event.
     Handshake(Reply),
+    /// The same, and it asks for more than an answer. Answered so only if that is granted.
+    Asks(Effect, Reply),
     Rejected(Reason),
     /// The key that would decide has to be fetched first.
     Pending(Pending),
@@ -85,8 +88,8 @@ fn decide(
 ) -> Result<Judgement, Refusal> {
     let view = View::new(incoming, incoming.body, &program.pointers);
     let evaluation = Evaluation { view: &view, keys, received_at, fetched, awaited };
-    if let Some(reply) = evaluation.handshake(&program.handshakes, false)? {
-        return Ok(Judgement::Handshake(reply));
+    if let Some(judgement) = evaluation.handshake(&program.handshakes, false)? {
+        return Ok(judgement);
     }
     if !program.methods.iter().any(|method| **method == *incoming.method) {
         return Err(Refusal::new(
@@ -99,8 +102,8 @@ fn decide(
     let body = inflated.as_ref().map_or(incoming.body, AsRef::as_ref);
     let readable = View::new(incoming, body, &program.pointers);
     let evaluation = Evaluation { view: &readable, keys, received_at, fetched, awaited };
-    if let Some(reply) = evaluation.handshake(&program.handshakes, true)? {
-        return Ok(Judgement::Handshake(reply));
+    if let Some(judgement) = evaluation.handshake(&program.handshakes, true)? {
+        return Ok(judgement);
     }
     let events = event::find(&program.event, &program.pointers, incoming, inflated.as_ref())?;
     let reply = ok_reply(program, &evaluation);

@@ -25,6 +25,14 @@ pub struct Keys {
     configured: Vec<Configured>,
 }
 
+/// Which roles are not missed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Without {
+    Nothing,
+    /// Those whose secret the sender hands over by itself.
+    Pairing,
+}
+
 struct Configured {
     name: Option<String>,
     window: Window,
@@ -68,12 +76,18 @@ impl Keys {
             window: secret.window(),
         });
         let keys = Self { program, material, configured: configured.collect() };
-        match keys.missing(&keys.program.check) {
+        match keys.missing(&keys.program.check, Without::Pairing) {
             None => Ok(keys),
             Some(role) => {
                 Err(KeyError::MissingSecret { provider: recipe.name().to_owned(), what: wanted(recipe, role) })
             }
         }
+    }
+
+    /// The role of the secret that the sender has still to hand over: until then nothing passes.
+    #[must_use]
+    pub fn awaits_pairing(&self) -> Option<Role> {
+        self.missing(&self.program.check, Without::Nothing)
     }
 
     /// The methods that events are sent by.
@@ -117,26 +131,28 @@ impl Keys {
     }
 
     /// A role without which the check can never pass.
-    fn missing(&self, check: &Check) -> Option<Role> {
+    fn missing(&self, check: &Check, without: Without) -> Option<Role> {
+        let missing_slot = |slot| self.missing_slot(slot, without);
         match check {
             Check::None | Check::Bind(_) | Check::Address(_) => None,
             Check::Jws(jws) if jws.fetched.is_some() => None,
-            Check::Jws(jws) => jws.algorithms.iter().find_map(|(_, slot)| self.missing_slot(*slot)),
-            Check::ClientCert { slot, .. } => self.missing_slot(*slot),
+            Check::Jws(jws) => jws.algorithms.iter().find_map(|(_, slot)| missing_slot(*slot)),
+            Check::ClientCert { slot, .. } => missing_slot(*slot),
             Check::Signed(signed) if signed.fetched.is_some() => None,
-            Check::Signed(signed) => self.missing_slot(signed.slot),
-            Check::Token { slot, .. } | Check::Basic { slot } => self.missing_slot(*slot),
-            Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check)),
-            Check::OnlyIf { check, .. } => self.missing(check),
+            Check::Signed(signed) => missing_slot(signed.slot),
+            Check::Token { slot, .. } | Check::Basic { slot } => missing_slot(*slot),
+            Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check, without)),
+            Check::OnlyIf { check, .. } => self.missing(check, without),
             Check::AnyOf(checks) => {
-                let missing: Vec<_> = checks.iter().map(|check| self.missing(check)).collect();
+                let missing: Vec<_> = checks.iter().map(|check| self.missing(check, without)).collect();
                 if missing.iter().any(Option::is_none) { None } else { missing.into_iter().flatten().next() }
             }
         }
     }
 
-    fn missing_slot(&self, slot: usize) -> Option<Role> {
-        if self.has(slot) { None } else { self.program.slots.get(slot).map(|slot| slot.role) }
+    fn missing_slot(&self, slot: usize, without: Without) -> Option<Role> {
+        let role = self.program.slots.get(slot).filter(|_| !self.has(slot)).map(|slot| slot.role);
+        role.filter(|role| without == Without::Nothing || !self.program.pairs(*role))
     }
 }
 

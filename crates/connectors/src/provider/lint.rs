@@ -1,5 +1,6 @@
 //! What a recipe must keep to beyond its shape. Finds every mistake, so that a file is put right in one go.
 
+mod effect;
 mod extract;
 mod token;
 
@@ -293,6 +294,7 @@ impl<'a> Lint<'a> {
                 self.say(handshake, "a handshake without 'when' would answer every request");
             }
             self.tests(&handshake.value.when);
+            self.effect(handshake);
             for key in self.respond(place(&handshake.referenced, 0), &handshake.value.respond) {
                 self.role(handshake, key);
             }
@@ -303,6 +305,12 @@ impl<'a> Lint<'a> {
             self.plain(&ok.respond);
         }
         let reply = &spec.reply;
+        if reply.overload.as_ref().is_some_and(|respond| respond.status < 400) {
+            self.say(
+                &spec.provider,
+                "'overload' is for what could not be kept: its status must make the sender come back",
+            );
+        }
         for respond in [&reply.rejected, &reply.stale, &reply.duplicate, &reply.overload].into_iter().flatten() {
             self.respond(place(&spec.provider.referenced, 0), respond);
             self.constant(respond);

@@ -65,6 +65,12 @@ fn write_sender(text: &mut String, recipe: &Recipe) -> fmt::Result {
     for (role, about) in recipe.roles() {
         writeln!(text, "- Secret `{role}`: {about}.")?;
     }
+    if let Some(role) = recipe.pairs() {
+        writeln!(
+            text,
+            "- Pairs: the sender hands the `{role}` secret over while a person lets the source wait for it."
+        )?;
+    }
     for (setting, about, default) in recipe.settings() {
         let default = default.map(|default| format!(" (default `{default}`)")).unwrap_or_default();
         writeln!(text, "- Setting `{setting}`: {about}{default}.")?;

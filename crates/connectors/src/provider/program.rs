@@ -16,6 +16,7 @@ pub use scheme::Scheme;
 pub(crate) use scheme::schemes;
 
 use super::anchor::{Anchor, HostPattern};
+use super::effect::EffectProgram;
 use super::fetched::KeyFormat;
 use super::field::Field;
 use super::json::Pointers;
@@ -36,6 +37,15 @@ pub(crate) struct Program {
     pub pointers: Pointers,
     /// A check reads inside the body, so a compressed one cannot be verified.
     pub reads_inside_body: bool,
+}
+
+impl Program {
+    /// Whether a handshake brings the secret of this role.
+    pub fn pairs(&self, role: Role) -> bool {
+        self.handshakes.iter().any(
+            |handshake| matches!(&handshake.effect, Some(EffectProgram::StoreSecret { role: own, .. }) if *own == role),
+        )
+    }
 }
 
 /// One use of the secrets of a role.
@@ -216,6 +226,7 @@ pub(crate) enum Test {
 pub(crate) struct Handshake {
     pub when: Vec<Test>,
     pub verified: bool,
+    pub effect: Option<EffectProgram>,
     pub respond: Respond,
 }
 

@@ -13,7 +13,7 @@ use super::program::{self, Program, Scheme};
 use super::reply::{Reply, ReplyContract};
 use super::secret::Role;
 use super::settings::Settings;
-use super::spec::{BodySpec, CheckSpec, PieceSpec, RangesSpec, RecipeSpec, RespondSpec, Status};
+use super::spec::{BodySpec, CheckSpec, EffectSpec, PieceSpec, RangesSpec, RecipeSpec, RespondSpec, Status};
 use super::yaml;
 
 /// How one sender signs, shakes hands, names and identifies its events.
@@ -110,6 +110,24 @@ impl Recipe {
     /// The roles of its secrets, the plain one first, each with what to look for.
     pub fn roles(&self) -> impl Iterator<Item = (Role, &str)> {
         self.spec.secrets.iter().map(|secret| (secret.value.role, secret.value.about.as_str()))
+    }
+
+    /// The role of the secret that its sender hands over by itself, while a person waits for it.
+    #[must_use]
+    pub fn pairs(&self) -> Option<Role> {
+        let effects = self.spec.handshakes.iter().filter_map(|handshake| handshake.value.effect.as_ref());
+        let mut roles = effects.filter_map(|effect| match &effect.value {
+            EffectSpec::StoreSecret(spec) => Some(spec.role),
+            EffectSpec::ProposeUrl(_) => None,
+        });
+        roles.next()
+    }
+
+    /// Whether its sender asks for addresses to be opened.
+    #[must_use]
+    pub fn proposes(&self) -> bool {
+        let mut effects = self.spec.handshakes.iter().filter_map(|handshake| handshake.value.effect.as_ref());
+        effects.any(|effect| matches!(effect.value, EffectSpec::ProposeUrl(_)))
     }
 
     /// Its settings: name, what it is, default.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::check::{CHALLENGE_BYTES_MAX, Evaluation, is_challenge};
 use super::digest::{self, encode};
 use super::field::Field;
+use super::judge::Judgement;
 use super::program::{Handshake, Piece, ReplyBody, Respond};
 use super::refusal::{Code, Refusal};
 use super::spec::{Encoding, Hash};
@@ -35,10 +36,15 @@ pub struct ReplyContract {
 
 impl Evaluation<'_, '_> {
     /// The answer of the first handshake, of those that want verification or of those that do not, that fits.
-    pub(crate) fn handshake(&self, handshakes: &[Handshake], verified: bool) -> Result<Option<Reply>, Refusal> {
+    pub(crate) fn handshake(&self, handshakes: &[Handshake], verified: bool) -> Result<Option<Judgement>, Refusal> {
         for handshake in handshakes.iter().filter(|handshake| handshake.verified == verified) {
             if self.holds(&handshake.when)? {
-                return self.respond(&handshake.respond).map(Some);
+                let reply = self.respond(&handshake.respond)?;
+                let effect = handshake.effect.as_ref().map(|effect| self.effect(effect)).transpose()?;
+                return Ok(Some(match effect {
+                    Some(effect) => Judgement::Asks(effect, reply),
+                    None => Judgement::Handshake(reply),
+                }));
             }
         }
         Ok(None)

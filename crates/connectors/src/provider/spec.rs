@@ -3,6 +3,7 @@
 //! Every list of choices is an enum that further senders extend by variants; no existing part changes shape.
 
 mod check;
+mod effect;
 mod event;
 mod extract;
 mod ranges;
@@ -15,6 +16,7 @@ pub(crate) use check::{
     Algorithm, CheckSpec, ClaimBindSpec, ClaimSpec, Encoding, FetchedSpec, Hash, JwsAlgorithm, JwsSpec, ParseSpec,
     SignatureSpec, TestSpec, TimeSpec, TimeUnit, TokenSpec,
 };
+pub(crate) use effect::EffectSpec;
 pub(crate) use event::{EventSpec, MomentSpec, SubjectSpec, VersionSpec};
 pub(crate) use extract::{Extract, ListedHeadersSpec, Transform, UrlForm};
 pub(crate) use ranges::{ListFormat, ListSpec, RangesSpec};
@@ -158,6 +160,9 @@ pub(crate) struct HandshakeSpec {
     /// Answered only to requests that pass `verify`. Without it anyone who knows the address is answered.
     #[serde(default)]
     pub verified: bool,
+    /// What it does beside being answered.
+    #[serde(default)]
+    pub effect: Option<At<EffectSpec>>,
     pub respond: RespondSpec,
 }
 

@@ -18,6 +18,8 @@ pub const SIGNATURES_FAILING: &str = "signatures_failing";
 pub const BREAKER_OPEN: &str = "breaker_open";
 /// `source/<name>`: requests wait because the key that verifies them cannot be fetched.
 pub const KEY_UNREACHABLE: &str = "key_unreachable";
+/// `source/<name>`: its sender asks for an address to be opened, which a person approves or refuses.
+pub const HANDSHAKE_WAITING: &str = "handshake_waiting";
 /// `store`: less is free than the reserve, so that no webhook is taken in.
 pub const DISK_RESERVE: &str = "disk_reserve";
 /// `store`: it does not do what it is asked for.

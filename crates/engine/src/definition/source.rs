@@ -73,6 +73,12 @@ fn webhook_of(at: &At<'_>, accounts: &[Account<'_>], context: &Context) -> Optio
     if secrets.is_none() && accounts.iter().all(|account| account.secrets.is_none()) {
         provider::check_secrets(at, &[], &recipe, &settings);
     }
+    let unpaired = secrets.is_none() && (accounts.is_empty() || accounts.iter().any(|own| own.secrets.is_none()));
+    if let Some(role) = recipe.pairs().filter(|_| unpaired) {
+        let message = format!("there is no {role} secret: the sender hands it over when a person lets the source wait");
+        let help = "after the start: `trireme source pair` and the source's name; until then its requests are refused";
+        at.warning("must_be_paired", message, help);
+    }
     let secrets = secrets.into_iter().flatten().map(|(own, _)| own).collect();
     Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from })
 }

@@ -29,7 +29,7 @@ async fn answers(rig: &Rig, remotes: &[&str]) -> Vec<&'static str> {
     for remote in remotes {
         answers.push(match rig.webhook_from(remote, SECRET).await {
             Receipt::Accepted { .. } => "accepted",
-            Receipt::Rejected => "rejected",
+            Receipt::Rejected { .. } => "rejected",
             Receipt::Unavailable { .. } => "unavailable",
             other => panic!("{other:?}"),
         });
@@ -42,7 +42,7 @@ async fn threat_13_a_stranger_is_refused_however_well_it_signs_and_a_friend_must
     let rig = Rig::with(memory(), allowing(&["192.0.2.0/24"], false)).await;
     let remotes = ["192.0.2.1", "::ffff:192.0.2.9", "198.51.100.1", "not an address", ""];
     assert_eq!(answers(&rig, &remotes).await, ["accepted", "accepted", "rejected", "rejected", "rejected"]);
-    assert!(matches!(rig.webhook_from("192.0.2.1", "another secret").await, Receipt::Rejected));
+    assert!(matches!(rig.webhook_from("192.0.2.1", "another secret").await, Receipt::Rejected { .. }));
     let filter = RequestFilter { verdict: Some(Verdict::Rejected), ..RequestFilter::default() };
     let kept = rig.store.requests(Tenant::default_tenant(), filter, Page::first(10)).await.expect("requests").rows;
     let codes: Vec<String> = kept.iter().filter_map(|row| Some(row.reason.as_ref()?.code.to_string())).collect();

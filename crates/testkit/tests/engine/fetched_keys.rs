@@ -141,7 +141,7 @@ async fn threat_07_keys_come_from_the_recipes_hosts_only() {
         "http://keys.eu.sender.example/set",
         "https://127.0.0.1/set",
     ] {
-        assert!(matches!(send(&rig, url, "k1", "{}").await, Receipt::Rejected), "{url}");
+        assert!(matches!(send(&rig, url, "k1", "{}").await, Receipt::Rejected { .. }), "{url}");
     }
     assert_eq!(fetches(&rig), 0);
     assert!(kept(&rig.store, Verdict::Rejected).await.iter().all(|code| code == "key_url_refused"));
@@ -161,7 +161,7 @@ async fn threat_07_ten_thousand_unknown_names_and_addresses_cause_a_few_fetches(
     assert_eq!(fetches(&rig), 1, "one document, however many names");
     for number in 0..200 {
         let receipt = send(&rig, URL, &format!("made-up-{number}"), "{}").await;
-        assert!(matches!(receipt, Receipt::Rejected), "{receipt:?}");
+        assert!(matches!(receipt, Receipt::Rejected { .. }), "{receipt:?}");
     }
     assert_eq!(fetches(&rig), 2, "and one of the engine's own");
     events(&send(&rig, URL, "k1", r#"{"id":1}"#).await);
@@ -169,7 +169,7 @@ async fn threat_07_ten_thousand_unknown_names_and_addresses_cause_a_few_fetches(
     let mut told_to_wait = 0;
     for number in 0..200 {
         match send(&rig, &format!("{URL}/{number}"), "k1", "{}").await {
-            Receipt::Rejected => {}
+            Receipt::Rejected { .. } => {}
             Receipt::Unavailable { .. } => told_to_wait += 1,
             other => panic!("{other:?}"),
         }
@@ -203,7 +203,7 @@ async fn threat_07_a_new_key_is_found_within_a_minute() {
     publish(&rig, "k2");
     rig.pass(MINUTE).await;
     events(&send(&rig, URL, "k2", r#"{"id":2}"#).await);
-    assert!(matches!(send(&rig, URL, "k1", r#"{"id":3}"#).await, Receipt::Rejected), "the old one is gone");
+    assert!(matches!(send(&rig, URL, "k1", r#"{"id":3}"#).await, Receipt::Rejected { .. }), "the old one is gone");
 }
 
 #[tokio::test(start_paused = true)]

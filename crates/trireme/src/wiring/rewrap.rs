@@ -1,17 +1,18 @@
 //! Changing the master key of a store that nobody runs. Interrupted anywhere, it can be begun again.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 use engine::clock::{Clock, SystemClock};
 use engine::entropy::SystemEntropy;
-use engine::rewrap_object;
 use engine::sealed_head::{KEY_SETTING, rewrap_key};
 use engine::spec::Secret;
 use engine::vault::{MasterKey, Vault, VaultError};
+use engine::{handshakes, rewrap_object};
 use store::Store;
 use store::keep::Keep as _;
-use store::registry::{ManagedBy, Object};
+use store::registry::{ManagedBy, Object, ObjectKind};
 use store_sqlite::{OpenOptions, SqliteStore};
 
 use super::folder::DataFolder;
@@ -87,6 +88,9 @@ async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usi
         former.verify_check(&check).map_err(|error| vault_failure(&error))?;
     }
     let objects = store.objects().await.map_err(|error| store_failure(&error))?;
+    for source in objects.iter().filter(|object| object.kind == ObjectKind::Source) {
+        rewrap_handshakes(store, former, next, source).await?;
+    }
     let sealed: Vec<Object> = objects.into_iter().filter(|object| object.managed_by == ManagedBy::Api).collect();
     let count = sealed.len();
     for object in sealed {
@@ -98,6 +102,18 @@ async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usi
     rewrap_request_key(store, former, next).await?;
     master_key::write_check(store, next).await?;
     Ok(count)
+}
+
+/// The secrets that a source's sender handed over.
+async fn rewrap_handshakes(store: &dyn Store, former: &Vault, next: &Vault, source: &Object) -> Outcome {
+    let name: Arc<str> = handshakes::setting_of(&source.tenant, &source.name).into();
+    let Some(kept) = store.setting(Arc::clone(&name)).await.map_err(|error| store_failure(&error))? else {
+        return Ok(());
+    };
+    let place = (&source.tenant, &*source.name);
+    let rewrapped = handshakes::rewrap(former, next, &SystemEntropy::new(), place, &kept);
+    let rewrapped = rewrapped.map_err(|error| vault_failure(&error))?;
+    store.put_setting(name, rewrapped).await.map_err(|error| store_failure(&error))
 }
 
 /// Of the requests themselves nothing changes: their heads are sealed by this key.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Expect, ExpectEvent, ExpectReply, Vector};
+use super::{Expect, ExpectEffect, ExpectEvent, ExpectReply, Vector};
 use crate::provider::incoming::Incoming;
 use crate::provider::judge::{Accepted, Judgement};
 use crate::provider::keys::Keys;
@@ -35,7 +35,10 @@ impl Expect {
     fn is_met_by(&self, judgement: &Judgement) -> bool {
         match judgement {
             Judgement::Rejected(reason) => self.rejected.as_deref() == Some(&*reason.code),
-            Judgement::Handshake(reply) => self.handshake == Some(ExpectReply::from(reply)),
+            Judgement::Handshake(reply) => self.handshake == Some(ExpectReply::from(reply)) && self.effect.is_none(),
+            Judgement::Asks(effect, reply) => {
+                self.handshake == Some(ExpectReply::from(reply)) && self.effect == Some(ExpectEffect::from(effect))
+            }
             Judgement::Accepted(accepted) => {
                 self.assurance == Some(accepted.assurance)
                     && self.events == events(accepted)
@@ -54,7 +57,7 @@ fn expected(expect: &Expect) -> String {
     match expect {
         Expect { rejected: Some(code), .. } => format!("rejected: {code}"),
         Expect { pending: Some(url), .. } => format!("pending: {url}"),
-        Expect { handshake: Some(reply), .. } => format!("handshake: {}", said(reply)),
+        Expect { handshake: Some(reply), effect, .. } => asked(reply, effect.as_ref()),
         Expect { assurance: None, .. } => {
             "nothing: say assurance and events, rejected, pending, or handshake".to_owned()
         }
@@ -67,13 +70,22 @@ fn expected(expect: &Expect) -> String {
 fn came(judgement: &Judgement) -> String {
     match judgement {
         Judgement::Rejected(reason) => format!("rejected: {} ({})", reason.code, reason.detail),
-        Judgement::Handshake(reply) => format!("handshake: {}", said(&ExpectReply::from(reply))),
+        Judgement::Handshake(reply) => asked(&ExpectReply::from(reply), None),
+        Judgement::Asks(effect, reply) => asked(&ExpectReply::from(reply), Some(&ExpectEffect::from(effect))),
         Judgement::Accepted(accepted) => {
             let reply = accepted.reply.as_ref().map(ExpectReply::from);
             accepted_as(accepted.assurance.as_str(), &events(accepted), reply.as_ref())
         }
         Judgement::Pending(wanted) => format!("pending: {}", wanted.key_url),
     }
+}
+
+fn asked(reply: &ExpectReply, effect: Option<&ExpectEffect>) -> String {
+    let effect = effect.map(|effect| match effect {
+        ExpectEffect::StoreSecret(secret) => format!(", effect: {{ store_secret: {secret:?} }}"),
+        ExpectEffect::ProposeUrl(url) => format!(", effect: {{ propose_url: {url:?} }}"),
+    });
+    format!("handshake: {}{}", said(reply), effect.unwrap_or_default())
 }
 
 /// In the spelling of the file, so that it can be copied there.

@@ -1,6 +1,7 @@
 //! Turns a recipe as written into its program under a source's settings.
 
 mod event;
+mod handshake;
 mod token;
 
 use std::net::IpAddr;
@@ -9,8 +10,8 @@ use ipnet::IpNet;
 
 use super::assurance::{binds_body, proven, reads_inside_body};
 use super::{
-    Bind, Check, Each, Handshake, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond, Signature,
-    Signed, Slot, Test, Time,
+    Bind, Check, Each, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond, Signature, Signed, Slot,
+    Test, Time,
 };
 use crate::provider::error::KeyError;
 use crate::provider::field::{Field, Listed};
@@ -235,11 +236,6 @@ impl Builder<'_> {
         specs.iter().map(|spec| test(self, &spec.value)).collect()
     }
 
-    fn handshake(&mut self, spec: &crate::provider::spec::HandshakeSpec) -> Built<Handshake> {
-        let when = self.tests(&spec.when)?;
-        Ok(Handshake { when, verified: spec.verified, respond: self.respond(&spec.respond)? })
-    }
-
     fn respond(&mut self, spec: &RespondSpec) -> Built<Respond> {
         let headers = spec.headers.iter().map(|(name, piece)| Ok((name.as_str().into(), self.piece(piece)?)));
         let headers = headers.collect::<Built<_>>()?;
@@ -271,20 +267,6 @@ impl Builder<'_> {
                 Piece::Sha256 { of, encoding: *encoding }
             }
         })
-    }
-
-    /// Whether some handshake answers strangers with a MAC made by this role's key.
-    fn has_open_mac_handshake(&self, role: Role) -> bool {
-        let uses = |piece: &PieceSpec| matches!(piece, PieceSpec::Hmac { key, .. } if *key == role);
-        self.spec.handshakes.iter().map(|handshake| &handshake.value).filter(|handshake| !handshake.verified).any(
-            |handshake| match &handshake.respond.body {
-                BodySpec::Empty => handshake.respond.headers.values().any(uses),
-                BodySpec::Text(pieces) => pieces.iter().chain(handshake.respond.headers.values()).any(uses),
-                BodySpec::Json(members) => {
-                    members.values().flatten().chain(handshake.respond.headers.values()).any(uses)
-                }
-            },
-        )
     }
 
     /// Where a token stands: in the request, or in each item of an array of its body.

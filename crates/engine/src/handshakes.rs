@@ -1,0 +1,214 @@
+//! Handshakes that do more than be answered: secrets that senders hand over while a person waits for them, and
+//! addresses that senders ask to be opened. State, not configuration: it survives restarts and reloads, and sources of
+//! the file have it as well.
+
+mod open;
+mod pair;
+mod propose;
+mod state;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use domain::{ConnectionName, HandshakeId, SourceName, Tenant};
+use rustc_hash::{FxHashMap, FxHashSet};
+use store::{Store, StoreError};
+use tokio::sync::MutexGuard;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+pub use pair::{PAIRING_DEFAULT, PAIRING_MAX, Pairings};
+pub use state::{
+    HAND_BACK_FOR, OpenPairing, PAIRINGS_OPEN_MAX, PROPOSALS_WAITING_MAX, PairedSecret, Proposal, ProposalState,
+    SourceHandshakes,
+};
+
+use crate::alert::Alerts;
+use crate::clock::SharedClock;
+use crate::engine::EngineError;
+use crate::entropy::{Entropy, SharedEntropy};
+use crate::key_set::{KeySet, Paired};
+use crate::spec::{RoleSecret, Secret};
+use crate::topology::{Policies, Source, Topology};
+use crate::transport::Transport;
+use crate::vault::{Place, Vault, VaultError};
+
+type Key = (Tenant, SourceName);
+type Known = FxHashMap<Key, SourceHandshakes>;
+
+pub(crate) struct Handshakes {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub vault: Arc<Vault>,
+    pub alerts: Alerts,
+    pub transport: Arc<dyn Transport>,
+    pub policies: Arc<dyn Policies + Send + Sync>,
+    pub topology: watch::Receiver<Arc<Topology>>,
+    /// Held over every change and its write, so that of two secrets that come at once one is taken.
+    pub known: tokio::sync::Mutex<Known>,
+    /// Addresses that are being opened by this process.
+    pub opening: Mutex<FxHashSet<HandshakeId>>,
+}
+
+impl Handshakes {
+    /// Gives the listeners of a new topology the secrets that were handed over. Until the guard is dropped nothing
+    /// changes, so that the topology can be put in its place.
+    pub async fn take_over(&self, topology: &Topology) -> Result<MutexGuard<'_, Known>, EngineError> {
+        let mut known = self.known.lock().await;
+        for source in topology.sources() {
+            let Some(listener) = &source.listener else { continue };
+            if listener.recipe.pairs().is_none() && !listener.recipe.proposes() {
+                continue;
+            }
+            let state = self.of(&mut known, &key_of(source)).await?.clone();
+            if !state.paired.is_empty() {
+                listener.keys.exchange(self.keys(source, &state)?);
+            }
+        }
+        Ok(known)
+    }
+
+    /// A source is gone: one that takes its name later must not trust its senders.
+    pub async fn forget_source(&self, tenant: &Tenant, source: &str) -> Result<(), EngineError> {
+        let Ok(name) = source.parse::<SourceName>() else { return Ok(()) };
+        self.change(&(tenant.clone(), name), |state| {
+            *state = SourceHandshakes::default();
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is known of a source, read from the store the first time.
+    async fn of<'k>(&self, known: &'k mut Known, key: &Key) -> Result<&'k SourceHandshakes, EngineError> {
+        if !known.contains_key(key) {
+            let state = match self.store.setting(setting_of(&key.0, key.1.as_str()).into()).await? {
+                None => SourceHandshakes::default(),
+                Some(bytes) => read(&bytes)?,
+            };
+            known.insert(key.clone(), state);
+        }
+        Ok(known.entry(key.clone()).or_default())
+    }
+
+    async fn read(&self, key: &Key) -> Result<SourceHandshakes, EngineError> {
+        let mut known = self.known.lock().await;
+        self.of(&mut known, key).await.cloned()
+    }
+
+    /// Decides on a change, writes it, and only then lets it count.
+    async fn change<T>(
+        &self,
+        key: &Key,
+        decide: impl FnOnce(&mut SourceHandshakes) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let mut known = self.known.lock().await;
+        let before = self.of(&mut known, key).await?;
+        let mut next = before.clone();
+        let answer = decide(&mut next)?;
+        if next == *before {
+            return Ok(answer);
+        }
+        let source = self.topology.borrow().source(key.0.as_str(), key.1.as_str()).cloned();
+        let keys = match source.as_ref().filter(|_| next.paired != before.paired) {
+            Some(source) => Some(self.keys(source, &next)?),
+            None => None,
+        };
+        let bytes = serde_json::to_vec(&next).map_err(|error| StoreError::Refused(error.to_string()))?;
+        self.store.put_setting(setting_of(&key.0, key.1.as_str()).into(), bytes.into()).await?;
+        known.insert(key.clone(), next);
+        if let (Some(keys), Some(listener)) = (keys, source.as_ref().and_then(|source| source.listener.as_ref())) {
+            listener.keys.exchange(keys);
+        }
+        Ok(answer)
+    }
+
+    /// The keys of a source with what was handed over to it.
+    fn keys(&self, source: &Source, state: &SourceHandshakes) -> Result<KeySet, EngineError> {
+        let (Some(listener), Some(webhook)) = (&source.listener, &source.spec.webhook) else {
+            return Err(no_listener(&source.spec.name));
+        };
+        let own = state.paired.iter().filter(|paired| paired.provider == listener.recipe.name());
+        let opened = own.map(|paired| {
+            let value = self.open_secret(&key_of(source), paired)?;
+            Ok((paired.connection.clone(), RoleSecret::new(paired.role.clone(), Secret::new(value.to_string()))))
+        });
+        let paired = opened.collect::<Result<Vec<Paired>, EngineError>>()?;
+        KeySet::compile(&listener.recipe, &source.spec, webhook, &paired)
+            .map_err(|problem| EngineError::Invalid { code: problem.code(), detail: problem.to_string() })
+    }
+
+    fn open_secret(&self, key: &Key, paired: &PairedSecret) -> Result<Zeroizing<String>, EngineError> {
+        let unreadable = |error: VaultError| EngineError::Invalid {
+            code: error.code(),
+            detail: format!("the secret {} of source '{}': {error}", paired.id, key.1),
+        };
+        let bytes = at_place(&key.0, key.1.as_str(), paired, |place| self.vault.open(place, &paired.sealed));
+        let text =
+            bytes.map(|bytes| std::str::from_utf8(&bytes).map(str::to_owned).map_err(|_| VaultError::NotAuthentic));
+        text.and_then(|text| text).map(Zeroizing::new).map_err(unreadable)
+    }
+}
+
+fn key_of(source: &Source) -> Key {
+    (source.spec.tenant.clone(), source.spec.name.clone())
+}
+
+fn no_listener(source: &SourceName) -> EngineError {
+    EngineError::NotFound(format!("there is no source '{source}' that takes webhooks"))
+}
+
+/// The account that a path names: no name and the default one are the source itself.
+fn account(connection: &str) -> Option<ConnectionName> {
+    connection.parse().ok().filter(|name| *name != ConnectionName::default_connection())
+}
+
+/// The setting under which a source's handshakes are kept.
+#[must_use]
+pub fn setting_of(tenant: &Tenant, source: &str) -> String {
+    format!("handshakes/{tenant}/{source}")
+}
+
+fn read(bytes: &[u8]) -> Result<SourceHandshakes, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| StoreError::Corrupt(format!("a source's handshakes: {error}")))
+}
+
+/// To what a secret is bound: its tenant, source, connection and role, so that a copy elsewhere opens nothing.
+fn at_place<T>(tenant: &Tenant, source: &str, paired: &PairedSecret, act: impl FnOnce(&Place<'_>) -> T) -> T {
+    let connection = paired.connection.as_ref().map_or("", ConnectionName::as_str);
+    let object = format!("source/{source}/{connection}");
+    let role = format!("paired/{}/{}", paired.provider, paired.role);
+    act(&Place { tenant: tenant.as_str(), object: &object, role: &role })
+}
+
+/// A source's handshakes with every secret under another master key. What is there already stays.
+pub fn rewrap(
+    from: &Vault,
+    to: &Vault,
+    entropy: &dyn Entropy,
+    (tenant, source): (&Tenant, &str),
+    bytes: &[u8],
+) -> Result<Bytes, VaultError> {
+    let mut state = read(bytes).map_err(|_| VaultError::UnknownForm)?;
+    for index in 0..state.paired.len() {
+        let sealed = at_place(tenant, source, &state.paired[index], |place| {
+            match from.rewrap(to, entropy, place, &state.paired[index].sealed) {
+                Err(VaultError::WrongMasterKey { sealed_by, .. }) if sealed_by == to.key_id() => {
+                    Ok(state.paired[index].sealed.clone())
+                }
+                other => other,
+            }
+        })?;
+        state.paired[index].sealed = sealed;
+    }
+    serde_json::to_vec(&state).map(Bytes::from).map_err(|_| VaultError::UnknownForm)
+}
+
+/// Claims an address for opening by this process; gives whether nobody else has it.
+fn claim(opening: &Mutex<FxHashSet<HandshakeId>>, id: HandshakeId) -> bool {
+    opening.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
+}
+
+fn release(opening: &Mutex<FxHashSet<HandshakeId>>, id: HandshakeId) {
+    opening.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+}

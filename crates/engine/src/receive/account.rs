@@ -1,0 +1,71 @@
+//! Whose webhook it is, and which keys it is judged by.
+
+use connectors::provider::{Judgement, Keys};
+use domain::ConnectionName;
+use domain::request::Reason;
+
+use crate::key_set::KeySet;
+use crate::topology::Source;
+
+/// Whose events these are: as the path says, as the secret that verified says, or as the payload will say.
+pub(super) enum Account {
+    Named(ConnectionName),
+    Unnamed,
+}
+
+impl Account {
+    /// `None` when the path names a connection that the source does not have.
+    pub fn of(source: &Source, path: &str) -> Option<Self> {
+        if path.is_empty() {
+            return Some(Self::Unnamed);
+        }
+        let name: ConnectionName = path.parse().ok()?;
+        let known = source.spec.connections.contains_key(&name) || name == ConnectionName::default_connection();
+        known.then_some(Self::Named(name))
+    }
+
+    pub fn connection(&self, source: &Source, told: Option<&str>) -> ConnectionName {
+        match (self, told) {
+            (Self::Named(name), _) => name.clone(),
+            (Self::Unnamed, Some(told)) if !source.spec.connections.is_empty() => {
+                let known = source.spec.connections.get_key_value(told).map(|(name, _)| name.clone());
+                known.unwrap_or_else(ConnectionName::unassigned)
+            }
+            (Self::Unnamed, _) => ConnectionName::default_connection(),
+        }
+    }
+}
+
+/// Judges by the keys that belong to the account; where the path names none, by the source's own and then by those
+/// of each of its connections. Gives the connection whose secret verified.
+pub(super) fn judge_by_account(
+    set: &KeySet,
+    account: &Account,
+    judge: impl Fn(&Keys) -> Judgement,
+) -> (Judgement, Option<ConnectionName>) {
+    let own = match account {
+        Account::Named(name) => set.of(name).or(set.keys.as_ref()),
+        Account::Unnamed => set.keys.as_ref(),
+    };
+    let mut judgement = own.map(&judge);
+    if matches!(account, Account::Unnamed) && !judgement.as_ref().is_some_and(is_final) {
+        for (name, keys) in &set.connection_keys {
+            match judge(keys) {
+                proved if is_final(&proved) => return (proved, Some(name.clone())),
+                // The account whose key is not at hand may be the right one, whatever the others say.
+                waiting @ Judgement::Pending(_) => judgement = Some(waiting),
+                other => judgement = judgement.or(Some(other)),
+            }
+        }
+    }
+    let no_keys = || {
+        let detail = "neither the source nor this connection has a secret to verify with".to_owned();
+        Judgement::Rejected(Reason { code: "secret_missing".into(), detail })
+    };
+    (judgement.unwrap_or_else(no_keys), None)
+}
+
+/// No other key would make more of it.
+fn is_final(judgement: &Judgement) -> bool {
+    matches!(judgement, Judgement::Accepted(_) | Judgement::Handshake(_) | Judgement::Asks(..))
+}
