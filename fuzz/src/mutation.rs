@@ -1,6 +1,7 @@
 //! Real documents with small damage: random bytes alone never get past a parser's first line.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Where, what, and with which argument.
 pub type Edit = (u16, u8, u8);
@@ -63,6 +64,10 @@ fn edit(bytes: &mut Vec<u8>, place: usize, what: u8, argument: usize) {
         }
     }
 }
+
+/// What the iterations of a target may take: enough on a machine that is busy with all the other tests, where the usual
+/// second is over before both ends were seen.
+pub const TEST_TIME: Duration = Duration::from_secs(20);
 
 /// Counts how a target's inputs ended.
 #[derive(Default)]
