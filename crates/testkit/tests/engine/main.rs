@@ -3,5 +3,6 @@
 mod addresses;
 mod alerts;
 mod fetched_keys;
+mod handshakes;
 mod refusals;
 mod rig;
