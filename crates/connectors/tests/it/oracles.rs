@@ -3,13 +3,16 @@
 use bytes::Bytes;
 use connectors::provider::{Incoming, Judgement, Keys, Kind, Urls, Vector, catalogue, judge};
 
+/// Headers and body.
+type Forged = (Vec<(&'static str, String)>, String);
+
 /// A request that puts what a challenge was answered with in the place of an event's signature.
 struct Stolen {
     provider: &'static str,
     /// The challenge of the recipe's handshake vector.
     challenge: &'static str,
     /// The request, made of the challenge and the MAC that answered it.
-    forged: fn(challenge: &str, answer: &str) -> (Vec<(&'static str, String)>, String),
+    forged: fn(challenge: &str, answer: &str) -> Forged,
 }
 
 /// The longest run of letters and digits that a MAC may be in an answer.
