@@ -30,7 +30,7 @@ async fn a_signed_webhook_is_taken_once_and_its_retry_told_so() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_a_signature_is_answered_with_the_same_bytes() {
+async fn threat_02_whatever_is_wrong_with_a_signature_is_answered_with_the_same_bytes() {
     let gateway = Gateway::start().await;
     let first = gateway.call(github("{}", "wrong")).await;
     assert_eq!((first.status.as_u16(), first.code().as_str()), (401, "ingest_rejected"));
@@ -42,7 +42,7 @@ async fn whatever_is_wrong_with_a_signature_is_answered_with_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn unknown_addresses_are_answered_alike_whatever_they_look_like() {
+async fn threat_14_unknown_addresses_are_answered_alike_whatever_they_look_like() {
     let gateway = Gateway::start().await;
     let first = gateway.call(Call::post("/in/nope").without_key().bytes("{}")).await;
     assert_eq!((first.status.as_u16(), first.code().as_str()), (404, "ingest_not_found"));

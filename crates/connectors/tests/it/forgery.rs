@@ -56,7 +56,7 @@ fn is_same_form(body: &[u8], at: usize, bit: u8, vector: &Vector) -> bool {
 }
 
 #[test]
-fn any_bit_flipped_in_a_body_is_refused() {
+fn threat_01_any_bit_flipped_in_a_body_is_refused() {
     let mut flips = 0;
     for recipe in recipes() {
         for vector in body_signed(&recipe) {
@@ -93,7 +93,7 @@ fn is_signed(schemes: &[Scheme], header: &str) -> bool {
 }
 
 #[test]
-fn any_bit_flipped_in_a_signature_a_time_or_a_signed_id_is_refused() {
+fn threat_01_any_bit_flipped_in_a_signature_a_time_or_a_signed_id_is_refused() {
     let mut flips = 0;
     for recipe in recipes() {
         // Of a header with several signatures, the others may change: the ones with a single one are tried.
@@ -125,7 +125,7 @@ fn any_bit_flipped_in_a_signature_a_time_or_a_signed_id_is_refused() {
 }
 
 #[test]
-fn a_signed_header_that_is_gone_empty_or_repeated_is_refused() {
+fn threat_01_a_signed_header_that_is_gone_empty_or_repeated_is_refused() {
     let mut tried = 0;
     for recipe in recipes() {
         // Where a weaker way is configured as well, a request without a signature may still pass by that one, and where
@@ -159,7 +159,7 @@ fn a_signed_header_that_is_gone_empty_or_repeated_is_refused() {
 }
 
 #[test]
-fn no_recipe_takes_the_requests_of_another_with_the_same_secret() {
+fn threat_04_no_recipe_takes_the_requests_of_another_with_the_same_secret() {
     let recipes = recipes();
     let own = Settings::default();
     let texts = |recipe: &Recipe, settings: &Settings| -> BTreeSet<String> {
@@ -228,7 +228,7 @@ fn senders_of_the_same_scheme_are_listed() {
 }
 
 #[test]
-fn a_secret_of_one_role_is_never_a_key_of_another() {
+fn threat_04_a_secret_of_one_role_is_never_a_key_of_another() {
     for recipe in recipes() {
         for vector in recipe.vectors().iter().filter(|vector| vector.kind == Kind::Valid) {
             for (other, _) in recipe.roles().filter(|(role, _)| vector.secrets.iter().any(|(has, _)| has != role)) {

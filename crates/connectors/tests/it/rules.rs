@@ -46,7 +46,7 @@ fn signatures_that_are_missing_empty_repeated_or_odd_are_refused() {
 }
 
 #[test]
-fn each_of_several_secrets_is_taken_and_told_apart() {
+fn threat_23_each_of_several_secrets_is_taken_and_told_apart() {
     let recipe = plain();
     for (secrets, used) in [(vec!["key", "old"], 0), (vec!["new", "key"], 1), (vec!["a", "b", "key"], 2)] {
         let accepted = accepted(signed(b"{}").judged(&recipe, &keys(&recipe, &secrets)));
@@ -110,7 +110,7 @@ fn roles_are_known_by_name() {
 }
 
 #[test]
-fn no_error_and_no_debug_output_shows_a_secret() {
+fn threat_24_no_error_and_no_debug_output_shows_a_secret() {
     let recipe = connectors::provider::catalogue().get("standard-webhooks").expect("listed");
     let secret = RoleSecret::plain("whsec_hunter2!");
     let error = key_error(&recipe, std::slice::from_ref(&secret), &[]);
@@ -265,7 +265,7 @@ fn handshakes_echo_sign_and_hash() {
 }
 
 #[test]
-fn a_handshake_that_signs_is_no_oracle_for_messages() {
+fn threat_05_a_handshake_that_signs_is_no_oracle_for_messages() {
     let ask = |token: &str| {
         let body = serde_json::json!({ "event": "endpoint.url_validation", "token": token }).to_string();
         challenged(&Request::new(body))

@@ -104,13 +104,11 @@ impl Engine {
     /// Ends every wait of a source.
     pub async fn close_pairing(&self, tenant: &Tenant, name: &SourceName) -> Result<(), EngineError> {
         let key = self.pairing_source(tenant, name, None, false)?;
-        self.inner
-            .handshakes
-            .change(&key, |state| {
-                state.open.clear();
-                Ok(())
-            })
-            .await
+        let closed = self.inner.handshakes.change(&key, |state| {
+            state.open.clear();
+            Ok(())
+        });
+        closed.await
     }
 
     pub async fn pairings(&self, tenant: &Tenant, name: &SourceName) -> Result<Pairings, EngineError> {

@@ -49,7 +49,7 @@ mod threat_22_secrets_at_rest {
     }
 
     #[test]
-    fn a_sealed_secret_swapped_into_another_row_does_not_open() {
+    fn threat_22_a_sealed_secret_swapped_into_another_row_does_not_open() {
         let vault = vault('a');
         let sealed = seal(&vault);
         for elsewhere in [
@@ -80,7 +80,7 @@ mod threat_22_secrets_at_rest {
     }
 
     #[test]
-    fn any_flipped_bit_is_found() {
+    fn threat_22_any_flipped_bit_is_found() {
         let vault = vault('a');
         let sealed = seal(&vault);
         for at in 0..sealed.len() {
@@ -92,7 +92,7 @@ mod threat_22_secrets_at_rest {
     }
 
     #[test]
-    fn another_master_key_opens_nothing_and_is_named() {
+    fn threat_22_another_master_key_opens_nothing_and_is_named() {
         let (ours, theirs) = (vault('a'), vault('b'));
         let sealed = seal(&ours);
         let error = theirs.open(&HERE, &sealed).expect_err("another key");
@@ -124,7 +124,7 @@ mod threat_22_secrets_at_rest {
     }
 
     #[test]
-    fn nothing_prints_a_key_or_a_secret() {
+    fn threat_24_nothing_prints_a_key_or_a_secret() {
         let key = MasterKey::from_hex(&"ab".repeat(32)).expect("a key");
         let shown = format!("{key:?} {:?}", Vault::new(MasterKey::from_hex(&"ab".repeat(32)).expect("a key")));
         assert!(!shown.contains("abab") && shown.contains(key.id()), "{shown}");

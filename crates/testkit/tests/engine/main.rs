@@ -3,6 +3,7 @@
 mod addresses;
 mod alerts;
 mod fetched_keys;
+mod handshakes;
 mod refusals;
 mod rig;
 mod sns;

@@ -164,7 +164,7 @@ fn manage(stage: &Stage, answers: &mut Answers) -> usize {
 }
 
 #[test]
-fn no_secret_and_no_payload_shows_anywhere() {
+fn threat_24_no_secret_and_no_payload_shows_anywhere() {
     let (mut lines, mut files, mut asked) = (0, 0, 0);
     for form in ["human", "json"] {
         let stage = Stage::new();
