@@ -2,6 +2,7 @@
 
 mod addresses;
 mod alerts;
+mod assurance;
 mod fetched_keys;
 mod handshakes;
 mod refusals;
