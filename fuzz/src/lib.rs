@@ -14,4 +14,6 @@ mod recipe;
 #[cfg(test)]
 mod response;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 mod text;
