@@ -20,6 +20,7 @@ fn what_runs_away_is_stopped() {
     let config = json!({ "many": vec![0; 2_000] });
     let long = "[".repeat(100);
     let chained = "1".to_owned() + &"+1".repeat(1_000);
+    let deep = "{{ m()".to_owned() + &" ~ 1 + 1".repeat(120) + " }}";
     for (template, code) in [
         ("{% for a in config.many %}{% for b in config.many %}{{ b }}{% endfor %}{% endfor %}", "template_limit"),
         ("{{ 'x' * 100000000 }}", "template_limit"),
@@ -39,6 +40,7 @@ fn what_runs_away_is_stopped() {
             "template_limit",
         ),
         ("{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaa!' | regex_search('(a{1000}){1000}') }}", "template_value"),
+        (&format!("{{% macro m() %}}{deep}{{% endmacro %}}{deep}"), "template_limit"),
         (&format!("{{{{ {long} }}}}"), "template_syntax"),
         (&format!("{{{{ {chained} }}}}"), "template_syntax"),
         (&format!("{{{{ {} }}}}", "not ".repeat(500)), "template_syntax"),
@@ -46,6 +48,26 @@ fn what_runs_away_is_stopped() {
     ] {
         let shown: String = template.chars().take(80).collect();
         assert_eq!(value(template, &config), Err(code), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_only_long_is_not_stopped() {
+    let config = json!({ "many": vec![1; 20_000] });
+    let chain = "1".to_owned() + &" + 1".repeat(240);
+    let nested = "(".repeat(50) + "7" + &")".repeat(50);
+    for (template, expected) in [
+        (format!("{{{{ {chain} }}}}"), json!(241)),
+        (format!("{{{{ {nested} }}}}"), json!(7)),
+        ("{{ config.many | sum }}".to_owned(), json!(20_000)),
+        (
+            "{% set ns = namespace(n=0) %}{% for x in config.many %}{% set ns.n = ns.n + x %}{% endfor %}{{ ns.n }}"
+                .to_owned(),
+            json!(20_000),
+        ),
+        ("x".repeat(100_000), json!("x".repeat(100_000))),
+    ] {
+        assert_eq!(value(&template, &config), Ok(expected), "{:.60}", template);
     }
 }
 
