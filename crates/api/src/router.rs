@@ -16,7 +16,7 @@ use crate::peer::{Peer, host_of};
 use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
-    alerts, api_keys, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish, replays,
+    alerts, api_keys, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish, replays,
     requests, routes, sources, tail,
 };
 use crate::route::Route;
@@ -142,6 +142,8 @@ pub(crate) fn table() -> Vec<Route> {
         Route::delete("/api/v1/routes/{name}", "Remove a route; what it owes is held", remove::<Routes>)
             .needs(Admin).may(&MANAGE),
 
+        Route::get("/api/v1/calls", "List requests to sources, newest first, and how each source does", calls::list)
+            .needs(Read).pages::<calls::CallsQuery>().gives::<calls::CallsPage>(OK),
         Route::get("/api/v1/alerts", "List alerts, newest first", alerts::list)
             .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
         Route::post("/api/v1/alerts/{id}/resolve", "Resolve an alert; it opens again if its cause comes back", alerts::resolve)

@@ -16,6 +16,7 @@ pub mod gate;
 pub mod handshakes;
 pub mod keep;
 pub mod key_set;
+pub mod ledger;
 pub mod manage;
 pub mod message;
 mod objects;

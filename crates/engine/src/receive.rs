@@ -25,6 +25,7 @@ use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
 use crate::fetch::{KeyFetcher, NotFetched};
 use crate::handshakes::Handshakes;
+use crate::ledger::Ledger;
 use crate::pending::AGAIN_FIRST;
 use crate::rejections::RejectionLog;
 use crate::sealed_head::HeadSeal;
@@ -93,6 +94,7 @@ pub struct Receiver {
     pub heads: HeadSeal,
     pub(crate) handshakes: Arc<Handshakes>,
     pub rejections: Arc<RejectionLog>,
+    pub ledger: Arc<Ledger>,
     pub failure: Failure,
 }
 
@@ -307,6 +309,9 @@ impl Receiver {
 
     async fn keep(&self, request: InboundRequest, verdict: Verdict, reason: Option<Reason>) -> Result<(), StoreError> {
         let due = (verdict == Verdict::Pending).then(|| request.received_at + AGAIN_FIRST);
+        if verdict == Verdict::Rejected {
+            self.ledger.rejected(&request.tenant, &request.source);
+        }
         self.store
             .keep_requests(vec![kept(self.heads.seal(request), verdict, reason, due)], RejectedBounds::default())
             .await
