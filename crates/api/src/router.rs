@@ -8,7 +8,6 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderVal
 use http::{Method, StatusCode, Uri};
 
 use crate::app::App;
-use crate::auth::Scope::{Admin, IngestPublish, Operate, Read};
 use crate::auth::authorize;
 use crate::cursor::Listing;
 use crate::ingest::Target;
@@ -21,6 +20,7 @@ use crate::rest::{
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
+use engine::access::Scope::{Admin, IngestPublish, Operate, Read};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -177,6 +177,10 @@ pub fn router(app: App) -> Router {
 pub(crate) fn guarded_router(app: App, local_names_only: bool) -> Router {
     let others = table().into_iter().filter(|route| !route.ingest);
     let others = others.fold(Router::new(), |router, route| mount(router, route, &app));
+    let others = match app.pages.clone() {
+        Some(pages) => others.merge(pages.with_state(())),
+        None => others,
+    };
     let others = others
         .layer(from_fn_with_state((app.clone(), local_names_only), guard_host))
         .layer(from_fn_with_state(app.clone(), admit));
@@ -305,7 +309,8 @@ async fn secure(request: Request, next: Next) -> Response {
         (CACHE_CONTROL, "no-store"),
     ];
     for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
+        // Pages for people say by themselves what they may load.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

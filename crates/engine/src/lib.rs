@@ -1,6 +1,7 @@
 //! The running pipeline: one module per stage in the picture of ARCHITECTURE.md.
 
 pub mod accept;
+pub mod access;
 pub mod alert;
 pub mod allow;
 pub mod clock;

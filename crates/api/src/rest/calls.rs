@@ -12,9 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Listing, Mark, list_error};
 use crate::extract::Params;
+use engine::access::Caller;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
