@@ -17,7 +17,7 @@ use data_encoding::{BASE64, Encoding, HEXLOWER};
 use domain::Timestamp;
 
 /// Calls of each class: enough to tell a few nanoseconds apart.
-const CALLS: usize = 400_000;
+const CALLS: usize = 1_000_000;
 /// Calls before that, while caches fill.
 const WARM_UP: usize = 20_000;
 /// Different signatures of each class.
@@ -172,6 +172,7 @@ impl Scheme {
         match class {
             Wrong::First => bytes[0] ^= change,
             Wrong::Last => bytes[last] ^= change,
+            Wrong::All if self.encoding.is_some() => bytes.iter_mut().for_each(|byte| *byte = dice.throw() as u8),
             Wrong::All => bytes.iter_mut().for_each(|byte| *byte = b'a' + (dice.throw() % 26) as u8),
         }
         let text = match &self.encoding {
