@@ -1,5 +1,8 @@
 //! The declarative connector format, sans I/O: it builds requests, reads replies and moves state. What is decided here
 //! is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file.
 
+pub mod cursor;
 pub mod expression;
+pub mod partition;
 pub mod scope;
+pub mod slice;
