@@ -9,4 +9,6 @@ pub mod node;
 pub mod partition;
 pub mod problem;
 pub mod scope;
+pub mod setting;
 pub mod slice;
+pub mod state;
