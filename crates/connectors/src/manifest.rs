@@ -4,11 +4,18 @@
 //! Custom components are never executed; a stream that uses what is unknown is told as such and costs no other stream.
 
 pub mod cursor;
+pub mod decode;
 pub mod expression;
 pub mod node;
+pub mod normalize;
 pub mod partition;
+pub mod path;
 pub mod problem;
+pub mod properties;
+pub mod schema;
 pub mod scope;
+pub mod select;
 pub mod setting;
 pub mod slice;
 pub mod state;
+pub mod transform;
