@@ -95,7 +95,9 @@ impl Clamping {
             ("DAY", _) => Ok(Clamp::Day),
             ("MONTH", _) => Ok(Clamp::Month),
             ("WEEK", Some(weekday)) => Ok(Clamp::Week(weekday)),
-            ("WEEK", None) => Err(CursorError::Option { option, expects: "given a weekday in target_details for WEEK" }),
+            ("WEEK", None) => {
+                Err(CursorError::Option { option, expects: "given a weekday in target_details for WEEK" })
+            }
             _ => Err(CursorError::Option { option, expects: "DAY, WEEK or MONTH" }),
         }
     }

@@ -31,10 +31,7 @@ impl Rules {
         if units <= 1 || first_end < start || second_start > end {
             return Ok(None);
         }
-        Ok(Some([
-            slice.window(self.window(start, first_end))?,
-            slice.window(self.window(second_start, end))?,
-        ]))
+        Ok(Some([slice.window(self.window(start, first_end))?, slice.window(self.window(second_start, end))?]))
     }
 }
 

@@ -87,10 +87,7 @@ impl DatetimeCursor {
             granularity: self.granularity,
             clamp: self.clamping.as_ref().map(|clamping| clamping.evaluate(scope)).transpose()?.unwrap_or_default(),
             strict: self.strict,
-            bounds: [
-                text("partition_field_start", first)?.into(),
-                text("partition_field_end", last)?.into(),
-            ],
+            bounds: [text("partition_field_start", first)?.into(), text("partition_field_end", last)?.into()],
         }))
     }
 }
@@ -103,7 +100,9 @@ impl CountCursor {
         let count = match value.transpose()? {
             None => Some(Count::Whole(0)),
             Some(Json::String(text)) => text.trim().parse().ok().map(Count::Whole),
-            Some(Json::Number(number)) => number.as_f64().map(|real| Count::Whole(number.as_i64().unwrap_or(real as i64))),
+            Some(Json::Number(number)) => {
+                number.as_f64().map(|real| Count::Whole(number.as_i64().unwrap_or(real as i64)))
+            }
             Some(_) => None,
         };
         let count = count.ok_or(CursorError::Option { option, expects: "a whole number" })?;
@@ -115,7 +114,11 @@ impl CursorField {
     fn evaluate(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
         match catalog_field {
             [first, rest @ ..] if self.follows_catalog && !first.is_empty() => {
-                if rest.is_empty() { Ok(first.as_str().into()) } else { Err(CursorError::NestedField) }
+                if rest.is_empty() {
+                    Ok(first.as_str().into())
+                } else {
+                    Err(CursorError::NestedField)
+                }
             }
             _ => Ok(self.name.text(scope).map_err(|failure| template("cursor_field", failure))?.into()),
         }

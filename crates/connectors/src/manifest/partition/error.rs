@@ -10,7 +10,9 @@ pub enum PartitionError {
     Template { option: &'static str, failure: Failure },
     #[error("the partition router's values must be a list, but its template gives {found}")]
     NotAList { found: &'static str },
-    #[error("the path '{path}' finds more than one value in a record of the parent stream '{parent}'; make it the path of one")]
+    #[error(
+        "the path '{path}' finds more than one value in a record of the parent stream '{parent}'; make it the path of one"
+    )]
     Ambiguous { parent: String, path: String },
     #[error("a group needs partitions of one field each, but one has {fields}")]
     GroupFields { fields: usize },
@@ -18,7 +20,9 @@ pub enum PartitionError {
     UnionField { field: String },
     #[error("a union needs single values in '{field}', but one is a list or an object")]
     UnionValue { field: String },
-    #[error("the partition router would have to hold more than {PARTITIONS_HELD_MAX} partitions at once; split the stream")]
+    #[error(
+        "the partition router would have to hold more than {PARTITIONS_HELD_MAX} partitions at once; split the stream"
+    )]
     TooMany,
 }
 

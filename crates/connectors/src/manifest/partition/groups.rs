@@ -31,7 +31,9 @@ impl Read for Groups {
             return wrong("'group_size' must be at least 1");
         }
         if inner.has_request_options() {
-            return wrong("a group cannot use the 'request_option' of its router: name 'stream_partition' in the request");
+            return wrong(
+                "a group cannot use the 'request_option' of its router: name 'stream_partition' in the request",
+            );
         }
         Ok(Self { size, skips_repeated: node.or("deduplicate", true)?, inner })
     }

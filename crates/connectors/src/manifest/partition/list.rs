@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::manifest::node::{Node, Read};
 use crate::manifest::problem::Problem;
-use crate::manifest::request::RequestOption;
+
 use crate::manifest::scope::Scope;
 use crate::manifest::setting::Setting;
 use crate::manifest::slice::Slice;
@@ -15,7 +15,7 @@ use super::error::PartitionError;
 pub struct List {
     pub(super) field: Setting,
     values: Values,
-    pub(crate) option: Option<RequestOption>,
+    pub(crate) option: Option<Node>,
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use crate::manifest::node::{Node, Read};
 use crate::manifest::path::Path;
 use crate::manifest::problem::{Fault, Problem};
-use crate::manifest::request::RequestOption;
+
 use crate::manifest::scope::Scope;
 use crate::manifest::setting::Setting;
 use crate::manifest::slice::Slice;
@@ -27,7 +27,7 @@ pub struct Parent {
     lazy_read_pointer: Vec<Setting>,
     /// The parent resumes from its own state, which this stream's state keeps.
     pub incremental_dependency: bool,
-    pub(crate) option: Option<RequestOption>,
+    pub(crate) option: Option<Node>,
 }
 
 /// A parent with its templates evaluated.
@@ -48,7 +48,9 @@ impl Parent {
     }
 
     pub(crate) fn field(&self, scope: &Scope<'_>) -> Result<String, PartitionError> {
-        self.partition_field.text(scope).map_err(|failure| PartitionError::Template { option: "partition_field", failure })
+        self.partition_field
+            .text(scope)
+            .map_err(|failure| PartitionError::Template { option: "partition_field", failure })
     }
 
     pub(super) fn reading(&self, scope: &Scope<'_>) -> Result<Reading, PartitionError> {

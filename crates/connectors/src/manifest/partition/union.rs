@@ -34,7 +34,9 @@ impl Read for Union {
             return wrong("a union needs at least 2 'partition_routers'");
         }
         if routers.iter().any(PartitionRouter::has_request_options) {
-            return wrong("a union cannot use the 'request_option' of its routers: name 'stream_partition' in the request");
+            return wrong(
+                "a union cannot use the 'request_option' of its routers: name 'stream_partition' in the request",
+            );
         }
         Ok(Self { field: node.need("partition_field")?, routers })
     }

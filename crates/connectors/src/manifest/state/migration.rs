@@ -64,8 +64,7 @@ impl StateMigration {
 }
 
 fn is_by_id(state: &Map<String, Json>, cursor_field: &str) -> bool {
-    let is_cursor = |value: &Json| {
-        value.as_object().is_some_and(|cursor| cursor.len() == 1 && cursor.contains_key(cursor_field))
-    };
+    let is_cursor =
+        |value: &Json| value.as_object().is_some_and(|cursor| cursor.len() == 1 && cursor.contains_key(cursor_field));
     !state.is_empty() && !state.contains_key("states") && state.values().all(is_cursor)
 }
