@@ -1,12 +1,12 @@
-//! The declarative manifest of a connector: loaded, typed, and turned into requests, records and state.
-//!
-//! Sans I/O and without a clock: everything here decides, the engine's `reading` acts. Custom components are never
-//! executed; a stream that uses what is unknown is told as such and costs no other stream.
+//! The declarative connector format, sans I/O: it builds requests, reads replies and moves state. What is decided here
+//! is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file.
 
 pub mod auth;
 pub mod budget;
+pub mod expression;
 pub mod failure;
 pub mod fault;
 pub mod page;
 pub mod request;
+pub mod scope;
 pub mod wire;
