@@ -5,8 +5,9 @@ pub mod auth;
 pub mod budget;
 pub mod expression;
 pub mod failure;
-pub mod fault;
+
 pub mod page;
 pub mod request;
 pub mod scope;
+pub mod trouble;
 pub mod wire;
