@@ -9,7 +9,9 @@ use super::failure::FailureType;
 pub enum Trouble {
     #[error(transparent)]
     Template(#[from] Failure),
-    #[error("'{url}' is not an HTTP URL: check 'url' (or 'url_base' and 'path') of the requester and the config that it uses")]
+    #[error(
+        "'{url}' is not an HTTP URL: check 'url' (or 'url_base' and 'path') of the requester and the config that it uses"
+    )]
     Url { url: String },
     #[error("the {what} of a request would be {bytes} bytes long, {limit} are allowed: send less at once")]
     TooLarge { what: &'static str, bytes: usize, limit: usize },
@@ -17,7 +19,9 @@ pub enum Trouble {
     HeaderName { name: String },
     #[error("the value of the header '{name}' has characters that no header may have, such as a line break")]
     HeaderValue { name: String },
-    #[error("the request's {place} would have '{name}' twice: keep it in one of requester, paginator, slicer and authenticator")]
+    #[error(
+        "the request's {place} would have '{name}' twice: keep it in one of requester, paginator, slicer and authenticator"
+    )]
     Collision { place: &'static str, name: String },
     #[error("the request's {place} must be a mapping, but the template gives something else")]
     NotAMapping { place: &'static str },
@@ -52,6 +56,8 @@ pub enum Trouble {
     NoChoice { path: String },
     #[error("the config chooses an authenticator that the manifest does not have (at '{path}')")]
     UnknownChoice { path: String },
+    #[error("the authenticator that the config chooses cannot be used: {problem}")]
+    Unsupported { problem: String },
     #[error("the config lacks what authentication needs: {what}")]
     Credentials { what: &'static str },
     #[error(
@@ -71,7 +77,9 @@ pub enum Trouble {
     ReservedClaim { field: &'static str, name: String },
     #[error("the quota status has no '{path}' for the quota '{quota}'")]
     QuotaPath { quota: String, path: String },
-    #[error("the rate limit of every token is used up (quota '{quota}') and the next reset is {seconds} s away, which is longer than 'max_wait_time'")]
+    #[error(
+        "the rate limit of every token is used up (quota '{quota}') and the next reset is {seconds} s away, which is longer than 'max_wait_time'"
+    )]
     QuotaSpent { quota: String, seconds: u64 },
     #[error("a request costs {weight} calls, but its policy allows {limit} at most: it could never be sent")]
     Weight { weight: u64, limit: u64 },
@@ -108,6 +116,7 @@ impl Trouble {
             Self::Field { .. } => "template_kind",
             Self::NoChoice { .. } => "auth_no_choice",
             Self::UnknownChoice { .. } => "auth_unknown_choice",
+            Self::Unsupported { .. } => "auth_unsupported",
             Self::Credentials { .. } => "auth_credentials",
             Self::RefreshRefused { .. } => "auth_refresh_refused",
             Self::NoToken { .. } => "auth_no_token",
@@ -138,6 +147,7 @@ impl Trouble {
             | Self::NoPageSize => FailureType::Config,
             Self::QuotaSpent { .. } | Self::SmallestPage { .. } | Self::SmallestWindow { .. } => FailureType::Transient,
             Self::TokenStatus { status, .. } if *status == 429 || *status >= 500 => FailureType::Transient,
+            Self::TokenStatus { status: 400 | 401 | 403, .. } => FailureType::Config,
             _ => FailureType::System,
         }
     }

@@ -172,7 +172,11 @@ pub fn prepare(url: &str, parameters: &[(String, String)]) -> Result<String, Tro
         separator = '&';
     }
     let built = unquote_unreserved(&built);
-    if built.len() > URL_BYTES_MAX { Err(Trouble::TooLarge { what: "URL", bytes: built.len(), limit: URL_BYTES_MAX }) } else { Ok(built) }
+    if built.len() > URL_BYTES_MAX {
+        Err(Trouble::TooLarge { what: "URL", bytes: built.len(), limit: URL_BYTES_MAX })
+    } else {
+        Ok(built)
+    }
 }
 
 /// RFC 3986 §5.2.4, as the reference implementation's library has it.
@@ -269,6 +273,30 @@ pub fn query_of(url: &str) -> Vec<(String, String)> {
         }
     }
     pairs
+}
+
+/// Whether a host is the allowed one, or lies within an allowed `*.example`.
+#[must_use]
+pub fn is_within(host: &str, allowed: &str) -> bool {
+    match allowed.strip_prefix("*.") {
+        Some(domain) => {
+            let dot = host.len().checked_sub(domain.len() + 1);
+            dot.is_some_and(|dot| host.as_bytes()[dot] == b'.' && host[dot + 1..].eq_ignore_ascii_case(domain))
+        }
+        None => host.eq_ignore_ascii_case(allowed),
+    }
+}
+
+/// The same URL over TLS, unless it names a port of its own.
+#[must_use]
+pub fn with_tls(url: &str) -> String {
+    let authority = split(url).authority.unwrap_or_default();
+    match (host_and_port(authority).1, url.strip_prefix("http:")) {
+        ("" | "80", Some(rest)) => {
+            format!("https:{}", rest.replacen(":80", "", usize::from(authority.ends_with(":80"))))
+        }
+        _ => url.to_owned(),
+    }
 }
 
 #[cfg(test)]
