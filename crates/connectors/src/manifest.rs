@@ -23,6 +23,8 @@ pub mod scope;
 pub mod select;
 pub mod setting;
 pub mod slice;
+pub mod source;
+pub mod spec;
 pub mod state;
 pub mod stream;
 pub mod transform;
