@@ -13,6 +13,7 @@ pub mod identity;
 pub mod latency;
 pub mod name;
 pub mod ordering;
+pub mod poll;
 pub mod rate;
 pub mod request;
 pub mod retry;
