@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod value;
 mod xml;
 mod zip;
 

@@ -5,6 +5,8 @@
 mod expand;
 mod extract;
 mod fault;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value as Json;
 
