@@ -16,12 +16,17 @@ pub(super) fn page(bytes: &[u8], limits: &Limits) -> Result<Vec<Json>, DecodeErr
     if bytes.len() > limits.document_bytes {
         return Err(too_large(limits));
     }
-    Ok(match document(bytes)? {
+    Ok(items(document(bytes)?))
+}
+
+/// What a document gives: its elements, or itself.
+pub(super) fn items(document: Option<Json>) -> Vec<Json> {
+    match document {
         Some(Json::Array(items)) if !items.is_empty() => items,
         // An empty list and a missing one look alike to what reads the page: one item without any field.
         None | Some(Json::Array(_) | Json::Null) => vec![nothing()],
         Some(item) => vec![item],
-    })
+    }
 }
 
 pub(super) fn reply(body: &mut dyn Bytes, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
@@ -55,7 +60,7 @@ pub(super) fn nested(body: &mut dyn Bytes, sink: &mut Sink<'_>) -> Result<(), De
 }
 
 /// `None` where there is nothing but white space.
-fn document(bytes: &[u8]) -> Result<Option<Json>, DecodeError> {
+pub(super) fn document(bytes: &[u8]) -> Result<Option<Json>, DecodeError> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
     match value(bytes, &mut Shape::default()) {
         Ok(value) => Ok(Some(value)),

@@ -97,7 +97,7 @@ pub(super) fn jsonl(body: &mut dyn Bytes, sink: &mut Sink<'_>) -> Result<(), Dec
             Err(Mistake::Cut) if !line.ended => {
                 return Err(DecodeError::Truncated { format: "JSON lines", items: sink.done.items });
             }
-            Err(Mistake::Charset) | Err(Mistake::Cut) if std::str::from_utf8(line.text).is_err() => {
+            Err(Mistake::Charset | Mistake::Cut) if std::str::from_utf8(line.text).is_err() => {
                 return Err(DecodeError::Charset { encoding: "utf-8".into() });
             }
             Err(Mistake::Cut | Mistake::Charset | Mistake::Syntax(_)) => sink.done.skipped += 1,
