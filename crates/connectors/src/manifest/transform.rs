@@ -3,6 +3,8 @@
 mod add;
 mod flatten;
 mod keys;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value as Json;
 
