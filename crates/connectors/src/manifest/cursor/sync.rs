@@ -66,6 +66,16 @@ struct CursorField {
     follows_catalog: bool,
 }
 
+impl IncrementalSync {
+    /// The field of a record that holds its cursor value.
+    pub fn field(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
+        match self {
+            Self::Dates(dates) => dates.field.evaluate(scope, catalog_field),
+            Self::Counts(counts) => counts.field.evaluate(scope, catalog_field),
+        }
+    }
+}
+
 impl DatetimeCursor {
     pub(crate) fn field_setting(&self) -> &Setting {
         &self.field.name
