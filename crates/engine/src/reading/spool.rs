@@ -40,7 +40,7 @@ impl Spool {
             }
             Place::Memory(held) => {
                 let held = std::mem::take(held);
-                self.place = Place::File(blocking(move || Ok(to_file(&held, &piece)?)).await?);
+                self.place = Place::File(blocking(move || to_file(&held, &piece)).await?);
                 Ok(())
             }
             Place::File(file) => {
@@ -52,6 +52,18 @@ impl Spool {
 
     pub fn len(&self) -> u64 {
         self.bytes
+    }
+
+    /// All of it in memory, for what is known to be small.
+    pub fn into_bytes(self) -> io::Result<Bytes> {
+        match self.place {
+            Place::Memory(held) => Ok(held.into()),
+            Place::File(_) => {
+                let mut held = Vec::new();
+                self.into_reader()?.read_to_end(&mut held)?;
+                Ok(held.into())
+            }
+        }
     }
 
     /// From its first byte.
