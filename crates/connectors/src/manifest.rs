@@ -1,12 +1,9 @@
 //! The declarative connector format, sans I/O: it builds requests, reads replies and moves state. What is decided here
-//! is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file.
+//! is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file. Custom components
+//! are never executed; a stream that uses what is unknown is told as such and costs no other stream.
 
-pub mod auth;
-pub mod budget;
 pub mod expression;
-pub mod failure;
-pub mod fault;
-pub mod page;
-pub mod request;
+pub mod node;
+pub mod problem;
 pub mod scope;
 pub mod wire;
