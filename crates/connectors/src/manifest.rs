@@ -2,6 +2,7 @@
 //! is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file. Custom components
 //! are never executed; a stream that uses what is unknown is told as such and costs no other stream.
 
+pub mod catalogue;
 pub mod expression;
 pub mod node;
 pub mod problem;
