@@ -1,10 +1,14 @@
-//! The declarative connector format, sans I/O: it builds requests, reads replies and moves state. What is decided here
-//! is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file. Custom components
-//! are never executed; a stream that uses what is unknown is told as such and costs no other stream.
+//! The declarative connector format, sans I/O: loaded, typed, and turned into requests, records and state. What is
+//! decided here is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file.
+//!
+//! Custom components are never executed; a stream that uses what is unknown is told as such and costs no other stream.
 
 pub mod catalogue;
+pub mod cursor;
 pub mod expression;
 pub mod node;
+pub mod partition;
 pub mod problem;
 pub mod scope;
+pub mod slice;
 pub mod wire;
