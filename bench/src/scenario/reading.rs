@@ -54,7 +54,8 @@ pub fn reading(scratch: &Path, command: ReaderCommand<'_>, records: u64) -> Resu
     let status = child.0.wait().map_err(BenchError::io("wait for the reader"))?;
     let pages = records.div_ceil(PAGE_RECORDS);
     if !status.success() || printed.records != records || listing.pages_served() != pages {
-        let how = format!("{status}, {} of {records} records, {} of {pages} pages", printed.records, listing.pages_served());
+        let how =
+            format!("{status}, {} of {records} records, {} of {pages} pages", printed.records, listing.pages_served());
         return Err(BenchError::Exited { how, log: printed.last });
     }
     Ok(Reading {
