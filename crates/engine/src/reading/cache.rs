@@ -2,10 +2,11 @@
 //! what does not fit is asked for again, which costs a request and nothing else.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use connectors::manifest::wire::{Reply, Request};
-use http::Method;
+use http::{HeaderMap, Method};
 use rustc_hash::FxBuildHasher;
 
 /// Most bytes of kept answers: some hundred pages of parents.
@@ -16,9 +17,16 @@ const OVERHEAD_BYTES: usize = 512;
 /// Method, URL, headers and body: as long as one of them differs, so may the answer.
 type Key = Box<[u8]>;
 
+/// An answer without what was made of it: each reader takes its JSON apart.
+struct Kept {
+    headers: HeaderMap,
+    body: Bytes,
+    url: String,
+}
+
 #[derive(Default)]
 struct Shelf {
-    answers: HashMap<Key, (Arc<Reply>, usize), FxBuildHasher>,
+    answers: HashMap<Key, (Kept, usize), FxBuildHasher>,
     /// In the order of arrival; the oldest leaves first.
     order: VecDeque<Key>,
     bytes: usize,
@@ -32,21 +40,23 @@ pub(super) struct Cache {
 
 impl Cache {
     /// The answer to the same request, if there was one.
-    pub fn get(&self, request: &Request) -> Option<Arc<Reply>> {
+    pub fn get(&self, request: &Request) -> Option<Reply> {
         let key = key(request)?;
         let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.answers.get(&key).map(|(reply, _)| Arc::clone(reply))
+        let (kept, _) = shelf.answers.get(&key)?;
+        Some(Reply::new(200, kept.headers.clone(), kept.body.clone(), kept.url.clone()))
     }
 
     /// Keeps a plain success; anything else may be another answer next time.
-    pub fn put(&self, request: &Request, reply: &Arc<Reply>) {
+    pub fn put(&self, request: &Request, reply: &Reply) {
         let Some(key) = key(request).filter(|_| reply.status == 200) else { return };
         let bytes = key.len() * 2 + reply.body.len() + OVERHEAD_BYTES;
         if bytes > BYTES_MAX / 4 {
             return;
         }
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if shelf.answers.insert(key.clone(), (Arc::clone(reply), bytes)).is_none() {
+        let kept = Kept { headers: reply.headers.clone(), body: reply.body.clone(), url: reply.url.clone() };
+        if shelf.answers.insert(key.clone(), (kept, bytes)).is_none() {
             shelf.order.push_back(key);
             shelf.bytes += bytes;
         }
@@ -84,8 +94,7 @@ fn key(request: &Request) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use http::{HeaderMap, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 
@@ -93,8 +102,8 @@ mod tests {
         Request { method: Method::GET, url: url.to_owned(), headers: HeaderMap::new(), body: Bytes::new() }
     }
 
-    fn reply(status: u16, bytes: usize) -> Arc<Reply> {
-        Arc::new(Reply::new(status, HeaderMap::new(), Bytes::from(vec![b' '; bytes]), "http://x/".to_owned()))
+    fn reply(status: u16, bytes: usize) -> Reply {
+        Reply::new(status, HeaderMap::new(), Bytes::from(vec![b' '; bytes]), "http://x/".to_owned())
     }
 
     #[test]

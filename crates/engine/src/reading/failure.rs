@@ -36,6 +36,13 @@ pub struct ReadFailure {
 }
 
 impl ReadFailure {
+    /// The code of the end that the listener wanted: it is told to nobody.
+    pub(super) const CLOSED: &'static str = "listener_gone";
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.code == Self::CLOSED
+    }
+
     pub fn new(blame: Blame, code: &'static str, message: impl Into<String>) -> Self {
         Self { blame, code, message: message.into(), detail: None }
     }
@@ -66,3 +73,9 @@ impl fmt::Display for ReadFailure {
 }
 
 impl std::error::Error for ReadFailure {}
+
+impl From<super::told::Closed> for ReadFailure {
+    fn from(super::told::Closed: super::told::Closed) -> Self {
+        Self::system(Self::CLOSED, "nobody listens any more")
+    }
+}
