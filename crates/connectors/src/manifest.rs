@@ -5,10 +5,17 @@
 
 pub mod catalogue;
 pub mod cursor;
+pub mod decode;
 pub mod expression;
 pub mod node;
+pub mod normalize;
 pub mod partition;
+pub mod path;
 pub mod problem;
+pub mod properties;
+pub mod schema;
 pub mod scope;
+pub mod select;
 pub mod slice;
+pub mod transform;
 pub mod wire;

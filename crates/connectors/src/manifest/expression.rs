@@ -5,6 +5,7 @@
 pub mod dates;
 mod failure;
 mod mapping;
+mod read;
 mod template;
 
 pub use failure::Failure;

@@ -1,0 +1,214 @@
+//! Extractors: which values of a decoded page are records.
+
+use serde_json::Value as Json;
+
+use super::expand::Expander;
+use super::fault::RecordError;
+use crate::manifest::node::{Node, Parameters, Read};
+use crate::manifest::path::{Path, Pointer};
+use crate::manifest::problem::Problem;
+use crate::manifest::scope::Scope;
+
+/// Most extractors inside one another.
+const NESTED_MAX: usize = 8;
+
+/// How several extractors are one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Combine {
+    /// The records of all of them, in their order.
+    #[default]
+    Union,
+    /// Those of the first one that has any.
+    FirstMatch,
+}
+
+/// Which values of a decoded page are records.
+#[derive(Clone, Debug)]
+pub enum Extractor {
+    /// The values at a path: the elements if a list is there, the value if it is anything else but empty.
+    Path {
+        pointer: Pointer,
+        parameters: Parameters,
+        expander: Option<Box<Expander>>,
+    },
+    Combined {
+        extractors: Vec<Self>,
+        mode: Combine,
+        skips_empty: bool,
+    },
+}
+
+/// What was extracted so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub records: Vec<Json>,
+    /// Empty records that were dropped, which still count as slots of the page.
+    pub dropped: u64,
+    pub incomplete: Vec<Json>,
+    pub cut_short: u64,
+}
+
+impl Extractor {
+    /// Moves the records out of an item of a page.
+    pub(super) fn extract(&self, item: &mut Json, scope: &Scope<'_>, found: &mut Found) -> Result<(), RecordError> {
+        match self {
+            Self::Path { pointer, parameters, expander } => {
+                let path = pointer.path(&scope.parameters(parameters))?;
+                let values = values(&path, item)?;
+                let Some(expander) = expander else {
+                    extend(&mut found.records, values);
+                    return Ok(());
+                };
+                let scope = scope.parameters(expander.parameters());
+                values.into_iter().try_for_each(|value| expander.expand(value, &scope, found))
+            }
+            Self::Combined { extractors, mode, skips_empty } => {
+                for extractor in extractors {
+                    let mut own = Found::default();
+                    extractor.extract(&mut item.clone(), scope, &mut own)?;
+                    if *skips_empty {
+                        drop_empty(&mut own);
+                    }
+                    let has_won =
+                        *mode == Combine::FirstMatch && !(own.records.is_empty() && own.incomplete.is_empty());
+                    if *mode == Combine::Union || has_won {
+                        found.add(own);
+                    }
+                    if has_won {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What an incomplete record gives with its whole list.
+    pub(super) fn complete(
+        &self,
+        parent: Json,
+        fetched: Vec<Json>,
+        scope: &Scope<'_>,
+        found: &mut Found,
+    ) -> Result<(), RecordError> {
+        match self.completing() {
+            Some(expander) => expander.complete(parent, fetched, &scope.parameters(expander.parameters()), found),
+            None => Ok(()),
+        }
+    }
+
+    /// The retriever of whole lists, if the manifest has one.
+    #[must_use]
+    pub fn list_retriever(&self) -> Option<&Node> {
+        self.completing().and_then(|expander| expander.retriever())
+    }
+
+    fn completing(&self) -> Option<&Expander> {
+        match self {
+            Self::Path { expander, .. } => expander.as_deref().filter(|expander| expander.retriever().is_some()),
+            Self::Combined { extractors, .. } => extractors.iter().find_map(Self::completing),
+        }
+    }
+
+    /// The first names of the paths that are moved out of, or `None` where they are not known before.
+    pub(super) fn heads(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Path { pointer, .. } => Some(vec![pointer.constant()?.head()?]),
+            // Takes copies.
+            Self::Combined { .. } => Some(Vec::new()),
+        }
+    }
+
+    /// Whether the number of records may differ from what the source counts as a page.
+    #[must_use]
+    pub fn is_union(&self) -> bool {
+        match self {
+            Self::Path { .. } => false,
+            Self::Combined { mode: Combine::Union, .. } => true,
+            Self::Combined { extractors, .. } => extractors.iter().any(Self::is_union),
+        }
+    }
+}
+
+impl Found {
+    fn add(&mut self, other: Self) {
+        extend(&mut self.records, other.records);
+        self.dropped += other.dropped;
+        self.incomplete.extend(other.incomplete);
+        self.cut_short += other.cut_short;
+    }
+}
+
+/// The usual page gives all its records at once: then they are taken as they are.
+fn extend(records: &mut Vec<Json>, values: Vec<Json>) {
+    match records.is_empty() {
+        true => *records = values,
+        false => records.extend(values),
+    }
+}
+
+fn values(path: &Path, item: &mut Json) -> Result<Vec<Json>, RecordError> {
+    if path.is_spread() {
+        return Ok(path.take(item));
+    }
+    let value = if path.is_empty() { Some(item.take()) } else { path.take_one(item)? };
+    Ok(match value {
+        Some(Json::Array(items)) => items,
+        Some(value) if !is_empty(&value) => vec![value],
+        _ => Vec::new(),
+    })
+}
+
+/// What counts as nothing: null, false, zero, and texts and containers without contents.
+pub(super) fn is_empty(value: &Json) -> bool {
+    match value {
+        Json::Null => true,
+        Json::Bool(flag) => !flag,
+        Json::Number(number) => number.as_f64() == Some(0.0),
+        Json::String(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(fields) => fields.is_empty(),
+    }
+}
+
+fn drop_empty(found: &mut Found) {
+    let before = found.records.len();
+    found.records.retain(|record| !is_empty(record));
+    found.dropped += (before - found.records.len()) as u64;
+}
+
+impl Read for Extractor {
+    fn read(node: &Node) -> Result<Self, Problem> {
+        read_nested(node, NESTED_MAX)
+    }
+}
+
+fn read_nested(node: &Node, levels: usize) -> Result<Extractor, Problem> {
+    match &*node.kind("DpathExtractor")? {
+        "DpathExtractor" => Ok(Extractor::Path {
+            pointer: node.need("field_path")?,
+            parameters: node.parameters(),
+            expander: node.maybe::<Expander>("record_expander")?.map(Box::new),
+        }),
+        "CombinedExtractor" => combined(node, levels),
+        _ => Err(node.unsupported()),
+    }
+}
+
+fn combined(node: &Node, levels: usize) -> Result<Extractor, Problem> {
+    let Some(levels) = levels.checked_sub(1) else {
+        return Err(node.wrong(format!("at most {NESTED_MAX} extractors inside one another")));
+    };
+    let Some(list) = node.get("extractors") else { return Err(node.wrong("a component with `extractors`")) };
+    let extractors: Vec<Extractor> =
+        list.items()?.iter().map(|item| read_nested(item, levels)).collect::<Result<_, _>>()?;
+    if extractors.is_empty() {
+        return Err(list.wrong("at least one extractor"));
+    }
+    let mode = match node.maybe::<String>("mode")?.as_deref() {
+        None | Some("union") => Combine::Union,
+        Some("first_match") => Combine::FirstMatch,
+        Some(_) => return Err(node.get("mode").unwrap_or_else(|| node.clone()).wrong("union or first_match")),
+    };
+    Ok(Extractor::Combined { extractors, mode, skips_empty: node.or("skip_empty_records", false)? })
+}
