@@ -16,6 +16,8 @@ pub mod properties;
 pub mod schema;
 pub mod scope;
 pub mod select;
+pub mod setting;
 pub mod slice;
+pub mod state;
 pub mod transform;
 pub mod wire;

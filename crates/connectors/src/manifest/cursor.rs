@@ -22,6 +22,7 @@
 //! `parents_state` is what [`PartitionRouter::parent_state`](super::partition::PartitionRouter::parent_state) says when
 //! the partition came: after its record was observed by the parent's own cursor, or any earlier moment.
 
+mod bound;
 mod clamp;
 mod common;
 mod count;
@@ -35,6 +36,8 @@ mod partitions;
 mod point;
 mod progress;
 mod rules;
+mod split;
+mod sync;
 mod windows;
 
 use std::sync::Arc;
@@ -57,8 +60,10 @@ pub use formats::{Formats, Unreadable};
 pub use notice::Notice;
 pub use open::OpenSlice;
 pub use partitions::{PARTITIONS_KEPT_MAX, PARTITIONS_WITH_STATE_MAX, STATE_INTERVAL};
-pub use point::Point;
+pub use point::{Point, is_nothing};
 pub use rules::Rules;
+pub use split::SPLITS_MAX;
+pub use sync::{CountCursor, DatetimeCursor, IncrementalSync};
 
 /// The state of a stream that has no cursor, once it was read: there is nothing to resume from.
 pub const NO_CURSOR: &str = "__ab_no_cursor_state_message";

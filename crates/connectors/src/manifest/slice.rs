@@ -62,7 +62,7 @@ impl Slice {
         self
     }
 
-    /// The same partition, read through one window of the cursor.
+    /// The same partition, read through this window of the cursor in place of any other.
     pub fn window(&self, window: Map<String, Json>) -> Result<Self, FieldTaken> {
         if let Some(field) = window.keys().find(|field| self.partition.contains_key(*field)) {
             return Err(FieldTaken { field: field.clone() });

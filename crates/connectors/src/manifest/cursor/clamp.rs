@@ -3,7 +3,12 @@
 use jiff::civil::Weekday;
 
 use crate::manifest::expression::dates::Period;
+use crate::manifest::node::{Node, Read};
+use crate::manifest::problem::{Fault, Problem};
+use crate::manifest::scope::Scope;
+use crate::manifest::setting::Setting;
 
+use super::error::CursorError;
 use super::point::{MICROS_PER_DAY, MICROS_PER_SECOND, Point, exactly};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +78,55 @@ fn first_of_month(midnight: Point) -> Point {
 fn first_of_next_month(midnight: Point) -> Point {
     let date = midnight.civil().date();
     moved(midnight, i64::from(date.days_in_month() - date.day()) + 1)
+}
+
+/// `clamping` as the manifest writes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Clamping {
+    target: Setting,
+    weekday: Option<Weekday>,
+}
+
+impl Clamping {
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Clamp, CursorError> {
+        let option = "clamping";
+        let target = self.target.text(scope).map_err(|failure| CursorError::Template { option, failure })?;
+        match (target.as_str(), self.weekday) {
+            ("DAY", _) => Ok(Clamp::Day),
+            ("MONTH", _) => Ok(Clamp::Month),
+            ("WEEK", Some(weekday)) => Ok(Clamp::Week(weekday)),
+            ("WEEK", None) => {
+                Err(CursorError::Option { option, expects: "given a weekday in target_details for WEEK" })
+            }
+            _ => Err(CursorError::Option { option, expects: "DAY, WEEK or MONTH" }),
+        }
+    }
+}
+
+impl Read for Clamping {
+    fn read(node: &Node) -> Result<Self, Problem> {
+        let details = node.get("target_details");
+        let weekday: Option<String> = details.as_ref().map_or(Ok(None), |details| details.maybe("weekday"))?;
+        let weekday = weekday.map(|name| weekday_named(&name).ok_or_else(|| unknown_weekday(node, &name)));
+        Ok(Self { target: node.need("target")?, weekday: weekday.transpose()? })
+    }
+}
+
+fn weekday_named(name: &str) -> Option<Weekday> {
+    Some(match name {
+        "MONDAY" => Weekday::Monday,
+        "TUESDAY" => Weekday::Tuesday,
+        "WEDNESDAY" => Weekday::Wednesday,
+        "THURSDAY" => Weekday::Thursday,
+        "FRIDAY" => Weekday::Friday,
+        "SATURDAY" => Weekday::Saturday,
+        "SUNDAY" => Weekday::Sunday,
+        _ => return None,
+    })
+}
+
+fn unknown_weekday(node: &Node, name: &str) -> Problem {
+    node.problem(Fault::Wrong, format!("'weekday' must be MONDAY to SUNDAY, not '{name}'"))
 }
 
 #[cfg(test)]

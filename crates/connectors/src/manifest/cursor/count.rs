@@ -100,14 +100,13 @@ impl Counting {
     pub fn resume(field: Arc<str>, start: Count, state: &Map<String, Json>) -> Result<Self, CursorError> {
         let spans = state.get("slices").and_then(Json::as_array).filter(|_| state.contains_key("state_type"));
         let legacy = if spans.is_some() { Map::new() } else { state.clone() };
-        let saved = match spans.map_or_else(|| state.get(&*field), |spans| spans.first().and_then(reached)) {
-            None | Some(Json::Null) => None,
-            Some(value) => {
-                Some(Count::read(value).ok_or(CursorError::Shape { expects: "its cursor value is a number" })?)
-            }
+        let (end, highest) = match spans {
+            Some(spans) => reached(spans.first())?,
+            None => (number(state.get(&*field))?, None),
         };
-        let resumed = saved.filter(|saved| !saved.is_nothing() && *saved >= start).unwrap_or(start);
-        let before = Span { start, end: resumed, highest: Some(resumed) };
+        let from = |saved: Option<Count>| saved.filter(|saved| !saved.is_nothing() && *saved >= start).unwrap_or(start);
+        let resumed = from(highest.or(end));
+        let before = Span { start, end: from(end), highest: Some(resumed) };
         let read = Coverage::of(vec![before], Count::next).ok_or(CursorError::Shape { expects: "it has a start" })?;
         Ok(Self { field, resumed, read, legacy })
     }
@@ -138,7 +137,17 @@ impl Counting {
     }
 }
 
-/// How far the first of the spans that a state tells has come. Later ones are read again.
-fn reached(span: &Json) -> Option<&Json> {
-    span.get("most_recent_cursor_value").or_else(|| span.get("end"))
+/// Where the first of the spans that a state tells ends, and its highest value. Later ones are read again.
+fn reached(span: Option<&Json>) -> Result<(Option<Count>, Option<Count>), CursorError> {
+    let field = |name: &str| number(span.and_then(|span| span.get(name)));
+    Ok((field("end")?, field("most_recent_cursor_value")?))
+}
+
+fn number(value: Option<&Json>) -> Result<Option<Count>, CursorError> {
+    match value {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => {
+            Count::read(value).map(Some).ok_or(CursorError::Shape { expects: "its cursor value is a number" })
+        }
+    }
 }

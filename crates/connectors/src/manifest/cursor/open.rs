@@ -112,6 +112,13 @@ impl OpenSlice {
         }
     }
 
+    pub(super) fn rules(&self) -> Option<&Rules> {
+        match &self.watch {
+            Watch::Dates { rules, .. } => Some(rules),
+            Watch::Nothing | Watch::Counts { .. } => None,
+        }
+    }
+
     pub(super) fn highest_date(&self) -> Option<Point> {
         match &self.watch {
             Watch::Dates { highest, .. } => *highest,

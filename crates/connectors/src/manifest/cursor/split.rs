@@ -1,0 +1,52 @@
+//! Windows that a source refuses as too large, cut in halves; and slices whose paging starts over, cut to what is left.
+
+use serde_json::Map;
+
+use crate::manifest::expression::dates::Period;
+use crate::manifest::slice::Slice;
+
+use super::error::CursorError;
+use super::open::OpenSlice;
+use super::point::exactly;
+use super::rules::Rules;
+
+/// How often a window is halved at most, whatever the cursor says: 1/1024 of it is left then.
+pub const SPLITS_MAX: u32 = 10;
+
+impl Rules {
+    /// The two halves of a window; `None` where it cannot get smaller: at `smallest` or at one unit of granularity.
+    pub fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
+        let Some(unit) = self.unit().filter(|unit| !unit.has_months()) else { return Ok(None) };
+        let Ok(unit) = i64::try_from(unit.micros()) else { return Ok(None) };
+        let (start, end) = self.bounds_of(slice.cursor())?;
+        let length = end.micros_since(start);
+        let is_smallest = smallest.is_some_and(|smallest| i128::from(length) <= smallest.micros());
+        if unit <= 0 || length <= 0 || is_smallest {
+            return Ok(None);
+        }
+        let units = length / unit + 1;
+        let first_end = start.plus(exactly((units / 2 - 1).saturating_mul(unit)));
+        let second_start = start.plus(exactly((units / 2).saturating_mul(unit)));
+        let (Some(first_end), Some(second_start)) = (first_end, second_start) else { return Ok(None) };
+        if units <= 1 || first_end < start || second_start > end {
+            return Ok(None);
+        }
+        Ok(Some([slice.window(self.window(start, first_end))?, slice.window(self.window(second_start, end))?]))
+    }
+}
+
+impl OpenSlice {
+    /// The same slice from the highest value seen on, for sources that refuse to page any further. Safe only if records
+    /// come in the order of the cursor. The slice itself if nothing was seen, or if it has no window of dates.
+    pub fn rest(&self) -> Result<Slice, CursorError> {
+        let slice = &**self.slice();
+        let (Some(rules), Some(highest)) = (self.rules(), self.highest_date()) else { return Ok(slice.clone()) };
+        let [first, last] = &rules.bounds;
+        let mut window = Map::new();
+        window.insert(first.to_string(), rules.write(highest));
+        if let Some(end) = slice.cursor().get(&**last) {
+            window.insert(last.to_string(), end.clone());
+        }
+        Ok(slice.window(window)?)
+    }
+}
