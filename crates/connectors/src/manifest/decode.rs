@@ -128,6 +128,12 @@ impl Decoder {
         Ok(items)
     }
 
+    /// The items of a page of JSON that was parsed already.
+    #[must_use]
+    pub fn items(document: Json) -> Vec<Json> {
+        json::items(Some(document))
+    }
+
     /// Whether the format has the body read only once, so that paginators and error filters see an empty `response`.
     #[must_use]
     pub fn is_streamed(&self) -> bool {

@@ -131,6 +131,17 @@ impl Selector {
         self.refine(found, scope, schema, keep)
     }
 
+    /// The records of what was extracted elsewhere: filtered, transformed and normalised.
+    pub fn refined(
+        &self,
+        records: Vec<Json>,
+        scope: &Scope<'_>,
+        schema: &Schema,
+        keep: Keep<'_>,
+    ) -> Result<Selected, RecordError> {
+        self.refine(extract::Found { records, ..extract::Found::default() }, scope, schema, keep)
+    }
+
     /// The records of an incomplete one, after its whole list was fetched (or nothing was found there).
     pub fn complete(
         &self,

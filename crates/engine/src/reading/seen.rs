@@ -8,22 +8,47 @@ use serde_json::Value as Json;
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Seen<'a> {
-    pub slice: Option<&'a Slice>,
-    pub creation: Option<&'a Json>,
-    pub polling: Option<&'a Json>,
-    pub target: Option<&'a str>,
+    slice: Option<&'a Slice>,
+    said: Option<&'a Said>,
+}
+
+/// What a source said about a job of its own.
+#[derive(Clone, Default)]
+pub(super) struct Said {
+    pub creation: Option<Json>,
+    pub polling: Option<Json>,
+    /// What is downloaded.
+    pub target: Option<String>,
+}
+
+impl Said {
+    pub fn seen<'a>(&'a self, slice: Option<&'a Slice>) -> Seen<'a> {
+        Seen { slice, said: Some(self) }
+    }
 }
 
 impl<'a> Seen<'a> {
     pub fn slice(slice: &'a Slice) -> Self {
-        Self { slice: Some(slice), ..Self::default() }
+        Self { slice: Some(slice), said: None }
+    }
+
+    pub fn of(slice: &'a Slice, said: Option<&'a Said>) -> Self {
+        Self { slice: Some(slice), said }
     }
 
     pub fn scope(&self, config: &'a Json, now: Timestamp) -> Scope<'a> {
-        let scope = Scope::new(config, now);
-        let scope = self.slice.map_or(scope.no_slice(), |slice| scope.slice(slice));
-        let scope = self.creation.map_or(scope, |response| scope.creation_response(response));
-        let scope = self.polling.map_or(scope, |response| scope.polling_response(response));
-        self.target.map_or(scope, |target| scope.download_target(target))
+        let mut scope = Scope::new(config, now);
+        scope = self.slice.map_or_else(|| scope.no_slice(), |slice| scope.slice(slice));
+        let Some(said) = self.said else { return scope };
+        if let Some(creation) = &said.creation {
+            scope = scope.creation_response(creation);
+        }
+        if let Some(polling) = &said.polling {
+            scope = scope.polling_response(polling);
+        }
+        if let Some(target) = &said.target {
+            scope = scope.download_target(target);
+        }
+        scope
     }
 }

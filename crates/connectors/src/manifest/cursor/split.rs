@@ -36,6 +36,11 @@ impl Rules {
 }
 
 impl OpenSlice {
+    /// The two halves of a window of this slice; `None` where it cannot get smaller, or where the stream has no dates.
+    pub fn halves(&self, window: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
+        self.rules().map_or(Ok(None), |rules| rules.halves(window, smallest))
+    }
+
     /// The same slice from the highest value seen on, for sources that refuse to page any further. Safe only if records
     /// come in the order of the cursor. The slice itself if nothing was seen, or if it has no window of dates.
     pub fn rest(&self) -> Result<Slice, CursorError> {

@@ -15,12 +15,17 @@ pub(super) fn page(bytes: &[u8], limits: &Limits) -> Result<Vec<Json>, DecodeErr
     if bytes.len() > limits.document_bytes {
         return Err(too_large(limits));
     }
-    Ok(match document(bytes)? {
+    Ok(items(document(bytes)?))
+}
+
+/// What a document gives: its elements, or itself.
+pub(super) fn items(document: Option<Json>) -> Vec<Json> {
+    match document {
         Some(Json::Array(items)) if !items.is_empty() => items,
         // An empty list and a missing one look alike to what reads the page: one item without any field.
         None | Some(Json::Array(_) | Json::Null) => vec![nothing()],
         Some(item) => vec![item],
-    })
+    }
 }
 
 pub(super) fn reply(body: &mut dyn Bytes, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
