@@ -3,16 +3,21 @@
 //!
 //! Custom components are never executed; a stream that uses what is unknown is told as such and costs no other stream.
 
+pub mod auth;
+pub mod budget;
 pub mod catalogue;
 pub mod cursor;
 pub mod decode;
 pub mod expression;
+pub mod failure;
 pub mod node;
 pub mod normalize;
+pub mod page;
 pub mod partition;
 pub mod path;
 pub mod problem;
 pub mod properties;
+pub mod request;
 pub mod schema;
 pub mod scope;
 pub mod select;
@@ -20,4 +25,5 @@ pub mod setting;
 pub mod slice;
 pub mod state;
 pub mod transform;
+pub mod trouble;
 pub mod wire;

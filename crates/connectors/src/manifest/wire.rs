@@ -144,8 +144,7 @@ mod tests {
         headers.insert("authorization", "Bearer s3cret".parse().expect("a value"));
         let url = "https://u:s3cret@a.example/x?token=s3cret".to_owned();
         let body = Bytes::from_static(b"s3cret");
-        let request =
-            Request { method: Method::POST, url: url.clone(), headers: headers.clone(), body: body.clone() };
+        let request = Request { method: Method::POST, url: url.clone(), headers: headers.clone(), body: body.clone() };
         let reply = Reply::new(200, headers, body, url);
         assert!(format!("{request:?}").contains("authorization"));
         assert!(!format!("{request:?} {reply:?} {:?}", Outcome::Reply(&reply)).contains("s3cret"));

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::fault::Fault;
+use super::super::trouble::Trouble;
 use super::super::wire::{URL_BYTES_MAX, plain_url};
 
 /// A URL taken apart. Nothing is decoded.
@@ -133,9 +133,9 @@ fn host_and_port(authority: &str) -> (&str, &str) {
 ///
 /// # Errors
 /// If it is no HTTP URL, or is longer than [`URL_BYTES_MAX`].
-pub fn prepare(url: &str, parameters: &[(String, String)]) -> Result<String, Fault> {
+pub fn prepare(url: &str, parameters: &[(String, String)]) -> Result<String, Trouble> {
     let url = url.trim_start();
-    let bad = || Fault::Url { url: plain_url(url) };
+    let bad = || Trouble::Url { url: plain_url(url) };
     let parts = split(url);
     let scheme = parts.scheme.to_ascii_lowercase();
     if scheme != "http" && scheme != "https" {
@@ -172,7 +172,11 @@ pub fn prepare(url: &str, parameters: &[(String, String)]) -> Result<String, Fau
         separator = '&';
     }
     let built = unquote_unreserved(&built);
-    if built.len() > URL_BYTES_MAX { Err(Fault::UrlTooLong { bytes: built.len() }) } else { Ok(built) }
+    if built.len() > URL_BYTES_MAX {
+        Err(Trouble::TooLarge { what: "URL", bytes: built.len(), limit: URL_BYTES_MAX })
+    } else {
+        Ok(built)
+    }
 }
 
 /// RFC 3986 §5.2.4, as the reference implementation's library has it.
@@ -269,6 +273,30 @@ pub fn query_of(url: &str) -> Vec<(String, String)> {
         }
     }
     pairs
+}
+
+/// Whether a host is the allowed one, or lies within an allowed `*.example`.
+#[must_use]
+pub fn is_within(host: &str, allowed: &str) -> bool {
+    match allowed.strip_prefix("*.") {
+        Some(domain) => {
+            let dot = host.len().checked_sub(domain.len() + 1);
+            dot.is_some_and(|dot| host.as_bytes()[dot] == b'.' && host[dot + 1..].eq_ignore_ascii_case(domain))
+        }
+        None => host.eq_ignore_ascii_case(allowed),
+    }
+}
+
+/// The same URL over TLS, unless it names a port of its own.
+#[must_use]
+pub fn with_tls(url: &str) -> String {
+    let authority = split(url).authority.unwrap_or_default();
+    match (host_and_port(authority).1, url.strip_prefix("http:")) {
+        ("" | "80", Some(rest)) => {
+            format!("https:{}", rest.replacen(":80", "", usize::from(authority.ends_with(":80"))))
+        }
+        _ => url.to_owned(),
+    }
 }
 
 #[cfg(test)]
