@@ -23,10 +23,13 @@ use path::Path;
 use tree::Value;
 
 pub use document::Document;
+pub(in crate::manifest) use document::yaml_value;
+pub(in crate::manifest) use layer::Part;
 pub use parameters::Parameters;
 pub use parse::Limits;
 pub use read::Read;
 
+use super::overrides::Formula;
 use super::problem::{Fault, Place, Problem};
 use document::Walk;
 
@@ -44,6 +47,8 @@ pub struct Node {
     kind: Option<Arc<str>>,
     /// The class that a custom component names.
     class: Option<Arc<str>>,
+    /// What an override has in place of the class.
+    formula: Option<Arc<dyn Formula>>,
     parameters: InForce,
     path: Path,
 }
@@ -92,6 +97,12 @@ impl Node {
     #[must_use]
     pub fn class(&self) -> Option<Arc<str>> {
         self.class.clone()
+    }
+
+    /// The formula that replaces a custom component, if an override says so.
+    #[must_use]
+    pub fn formula(&self) -> Option<&Arc<dyn Formula>> {
+        self.formula.as_ref()
     }
 
     /// A field, or `None` where it is missing or null. A missing or empty field of a component falls back to the
@@ -224,6 +235,10 @@ impl Node {
                 format!("'{class}' is code, which is never executed; an override can replace this {component}");
             return self.problem(Fault::Custom { component, class }, message);
         }
+        if self.formula.is_some() {
+            let message = format!("a formula cannot replace a {component}; write a 'component' in the override");
+            return self.problem(Fault::Unsupported { component }, message);
+        }
         let message = format!("{component} is not supported here");
         self.problem(Fault::Unsupported { component }, message)
     }
@@ -238,6 +253,11 @@ impl Node {
             }
             Err(problem) => problem.clone(),
         }
+    }
+
+    /// The value as a part to be laid over others. What it refers to is looked up there.
+    pub(in crate::manifest) fn part(&self) -> Result<Part, Problem> {
+        self.layers().map(|layers| Part::new(layers.top()))
     }
 
     fn layers(&self) -> Result<&Layers, Problem> {

@@ -7,6 +7,7 @@ use super::parse::{self, Limits};
 use super::path::Path;
 use super::tree::Tree;
 use super::{Layer, Node, Place, Problem};
+use crate::manifest::overrides::Overrides;
 
 /// One YAML text with the places of its values. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -15,7 +16,6 @@ pub struct Document {
     root: Arc<Tree>,
     limits: Limits,
     warnings: Arc<[Problem]>,
-    path: Path,
 }
 
 /// What all nodes of one walk share.
@@ -27,6 +27,9 @@ pub(super) struct Walk {
     pub steps: AtomicU32,
     /// Whether outer parameters win over a component's own, as in streams made from a template.
     pub outer_wins: bool,
+    pub overrides: Arc<Overrides>,
+    /// Whether texts may be references: in what was made from a template they were followed already.
+    pub follows: bool,
 }
 
 impl Document {
@@ -34,19 +37,14 @@ impl Document {
     pub fn parse(name: &str, text: &str, limits: Limits) -> Result<Self, Vec<Problem>> {
         let name: Arc<str> = name.into();
         let parsed = parse::parse(&name, text, &limits).map_err(|problem| vec![problem])?;
-        Ok(Self { name, root: parsed.root, limits, warnings: parsed.warnings.into(), path: Path::default() })
+        Ok(Self { name, root: parsed.root, limits, warnings: parsed.warnings.into() })
     }
 
     /// A document that came as JSON and has no places.
     #[must_use]
     pub fn from_json(json: &serde_json::Value) -> Self {
-        Self::made("manifest", json, Place::default(), "")
-    }
-
-    /// A document that was made from what stands at `place` of a file, `path` in it.
-    pub(in crate::manifest) fn made(name: &str, json: &serde_json::Value, place: Place, path: &str) -> Self {
-        let root = Tree::from_json(json, place);
-        Self { name: name.into(), root, limits: Limits::default(), warnings: Arc::default(), path: Path::begin(path) }
+        let root = Tree::from_json(json, Place::default());
+        Self { name: "manifest".into(), root, limits: Limits::default(), warnings: Arc::default() }
     }
 
     #[must_use]
@@ -63,19 +61,49 @@ impl Document {
     /// Where a walk begins. Each walk has its own budget of steps.
     #[must_use]
     pub fn root(&self) -> Node {
-        self.walk(false)
+        self.walk(&Arc::default(), false)
     }
 
-    fn walk(&self, outer_wins: bool) -> Node {
+    /// As [`Self::root`], with what stands in for custom components. `outer_wins` is whether outer parameters win over
+    /// a component's own.
+    #[must_use]
+    pub fn walk(&self, overrides: &Arc<Overrides>, outer_wins: bool) -> Node {
         let walk = Walk {
             file: Arc::clone(&self.name),
             root: Arc::clone(&self.root),
             limits: self.limits,
             steps: AtomicU32::new(0),
             outer_wins,
+            overrides: Arc::clone(overrides),
+            follows: true,
         };
-        Node::root(Arc::new(walk), Layer::new(Arc::clone(&self.root), Arc::clone(&self.name)), self.path.clone())
+        Node::root(Arc::new(walk), Layer::new(Arc::clone(&self.root), Arc::clone(&self.name)), Path::default())
     }
+}
+
+impl Node {
+    /// Another value in this one's place: a stream made from a template, in which references were followed already.
+    /// `outer_wins` is whether outer parameters win over a component's own.
+    pub(in crate::manifest) fn remade(&self, json: &serde_json::Value, outer_wins: bool) -> Self {
+        let root = Tree::from_json(json, self.place());
+        let walk = Walk {
+            file: Arc::clone(&self.walk.file),
+            root: Arc::clone(&root),
+            limits: self.walk.limits,
+            steps: AtomicU32::new(0),
+            outer_wins,
+            overrides: Arc::clone(&self.walk.overrides),
+            follows: false,
+        };
+        let file = Arc::clone(&self.walk.file);
+        Self::root(Arc::new(walk), Layer::new(root, file), self.path.clone())
+    }
+}
+
+/// A text as YAML reads it, as JSON; `None` where it is not YAML.
+pub(in crate::manifest) fn yaml_value(text: &str) -> Option<serde_json::Value> {
+    let parsed = parse::parse(&"value".into(), text, &Limits::default()).ok()?;
+    Some(parsed.root.to_json())
 }
 
 impl Walk {
