@@ -9,6 +9,9 @@ mod gzip;
 mod items;
 mod json;
 mod lines;
+mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod xml;
 mod zip;
@@ -20,6 +23,7 @@ use serde_json::{Map, Value as Json};
 
 pub use csv::Csv;
 pub use fault::DecodeError;
+pub use table::Table;
 pub use text::Charset;
 
 use super::node::{Node, Read};

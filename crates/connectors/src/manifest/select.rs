@@ -5,15 +5,14 @@
 mod expand;
 mod extract;
 mod fault;
-mod file;
 
 use serde_json::Value as Json;
 
 pub use expand::Expander;
 pub use extract::{Combine, Extractor};
 pub use fault::RecordError;
-pub use file::FileTable;
 
+use super::decode::Table;
 use super::expression::Condition;
 use super::node::{Node, Parameters, Read};
 use super::problem::Problem;
@@ -75,6 +74,24 @@ impl Read for RecordFilter {
     }
 }
 
+/// How the files of asynchronous jobs become records.
+#[derive(Clone, Debug)]
+pub enum Download {
+    /// As a table, whatever the decoder is.
+    Table(Table),
+    /// As pages are.
+    Extractor(Extractor),
+}
+
+impl Read for Download {
+    fn read(node: &Node) -> Result<Self, Problem> {
+        match &*node.kind("")? {
+            "ResponseToFileExtractor" => Table::read(node).map(Self::Table),
+            _ => Extractor::read(node).map(Self::Extractor),
+        }
+    }
+}
+
 /// What a page gave.
 #[derive(Debug, Default)]
 pub struct Selected {
@@ -109,6 +126,24 @@ impl Selector {
         self.transformations = transformations;
         self.filters_by_cursor = filters_by_cursor;
         self
+    }
+
+    /// Extracting otherwise than the manifest's selector does, as downloads may.
+    #[must_use]
+    pub fn extracting(mut self, extractor: Extractor) -> Self {
+        self.extractor = extractor;
+        self
+    }
+
+    /// Filters, transforms and normalises what was extracted elsewhere, such as the rows of a table.
+    pub fn refine_all(
+        &self,
+        records: Vec<Json>,
+        scope: &Scope<'_>,
+        schema: &Schema,
+        keep: Keep<'_>,
+    ) -> Result<Selected, RecordError> {
+        self.refine(extract::Found { records, ..extract::Found::default() }, scope, schema, keep)
     }
 
     /// Selects from the items that a page was decoded to. The items are left in place, without what was moved out.

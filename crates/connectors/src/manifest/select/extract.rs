@@ -61,12 +61,10 @@ impl Extractor {
         match self {
             Self::Path { pointer, parameters, expander } => {
                 let path = pointer.path(&scope.parameters(parameters))?;
-                let values = values(&path, item)?;
-                let Some(expander) = expander else {
-                    extend(&mut found.records, values);
-                    return Ok(());
-                };
+                let Some(expander) = expander else { return move_out(&path, item, &mut found.records) };
                 let scope = scope.parameters(expander.parameters());
+                let mut values = Vec::new();
+                move_out(&path, item, &mut values)?;
                 values.into_iter().try_for_each(|value| expander.expand(value, &scope, found))
             }
             Self::Combined { extractors, mode, skips_empty } => {
@@ -148,22 +146,24 @@ impl Found {
 
 /// The usual page gives all its records at once: then they are taken as they are.
 fn extend(records: &mut Vec<Json>, values: Vec<Json>) {
-    match records.is_empty() {
-        true => *records = values,
-        false => records.extend(values),
+    match records.capacity() {
+        0 => *records = values,
+        _ => records.extend(values),
     }
 }
 
-fn values(path: &Path, item: &mut Json) -> Result<Vec<Json>, RecordError> {
+fn move_out(path: &Path, item: &mut Json, records: &mut Vec<Json>) -> Result<(), RecordError> {
     if path.is_spread() {
-        return Ok(path.take(item));
+        extend(records, path.take(item));
+        return Ok(());
     }
     let value = if path.is_empty() { Some(item.take()) } else { path.take_one(item)? };
-    Ok(match value {
-        Some(Json::Array(items)) => items,
-        Some(value) if !is_empty(&value) => vec![value],
-        _ => Vec::new(),
-    })
+    match value {
+        Some(Json::Array(items)) => extend(records, items),
+        Some(value) if !is_empty(&value) => records.push(value),
+        Some(_) | None => {}
+    }
+    Ok(())
 }
 
 /// What counts as nothing: null, false, zero, and texts and containers without contents.
