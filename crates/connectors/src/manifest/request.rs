@@ -21,6 +21,7 @@ use super::failure::ErrorHandler;
 use super::node::{Node, Parameters, Read};
 use super::page::PageToken;
 use super::problem::{Fault, Problem};
+use super::properties::QueryProperties;
 use super::scope::Scope;
 use super::trouble::Trouble;
 use super::wire::{HEADER_BYTES_MAX, Request};
@@ -32,7 +33,6 @@ use text::python_text;
 
 pub use additions::{Additions, Hosts};
 pub use option::{RequestOption, Target};
-pub use properties::{PropertyList, QueryProperties};
 
 /// Most headers of one request.
 const HEADERS_MAX: usize = 128;
