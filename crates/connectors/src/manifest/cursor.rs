@@ -35,9 +35,12 @@ mod parents;
 mod partitions;
 mod point;
 mod progress;
+mod quick;
 mod rules;
 mod split;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 use std::sync::Arc;
@@ -45,7 +48,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use super::expression::dates::Period;
+use super::partition::PartitionRouter;
+use super::scope::Scope;
 use super::slice::Slice;
+use super::state::StreamState;
 use count::Counting;
 use notice::Notices;
 use open::Watch;
@@ -120,33 +127,45 @@ enum Kind {
 }
 
 impl Cursor {
-    /// A stream without a cursor.
-    #[must_use]
-    pub fn snapshot() -> Self {
-        Self::of(Kind::Snapshot { opening: None })
-    }
-
-    /// A datetime cursor of a stream without partitions.
-    pub fn dates(rules: Arc<Rules>, state: &Map<String, Json>) -> Result<Self, CursorError> {
-        let progress = Progress::resume(&rules, state)?;
-        Ok(Self::of(Kind::Dates { rules, progress, opening: None }))
-    }
-
-    /// A counting cursor.
-    pub fn counts(field: Arc<str>, start: Count, state: &Map<String, Json>) -> Result<Self, CursorError> {
-        let counting = Counting::resume(field, start, state)?;
-        Ok(Self::of(Kind::Counts { counting, opening: None }))
-    }
-
-    /// A datetime cursor for each partition, or, if `sharing` says so, one for all.
-    pub fn partitions(
-        rules: &Arc<Rules>,
-        state: &Map<String, Json>,
-        sharing: Sharing,
-        now: Timestamp,
+    /// The cursor of a stream: `sync` and `router` as its manifest has them, `state` where it resumes, and what the
+    /// catalog names as its cursor field, if anything. `scope` knows the config, and now.
+    pub fn begin(
+        sync: Option<&IncrementalSync>,
+        router: Option<&PartitionRouter>,
+        state: &StreamState,
+        scope: &Scope<'_>,
+        catalog_field: &[String],
     ) -> Result<Self, CursorError> {
-        let partitions = Partitions::resume(rules, state, sharing == Sharing::OneForAll, now)?;
-        Ok(Self::of(Kind::Partitions(Box::new(partitions))))
+        let state = state.fields();
+        let kind = match (sync, router) {
+            (None, _) => Kind::Snapshot { opening: None },
+            (Some(IncrementalSync::Counts(_)), Some(_)) => return Err(CursorError::CountsOfPartitions),
+            (Some(IncrementalSync::Counts(counts)), None) => {
+                let (field, start) = counts.start(scope, catalog_field)?;
+                Kind::Counts { counting: Counting::resume(field, start, state)?, opening: None }
+            }
+            (Some(IncrementalSync::Dates(dates)), None) => {
+                let rules = dates.rules(scope, catalog_field)?;
+                Kind::Dates { progress: Progress::resume(&rules, state)?, rules, opening: None }
+            }
+            (Some(IncrementalSync::Dates(dates)), Some(router)) => {
+                let rules = dates.rules(scope, catalog_field)?;
+                let is_shared = dates.shares_cursor || router.is_grouping();
+                Kind::Partitions(Box::new(Partitions::resume(&rules, state, is_shared, scope.now())?))
+            }
+        };
+        Ok(Self { kind, notices: Notices::default() })
+    }
+
+    /// Halves of a slice that the source refused as too large; `None` where it cannot get smaller. They are read in its
+    /// place, one after the other, and what they give belongs to the slice that was opened. `smallest` is
+    /// `min_split_window`.
+    pub fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
+        match &self.kind {
+            Kind::Snapshot { .. } | Kind::Counts { .. } => Ok(None),
+            Kind::Dates { rules, .. } => rules.halves(slice, smallest),
+            Kind::Partitions(partitions) => partitions.rules().halves(slice, smallest),
+        }
     }
 
     /// The next partition of the router. What of the former was not opened yet counts as never read.
@@ -213,19 +232,14 @@ impl Cursor {
         }
     }
 
+    /// Whether all partitions share one cursor: asked for, or because they are too many.
+    #[must_use]
+    pub fn shares_cursor(&self) -> bool {
+        matches!(&self.kind, Kind::Partitions(partitions) if partitions.shares_cursor())
+    }
+
     /// What happened that a person should know, since it was last asked. Each kind is told once per run.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         self.notices.take()
     }
-
-    fn of(kind: Kind) -> Self {
-        Self { kind, notices: Notices::default() }
-    }
-}
-
-/// Who a cursor is for, in a stream with partitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    EachItsOwn,
-    OneForAll,
 }
