@@ -54,7 +54,7 @@ pub struct Requester {
     body: Body,
     authenticator: Authenticator,
     errors: ErrorHandler,
-    use_cache: bool,
+    use_cache: Option<bool>,
     timeouts: Timeouts,
     parameters: Parameters,
 }
@@ -169,9 +169,9 @@ impl Requester {
         self.properties.as_ref()
     }
 
-    /// Whether the same request within one sync may be answered from memory.
+    /// Whether the same request within one sync may be answered from memory, where the manifest says so.
     #[must_use]
-    pub const fn use_cache(&self) -> bool {
+    pub const fn use_cache(&self) -> Option<bool> {
         self.use_cache
     }
 
@@ -232,7 +232,7 @@ impl Read for Requester {
             body: Body::read(node)?,
             authenticator,
             errors: node.maybe("error_handler")?.unwrap_or_default(),
-            use_cache: node.or("use_cache", false)?,
+            use_cache: node.maybe("use_cache")?,
             timeouts: Timeouts {
                 connect: timeout(node, "connect_timeout_in_seconds")?,
                 read: timeout(node, "read_timeout_in_seconds")?,

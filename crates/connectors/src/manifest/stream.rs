@@ -18,7 +18,7 @@ use super::state::StateMigration;
 use super::transform::Transformation;
 
 pub use dynamic::{ComponentsResolver, DynamicStream, Values};
-pub use retriever::{AsyncRetriever, DownloadExtractor, Retriever, SimpleRetriever, StatusMap};
+pub use retriever::{AsyncRetriever, Retriever, SimpleRetriever, StatusMap};
 
 /// A stream of a manifest.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use connectors::manifest::decode::{DecodeError, Decoder};
+use connectors::manifest::decode::{DecodeError, Decoded, Decoder, Each, Table};
 use connectors::manifest::wire::Reply;
 use http::HeaderMap;
 use serde_json::{Map, Value as Json};
@@ -20,10 +20,26 @@ const PORTION: usize = 500;
 const PORTIONS_WAITING: usize = 2;
 
 /// How the replies of one requester are read.
-pub(super) struct Body<'a> {
-    pub decoder: &'a Decoder,
+pub(super) struct Form {
+    pub reader: Reader,
     /// Whether what pages are told apart by can be read after the records were moved out.
     pub is_spared: bool,
+}
+
+#[derive(Clone)]
+pub(super) enum Reader {
+    Decoder(Decoder),
+    /// A table, whatever the decoder says.
+    Table(Table),
+}
+
+impl Reader {
+    fn decode(&self, body: &mut dyn std::io::Read, each: Each<'_>) -> Result<Decoded, DecodeError> {
+        match self {
+            Self::Decoder(decoder) => decoder.decode(body, each),
+            Self::Table(table) => table.decode(body, each),
+        }
+    }
 }
 
 /// The items of one body.
@@ -40,14 +56,12 @@ enum Kind {
     Selected(Option<Vec<Json>>),
 }
 
-impl Body<'_> {
-    /// A page that lay inside of a record.
-    pub fn embedded(child: &Json) -> Reply {
-        Reply::new(200, HeaderMap::new(), Bytes::from(child.to_string()), String::new())
-    }
-
+impl Form {
     pub fn is_streamed(&self) -> bool {
-        self.decoder.is_streamed()
+        match &self.reader {
+            Reader::Decoder(decoder) => decoder.is_streamed(),
+            Reader::Table(_) => true,
+        }
     }
 
     /// Takes the body apart, or begins to.
@@ -55,17 +69,18 @@ impl Body<'_> {
         if let Some(spool) = spool {
             return self.portions(&reply.headers, spool);
         }
-        let parsed = matches!(self.decoder, Decoder::Json).then(|| reply.take_json()).flatten();
-        let (items, is_list) = match parsed {
-            Some(document) => {
-                let is_list = document.is_array();
-                (Decoder::items(document), is_list)
-            }
-            // Not JSON, or not quite: the decoder knows what to make of it.
-            None => (self.decoder.page(&reply.body).map_err(ReadFailure::from)?, true),
+        let decoder = match &self.reader {
+            Reader::Decoder(decoder) => decoder,
+            Reader::Table(_) => &Decoder::Json,
         };
-        // An object is parsed again where it is needed whole; a list's first element is all that paging sees of it.
-        let first = (!self.is_spared && is_list).then(|| items.first().cloned()).flatten();
+        let parsed = matches!(decoder, Decoder::Json).then(|| reply.take_json()).flatten();
+        let items = match parsed {
+            Some(document) => Decoder::items(document),
+            // Not JSON, or not quite: the decoder knows what to make of it.
+            None => decoder.page(&reply.body)?,
+        };
+        // What paging sees, before the records are moved out of it.
+        let first = (!self.is_spared).then(|| items.first().cloned()).flatten();
         Ok(Items { kind: Kind::Whole(Some(items)), first })
     }
 
@@ -75,16 +90,16 @@ impl Body<'_> {
             ReadFailure::system("spool_failed", format!("a download could not be read back: {error}"))
         };
         let body = spool.into_reader().map_err(spooled)?;
-        let (decoder, headers) = (self.decoder.clone(), headers.clone());
+        let (reader, headers) = (self.reader.clone(), headers.clone());
         let (sender, receiver) = channel(PORTIONS_WAITING);
-        tokio::task::spawn_blocking(move || decode(&decoder, &headers, body, &sender));
+        tokio::task::spawn_blocking(move || decode(&reader, &headers, body, &sender));
         // The format hides a streamed body from paging.
         Ok(Items { kind: Kind::Portions(receiver), first: Some(Json::Object(Map::new())) })
     }
 }
 
 fn decode(
-    decoder: &Decoder,
+    reader: &Reader,
     headers: &HeaderMap,
     body: Box<dyn std::io::Read + Send>,
     portions: &Sender<Result<Vec<Json>, DecodeError>>,
@@ -102,12 +117,17 @@ fn decode(
         }
     };
     let decoded = match inflating(headers, body) {
-        Ok(mut body) => decoder.decode(&mut body, &mut give).map(|_| ()),
+        Ok(mut body) => reader.decode(&mut body, &mut give).map(|_| ()),
         Err(error) => Err(DecodeError::Unsupported { detail: error.to_string() }),
     };
     let last = decoded.map(|()| portion);
     // The one who waits sees the end by the channel's; an error goes before it.
     let _ = portions.blocking_send(last);
+}
+
+/// A page that lay inside of a record.
+pub(super) fn embedded(child: &Json) -> Reply {
+    Reply::new(200, HeaderMap::new(), Bytes::from(child.to_string()), String::new())
 }
 
 impl Items {

@@ -14,7 +14,7 @@ const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What an answer costs beside its body and headers.
 const OVERHEAD_BYTES: usize = 512;
 
-/// Method, URL, headers and body: as long as one of them differs, so may the answer.
+/// Stream, method, URL, headers and body: as long as one of them differs, so may the answer.
 type Key = Box<[u8]>;
 
 /// An answer without what was made of it: each reader takes its JSON apart.
@@ -40,16 +40,16 @@ pub(super) struct Cache {
 
 impl Cache {
     /// The answer to the same request, if there was one.
-    pub fn get(&self, request: &Request) -> Option<Reply> {
-        let key = key(request)?;
+    pub fn get(&self, name: &str, request: &Request) -> Option<Reply> {
+        let key = key(name, request)?;
         let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let (kept, _) = shelf.answers.get(&key)?;
         Some(Reply::new(200, kept.headers.clone(), kept.body.clone(), kept.url.clone()))
     }
 
     /// Keeps a plain success; anything else may be another answer next time.
-    pub fn put(&self, request: &Request, reply: &Reply) {
-        let Some(key) = key(request).filter(|_| reply.status == 200) else { return };
+    pub fn put(&self, name: &str, request: &Request, reply: &Reply) {
+        let Some(key) = key(name, request).filter(|_| reply.status == 200) else { return };
         let bytes = key.len() * 2 + reply.body.len() + OVERHEAD_BYTES;
         if bytes > BYTES_MAX / 4 {
             return;
@@ -70,11 +70,13 @@ impl Cache {
 }
 
 /// Only questions are kept; a request that does something must be sent each time.
-fn key(request: &Request) -> Option<Key> {
+fn key(name: &str, request: &Request) -> Option<Key> {
     if request.method != Method::GET && request.method != Method::HEAD {
         return None;
     }
-    let mut key = Vec::with_capacity(request.url.len() + 256);
+    let mut key = Vec::with_capacity(name.len() + request.url.len() + 256);
+    key.extend_from_slice(name.as_bytes());
+    key.push(b'\n');
     key.extend_from_slice(request.method.as_str().as_bytes());
     key.push(b' ');
     key.extend_from_slice(request.url.as_bytes());
@@ -109,34 +111,34 @@ mod tests {
     #[test]
     fn the_same_question_is_answered_from_memory_and_another_is_not() {
         let cache = Cache::default();
-        cache.put(&get("http://a/1"), &reply(200, 10));
-        assert!(cache.get(&get("http://a/1")).is_some());
-        assert!(cache.get(&get("http://a/2")).is_none());
+        cache.put("s", &get("http://a/1"), &reply(200, 10));
+        assert!(cache.get("s", &get("http://a/1")).is_some());
+        assert!(cache.get("s", &get("http://a/2")).is_none());
         let mut other = get("http://a/1");
         other.headers.insert("authorization", HeaderValue::from_static("x"));
-        assert!(cache.get(&other).is_none());
+        assert!(cache.get("s", &other).is_none());
     }
 
     #[test]
     fn failures_and_requests_that_do_something_are_not_kept() {
         let cache = Cache::default();
-        cache.put(&get("http://a/1"), &reply(404, 10));
-        assert!(cache.get(&get("http://a/1")).is_none());
+        cache.put("s", &get("http://a/1"), &reply(404, 10));
+        assert!(cache.get("s", &get("http://a/1")).is_none());
         let post = Request { method: Method::POST, ..get("http://a/1") };
-        cache.put(&post, &reply(200, 10));
-        assert!(cache.get(&post).is_none());
+        cache.put("s", &post, &reply(200, 10));
+        assert!(cache.get("s", &post).is_none());
     }
 
     #[test]
     fn the_oldest_answers_leave_when_the_bound_is_reached() {
         let cache = Cache::default();
         for page in 0..40 {
-            cache.put(&get(&format!("http://a/{page}")), &reply(200, 1024 * 1024));
+            cache.put("s", &get(&format!("http://a/{page}")), &reply(200, 1024 * 1024));
         }
-        assert!(cache.get(&get("http://a/0")).is_none());
-        assert!(cache.get(&get("http://a/39")).is_some());
+        assert!(cache.get("s", &get("http://a/0")).is_none());
+        assert!(cache.get("s", &get("http://a/39")).is_some());
         assert!(cache.shelf.lock().unwrap().bytes <= BYTES_MAX);
-        cache.put(&get("http://a/huge"), &reply(200, BYTES_MAX));
-        assert!(cache.get(&get("http://a/huge")).is_none() && cache.get(&get("http://a/39")).is_some());
+        cache.put("s", &get("http://a/huge"), &reply(200, BYTES_MAX));
+        assert!(cache.get("s", &get("http://a/huge")).is_none() && cache.get("s", &get("http://a/39")).is_some());
     }
 }

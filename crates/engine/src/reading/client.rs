@@ -45,8 +45,8 @@ pub(super) struct Question<'a> {
     pub requester: &'a Requester,
     pub additions: &'a Additions,
     pub seen: Seen<'a>,
-    /// Whether the same question may be answered from memory.
-    pub cached: bool,
+    /// Under whose name the same question may be answered from memory.
+    pub cached: Option<&'a str>,
     /// Whether the body is wanted as a stream.
     pub spooled: bool,
 }
@@ -165,8 +165,10 @@ impl Client {
 
     /// One attempt. A cached answer costs nobody anything.
     async fn send(&self, question: &Question<'_>, request: &Request) -> Result<Answer, Undelivered> {
-        let cached = question.cached && !question.spooled;
-        if cached && let Some(reply) = self.cache.get(request) {
+        let cached = question.cached.filter(|_| !question.spooled);
+        if let Some(name) = cached
+            && let Some(reply) = self.cache.get(name, request)
+        {
             return Ok(Answer { reply, spool: None });
         }
         self.pace.admit(request, &self.clock).await?;
@@ -179,8 +181,8 @@ impl Client {
             Answer { reply: self.wire.send(request.clone(), patience).await?, spool: None }
         };
         self.pace.learn(request, &answer.reply, &self.clock);
-        if cached {
-            self.cache.put(request, &answer.reply);
+        if let Some(name) = cached {
+            self.cache.put(name, request, &answer.reply);
         }
         Ok(answer)
     }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::manifest::cursor::OpenSlice;
+use connectors::manifest::cursor::{Cursor, OpenSlice};
 use connectors::manifest::decode::Decoder;
 use connectors::manifest::request::{Additions, Requester};
 use connectors::manifest::select::{Extractor, Selector};
 use connectors::manifest::slice::Slice;
+use connectors::manifest::state::StreamState;
 use connectors::manifest::wire::Reply;
 use http::HeaderMap;
 use serde_json::{Map, Value as Json};
@@ -67,9 +68,15 @@ pub(super) struct JobReading<'r> {
     course: Course<'r>,
 }
 
+/// One file of a job, with nobody who watches what is extracted: the cursor sees records once they are refined.
+struct Download<'r> {
+    pages: Pages<'r>,
+    unwatched: OpenSlice,
+}
+
 enum Course<'r> {
     Asked,
-    Ready { said: Arc<Said>, targets: std::vec::IntoIter<String>, pages: Option<Box<Pages<'r>>>, _turn: OwnedSemaphorePermit },
+    Ready { said: Arc<Said>, targets: std::vec::IntoIter<String>, file: Option<Box<Download<'r>>>, _turn: OwnedSemaphorePermit },
     Over { is_skipped: bool },
 }
 
@@ -89,14 +96,12 @@ impl<'r> JobReading<'r> {
             match &mut self.course {
                 Course::Over { .. } => return Ok(None),
                 Course::Asked => self.course = self.complete().await?,
-                Course::Ready { said, targets, pages, .. } => {
-                    let Some(reading) = pages else {
+                Course::Ready { said, targets, file, .. } => {
+                    let Some(download) = file else {
                         match targets.next() {
                             Some(target) => {
                                 let said = Arc::new(Said { target: Some(target), ..Said::clone(said) });
-                                let slice = Arc::clone(&self.slice);
-                                let reading = Pages::new(self.run, self.stream, &self.job.download, slice, Some(said))?;
-                                *pages = Some(Box::new(reading));
+                                *file = Some(Box::new(self.download(said)?));
                             }
                             None => {
                                 let said = Arc::clone(said);
@@ -106,8 +111,8 @@ impl<'r> JobReading<'r> {
                         }
                         continue;
                     };
-                    match reading.next_unseen().await.map_err(Stop::into_failure)? {
-                        None => *pages = None,
+                    match download.pages.next(&mut download.unwatched).await.map_err(Stop::into_failure)? {
+                        None => *file = None,
                         Some(records) => {
                             let records = self.refined(records, open)?;
                             if !records.is_empty() {
@@ -120,11 +125,16 @@ impl<'r> JobReading<'r> {
         }
     }
 
+    fn download(&self, said: Arc<Said>) -> Result<Download<'r>, ReadFailure> {
+        let pages = Pages::new(self.run, self.stream, &self.job.download, Arc::clone(&self.slice), Some(said))?;
+        Ok(Download { pages, unwatched: unwatched(self.run, Slice::clone(&self.slice))? })
+    }
+
     fn refined(&self, records: Vec<Json>, open: &mut OpenSlice) -> Result<Vec<Json>, ReadFailure> {
         let (config, now) = (self.run.client.config(), self.run.client.now());
         let scope = Seen::slice(&self.slice).scope(&config, now);
         let keep = &mut |record: &Json| open.wants(record, now);
-        let records = self.job.selector.refined(records, &scope, &self.stream.schema, keep)?.records;
+        let records = self.job.selector.refine_all(records, &scope, &self.stream.schema, keep)?.records;
         records.iter().for_each(|record| open.observe(record));
         Ok(records)
     }
@@ -152,7 +162,7 @@ impl<'r> JobReading<'r> {
             match status {
                 JobStatus::Completed => {
                     let targets = self.targets(&said).await?.into_iter();
-                    return Ok(Course::Ready { said, targets, pages: None, _turn: turn });
+                    return Ok(Course::Ready { said, targets, file: None, _turn: turn });
                 }
                 JobStatus::Skipped => return Ok(Course::Over { is_skipped: true }),
                 JobStatus::TimedOut => self.ask_aside(self.job.abort.as_ref(), &said).await,
@@ -242,7 +252,7 @@ impl<'r> JobReading<'r> {
             requester,
             additions: &additions,
             seen: said.seen(Some(&self.slice)),
-            cached: false,
+            cached: None,
             spooled: false,
         };
         self.run.client.ask(question).await.map(|answer| answer.reply).map_err(Stop::into_failure)
@@ -257,6 +267,15 @@ impl<'r> JobReading<'r> {
             let _ = self.run.note(message).await;
         }
     }
+}
+
+/// A slice whose records move no cursor.
+pub(super) fn unwatched(run: &Run<'_>, slice: Slice) -> Result<OpenSlice, ReadFailure> {
+    let (config, now) = (run.client.config(), run.client.now());
+    let scope = Seen::default().scope(&config, now);
+    let mut cursor = Cursor::begin(None, None, &StreamState::default(), &scope, &[])?;
+    let _ = cursor.enter(slice, None, now);
+    cursor.open()?.ok_or_else(|| ReadFailure::system("slice_missing", "a slice without a cursor could not be opened"))
 }
 
 /// What a reply says, as templates see it: its JSON, its headers in either spelling, and where it came from.

@@ -11,7 +11,7 @@ use connectors::manifest::slice::Slice;
 use connectors::manifest::wire::Reply;
 use serde_json::Value as Json;
 
-use super::body::{Body, Items};
+use super::body::{Items, embedded};
 use super::client::{Answer, Question, Stop};
 use super::failure::ReadFailure;
 use super::properties::Portions;
@@ -116,8 +116,8 @@ impl<'r> Pages<'r> {
     async fn ask(&mut self, token: Option<PageToken>) -> Result<Option<Current>, Stop> {
         let current = |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
         if let (None, Some(child)) = (&token, self.slice.child_response()) {
-            let mut reply = Body::embedded(child);
-            let items = self.pager.body().take(&mut reply, None)?;
+            let mut reply = embedded(child);
+            let items = self.pager.form.take(&mut reply, None)?;
             return Ok(Some(current(reply, items)));
         }
         if let Some(properties) = self.pager.requester.properties() {
@@ -129,7 +129,7 @@ impl<'r> Pages<'r> {
         if !reply.is_ok() {
             return Ok(None);
         }
-        let items = self.pager.body().take(&mut reply, spool)?;
+        let items = self.pager.form.take(&mut reply, spool)?;
         Ok(Some(Current { token, ..current(reply, items) }))
     }
 
@@ -141,8 +141,8 @@ impl<'r> Pages<'r> {
             requester: &self.pager.requester,
             additions: &additions,
             seen: Seen::of(slice, self.said.as_deref()),
-            cached: self.pager.cached,
-            spooled: self.pager.body().is_streamed(),
+            cached: self.pager.is_cached.then_some(&*self.stream.name),
+            spooled: self.pager.form.is_streamed(),
         };
         self.run.client.ask(question).await
     }
@@ -239,7 +239,7 @@ impl<'r> Pages<'r> {
             extracted: current.extracted,
             selected: current.selected,
             last_record: current.last_record.as_ref(),
-            decoded: current.items.decoded(left, self.pager.is_spared),
+            decoded: current.items.decoded(left, self.pager.form.is_spared),
             page_size: self.reducer.as_ref().and_then(Reducer::size),
         };
         let next = self.pager.paginator.next(&scope, &current.reply, facts, current.token.as_ref(), &mut self.watch)?;

@@ -61,6 +61,17 @@ struct CursorField {
     follows_catalog: bool,
 }
 
+impl IncrementalSync {
+    /// The field of records that the cursor looks at.
+    pub fn field(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
+        let field = match self {
+            Self::Dates(cursor) => &cursor.field,
+            Self::Counts(cursor) => &cursor.field,
+        };
+        field.evaluate(scope, catalog_field)
+    }
+}
+
 impl DatetimeCursor {
     pub(crate) fn field_setting(&self) -> &Setting {
         &self.field.name

@@ -139,7 +139,7 @@ impl Client {
     /// A login is a request like any other, with an authenticator and an error handler of its own.
     async fn log_in(&self, question: &Question<'_>, requester: &Requester) -> Result<Reply, ReadFailure> {
         let additions = Additions::new();
-        let login = Question { requester, additions: &additions, cached: false, spooled: false, ..*question };
+        let login = Question { requester, additions: &additions, cached: None, spooled: false, ..*question };
         // Boxed, because a login may need a token itself, and so on.
         let asked: std::pin::Pin<Box<dyn Future<Output = Result<super::Answer, Stop>> + Send + '_>> =
             Box::pin(self.ask(login));
