@@ -87,7 +87,9 @@ impl DynamicStream {
         let stream = self.template.remade(&written, self.outer_wins);
         match stream.get("name").as_ref().and_then(Node::text) {
             Some(_) => Ok(stream),
-            None => Err(stream.problem(Fault::Wrong, "needs a 'name' that is a text once values are put in".to_owned())),
+            None => {
+                Err(stream.problem(Fault::Wrong, "needs a 'name' that is a text once values are put in".to_owned()))
+            }
         }
     }
 }
@@ -143,7 +145,8 @@ impl Mapping {
         if let (true, Json::String(text)) = (reads_yaml && self.kinds != Kinds::TEXT, &value) {
             value = yaml_value(text).unwrap_or(value);
         }
-        let names = self.field_path.iter().map(|name| name.text(&scope)).collect::<Result<Vec<_>, _>>().map_err(told)?;
+        let names =
+            self.field_path.iter().map(|name| name.text(&scope)).collect::<Result<Vec<_>, _>>().map_err(told)?;
         let replaced = Path::of(&names).replace(written, &value);
         let (0, true, Some(written)) = (replaced, self.creates && is_given(&value), written.as_object_mut()) else {
             return Ok(());

@@ -95,7 +95,9 @@ impl Retriever {
             return Ok(());
         }
         if retriever.page_size_reduction.is_some() || retriever.window_splitting.is_some() {
-            return wrong("page_size_reduction and request_window_splitting ask for pages again, but with lazy_read_pointer the first page lies in the parent's record");
+            return wrong(
+                "page_size_reduction and request_window_splitting ask for pages again, but with lazy_read_pointer the first page lies in the parent's record",
+            );
         }
         if matches!(sync, Some(IncrementalSync::Counts(_))) {
             return wrong("lazy_read_pointer needs a cursor of dates, or none");
