@@ -22,6 +22,7 @@
 //! `parents_state` is what [`PartitionRouter::parent_state`](super::partition::PartitionRouter::parent_state) says when
 //! the partition came: after its record was observed by the parent's own cursor, or any earlier moment.
 
+mod additions;
 mod bound;
 mod clamp;
 mod common;
@@ -60,6 +61,9 @@ use partitions::Partitions;
 use progress::Progress;
 use windows::Windows;
 
+pub use additions::add_slice;
+#[cfg(test)]
+pub(crate) use additions::places;
 pub use clamp::Clamp;
 pub use count::Count;
 pub use error::CursorError;
@@ -69,7 +73,6 @@ pub use open::OpenSlice;
 pub use partitions::{PARTITIONS_KEPT_MAX, PARTITIONS_WITH_STATE_MAX, STATE_INTERVAL};
 pub use point::{Point, is_nothing};
 pub use rules::Rules;
-pub use split::SPLITS_MAX;
 pub use sync::{CountCursor, DatetimeCursor, IncrementalSync};
 
 /// The state of a stream that has no cursor, once it was read: there is nothing to resume from.

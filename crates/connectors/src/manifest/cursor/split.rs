@@ -10,9 +10,6 @@ use super::open::OpenSlice;
 use super::point::exactly;
 use super::rules::Rules;
 
-/// How often a window is halved at most, whatever the cursor says: 1/1024 of it is left then.
-pub const SPLITS_MAX: u32 = 10;
-
 impl Rules {
     /// The two halves of a window; `None` where it cannot get smaller: at `smallest` or at one unit of granularity.
     pub fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
