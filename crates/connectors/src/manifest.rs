@@ -25,6 +25,8 @@ pub mod scratch;
 pub mod select;
 pub mod setting;
 pub mod slice;
+pub mod source;
+pub mod spec;
 pub mod state;
 pub mod stream;
 pub mod transform;

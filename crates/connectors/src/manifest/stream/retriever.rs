@@ -30,6 +30,8 @@ pub struct SimpleRetriever {
     pub pagination_reset: Option<PaginationReset>,
     pub page_size_reduction: Option<PageSizeReduction>,
     pub window_splitting: Option<RequestWindowSplitting>,
+    /// Whether replies may be kept for other streams, where the manifest says so: parents' are unless it forbids it.
+    pub caches: Option<bool>,
     pub parameters: Parameters,
 }
 
@@ -118,8 +120,10 @@ impl Read for Retriever {
 
 impl Read for SimpleRetriever {
     fn read(node: &Node) -> Result<Self, Problem> {
+        let requester: Node = node.need("requester")?;
         Ok(Self {
-            requester: node.need("requester")?,
+            caches: requester.maybe("use_cache")?,
+            requester: Requester::read(&requester)?,
             decoder: node.or("decoder", Decoder::default())?,
             selector: node.need("record_selector")?,
             paginator: node.maybe("paginator")?.unwrap_or_default(),
