@@ -125,8 +125,7 @@ impl Client {
     }
 
     pub fn now(&self) -> jiff::Timestamp {
-        // The clock's range is within the calendar's.
-        jiff::Timestamp::from_microsecond(self.clock.now().as_micros()).unwrap_or_default()
+        super::timestamp(self.clock.now())
     }
 
     /// Asks until there is an answer that the error handler lets through.

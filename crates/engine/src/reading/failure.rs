@@ -79,3 +79,21 @@ impl From<super::told::Closed> for ReadFailure {
         Self::system(Self::CLOSED, "nobody listens any more")
     }
 }
+
+/// The errors of `connectors::manifest` that say by themselves what is wrong: the manifest, or what the source sent.
+macro_rules! told_by_itself {
+    ($($error:ty),+) => {$(
+        impl From<$error> for ReadFailure {
+            fn from(error: $error) -> Self {
+                Self::system(error.code(), error.to_string())
+            }
+        }
+    )+};
+}
+
+told_by_itself!(
+    connectors::manifest::cursor::CursorError,
+    connectors::manifest::expression::Failure,
+    connectors::manifest::partition::PartitionError,
+    connectors::manifest::select::RecordError
+);

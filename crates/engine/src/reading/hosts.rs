@@ -1,5 +1,7 @@
 //! Which hosts a connector may talk to. Its credentials go to whatever its URLs say, and URLs come out of answers too.
 
+use std::sync::Arc;
+
 use connectors::manifest::wire::plain_url;
 use url::Url;
 
@@ -22,6 +24,11 @@ impl Hosts {
     #[must_use]
     pub fn only(hosts: impl IntoIterator<Item = String>) -> Self {
         Self { allowed: Some(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect()) }
+    }
+
+    /// The hosts that the owner listed by name.
+    pub(super) fn listed(&self) -> Arc<[String]> {
+        self.allowed.iter().flatten().cloned().collect()
     }
 
     /// Whether the owner listed the host of this URL by name.

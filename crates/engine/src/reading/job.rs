@@ -95,24 +95,13 @@ impl<'r> JobReading<'r> {
         loop {
             match &mut self.course {
                 Course::Over { .. } => return Ok(None),
-                Course::Asked => self.course = self.complete().await?,
-                Course::Ready { said, targets, file, .. } => {
-                    let Some(download) = file else {
-                        match targets.next() {
-                            Some(target) => {
-                                let said = Arc::new(Said { target: Some(target), ..Said::clone(said) });
-                                *file = Some(Box::new(self.download(said)?));
-                            }
-                            None => {
-                                let said = Arc::clone(said);
-                                self.ask_aside(self.job.delete.as_ref(), &said).await;
-                                self.course = Course::Over { is_skipped: false };
-                            }
-                        }
-                        continue;
-                    };
+                Course::Asked => {
+                    self.course = self.complete().await?;
+                    self.begin_file()?;
+                }
+                Course::Ready { file: Some(download), .. } => {
                     match download.pages.next(&mut download.unwatched).await.map_err(Stop::into_failure)? {
-                        None => *file = None,
+                        None => self.begin_file()?,
                         Some(records) => {
                             let records = self.refined(records, open)?;
                             if !records.is_empty() {
@@ -121,8 +110,24 @@ impl<'r> JobReading<'r> {
                         }
                     }
                 }
+                Course::Ready { said, file: None, .. } => {
+                    let said = Arc::clone(said);
+                    self.ask_aside(self.job.delete.as_ref(), &said).await;
+                    self.course = Course::Over { is_skipped: false };
+                }
             }
         }
+    }
+
+    /// Begins with the next of the job's files, if there is one.
+    fn begin_file(&mut self) -> Result<(), ReadFailure> {
+        let Course::Ready { said, targets, .. } = &mut self.course else { return Ok(()) };
+        let next = targets.next().map(|target| Arc::new(Said { target: Some(target), ..Said::clone(said) }));
+        let next = next.map(|said| self.download(said).map(Box::new)).transpose()?;
+        if let Course::Ready { file, .. } = &mut self.course {
+            *file = next;
+        }
+        Ok(())
     }
 
     fn download(&self, said: Arc<Said>) -> Result<Download<'r>, ReadFailure> {

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use super::body::{Items, embedded};
 use super::client::{Answer, Question, Stop};
 use super::failure::ReadFailure;
-use super::properties::Portions;
+use super::portions::Portions;
 use super::run::Run;
 use super::seen::{Said, Seen};
 use super::stream::{Pager, ReadStream};
@@ -40,18 +40,18 @@ struct Current {
 
 /// The pages of one window of a slice.
 pub(super) struct Pages<'r> {
-    run: &'r Run<'r>,
-    stream: &'r ReadStream,
-    pager: &'r Pager,
+    pub(super) run: &'r Run<'r>,
+    pub(super) stream: &'r ReadStream,
+    pub(super) pager: &'r Pager,
     /// What was said of the job whose result this is, if it is one's.
     said: Option<Arc<Said>>,
     /// What is asked for: the open slice, or a part of it.
-    slice: Arc<Slice>,
+    pub(super) slice: Arc<Slice>,
     next: Next,
     watch: Watch,
     reducer: Option<Reducer<'r>>,
     resets: Resets,
-    portions: Portions,
+    pub(super) portions: Portions,
 }
 
 impl<'r> Pages<'r> {
@@ -94,7 +94,7 @@ impl<'r> Pages<'r> {
                     continue;
                 }
             };
-            match self.ask(token.clone()).await {
+            match self.ask(token.clone(), open).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(current)) => {
                     self.reducer.iter_mut().for_each(Reducer::accepted);
@@ -102,7 +102,7 @@ impl<'r> Pages<'r> {
                 }
                 Err(Stop::ResetPagination) => self.begin_anew(open)?,
                 Err(Stop::ReducePageSize) => {
-                    let reducer = self.reducer.as_mut().ok_or_else(no_reduction)?;
+                    let reducer = self.reducer.as_mut().ok_or_else(|| Stop::ReducePageSize.into_failure())?;
                     let wait = reducer.reduce()?;
                     self.run.client.clock.sleep(wait).await;
                     self.next = token.map_or(Next::First, Next::Page);
@@ -113,7 +113,7 @@ impl<'r> Pages<'r> {
     }
 
     /// Asks for a page. `None` if there is none: an error that is to be ignored.
-    async fn ask(&mut self, token: Option<PageToken>) -> Result<Option<Current>, Stop> {
+    async fn ask(&mut self, token: Option<PageToken>, open: &OpenSlice) -> Result<Option<Current>, Stop> {
         let current = |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
         if let (None, Some(child)) = (&token, self.slice.child_response()) {
             let mut reply = embedded(child);
@@ -121,7 +121,7 @@ impl<'r> Pages<'r> {
             return Ok(Some(current(reply, items)));
         }
         if let Some(properties) = self.pager.requester.properties() {
-            let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref()).await? else { return Ok(None) };
+            let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref(), open).await? else { return Ok(None) };
             let extracted = records.len() as u64;
             return Ok(Some(Current { token, extracted, ..current(reply, Items::selected(records)) }));
         }
@@ -188,8 +188,9 @@ impl<'r> Pages<'r> {
             records.retain(|record| open.wants(record, now));
         }
         records.iter().for_each(|record| open.observe(record));
-        if let Some(notice) = selected_notice(selected.cut_short) {
-            self.run.note(notice).await?;
+        if selected.cut_short > 0 {
+            let message = format!("{} lists inside of records were cut short by the source", selected.cut_short);
+            self.run.note(message).await?;
         }
         Ok((!records.is_empty()).then_some(records))
     }

@@ -9,6 +9,7 @@ use connectors::manifest::cursor::{Cursor, Ending, Entered, OpenSlice};
 use connectors::manifest::partition::Parent;
 use connectors::manifest::slice::Slice;
 use connectors::manifest::state::StreamState;
+use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use super::failure::ReadFailure;
@@ -36,13 +37,12 @@ impl<'r> ParentReading<'r> {
         run: &'r Run<'r>,
         parent: &Parent,
         stream: &'r ReadStream,
-        state: &Json,
+        state: &StreamState,
     ) -> Result<Self, ReadFailure> {
         let state = if parent.incremental_dependency {
             let config = run.client.config();
             let field = stream.cursor_field(&config, run.client.now())?;
-            let own = StreamState::from_json(state.clone()).unwrap_or_default();
-            own.of_parent(&parent.stream_name, field.as_deref()).into_json()
+            state.of_parent(&parent.stream_name, field.as_deref()).into_json()
         } else {
             Json::Null
         };
@@ -52,8 +52,13 @@ impl<'r> ParentReading<'r> {
         Ok(Self { run, stream, cursor, partitions, reading, records, held, is_over: false, has_moved: false })
     }
 
-    /// The next record and the slice that it was read from; `None` after the last.
-    pub async fn next(&mut self) -> Result<Option<(Json, Arc<Slice>)>, ReadFailure> {
+    /// The next record and the slice that it was read from; `None` after the last. Boxed, because a parent may have
+    /// parents of its own.
+    pub fn next(&mut self) -> BoxFuture<'_, Result<Option<(Json, Arc<Slice>)>, ReadFailure>> {
+        Box::pin(self.find())
+    }
+
+    async fn find(&mut self) -> Result<Option<(Json, Arc<Slice>)>, ReadFailure> {
         loop {
             if let Some(record) = self.record().await? {
                 let slice = self.reading.as_ref().map(|(_, open)| Arc::clone(open.slice())).unwrap_or_default();

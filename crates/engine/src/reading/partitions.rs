@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use connectors::manifest::partition::{Next, Parent, PartitionRouter, Walk};
 use connectors::manifest::slice::Slice;
+use connectors::manifest::state::StreamState;
 use serde_json::Value as Json;
 
 use super::failure::ReadFailure;
@@ -29,11 +30,11 @@ pub(super) struct Found {
 }
 
 impl<'r> Partitions<'r> {
-    pub fn new(run: &'r Run<'r>, stream: &'r ReadStream, state: &Json) -> Result<Self, ReadFailure> {
+    pub fn new(run: &'r Run<'r>, stream: &'r ReadStream, state: &StreamState) -> Result<Self, ReadFailure> {
         let config = run.client.config();
         let walk = {
             let scope = Seen::default().scope(&config, run.client.now());
-            PartitionRouter::walk(stream.router.as_ref(), &scope)?
+            PartitionRouter::walk(stream.declared.router(), &scope)?
         };
         let mut parents = Vec::new();
         for (parent, parent_stream) in &stream.parents {
@@ -62,9 +63,7 @@ impl<'r> Partitions<'r> {
             self.walk.ended();
             return Ok(());
         };
-        // Boxed, because a parent may have parents of its own.
-        let next: std::pin::Pin<Box<dyn Future<Output = Result<_, ReadFailure>> + Send + '_>> = Box::pin(reading.next());
-        let record = next.await?;
+        let record = reading.next().await?;
         if reading.has_moved() {
             self.told = self.parent_state();
         }
@@ -79,15 +78,11 @@ impl<'r> Partitions<'r> {
 
     /// What the parents say at this moment.
     pub fn parent_state(&self) -> Option<Arc<Json>> {
-        let router = self.stream.router.as_ref()?;
+        let router = self.stream.declared.router()?;
         let state_of = |parent: &Parent| {
             let known = self.parents.iter().find(|(known, _)| std::ptr::eq(&**known, parent));
             known.map_or(Json::Null, |(_, reading)| reading.state())
         };
         router.parent_state(&state_of).map(Arc::new)
-    }
-
-    pub fn run(&self) -> &'r Run<'r> {
-        self.run
     }
 }

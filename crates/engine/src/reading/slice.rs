@@ -39,6 +39,11 @@ impl<'r> SliceReading<'r> {
         }
     }
 
+    /// Whether the source had nothing to say about the slice: then it does not count as read.
+    pub fn is_skipped(&self) -> bool {
+        matches!(self, Self::Job(job) if job.is_skipped())
+    }
+
     /// The next records; `None` at the end of the slice.
     pub async fn next(&mut self, open: &mut OpenSlice) -> Result<Option<Vec<Json>>, ReadFailure> {
         match self {

@@ -1,33 +1,32 @@
-//! A stream made ready to be read: its parents found, its schema at hand, its way of reading chosen.
+//! A stream that is ready to be read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use connectors::manifest::cursor::{Cursor, IncrementalSync, add_slice};
-use connectors::manifest::decode::Decoder;
+use connectors::manifest::cursor::{Cursor, IncrementalSync, OpenSlice, add_slice};
 use connectors::manifest::page::{PageSizeReduction, PaginationReset, Paginator, RequestWindowSplitting};
 use connectors::manifest::partition::Parent;
 use connectors::manifest::request::{Additions, Requester};
 use connectors::manifest::schema::Schema;
 use connectors::manifest::scope::Scope;
-use connectors::manifest::select::{Download, Selector};
-use connectors::manifest::setting::Setting;
+use connectors::manifest::select::Selector;
 use connectors::manifest::slice::Slice;
 use connectors::manifest::state::StreamState;
-use connectors::manifest::stream::{AsyncRetriever, DeclarativeStream, Retriever, SimpleRetriever};
+use connectors::manifest::stream::DeclarativeStream;
 use connectors::manifest::trouble::Trouble;
+use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
-use super::body::{Body, Form};
+use super::body::Form;
 use super::failure::ReadFailure;
-use super::job::{Job, JobStatus};
+use super::job::{Job, unwatched};
+use super::partitions::Partitions;
 use super::run::Run;
 use super::seen::Seen;
+use super::slice::SliceReading;
 
-/// How long a job may take where the manifest says nothing.
-const JOB_TIMEOUT: Duration = Duration::from_secs(60 * 60);
-/// Longest time that a manifest may give a job.
-const JOB_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Records that a helper reads: they are held at once, so there is an end to them.
+const HELPER_RECORDS_MAX: usize = 1_000_000;
 
 /// What is known of the stream beside its declaration.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +35,7 @@ pub(super) struct Circumstances {
     pub catalog_field: Vec<String>,
     /// The schema that the catalog asks for.
     pub wanted_schema: Option<Json>,
-    /// Its answers are asked for again, by its children or by itself.
+    /// Its answers are asked for again by others.
     pub is_shared: bool,
 }
 
@@ -78,7 +77,7 @@ impl ReadStream {
         self.declared.sync.as_ref()
     }
 
-    /// The stream's cursor and the state that it begins with, in today's shape.
+    /// The stream's cursor, and the state that it begins with in today's shape.
     pub fn cursor(&self, run: &Run<'_>, state: Json) -> Result<(Cursor, StreamState), ReadFailure> {
         let config = run.client.config();
         let scope = Seen::default().scope(&config, run.client.now());
@@ -103,24 +102,77 @@ impl ReadStream {
     pub fn add_slice(&self, slice: &Slice, scope: &Scope<'_>, additions: &mut Additions) -> Result<(), Trouble> {
         add_slice(self.declared.router(), self.sync(), slice, scope, additions)
     }
-}
 
-impl Pager {
-    pub fn of(retriever: &SimpleRetriever, stream: &DeclarativeStream, is_shared: bool) -> Self {
-        let is_data_feed = matches!(&stream.sync, Some(IncrementalSync::Dates(dates)) if dates.is_data_feed);
-        let paginator = retriever.paginator.clone();
-        let is_spared = paginator.templates().iter().all(|template| retriever.selector.spares(template));
-        Self {
-            form: Form { reader: Reader::Decoder(retriever.decoder.clone()), is_spared },
-            requester: retriever.requester.clone(),
-            selector: retriever.selector.clone(),
-            paginator,
-            reduction: retriever.page_size_reduction.clone(),
-            reset: retriever.pagination_reset,
-            splitting: retriever.window_splitting.clone(),
-            skips_slicer_on_pages: retriever.spares_later_pages,
-            is_data_feed,
-            is_cached: retriever.requester.use_cache().unwrap_or(is_shared),
+    /// The names of the stream and of all its parents.
+    pub fn names<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        names.insert(&self.name);
+        self.parents.iter().for_each(|(_, parent)| parent.names(names));
+    }
+
+    /// All records of all partitions, for those that are few.
+    pub async fn all_partitions(&self, run: &Run<'_>) -> Result<Vec<Json>, ReadFailure> {
+        let mut partitions = Partitions::new(run, self, &StreamState::default())?;
+        let mut all = Vec::new();
+        while let Some(found) = partitions.next().await? {
+            all.extend(self.all_records(run, found.partition).await?);
         }
+        Ok(all)
+    }
+
+    /// All records of one slice, for those that are few.
+    pub async fn all_records(&self, run: &Run<'_>, slice: Slice) -> Result<Vec<Json>, ReadFailure> {
+        let mut all = Vec::new();
+        self.each(run, slice, &mut |records| {
+            all.extend(records);
+            all.len() <= HELPER_RECORDS_MAX
+        })
+        .await?;
+        if all.len() > HELPER_RECORDS_MAX {
+            let message = format!("{} lists more than {HELPER_RECORDS_MAX} values", self.name);
+            return Err(ReadFailure::system("helper_too_large", message));
+        }
+        Ok(all)
+    }
+
+    /// The first record of one slice; no more pages are asked for than it takes.
+    pub async fn first_record(&self, run: &Run<'_>, slice: Slice) -> Result<Option<Json>, ReadFailure> {
+        let mut first = None;
+        self.each(run, slice, &mut |records| {
+            first = records.into_iter().next();
+            first.is_none()
+        })
+        .await?;
+        Ok(first)
+    }
+
+    /// Asks for records of a slice until there is one.
+    pub async fn probe(&self, run: &Run<'_>, open: &mut OpenSlice) -> Result<(), ReadFailure> {
+        let mut reading = SliceReading::new(run, self, open)?;
+        while let Some(records) = reading.next(open).await? {
+            if !records.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the records of a slice over, page by page, as long as they are wanted. Boxed, because reading a record may
+    /// take a helper of its own.
+    fn each<'a>(
+        &'a self,
+        run: &'a Run<'_>,
+        slice: Slice,
+        take: &'a mut (dyn FnMut(Vec<Json>) -> bool + Send),
+    ) -> BoxFuture<'a, Result<(), ReadFailure>> {
+        Box::pin(async move {
+            let mut open = unwatched(run, slice)?;
+            let mut reading = SliceReading::new(run, self, &open)?;
+            while let Some(records) = reading.next(&mut open).await? {
+                if !take(records) {
+                    break;
+                }
+            }
+            Ok(())
+        })
     }
 }

@@ -67,6 +67,15 @@ struct CursorField {
 }
 
 impl IncrementalSync {
+    /// Whether the catalog may name another field.
+    #[must_use]
+    pub const fn follows_catalog(&self) -> bool {
+        match self {
+            Self::Dates(cursor) => cursor.field.follows_catalog,
+            Self::Counts(cursor) => cursor.field.follows_catalog,
+        }
+    }
+
     /// The field of records that the cursor looks at.
     pub fn field(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
         let field = match self {

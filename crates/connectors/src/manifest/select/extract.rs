@@ -49,6 +49,12 @@ pub(super) struct Found {
 }
 
 impl Extractor {
+    /// The page itself, or its elements.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self::Path { pointer: Pointer::whole(), parameters: Parameters::default(), expander: None }
+    }
+
     /// What is found in the items of a page, as it is there.
     pub fn all(&self, page: &mut [Json], scope: &Scope<'_>) -> Result<Vec<Json>, RecordError> {
         let mut found = Found::default();

@@ -6,6 +6,7 @@ use connectors::manifest::auth::{Attempts, Errand, Granted, Purpose, Step, Token
 use connectors::manifest::failure::Action;
 use connectors::manifest::request::{Additions, Requester};
 use connectors::manifest::wire::{Outcome, Reply};
+use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use super::super::failure::{Blame, ReadFailure};
@@ -136,14 +137,18 @@ impl Client {
         }
     }
 
-    /// A login is a request like any other, with an authenticator and an error handler of its own.
-    async fn log_in(&self, question: &Question<'_>, requester: &Requester) -> Result<Reply, ReadFailure> {
-        let additions = Additions::new();
-        let login = Question { requester, additions: &additions, cached: None, spooled: false, ..*question };
-        // Boxed, because a login may need a token itself, and so on.
-        let asked: std::pin::Pin<Box<dyn Future<Output = Result<super::Answer, Stop>> + Send + '_>> =
-            Box::pin(self.ask(login));
-        asked.await.map(|answer| answer.reply).map_err(Stop::into_failure)
+    /// A login is a request like any other, with an authenticator and an error handler of its own. Boxed, because it may
+    /// need a token itself.
+    fn log_in<'a>(
+        &'a self,
+        question: &'a Question<'a>,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<Reply, ReadFailure>> {
+        Box::pin(async move {
+            let additions = Additions::new();
+            let login = Question { requester, additions: &additions, cached: None, spooled: false, ..*question };
+            self.ask(login).await.map(|answer| answer.reply).map_err(Stop::into_failure)
+        })
     }
 
     /// The next refresh depends on what is written here: before it is durable, the token must not be used.

@@ -2,7 +2,7 @@
 //! the line protocol write is read.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 
@@ -16,10 +16,20 @@ pub const INJECTED_MANIFEST: &str = "__injected_declarative_manifest";
 const INTERNAL: [&str; 4] = [INJECTED_MANIFEST, "__injected_components_py", "__injected_components_py_checksums", "_limit"];
 
 /// A stream that shall be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Chosen {
     pub name: String,
-    pub incremental: bool,
+    /// The cursor field that the catalog names.
+    pub cursor_field: Vec<String>,
+    /// The schema of what is wanted.
+    pub schema: Option<Value>,
+}
+
+impl Chosen {
+    /// A stream as it is.
+    pub fn of(name: String) -> Self {
+        Self { name, cursor_field: Vec::new(), schema: None }
+    }
 }
 
 pub fn text(path: &Path) -> Outcome<String> {
@@ -60,16 +70,32 @@ pub fn catalog(path: &Path) -> Outcome<Vec<Chosen>> {
     let chosen = |(at, configured): (usize, &Value)| {
         let name = configured.pointer("/stream/name").and_then(Value::as_str);
         let name = name.ok_or_else(|| invalid(format!("streams[{at}].stream.name is missing")))?;
-        let incremental = match configured.get("sync_mode").and_then(Value::as_str) {
-            Some("incremental") => true,
-            Some("full_refresh") | None => false,
-            Some(other) => {
-                return Err(invalid(format!("streams[{at}].sync_mode is '{other}', not full_refresh or incremental")));
-            }
-        };
-        Ok(Chosen { name: name.to_owned(), incremental })
+        // The mode is for whoever keeps the records: a stream with a cursor is resumed by the state that it is given.
+        if let Some(other) = configured.get("sync_mode").and_then(Value::as_str)
+            && !matches!(other, "incremental" | "full_refresh")
+        {
+            return Err(invalid(format!("streams[{at}].sync_mode is '{other}', not full_refresh or incremental")));
+        }
+        let field = configured.get("cursor_field").and_then(Value::as_array);
+        Ok(Chosen {
+            name: name.to_owned(),
+            cursor_field: field.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            schema: configured.pointer("/stream/json_schema").cloned(),
+        })
     };
     streams.iter().enumerate().map(chosen).collect()
+}
+
+/// A file of the manifest's package. Nothing outside of its folder is read.
+pub fn beside(folder: &Path, path: &str) -> Option<Vec<u8>> {
+    let path = Path::new(path);
+    let is_inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !is_inside {
+        return None;
+    }
+    let path = folder.join(path);
+    let size = std::fs::metadata(&path).ok()?.len();
+    if size > FILE_BYTES_MAX { None } else { std::fs::read(path).ok() }
 }
 
 /// The state of each stream, by its name.
@@ -186,12 +212,13 @@ mod tests {
     #[test]
     fn a_catalog_names_streams_and_how_they_are_read() {
         let text = json!({ "streams": [
-            { "stream": { "name": "b", "json_schema": {} }, "sync_mode": "incremental" },
+            { "stream": { "name": "b", "json_schema": {} }, "sync_mode": "incremental", "cursor_field": ["at"] },
             { "stream": { "name": "a" }, "sync_mode": "full_refresh", "destination_sync_mode": "append" },
         ] });
         let chosen = catalog(written(&text.to_string()).path()).unwrap();
-        let names: Vec<_> = chosen.iter().map(|chosen| (chosen.name.as_str(), chosen.incremental)).collect();
-        assert_eq!(names, [("b", true), ("a", false)]);
+        let names: Vec<_> = chosen.iter().map(|chosen| (chosen.name.as_str(), chosen.cursor_field.len())).collect();
+        assert_eq!(names, [("b", 1), ("a", 0)]);
+        assert_eq!(chosen[0].schema, Some(json!({})));
         for wrong in [json!({}), json!({ "streams": [{}] }), json!({ "streams": [{ "stream": { "name": "a" }, "sync_mode": "x" }] })] {
             assert_eq!(catalog(written(&wrong.to_string()).path()).unwrap_err().code, "catalog_invalid", "{wrong}");
         }
