@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod decode;
 pub mod expression;
 pub mod failure;
+pub mod inspect;
 pub mod node;
 pub mod normalize;
 pub mod overrides;

@@ -49,7 +49,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
-use super::expression::dates::Period;
 use super::partition::PartitionRouter;
 use super::scope::Scope;
 use super::slice::Slice;
@@ -158,17 +157,6 @@ impl Cursor {
             }
         };
         Ok(Self { kind, notices: Notices::default() })
-    }
-
-    /// Halves of a slice that the source refused as too large; `None` where it cannot get smaller. They are read in its
-    /// place, one after the other, and what they give belongs to the slice that was opened. `smallest` is
-    /// `min_split_window`.
-    pub fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
-        match &self.kind {
-            Kind::Snapshot { .. } | Kind::Counts { .. } => Ok(None),
-            Kind::Dates { rules, .. } => rules.halves(slice, smallest),
-            Kind::Partitions(partitions) => partitions.rules().halves(slice, smallest),
-        }
     }
 
     /// The next partition of the router. What of the former was not opened yet counts as never read.

@@ -13,6 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod value;
 mod xml;
 mod zip;
 
@@ -235,6 +236,12 @@ fn whole(body: &mut dyn Bytes, format: &'static str, sink: &Sink<'_>) -> Result<
         true => Err(DecodeError::TooLarge { what: "the bytes of a whole document", limit: limit as u64 }),
         false => Ok(bytes),
     }
+}
+
+/// A body that is one JSON document, as [`Decoder::page`] reads it; `None` where it is empty or no JSON.
+#[must_use]
+pub fn json_document(body: &[u8]) -> Option<Json> {
+    json::document(body).ok().flatten()
 }
 
 /// What stands for a reply without contents.

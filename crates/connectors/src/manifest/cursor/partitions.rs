@@ -115,10 +115,6 @@ impl Partitions {
         self.common.is_alone
     }
 
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
     /// The next partition of the router. Its slices come from [`Self::open`].
     pub fn enter(
         &mut self,

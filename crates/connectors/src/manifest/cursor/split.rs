@@ -12,7 +12,7 @@ use super::rules::Rules;
 
 impl Rules {
     /// The two halves of a window; `None` where it cannot get smaller: at `smallest` or at one unit of granularity.
-    pub fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
+    pub(crate) fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
         let Some(unit) = self.unit().filter(|unit| !unit.has_months()) else { return Ok(None) };
         let Ok(unit) = i64::try_from(unit.micros()) else { return Ok(None) };
         let (start, end) = self.bounds_of(slice.cursor())?;
@@ -33,7 +33,9 @@ impl Rules {
 }
 
 impl OpenSlice {
-    /// The two halves of a window of this slice; `None` where it cannot get smaller, or where the stream has no dates.
+    /// Two halves of a window that the source refused as too large: of this slice's own, or of one that came from here
+    /// before. They are read in its place, one after the other, and what they give belongs to this slice. `None` where
+    /// the window cannot get smaller; `smallest` is `min_split_window`.
     pub fn halves(&self, window: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
         self.rules().map_or(Ok(None), |rules| rules.halves(window, smallest))
     }

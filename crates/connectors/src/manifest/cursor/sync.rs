@@ -76,13 +76,12 @@ impl IncrementalSync {
         }
     }
 
-    /// The field of records that the cursor looks at.
+    /// The field of a record that holds its cursor value.
     pub fn field(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
-        let field = match self {
-            Self::Dates(cursor) => &cursor.field,
-            Self::Counts(cursor) => &cursor.field,
-        };
-        field.evaluate(scope, catalog_field)
+        match self {
+            Self::Dates(dates) => dates.field.evaluate(scope, catalog_field),
+            Self::Counts(counts) => counts.field.evaluate(scope, catalog_field),
+        }
     }
 }
 

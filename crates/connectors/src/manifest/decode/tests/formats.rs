@@ -58,7 +58,13 @@ fn lines_of_json_pass_over_what_is_none_but_not_over_a_cut_one() {
         Err(DecodeError::Truncated { items: 1, .. }) => {}
         other => panic!("{other:?}"),
     }
-    assert_eq!(code(&Decoder::Jsonl, b"{}\n\"\xff\"\n"), "reply_charset");
+    for (body, expected) in [
+        (&b"{}\n\"\xff\"\n"[..], "reply_charset"),
+        (b"{}\n\"\xc3\n", "reply_charset"),
+        (b"{}\n\"\xc3", "reply_truncated"),
+    ] {
+        assert_eq!(code(&Decoder::Jsonl, body), expected, "{}", String::from_utf8_lossy(body));
+    }
 }
 
 #[test]

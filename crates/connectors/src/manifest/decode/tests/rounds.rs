@@ -87,7 +87,6 @@ proptest! {
     fn a_page_that_is_cut_anywhere_is_an_error(items in prop::collection::vec(arbitrary_json(), 1..4), cut: prop::sample::Index) {
         let page = serde_json::to_vec(&items).expect("memory");
         let cut = 1 + cut.index(page.len() - 1);
-        prop_assume!(std::str::from_utf8(&page[..cut]).is_ok());
         prop_assert_eq!(code(&Decoder::Json, &page[..cut]), "reply_truncated");
     }
 
