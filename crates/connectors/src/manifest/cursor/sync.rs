@@ -23,7 +23,7 @@ use super::rules::Rules;
 #[derive(Clone, Debug)]
 pub enum IncrementalSync {
     Dates(Box<DatetimeCursor>),
-    Counts(CountCursor),
+    Counts(Box<CountCursor>),
 }
 
 /// A cursor whose values are dates.
@@ -148,7 +148,7 @@ impl Read for IncrementalSync {
     fn read(node: &Node) -> Result<Self, Problem> {
         match &*node.kind("")? {
             "DatetimeBasedCursor" => DatetimeCursor::read(node).map(Box::new).map(Self::Dates),
-            "IncrementingCountCursor" => CountCursor::read(node).map(Self::Counts),
+            "IncrementingCountCursor" => CountCursor::read(node).map(Box::new).map(Self::Counts),
             _ => Err(node.unsupported()),
         }
     }
