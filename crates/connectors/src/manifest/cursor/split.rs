@@ -9,6 +9,44 @@ use super::error::CursorError;
 use super::open::OpenSlice;
 use super::point::exactly;
 use super::rules::Rules;
+use super::sync::DatetimeCursor;
+
+/// What each directive can tell apart, in microseconds, finest first where one is part of another.
+const FINENESS: [(&str, i128); 11] = [
+    ("%epoch_microseconds", 1),
+    ("%s_as_float", 1),
+    ("%f", 1),
+    ("%_ms", 1_000),
+    ("%ms", 1_000),
+    ("%S", 1_000_000),
+    ("%s", 1_000_000),
+    ("%M", 60_000_000),
+    ("%H", 3_600_000_000),
+    ("%I", 3_600_000_000),
+    ("%d", 86_400_000_000),
+];
+
+impl DatetimeCursor {
+    /// Why a stream with this cursor cannot have `request_window_splitting`, if it cannot.
+    #[must_use]
+    pub fn splitting_obstacle(&self) -> Option<&'static str> {
+        let Some(unit) = &self.granularity else {
+            return Some("needs 'cursor_granularity' and 'step', which say how small a window may get");
+        };
+        let finest = FINENESS.iter().filter(|(directive, _)| self.output.source().contains(directive));
+        let finest = finest.map(|(_, micros)| *micros).min();
+        if !unit.has_months() && unit.micros() <= 0 {
+            return Some("needs a 'cursor_granularity' above zero");
+        }
+        if self.is_client_side {
+            return Some(
+                "does not go with 'is_client_side_incremental': the window is not sent, so halving it changes nothing",
+            );
+        }
+        let is_too_fine = !unit.has_months() && finest.is_some_and(|finest| unit.micros() < finest);
+        is_too_fine.then_some("needs a 'datetime_format' that writes down what 'cursor_granularity' tells apart")
+    }
+}
 
 impl Rules {
     /// The two halves of a window; `None` where it cannot get smaller: at `smallest` or at one unit of granularity.
@@ -115,6 +153,39 @@ mod tests {
             let expected =
                 middle.map(|[first_end, second_start]| [window(start, first_end), window(second_start, end)]);
             assert_eq!(halves, expected, "{start} to {end} of {over}");
+        }
+    }
+
+    #[test]
+    fn cursors_whose_windows_cannot_be_split_say_why() {
+        let with = |over: Json| {
+            let mut component = json!({
+                "type": "DatetimeBasedCursor", "cursor_field": "at", "datetime_format": "%Y-%m-%dT%H:%M:%SZ",
+                "start_datetime": "2024-01-01T00:00:00Z", "step": "P1D", "cursor_granularity": "PT1S",
+            });
+            component.as_object_mut().unwrap().extend(over.as_object().cloned().unwrap());
+            let IncrementalSync::Dates(cursor) =
+                IncrementalSync::read(&Document::from_json(&component).root()).unwrap()
+            else {
+                panic!("a cursor of dates")
+            };
+            cursor.splitting_obstacle()
+        };
+        let cases = [
+            (json!({}), None),
+            (json!({"step": null, "cursor_granularity": null}), Some("needs 'cursor_granularity'")),
+            (json!({"cursor_granularity": "PT0S"}), Some("above zero")),
+            (json!({"is_client_side_incremental": true}), Some("is_client_side_incremental")),
+            (json!({"datetime_format": "%Y-%m-%d"}), Some("datetime_format")),
+            (json!({"datetime_format": "%Y-%m-%d", "cursor_granularity": "P1D"}), None),
+            (json!({"datetime_format": "%s", "cursor_granularity": "PT0.5S"}), Some("datetime_format")),
+            (json!({"datetime_format": "%s_as_float", "cursor_granularity": "PT0.5S"}), None),
+        ];
+        for (over, expected) in cases {
+            let obstacle = with(over.clone());
+            let is_expected =
+                expected.map_or(obstacle.is_none(), |part| obstacle.is_some_and(|text| text.contains(part)));
+            assert!(is_expected, "{over}: {obstacle:?}");
         }
     }
 

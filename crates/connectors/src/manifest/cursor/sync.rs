@@ -31,11 +31,11 @@ pub enum IncrementalSync {
 pub struct DatetimeCursor {
     field: CursorField,
     inputs: Vec<Format>,
-    output: Format,
+    pub(super) output: Format,
     start: Bound,
     end: Option<Bound>,
     step: Option<Setting>,
-    granularity: Option<Period>,
+    pub(super) granularity: Option<Period>,
     lookback: Option<Setting>,
     clamping: Option<Clamping>,
     pub(super) bounds: [Setting; 2],

@@ -8,6 +8,7 @@ use super::*;
 use crate::manifest::node::{Document, Read};
 use crate::manifest::scope::Scope;
 
+mod parents;
 mod partitioned;
 mod properties;
 
