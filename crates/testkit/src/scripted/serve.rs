@@ -86,7 +86,8 @@ impl ScriptedSource {
     /// Puts the placeholder where `text` has the server's address.
     pub fn neutral(&self, text: &str) -> String {
         let plain = text.replace(&self.state.base, BASE).replace(&self.state.other, OTHER_HOST);
-        plain.replace(&self.address.to_string(), BASE)
+        let local = format!("localhost:{}", self.address.port());
+        plain.replace(&self.address.to_string(), BASE).replace(&local, OTHER_HOST)
     }
 
     /// What was asked so far, in order of arrival.
@@ -114,7 +115,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let answer = service_fn(move |request| answer(request, Arc::clone(&state)));
         tokio::spawn(async move {
             // Its error is a client that went away or a reply that was cut on purpose.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            // Names as servers write them: templates that look headers up by name see the difference.
+            let _ = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), answer).await;
         });
     }
 }
