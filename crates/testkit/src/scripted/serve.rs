@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -211,8 +211,13 @@ fn whole(response: http::response::Builder, body: Vec<u8>) -> Response<Body> {
 fn cut(response: http::response::Builder, mut body: Vec<u8>, bytes: usize) -> Response<Body> {
     let announced = body.len();
     body.truncate(bytes);
-    let pieces = [Ok(Frame::data(Bytes::from(body))), Err(io::Error::other("cut, as the script says"))];
-    let body = BodyExt::boxed(StreamBody::new(stream::iter(pieces)));
+    let end = async {
+        // What was written goes out only while the rest is waited for.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("cut, as the script says"))
+    };
+    let begin = stream::iter([Ok(Frame::data(Bytes::from(body)))]);
+    let body = BoxBody::new(StreamBody::new(begin.chain(stream::once(end))));
     response.header("content-length", announced).body(body).expect("name and value of every header were checked")
 }
 
