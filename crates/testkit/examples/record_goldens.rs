@@ -40,7 +40,8 @@ fn main() -> ExitCode {
     let mut failed = false;
     for name in chosen {
         if let Err(error) = handle(&Path::new(&folder).join(&name), mode == "--check") {
-            eprintln!("{name}: {error}");
+            // Nobody reads it once standard error is closed.
+            let _ = writeln!(io::stderr(), "{name}: {error}");
             failed = true;
         }
     }

@@ -17,3 +17,6 @@ pub use serve::ScriptedSource;
 pub const BASE: &str = "$BASE";
 /// The same server under another host name, for links that leave the host they came from.
 pub const OTHER_HOST: &str = "$OTHER";
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,8 @@ impl Folded {
         let stream = &state["stream"];
         let name = name_of(&stream["stream_descriptor"]["name"]);
         let mut content = stream["stream_state"].clone();
-        mask_duration(&mut content);
+        content.sort_all_objects();
+        settle(&mut content);
         self.state.insert(name, content);
     }
 
@@ -117,6 +118,11 @@ fn sorted(mut values: Vec<Json>) -> Vec<Json> {
 fn catalog(catalog: &Json) -> Json {
     let streams = catalog["streams"].as_array().into_iter().flatten();
     let named = streams.map(|stream| (name_of(&stream["name"]), without_nulls(stream)));
+    // Schemas made at run time come with their fields in any order.
+    let named = named.map(|(name, mut stream)| {
+        stream.sort_all_objects();
+        (name, stream)
+    });
     Json::Object(named.collect())
 }
 
@@ -127,8 +133,9 @@ fn without_nulls(value: &Json) -> Json {
     Json::Object(kept.collect())
 }
 
-/// Per-partition state holds how many seconds the read took, which is another number on another day.
-fn mask_duration(state: &mut Json) {
+/// Per-partition state holds how many seconds the read took, which is another number on another day, and its partitions
+/// in the order in which they were read, which concurrency leaves open.
+fn settle(state: &mut Json) {
     match state {
         Json::Object(fields) => {
             if fields.contains_key("use_global_cursor")
@@ -137,9 +144,12 @@ fn mask_duration(state: &mut Json) {
             {
                 *window = json!("seconds");
             }
-            fields.values_mut().for_each(mask_duration);
+            if let Some(Json::Array(states)) = fields.get_mut("states") {
+                *states = sorted(std::mem::take(states));
+            }
+            fields.values_mut().for_each(settle);
         }
-        Json::Array(items) => items.iter_mut().for_each(mask_duration),
+        Json::Array(items) => items.iter_mut().for_each(settle),
         _ => {}
     }
 }

@@ -87,7 +87,7 @@ impl Pages {
         let start = self.start(asked, size).min(records.len());
         let end = start.saturating_add(size).min(records.len());
         let more = end < records.len();
-        let next = more.then(|| self.token(start, end, size)).unwrap_or(Json::Null);
+        let next = if more { self.token(start, end, size) } else { Json::Null };
         let next_url = if more { json!(self.next_url(asked, &next)) } else { Json::Null };
         let shown = &records[start..end];
         let value_of = |name: &str| match name {
@@ -111,7 +111,8 @@ impl Pages {
     }
 
     fn start(&self, asked: &Asked, size: usize) -> usize {
-        let number = |place: &Option<Place>| place.as_ref()?.text(asked)?.trim_start_matches("after-").parse::<usize>().ok();
+        let number =
+            |place: &Option<Place>| place.as_ref()?.text(asked)?.trim_start_matches("after-").parse::<usize>().ok();
         if let Some(page) = number(&self.page) {
             return page.saturating_sub(self.first).saturating_mul(size);
         }

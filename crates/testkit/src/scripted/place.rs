@@ -20,7 +20,11 @@ impl TryFrom<String> for Place {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("'{text}' names no part of a request: write query.NAME, path.NAME, header.NAME, form.NAME or body.A.B");
+        let wrong = || {
+            format!(
+                "'{text}' names no part of a request: write query.NAME, path.NAME, header.NAME, form.NAME or body.A.B"
+            )
+        };
         let (kind, name) = text.split_once('.').ok_or_else(wrong)?;
         match kind {
             "query" => Ok(Self::Query(name.to_owned())),

@@ -200,7 +200,8 @@ fn capture(pattern: &str, path: &str) -> Option<Vec<(String, String)>> {
 
 impl When {
     fn holds(&self, asked: &Asked) -> bool {
-        let found = |pairs: &[(String, String)], name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, v)| v.clone());
+        let found =
+            |pairs: &[(String, String)], name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, v)| v.clone());
         self.query.iter().all(|(name, value)| found(&asked.query, name) == *value)
             && self.headers.iter().all(|(name, value)| asked.header(name).map(str::to_owned) == *value)
             && self.form.iter().all(|(name, value)| found(&asked.form, name) == *value)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -86,7 +86,8 @@ impl ScriptedSource {
     /// Puts the placeholder where `text` has the server's address.
     pub fn neutral(&self, text: &str) -> String {
         let plain = text.replace(&self.state.base, BASE).replace(&self.state.other, OTHER_HOST);
-        plain.replace(&self.address.to_string(), BASE)
+        let local = format!("localhost:{}", self.address.port());
+        plain.replace(&self.address.to_string(), BASE).replace(&local, OTHER_HOST)
     }
 
     /// What was asked so far, in order of arrival.
@@ -114,7 +115,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let answer = service_fn(move |request| answer(request, Arc::clone(&state)));
         tokio::spawn(async move {
             // Its error is a client that went away or a reply that was cut on purpose.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            // Names as servers write them: templates that look headers up by name see the difference.
+            let _ = http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), answer).await;
         });
     }
 }
@@ -209,8 +211,13 @@ fn whole(response: http::response::Builder, body: Vec<u8>) -> Response<Body> {
 fn cut(response: http::response::Builder, mut body: Vec<u8>, bytes: usize) -> Response<Body> {
     let announced = body.len();
     body.truncate(bytes);
-    let pieces = [Ok(Frame::data(Bytes::from(body))), Err(io::Error::other("cut, as the script says"))];
-    let body = BodyExt::boxed(StreamBody::new(stream::iter(pieces)));
+    let end = async {
+        // What was written goes out only while the rest is waited for.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("cut, as the script says"))
+    };
+    let begin = stream::iter([Ok(Frame::data(Bytes::from(body)))]);
+    let body = BoxBody::new(StreamBody::new(begin.chain(stream::once(end))));
     response.header("content-length", announced).body(body).expect("name and value of every header were checked")
 }
 
