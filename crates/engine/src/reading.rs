@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod discover;
 mod failure;
+mod formulas;
 mod hosts;
 mod inflate;
 mod job;
@@ -30,6 +31,7 @@ mod wire;
 
 pub use discover::Offer;
 pub use failure::{Blame, ReadFailure};
+pub use formulas::Jsonata;
 pub use hosts::Hosts;
 pub use reader::{Files, Outside, Reader, Wanted};
 pub use told::{Closed, ConfigWriter, Level, Listener, Standing, Told};

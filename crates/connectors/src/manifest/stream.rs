@@ -89,6 +89,7 @@ impl DeclarativeStream {
             schemas: SchemaLoaders::none(),
             state_migrations: Vec::new(),
             has_files: false,
+            left_out: Vec::new(),
             parameters: Parameters::default(),
         }
     }

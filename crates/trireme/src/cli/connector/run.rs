@@ -14,7 +14,7 @@ use connectors::manifest::source::Source;
 use connectors::manifest::spec::Weight;
 use engine::clock::{SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
-use engine::reading::{Blame, Closed, ConfigWriter, Hosts, Offer, Outside, ReadFailure, Reader, Wanted as WantedStream};
+use engine::reading::{Blame, Closed, ConfigWriter, Hosts, Jsonata, Offer, Outside, ReadFailure, Reader, Wanted as WantedStream};
 use engine::transport::{EgressPolicy, HttpTransport, TransportOptions};
 use serde_json::{Map, Value};
 
@@ -228,27 +228,47 @@ fn reader(
     Reader::new(Arc::new(source), Arc::new(config), outside)
 }
 
-/// Says, stream by stream, what runs.
+/// Says, stream by stream, what runs, what needs an override and why.
 pub fn inspect(wanted: &Wanted, output: Output, environment: Environment<'_>) -> Outcome {
     let found = wanted.find(None, environment)?;
-    let source = load(&found).map_err(|failure| Failure::usage(failure.message))?;
-    for declared in source.declared() {
-        output.line(&declared.name)?;
+    let (document, overrides) = parse(&found).map_err(|failure| Failure::usage(failure.message))?;
+    let told = connectors::manifest::inspect::inspect(&document, overrides, license_of(&found));
+    if output.is_json() {
+        let json = serde_json::to_value(&told).map_err(|error| Failure::general("not_json", error.to_string()))?;
+        return output.json(&json);
     }
-    Ok(())
+    output.bytes(told.to_string().as_bytes())
+}
+
+/// What the metadata beside a manifest says about its licence.
+fn license_of(found: &Found) -> Option<String> {
+    let text = String::from_utf8(files::beside(&folder_of(found)?, "metadata.yaml")?).ok()?;
+    let metadata = Document::parse("metadata.yaml", &text, Limits::default()).ok()?.root();
+    let data = metadata.get("data").unwrap_or(metadata);
+    data.get("license")?.text().map(str::to_owned)
 }
 
 fn load(found: &Found) -> Result<Source, ReadFailure> {
-    let invalid = |problems: Vec<Problem>| {
-        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        ReadFailure::system("manifest_invalid", told.join("\n"))
+    let (document, overrides) = parse(found)?;
+    Source::load(&document, overrides).map_err(invalid)
+}
+
+fn parse(found: &Found) -> Result<(Document, Overrides), ReadFailure> {
+    let formulas = Jsonata::new(SystemClock::shared(), SystemEntropy::shared());
+    let overrides = match &found.overrides {
+        Some((name, text)) => Overrides::parse(name, text, &formulas).map_err(invalid)?,
+        None => Overrides::default(),
     };
     let text = match &found.text {
         Text::Yaml(text) => text.clone(),
         Text::Json(json) => json.to_string(),
     };
-    let document = Document::parse(&found.name, &text, Limits::default()).map_err(invalid)?;
-    Source::load(&document, Overrides::default()).map_err(invalid)
+    Ok((Document::parse(&found.name, &text, Limits::default()).map_err(invalid)?, overrides))
+}
+
+fn invalid(problems: Vec<Problem>) -> ReadFailure {
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    ReadFailure::system("manifest_invalid", told.join("\n"))
 }
 
 fn folder_of(found: &Found) -> Option<PathBuf> {
