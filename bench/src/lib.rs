@@ -11,6 +11,7 @@ pub mod error;
 pub mod gateway;
 pub mod generator;
 pub mod ledger;
+pub mod listing;
 pub mod machine;
 pub mod payload;
 pub mod plan;

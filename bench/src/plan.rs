@@ -9,8 +9,11 @@ use crate::report::{About, Failure, Report, Results};
 use crate::rig::Bench;
 use crate::scenario::{
     BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions, ack_one, backlog, idle, isolation, latency,
-    ready, throughput,
+    reading, ready, throughput,
 };
+
+/// Records of the connector that is read: the goals are stated for so many.
+const READING_RECORDS: u64 = 200_000;
 
 /// One of the scenarios, for `--only`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +26,21 @@ pub enum Scenario {
     Ready,
     /// Memory with a backlog, a restart with it, and its drain.
     Backlog,
+    /// A connector's list, page by page.
+    Reading,
 }
 
 impl Scenario {
-    pub const ALL: [Self; 7] =
-        [Self::Throughput, Self::Latency, Self::Isolation, Self::AckOne, Self::Idle, Self::Ready, Self::Backlog];
+    pub const ALL: [Self; 8] = [
+        Self::Throughput,
+        Self::Latency,
+        Self::Isolation,
+        Self::AckOne,
+        Self::Idle,
+        Self::Ready,
+        Self::Backlog,
+        Self::Reading,
+    ];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -39,6 +52,7 @@ impl Scenario {
             Self::Idle => "idle",
             Self::Ready => "ready",
             Self::Backlog => "backlog",
+            Self::Reading => "reading",
         }
     }
 
@@ -64,6 +78,8 @@ pub struct Plan {
     pub ack_one: Duration,
     pub idle: Duration,
     pub backlog: BacklogOptions,
+    /// Records to be read.
+    pub reading: u64,
 }
 
 impl Plan {
@@ -95,6 +111,7 @@ impl Plan {
             ack_one,
             idle,
             backlog: BacklogOptions { events, connections, live_per_second: per_second },
+            reading: READING_RECORDS,
         }
     }
 
@@ -144,6 +161,9 @@ impl Outcome<'_> {
             Scenario::Idle => idle(bench, plan.idle).map(|run| results.idle.push(run)),
             Scenario::Ready => ready(bench).map(|run| results.ready.push(run)),
             Scenario::Backlog => backlog(bench, &plan.backlog).map(|run| results.backlog.push(run)),
+            Scenario::Reading => {
+                reading(bench.scratch, bench.reader, plan.reading).map(|run| results.reading.push(run))
+            }
         };
         if let Err(error) = done {
             let (scenario, code) = (scenario.name().to_owned(), error.code().to_owned());

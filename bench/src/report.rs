@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::calibration::Calibration;
 use crate::machine::Machine;
-use crate::scenario::{AckOne, Backlog, Idle, Isolation, Latency, Ready, Throughput};
+use crate::scenario::{AckOne, Backlog, Idle, Isolation, Latency, Reading, Ready, Throughput};
 
 mod figure;
 mod markdown;
@@ -47,6 +47,7 @@ pub struct Results {
     pub idle: Vec<Idle>,
     pub ready: Vec<Ready>,
     pub backlog: Vec<Backlog>,
+    pub reading: Vec<Reading>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -14,6 +14,7 @@ use crate::generator::{Generator, Load, Pace, Sent};
 use crate::ledger::{Ledger, Missing};
 use crate::payload::Template;
 use crate::process::{self, Usage};
+use crate::scenario::ReaderCommand;
 use crate::signing::Signing;
 use crate::sink::Sink;
 use crate::stopwatch::{Stopwatch, pause};
@@ -27,6 +28,8 @@ pub struct Bench<'a> {
     /// Folder on the disk to be measured; each rig makes one of its own in it and removes it.
     pub scratch: &'a Path,
     pub signing: Signing,
+    /// How a connector is read.
+    pub reader: ReaderCommand<'a>,
     /// How long deliveries may stand still before what is missing counts as lost.
     pub patience: Duration,
     /// Told what is going on, for people who wait.
@@ -46,7 +49,7 @@ pub(crate) struct Rig<'a> {
 }
 
 /// A folder that is removed when dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 /// Tells the folders of one process apart.
 static RIGS: AtomicU32 = AtomicU32::new(0);
@@ -62,8 +65,7 @@ impl<'a> Rig<'a> {
         let ledger = Arc::new(Ledger::new(capacity));
         let sink = Sink::start(layout.destinations, Arc::clone(&ledger))?;
         prepare(&sink);
-        let name = format!("bench-{}-{}", std::process::id(), RIGS.fetch_add(1, Relaxed));
-        let folder = Folder(bench.scratch.join(name));
+        let folder = Folder::new(bench.scratch)?;
         let launch = write_launch(&folder.0, &layout.yaml(&bench.signing, sink.address()))?;
         let gateway = Running::start(bench.launcher, launch.clone())?;
         Ok(Self { bench, ledger, sink, gateway, launch, destinations: layout.destinations, _folder: folder })
@@ -173,6 +175,19 @@ impl<'a> Rig<'a> {
 impl Drop for Rig<'_> {
     fn drop(&mut self) {
         self.gateway.kill();
+    }
+}
+
+impl Folder {
+    /// A new one, empty.
+    pub(crate) fn new(scratch: &Path) -> Result<Self, BenchError> {
+        let path = scratch.join(format!("bench-{}-{}", std::process::id(), RIGS.fetch_add(1, Relaxed)));
+        std::fs::create_dir_all(&path).map_err(|source| BenchError::Write { path: path.clone(), source })?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

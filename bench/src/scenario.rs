@@ -6,6 +6,7 @@ mod backlog;
 mod idle;
 mod isolation;
 mod latency;
+mod reading;
 mod ready;
 mod throughput;
 
@@ -14,5 +15,6 @@ pub use backlog::{Backlog, BacklogOptions, backlog};
 pub use idle::{Idle, idle};
 pub use isolation::{Isolation, IsolationOptions, isolation};
 pub use latency::{Latency, LatencyOptions, latency};
+pub use reading::{ReadLaunch, ReaderCommand, Reading, reading};
 pub use ready::{Ready, ready};
 pub use throughput::{Throughput, ThroughputOptions, throughput};

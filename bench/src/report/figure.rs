@@ -62,6 +62,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     ack_one(&mut rows, results);
     idle_and_ready(&mut rows, results);
     backlog(&mut rows, results);
+    reading(&mut rows, results);
     rows.0
 }
 
@@ -145,4 +146,16 @@ fn backlog(rows: &mut Rows, results: &Results) {
     let live = |run: &crate::scenario::Backlog| (run.live.count > 0).then_some(run.live.p99_ms);
     rows.add("live end to end p99, draining", "ms", Some(Goal::AtMost(1000.0)), runs, live);
     rows.add("memory, draining", "MiB", None, runs, |run| Some(run.draining_rss_max_mib));
+}
+
+fn reading(rows: &mut Rows, results: &Results) {
+    let runs = &results.reading;
+    let Some(first) = runs.first() else { return };
+    let what = format!("reading {} records", super::number(first.records as f64));
+    let goal = |bound| Some(Goal::AtMost(bound));
+    rows.add(format!("{what}, CPU"), "s", goal(2.0), runs, |run| Some(run.cpu_s));
+    rows.add(what.clone(), "/CPU s", Some(Goal::AtLeast(100_000.0)), runs, |run| Some(run.records_per_cpu_s));
+    rows.add(format!("{what}, peak memory"), "MiB", goal(30.0), runs, |run| Some(run.peak_rss_mib));
+    rows.add(format!("{what}, wall time"), "s", None, runs, |run| Some(run.wall_s));
+    rows.add(format!("{what}, first output"), "ms", None, runs, |run| Some(run.first_output_ms));
 }

@@ -75,6 +75,15 @@ fn results() -> Results {
         idle: vec![Idle { rss_mib: 21.5, cpu_ms_per_s: 0.4 }],
         ready: vec![Ready { first_ms: 90.0, again_ms: 40.0 }],
         backlog: vec![backlog()],
+        reading: vec![Reading {
+            records: 200_000,
+            record_bytes: 486,
+            cpu_s: 1.5,
+            records_per_cpu_s: 133_333.0,
+            peak_rss_mib: 20.0,
+            wall_s: 2.0,
+            first_output_ms: 12.0,
+        }],
     }
 }
 

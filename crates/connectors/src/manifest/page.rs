@@ -16,7 +16,7 @@ use super::node::{Node, Read};
 use super::problem::{Fault, Problem};
 use super::request::address;
 use super::request::text::python_text;
-use super::request::{Additions, RequestOption, Target};
+use super::request::{Additions, RequestOption};
 use super::scope::Scope;
 use super::trouble::Trouble;
 use super::wire::Reply;
@@ -63,9 +63,12 @@ impl PageToken {
         (self.is_path && is_truthy(self.value())).then(|| python_text(self.value()))
     }
 
-    /// The host that the token points to, if it is a whole URL.
+    /// The host that the token points to, if it is a URL, be it without its scheme.
     pub(super) fn host(&self) -> Option<String> {
-        Some(address::host(self.value().as_str()?)?.to_ascii_lowercase())
+        let text = self.value().as_str()?.trim();
+        let with_scheme = format!("https:{text}");
+        let url = if text.starts_with("//") { &with_scheme } else { text };
+        Some(address::host(url)?.to_ascii_lowercase())
     }
 
     pub(super) fn came_from(&self) -> Option<&str> {
@@ -185,6 +188,15 @@ impl Paginator {
         match self {
             Self::None => Ok(None),
             Self::Default(paginator) => paginator.strategy.page_size(scope),
+        }
+    }
+
+    /// The texts of its templates, for those who ask what they look at.
+    #[must_use]
+    pub fn templates(&self) -> Vec<&str> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Default(paginator) => paginator.strategy.templates(),
         }
     }
 

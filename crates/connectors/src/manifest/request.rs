@@ -17,10 +17,11 @@ use serde_json::{Map, Value as Json};
 
 use super::auth::{Authenticator, Token};
 use super::expression::Template;
-use super::failure::ErrorHandler;
+use super::failure::{ErrorHandler, Errors};
 use super::node::{Node, Parameters, Read};
 use super::page::PageToken;
 use super::problem::{Fault, Problem};
+use super::properties::QueryProperties;
 use super::scope::Scope;
 use super::trouble::Trouble;
 use super::wire::{HEADER_BYTES_MAX, Request};
@@ -32,7 +33,6 @@ use text::python_text;
 
 pub use additions::{Additions, Hosts};
 pub use option::{RequestOption, Target};
-pub use properties::{PropertyList, QueryProperties};
 
 /// Most headers of one request.
 const HEADERS_MAX: usize = 128;
@@ -54,7 +54,7 @@ pub struct Requester {
     body: Body,
     authenticator: Authenticator,
     errors: ErrorHandler,
-    use_cache: bool,
+    use_cache: Option<bool>,
     timeouts: Timeouts,
     parameters: Parameters,
 }
@@ -124,9 +124,9 @@ impl Requester {
     /// A page's link may lead to the host it came from, the manifest's own, or an allowed one. One that drops TLS on
     /// the way (a proxy's doing) is followed with TLS.
     fn stay_home(&self, url: String, page: &PageToken, scope: &Scope<'_>, hosts: &Hosts) -> Result<String, Trouble> {
-        let Some(linked) = page.host() else { return Ok(url) };
         let host = address::host(&url).unwrap_or_default().to_ascii_lowercase();
-        if host != linked {
+        // A token that is no link leads nowhere; one that templates use may be the whole URL.
+        if page.path().is_none() && page.host().is_none_or(|linked| linked != host) {
             return Ok(url);
         }
         let own = self.own_base(scope);
@@ -153,9 +153,10 @@ impl Requester {
         template.map_or(Ok(String::new()), |template| Ok(template.text(scope)?))
     }
 
+    /// What judges the replies to these requests.
     #[must_use]
-    pub const fn errors(&self) -> &ErrorHandler {
-        &self.errors
+    pub const fn errors(&self) -> Errors<'_> {
+        Errors::new(&self.errors, &self.authenticator)
     }
 
     #[must_use]
@@ -169,9 +170,9 @@ impl Requester {
         self.properties.as_ref()
     }
 
-    /// Whether the same request within one sync may be answered from memory.
+    /// Whether the same request within one sync may be answered from memory, where the manifest says so.
     #[must_use]
-    pub const fn use_cache(&self) -> bool {
+    pub const fn use_cache(&self) -> Option<bool> {
         self.use_cache
     }
 
@@ -232,7 +233,7 @@ impl Read for Requester {
             body: Body::read(node)?,
             authenticator,
             errors: node.maybe("error_handler")?.unwrap_or_default(),
-            use_cache: node.or("use_cache", false)?,
+            use_cache: node.maybe("use_cache")?,
             timeouts: Timeouts {
                 connect: timeout(node, "connect_timeout_in_seconds")?,
                 read: timeout(node, "read_timeout_in_seconds")?,
@@ -267,3 +268,5 @@ fn timeout(node: &Node, field: &str) -> Result<Option<Duration>, Problem> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) mod trial;

@@ -86,6 +86,11 @@ impl Moving {
         until
     }
 
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     /// When so many calls fit into the rate; `None` if they do now.
     fn wait(&self, rate: Rate, weight: u64, now: Timestamp) -> Option<Timestamp> {
         let mut used: u64 = self.within(rate, now).map(|(_, calls)| calls).sum();

@@ -29,7 +29,7 @@ impl<P: Position> Coverage<P> {
     pub fn of(spans: Vec<Span<P>>, next: impl Fn(P) -> P) -> Option<Self> {
         let mut merged: Vec<Span<P>> = Vec::new();
         let mut spans = spans;
-        spans.sort_by(|a, b| (a.start, a.end).cmp(&(b.start, b.end)));
+        spans.sort_by_key(|span| (span.start, span.end));
         for span in spans {
             match merged.last_mut() {
                 Some(last) if next(last.end) >= span.start => last.absorb(&span),

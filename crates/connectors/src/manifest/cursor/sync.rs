@@ -23,7 +23,7 @@ use super::rules::Rules;
 #[derive(Clone, Debug)]
 pub enum IncrementalSync {
     Dates(Box<DatetimeCursor>),
-    Counts(CountCursor),
+    Counts(Box<CountCursor>),
 }
 
 /// A cursor whose values are dates.
@@ -31,11 +31,11 @@ pub enum IncrementalSync {
 pub struct DatetimeCursor {
     field: CursorField,
     inputs: Vec<Format>,
-    output: Format,
+    pub(super) output: Format,
     start: Bound,
     end: Option<Bound>,
     step: Option<Setting>,
-    granularity: Option<Period>,
+    pub(super) granularity: Option<Period>,
     lookback: Option<Setting>,
     clamping: Option<Clamping>,
     pub(super) bounds: [Setting; 2],
@@ -67,6 +67,15 @@ struct CursorField {
 }
 
 impl IncrementalSync {
+    /// Whether the catalog may name another field.
+    #[must_use]
+    pub const fn follows_catalog(&self) -> bool {
+        match self {
+            Self::Dates(cursor) => cursor.field.follows_catalog,
+            Self::Counts(cursor) => cursor.field.follows_catalog,
+        }
+    }
+
     /// The field of a record that holds its cursor value.
     pub fn field(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
         match self {
@@ -148,7 +157,7 @@ impl Read for IncrementalSync {
     fn read(node: &Node) -> Result<Self, Problem> {
         match &*node.kind("")? {
             "DatetimeBasedCursor" => DatetimeCursor::read(node).map(Box::new).map(Self::Dates),
-            "IncrementingCountCursor" => CountCursor::read(node).map(Self::Counts),
+            "IncrementingCountCursor" => CountCursor::read(node).map(Box::new).map(Self::Counts),
             _ => Err(node.unsupported()),
         }
     }

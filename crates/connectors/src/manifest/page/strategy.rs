@@ -63,6 +63,14 @@ impl PageSize {
         value.as_u64().ok_or_else(|| Trouble::PageSize { found: kind_of(&value) })
     }
 
+    /// As [`Self::value`], but a template that gives nothing asks for nothing.
+    fn asked(&self, scope: &Scope<'_>) -> Result<Option<u64>, Trouble> {
+        match self {
+            Self::Template(template) if !is_truthy(&template.value(scope)?) => Ok(None),
+            size => size.value(scope).map(Some),
+        }
+    }
+
     fn read_in(node: &Node) -> Result<Option<Self>, Problem> {
         let Some(size) = node.get("page_size") else { return Ok(None) };
         match size.text() {
@@ -106,6 +114,16 @@ impl Strategy {
     pub fn page_size(&self, scope: &Scope<'_>) -> Result<Option<u64>, Trouble> {
         let Some((size, parameters)) = self.own_page_size() else { return Ok(None) };
         size.value(&scope.parameters(parameters)).map(Some)
+    }
+
+    pub fn templates(&self) -> Vec<&str> {
+        let size = self.own_page_size().and_then(|(size, _)| match size {
+            PageSize::Fixed(_) => None,
+            PageSize::Template(template) => Some(template.source()),
+        });
+        let Self::Cursor(cursor) = self else { return size.into_iter().collect() };
+        let stop = cursor.stop_condition.as_ref().map(Condition::source);
+        [Some(cursor.cursor_value.source()), stop, size].into_iter().flatten().collect()
     }
 
     fn own_page_size(&self) -> Option<(&PageSize, &Parameters)> {
@@ -157,7 +175,7 @@ impl OffsetIncrement {
             (None, Some(PageSize::Fixed(size))) => Some(*size),
             (None, Some(size)) => {
                 let scope = scope.parameters(&self.parameters);
-                Some(with_response(reply, page, |response| size.value(&scope.response(response)))?)
+                with_response(reply, page, |response| size.asked(&scope.response(response)))?
             }
             (None, None) => None,
         };
