@@ -10,6 +10,8 @@ mod definition;
 #[cfg(test)]
 mod expression;
 #[cfg(test)]
+mod manifest;
+#[cfg(test)]
 mod mutation;
 #[cfg(test)]
 mod recipe;
