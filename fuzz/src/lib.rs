@@ -4,6 +4,8 @@
 //! A target must not only survive: it counts how often it got through, so that it cannot pass by refusing all.
 
 #[cfg(test)]
+mod decode;
+#[cfg(test)]
 mod definition;
 #[cfg(test)]
 mod expression;

@@ -22,6 +22,7 @@
 //! `parents_state` is what [`PartitionRouter::parent_state`](super::partition::PartitionRouter::parent_state) says when
 //! the partition came: after its record was observed by the parent's own cursor, or any earlier moment.
 
+mod additions;
 mod bound;
 mod clamp;
 mod common;
@@ -35,9 +36,12 @@ mod parents;
 mod partitions;
 mod point;
 mod progress;
+mod quick;
 mod rules;
 mod split;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 use std::sync::Arc;
@@ -45,7 +49,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use super::partition::PartitionRouter;
+use super::scope::Scope;
 use super::slice::Slice;
+use super::state::StreamState;
 use count::Counting;
 use notice::Notices;
 use open::Watch;
@@ -53,6 +60,9 @@ use partitions::Partitions;
 use progress::Progress;
 use windows::Windows;
 
+pub use additions::add_slice;
+#[cfg(test)]
+pub(crate) use additions::places;
 pub use clamp::Clamp;
 pub use count::Count;
 pub use error::CursorError;
@@ -62,7 +72,6 @@ pub use open::OpenSlice;
 pub use partitions::{PARTITIONS_KEPT_MAX, PARTITIONS_WITH_STATE_MAX, STATE_INTERVAL};
 pub use point::{Point, is_nothing};
 pub use rules::Rules;
-pub use split::SPLITS_MAX;
 pub use sync::{CountCursor, DatetimeCursor, IncrementalSync};
 
 /// The state of a stream that has no cursor, once it was read: there is nothing to resume from.
@@ -120,33 +129,34 @@ enum Kind {
 }
 
 impl Cursor {
-    /// A stream without a cursor.
-    #[must_use]
-    pub fn snapshot() -> Self {
-        Self::of(Kind::Snapshot { opening: None })
-    }
-
-    /// A datetime cursor of a stream without partitions.
-    pub fn dates(rules: Arc<Rules>, state: &Map<String, Json>) -> Result<Self, CursorError> {
-        let progress = Progress::resume(&rules, state)?;
-        Ok(Self::of(Kind::Dates { rules, progress, opening: None }))
-    }
-
-    /// A counting cursor.
-    pub fn counts(field: Arc<str>, start: Count, state: &Map<String, Json>) -> Result<Self, CursorError> {
-        let counting = Counting::resume(field, start, state)?;
-        Ok(Self::of(Kind::Counts { counting, opening: None }))
-    }
-
-    /// A datetime cursor for each partition, or, if `sharing` says so, one for all.
-    pub fn partitions(
-        rules: &Arc<Rules>,
-        state: &Map<String, Json>,
-        sharing: Sharing,
-        now: Timestamp,
+    /// The cursor of a stream: `sync` and `router` as its manifest has them, `state` where it resumes, and what the
+    /// catalog names as its cursor field, if anything. `scope` knows the config, and now.
+    pub fn begin(
+        sync: Option<&IncrementalSync>,
+        router: Option<&PartitionRouter>,
+        state: &StreamState,
+        scope: &Scope<'_>,
+        catalog_field: &[String],
     ) -> Result<Self, CursorError> {
-        let partitions = Partitions::resume(rules, state, sharing == Sharing::OneForAll, now)?;
-        Ok(Self::of(Kind::Partitions(Box::new(partitions))))
+        let state = state.fields();
+        let kind = match (sync, router) {
+            (None, _) => Kind::Snapshot { opening: None },
+            (Some(IncrementalSync::Counts(_)), Some(_)) => return Err(CursorError::CountsOfPartitions),
+            (Some(IncrementalSync::Counts(counts)), None) => {
+                let (field, start) = counts.start(scope, catalog_field)?;
+                Kind::Counts { counting: Counting::resume(field, start, state)?, opening: None }
+            }
+            (Some(IncrementalSync::Dates(dates)), None) => {
+                let rules = dates.rules(scope, catalog_field)?;
+                Kind::Dates { progress: Progress::resume(&rules, state)?, rules, opening: None }
+            }
+            (Some(IncrementalSync::Dates(dates)), Some(router)) => {
+                let rules = dates.rules(scope, catalog_field)?;
+                let is_shared = dates.shares_cursor || router.is_grouping();
+                Kind::Partitions(Box::new(Partitions::resume(&rules, state, is_shared, scope.now())?))
+            }
+        };
+        Ok(Self { kind, notices: Notices::default() })
     }
 
     /// The next partition of the router. What of the former was not opened yet counts as never read.
@@ -213,19 +223,14 @@ impl Cursor {
         }
     }
 
+    /// Whether all partitions share one cursor: asked for, or because they are too many.
+    #[must_use]
+    pub fn shares_cursor(&self) -> bool {
+        matches!(&self.kind, Kind::Partitions(partitions) if partitions.shares_cursor())
+    }
+
     /// What happened that a person should know, since it was last asked. Each kind is told once per run.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         self.notices.take()
     }
-
-    fn of(kind: Kind) -> Self {
-        Self { kind, notices: Notices::default() }
-    }
-}
-
-/// Who a cursor is for, in a stream with partitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    EachItsOwn,
-    OneForAll,
 }

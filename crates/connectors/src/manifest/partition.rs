@@ -21,8 +21,12 @@ mod key;
 mod list;
 mod parent;
 mod product;
+#[cfg(test)]
+mod tests;
 mod union;
 mod walk;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
@@ -39,8 +43,6 @@ pub use union::Union;
 pub use walk::{Next, PARTITIONS_HELD_MAX, Walk};
 
 pub(crate) use key::Key;
-
-use std::sync::Arc;
 
 /// `partition_router` of a stream. A stream without one is read whole.
 #[derive(Clone, Debug)]

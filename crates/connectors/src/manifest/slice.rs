@@ -93,7 +93,8 @@ impl Slice {
         &self.extra_fields
     }
 
-    /// The child's first page, where `lazy_read_pointer` found it inside the parent's record.
+    /// The child's first page, where `lazy_read_pointer` found it inside the parent's record. The format takes it only
+    /// while the child has no state yet; later it asks for that page as for any other.
     #[must_use]
     pub fn child_response(&self) -> Option<&Json> {
         self.child_response.as_deref()

@@ -30,6 +30,8 @@ pub enum CursorError {
     BoundUnreadable { field: String, reason: Unreadable },
     #[error(transparent)]
     FieldTaken(#[from] FieldTaken),
+    #[error("the stream has a partition_router and a cursor of counts, which do not go together; keep one")]
+    CountsOfPartitions,
     #[error("the catalog names a nested cursor field; name a single field")]
     NestedField,
 }
@@ -47,6 +49,7 @@ impl CursorError {
             Self::Shape { .. } => "state_shape",
             Self::BoundMissing { .. } | Self::BoundUnreadable { .. } => "cursor_bound",
             Self::FieldTaken(_) => "slice_field_taken",
+            Self::CountsOfPartitions => "cursor_counts_partitions",
             Self::NestedField => "cursor_field_nested",
         }
     }

@@ -2,26 +2,33 @@
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 
-use crate::manifest::expression::dates::Format;
+use crate::manifest::expression::dates::{Format, Moment};
 
 use super::point::Point;
+use super::quick::Quick;
 
 /// Why a value is not a date.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("matches none of the formats {formats}")]
     NoFormat { formats: Arc<str> },
-    #[error("is {kind}, not a date")]
+    #[error("{kind}, not a date")]
     NoText { kind: &'static str },
 }
 
 #[derive(Clone, Debug)]
 pub struct Formats {
     /// `cursor_datetime_formats`, and at last `datetime_format`.
-    inputs: Box<[Format]>,
+    inputs: Box<[Input]>,
     names: Arc<str>,
+}
+
+#[derive(Clone, Debug)]
+struct Input {
+    quick: Option<Quick>,
+    format: Format,
 }
 
 impl Formats {
@@ -29,31 +36,45 @@ impl Formats {
     pub fn new(inputs: Vec<Format>, output: Format) -> Self {
         let inputs: Box<[Format]> = inputs.into_iter().chain([output]).collect();
         let names: Vec<&str> = inputs.iter().map(Format::source).collect();
-        Self { names: names.join(", ").into(), inputs }
-    }
-
-    fn output(&self) -> &Format {
-        self.inputs.last().expect("the output is one of them")
+        let names = names.join(", ").into();
+        let inputs = inputs.into_iter().map(|format| Input { quick: Quick::of(format.source()), format });
+        Self { inputs: inputs.collect(), names }
     }
 
     #[must_use]
     pub fn write(&self, point: Point) -> String {
-        self.output().write(point.moment())
+        self.inputs.last().expect("the output is one of them").format.write(point.moment())
     }
 
+    /// Tries the formats in order.
     pub fn read(&self, value: &Json) -> Result<Point, Unreadable> {
+        let read = |of: &dyn Fn(&Input) -> Option<Moment>| {
+            let moment = self.inputs.iter().find_map(of);
+            moment.map(Point::new).ok_or_else(|| Unreadable::NoFormat { formats: Arc::clone(&self.names) })
+        };
         match value {
-            Json::String(text) => self.read_text(text),
-            Json::Number(number) => self.read_text(&number.to_string()),
-            Json::Null => Err(Unreadable::NoText { kind: "null" }),
-            Json::Bool(_) => Err(Unreadable::NoText { kind: "true or false" }),
-            Json::Array(_) => Err(Unreadable::NoText { kind: "a list" }),
-            Json::Object(_) => Err(Unreadable::NoText { kind: "an object" }),
+            Json::String(text) => read(&|input| input.text(text)),
+            Json::Number(number) => read(&|input| input.number(number)),
+            Json::Null => Err(Unreadable::NoText { kind: "is null" }),
+            Json::Bool(_) => Err(Unreadable::NoText { kind: "is true or false" }),
+            Json::Array(_) => Err(Unreadable::NoText { kind: "is a list" }),
+            Json::Object(_) => Err(Unreadable::NoText { kind: "is an object" }),
         }
     }
+}
 
-    fn read_text(&self, text: &str) -> Result<Point, Unreadable> {
-        let point = self.inputs.iter().find_map(|format| format.parse(text).ok());
-        point.map(Point::new).ok_or_else(|| Unreadable::NoFormat { formats: Arc::clone(&self.names) })
+impl Input {
+    fn text(&self, text: &str) -> Option<Moment> {
+        let quick = self.quick.as_ref().and_then(|quick| quick.read(text.as_bytes()));
+        quick.or_else(|| self.format.parse(text).ok())
+    }
+
+    /// Formats of epochs take any number; others take its text.
+    fn number(&self, number: &Number) -> Option<Moment> {
+        match (&self.quick, number.as_i64(), number.as_f64()) {
+            (Some(quick @ Quick::Epoch(_)), Some(whole), _) => quick.read_whole(whole),
+            (Some(quick @ Quick::Epoch(_)), None, Some(real)) => quick.read_real(real),
+            _ => self.format.parse(&number.to_string()).ok(),
+        }
     }
 }

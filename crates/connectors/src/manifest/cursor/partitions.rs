@@ -44,6 +44,7 @@ struct Known {
 #[derive(Debug)]
 struct InWork {
     turn: u64,
+    opened: u32,
     unclosed: u32,
 }
 
@@ -80,7 +81,7 @@ impl Partitions {
         shares_cursor: bool,
         now: Timestamp,
     ) -> Result<Self, CursorError> {
-        let is_told_apart = state.contains_key("states") || state.contains_key("state");
+        let is_told_apart = ["states", "state", "use_global_cursor"].iter().any(|field| state.contains_key(*field));
         let common = if is_told_apart {
             let is_alone = state.get("use_global_cursor").and_then(Json::as_bool).unwrap_or(false);
             let cursor = state.get("state").and_then(Json::as_object);
@@ -110,6 +111,10 @@ impl Partitions {
         Ok(partitions)
     }
 
+    pub fn shares_cursor(&self) -> bool {
+        self.common.is_alone
+    }
+
     /// The next partition of the router. Its slices come from [`Self::open`].
     pub fn enter(
         &mut self,
@@ -134,7 +139,7 @@ impl Partitions {
         let floor = of.floor(&self.rules);
         let windows = known.progress.windows(&self.rules, now).peekable();
         self.parents.enter(self.turns, parents);
-        self.in_work.insert(id, InWork { turn: self.turns, unclosed: 0 });
+        self.in_work.insert(id, InWork { turn: self.turns, opened: 0, unclosed: 0 });
         self.turns += 1;
         self.opening = Some(Opening { id, partition, windows, floor });
         Entered::New
@@ -150,6 +155,7 @@ impl Partitions {
         };
         let slice = opening.partition.window(self.rules.window(start, end))?;
         if let Some(work) = self.in_work.get_mut(&opening.id) {
+            work.opened += 1;
             work.unclosed += 1;
         }
         let watch = Watch::dates(&self.rules, opening.floor);
@@ -220,10 +226,10 @@ impl Partitions {
     fn done_if_closed(&mut self, id: u64) {
         let is_opening = self.opening.as_ref().is_some_and(|opening| opening.id == id);
         let Some(work) = self.in_work.get(&id).filter(|work| work.unclosed == 0 && !is_opening) else { return };
-        let turn = work.turn;
+        let (turn, was_read) = (work.turn, work.opened > 0);
         self.in_work.remove(&id);
         self.parents.close(turn);
-        if let Some(known) = self.known.get(&id).filter(|_| !self.common.is_alone) {
+        if let Some(known) = self.known.get(&id).filter(|_| was_read && !self.common.is_alone) {
             self.common.raise(known.progress.reached());
         }
     }

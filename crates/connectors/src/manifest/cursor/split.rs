@@ -10,12 +10,9 @@ use super::open::OpenSlice;
 use super::point::exactly;
 use super::rules::Rules;
 
-/// How often a window is halved at most, whatever the cursor says: 1/1024 of it is left then.
-pub const SPLITS_MAX: u32 = 10;
-
 impl Rules {
     /// The two halves of a window; `None` where it cannot get smaller: at `smallest` or at one unit of granularity.
-    pub fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
+    pub(crate) fn halves(&self, slice: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
         let Some(unit) = self.unit().filter(|unit| !unit.has_months()) else { return Ok(None) };
         let Ok(unit) = i64::try_from(unit.micros()) else { return Ok(None) };
         let (start, end) = self.bounds_of(slice.cursor())?;
@@ -36,6 +33,13 @@ impl Rules {
 }
 
 impl OpenSlice {
+    /// Two halves of a window that the source refused as too large: of this slice's own, or of one that came from here
+    /// before. They are read in its place, one after the other, and what they give belongs to this slice. `None` where
+    /// the window cannot get smaller; `smallest` is `min_split_window`.
+    pub fn halves(&self, window: &Slice, smallest: Option<Period>) -> Result<Option<[Slice; 2]>, CursorError> {
+        self.rules().map_or(Ok(None), |rules| rules.halves(window, smallest))
+    }
+
     /// The same slice from the highest value seen on, for sources that refuse to page any further. Safe only if records
     /// come in the order of the cursor. The slice itself if nothing was seen, or if it has no window of dates.
     pub fn rest(&self) -> Result<Slice, CursorError> {

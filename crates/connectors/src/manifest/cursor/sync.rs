@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use crate::manifest::expression::dates::{Format, Period};
 use crate::manifest::node::{Node, Read};
 use crate::manifest::problem::{Fault, Problem};
+use crate::manifest::request::RequestOption;
 use crate::manifest::scope::Scope;
 use crate::manifest::setting::Setting;
 
@@ -37,7 +38,9 @@ pub struct DatetimeCursor {
     granularity: Option<Period>,
     lookback: Option<Setting>,
     clamping: Option<Clamping>,
-    bounds: [Setting; 2],
+    pub(super) bounds: [Setting; 2],
+    /// Where a window's start and end go into requests.
+    pub(super) options: [Option<RequestOption>; 2],
     strict: bool,
     /// Records come newest first: paging stops after the page whose last record is not new, and older ones are dropped.
     pub is_data_feed: bool,
@@ -52,6 +55,8 @@ pub struct DatetimeCursor {
 pub struct CountCursor {
     field: CursorField,
     start: Option<Setting>,
+    /// Where the count to start from goes into requests.
+    pub(super) option: Option<RequestOption>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +64,16 @@ struct CursorField {
     name: Setting,
     /// The catalog may name another one.
     follows_catalog: bool,
+}
+
+impl IncrementalSync {
+    /// The field of a record that holds its cursor value.
+    pub fn field(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
+        match self {
+            Self::Dates(dates) => dates.field.evaluate(scope, catalog_field),
+            Self::Counts(counts) => counts.field.evaluate(scope, catalog_field),
+        }
+    }
 }
 
 impl DatetimeCursor {
@@ -148,7 +163,11 @@ impl Read for CursorField {
 
 impl Read for CountCursor {
     fn read(node: &Node) -> Result<Self, Problem> {
-        Ok(Self { field: CursorField::read(node)?, start: Setting::maybe(node, "start_value")? })
+        Ok(Self {
+            field: CursorField::read(node)?,
+            start: Setting::maybe(node, "start_value")?,
+            option: node.maybe("start_value_option")?,
+        })
     }
 }
 
@@ -177,6 +196,7 @@ impl Read for DatetimeCursor {
                 Setting::or(node, "partition_field_start", "start_time")?,
                 Setting::or(node, "partition_field_end", "end_time")?,
             ],
+            options: [node.maybe("start_time_option")?, node.maybe("end_time_option")?],
             strict: node.or("is_compare_strictly", false)?,
             is_data_feed: node.or("is_data_feed", false)?,
             is_client_side: node.or("is_client_side_incremental", false)?,

@@ -82,6 +82,21 @@ impl Document {
 }
 
 impl Node {
+    /// The same node with a budget of steps of its own.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        let walk = Walk {
+            file: Arc::clone(&self.walk.file),
+            root: Arc::clone(&self.walk.root),
+            limits: self.walk.limits,
+            steps: AtomicU32::new(0),
+            outer_wins: self.walk.outer_wins,
+            overrides: Arc::clone(&self.walk.overrides),
+            follows: self.walk.follows,
+        };
+        Self { walk: Arc::new(walk), ..self.clone() }
+    }
+
     /// Another value in this one's place: a stream made from a template, in which references were followed already.
     /// `outer_wins` is whether outer parameters win over a component's own.
     pub(in crate::manifest) fn remade(&self, json: &serde_json::Value, outer_wins: bool) -> Self {
@@ -107,6 +122,11 @@ pub(in crate::manifest) fn yaml_value(text: &str) -> Option<serde_json::Value> {
 }
 
 impl Walk {
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> u32 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
     /// Takes a step; `false` when the walk has taken all that it may.
     pub(super) fn step(&self) -> bool {
         self.steps.fetch_add(1, Ordering::Relaxed) < self.limits.steps_max

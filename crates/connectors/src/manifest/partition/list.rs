@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 use crate::manifest::node::{Node, Read};
 use crate::manifest::problem::Problem;
 
+use crate::manifest::request::RequestOption;
 use crate::manifest::scope::Scope;
 use crate::manifest::setting::Setting;
 use crate::manifest::slice::Slice;
@@ -13,9 +14,9 @@ use super::error::PartitionError;
 
 #[derive(Clone, Debug)]
 pub struct List {
-    pub(super) field: Setting,
+    pub(crate) field: Setting,
     values: Values,
-    pub(crate) option: Option<Node>,
+    pub(crate) option: Option<RequestOption>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,12 +27,9 @@ enum Values {
 }
 
 impl List {
-    pub(crate) fn field(&self, scope: &Scope<'_>) -> Result<String, PartitionError> {
-        self.field.text(scope).map_err(|failure| PartitionError::Template { option: "cursor_field", failure })
-    }
-
     pub(super) fn partitions(&self, scope: &Scope<'_>) -> Result<impl Iterator<Item = Slice> + use<>, PartitionError> {
-        let field = self.field(scope)?;
+        let field = self.field.text(scope);
+        let field = field.map_err(|failure| PartitionError::Template { option: "cursor_field", failure })?;
         let values = self.values.evaluate(scope)?;
         Ok(values.into_iter().map(move |value| Slice::of(Map::from_iter([(field.clone(), value)]))))
     }

@@ -6,6 +6,7 @@ use crate::manifest::node::{Node, Read};
 use crate::manifest::path::Path;
 use crate::manifest::problem::{Fault, Problem};
 
+use crate::manifest::request::RequestOption;
 use crate::manifest::scope::Scope;
 use crate::manifest::setting::Setting;
 use crate::manifest::slice::Slice;
@@ -27,7 +28,7 @@ pub struct Parent {
     lazy_read_pointer: Vec<Setting>,
     /// The parent resumes from its own state, which this stream's state keeps.
     pub incremental_dependency: bool,
-    pub(crate) option: Option<Node>,
+    pub(crate) option: Option<RequestOption>,
 }
 
 /// A parent with its templates evaluated.
@@ -47,12 +48,6 @@ impl Parent {
         !self.lazy_read_pointer.is_empty()
     }
 
-    pub(crate) fn field(&self, scope: &Scope<'_>) -> Result<String, PartitionError> {
-        self.partition_field
-            .text(scope)
-            .map_err(|failure| PartitionError::Template { option: "partition_field", failure })
-    }
-
     pub(super) fn reading(&self, scope: &Scope<'_>) -> Result<Reading, PartitionError> {
         let names = |option, settings: &[Setting]| {
             let names = settings.iter().map(|setting| setting.text(scope)).collect::<Result<Vec<_>, _>>();
@@ -66,7 +61,7 @@ impl Parent {
         let lazy = names("lazy_read_pointer", &self.lazy_read_pointer)?;
         Ok(Reading {
             name: self.stream_name.clone(),
-            field: self.field(scope)?,
+            field: names("partition_field", std::slice::from_ref(&self.partition_field))?.concat(),
             key: path_of(&key_text),
             key_text,
             extra_fields: extra_fields.collect::<Result<_, PartitionError>>()?,

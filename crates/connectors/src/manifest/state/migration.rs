@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::manifest::cursor::{CursorError, IncrementalSync};
-use crate::manifest::node::{Node, Read};
+use crate::manifest::node::Node;
 use crate::manifest::partition::PartitionRouter;
 use crate::manifest::problem::{Fault, Problem};
 use crate::manifest::scope::Scope;
