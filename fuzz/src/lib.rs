@@ -11,6 +11,7 @@ mod definition;
 mod expression;
 #[cfg(test)]
 mod manifest;
+mod link;
 #[cfg(test)]
 mod mutation;
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod cursor;
 pub mod decode;
 pub mod expression;
+pub mod extension;
 pub mod failure;
 pub mod inspect;
 pub mod node;
