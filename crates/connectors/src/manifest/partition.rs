@@ -47,7 +47,7 @@ pub(crate) use key::Key;
 /// `partition_router` of a stream. A stream without one is read whole.
 #[derive(Clone, Debug)]
 pub enum PartitionRouter {
-    List(List),
+    List(Box<List>),
     Parents(Vec<Arc<Parent>>),
     /// Every combination of the partitions of several routers.
     Product(Vec<PartitionRouter>),
@@ -137,7 +137,7 @@ impl Read for PartitionRouter {
             return Vec::read(node).map(Self::Product);
         }
         match &*node.kind("")? {
-            "ListPartitionRouter" => List::read(node).map(Self::List),
+            "ListPartitionRouter" => List::read(node).map(Box::new).map(Self::List),
             "SubstreamPartitionRouter" => {
                 let parents: Vec<Arc<Parent>> = node.need("parent_stream_configs")?;
                 if parents.is_empty() {

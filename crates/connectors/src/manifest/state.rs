@@ -2,6 +2,8 @@
 
 mod delegate;
 mod migration;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value as Json};
 
@@ -64,40 +66,5 @@ impl StreamState {
             }
             _ => Self::default(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_parent_resumes_from_its_own_part_before_anything_else() {
-        let cases = [
-            (json!({"parent_state": {"p": {"at": "2"}}, "state": {"at": "9"}}), json!({"at": "2"})),
-            (json!({"parent_state": {"other": {"at": "2"}}, "state": {"at": "9"}}), json!({"at": "9"})),
-            (json!({"state": {"at": "9"}}), json!({"at": "9"})),
-            (json!({"updated": "2024"}), json!({"at": "2024"})),
-            (json!({"updated": 7}), json!({"at": 7})),
-            (json!({"updated": "2024", "b": 1}), json!({})),
-            (json!({NO_CURSOR: true}), json!({})),
-            (json!({NO_CURSOR: true, "updated": "2024"}), json!({"at": "2024"})),
-            (json!({"states": []}), json!({})),
-            (json!({"done": true}), json!({})),
-            (json!({}), json!({})),
-        ];
-        for (state, expected) in cases {
-            let state = StreamState::from_json(state).unwrap();
-            assert_eq!(state.of_parent("p", Some("at")).into_json(), expected, "{state:?}");
-        }
-        let old = StreamState::from_json(json!({"updated": 7})).unwrap();
-        assert!(old.of_parent("p", None).is_empty(), "a parent without a cursor has nothing to resume from");
-    }
-
-    #[test]
-    fn only_objects_are_states() {
-        assert_eq!(StreamState::from_json(Json::Null), Some(StreamState::default()));
-        assert_eq!(StreamState::from_json(json!([1])), None);
     }
 }

@@ -1,5 +1,6 @@
 //! How a cursor's values are written: formats that are tried in order for what comes in, one for what goes out.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use serde_json::{Number, Value as Json};
@@ -7,7 +8,7 @@ use serde_json::{Number, Value as Json};
 use crate::manifest::expression::dates::{Format, Moment};
 
 use super::point::Point;
-use super::quick::Quick;
+use super::quick::{Glance, Quick};
 
 /// Why a value is not a date.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +55,11 @@ impl Formats {
         };
         match value {
             Json::String(text) => read(&|input| input.text(text)),
-            Json::Number(number) => read(&|input| input.number(number)),
+            Json::Number(number) => {
+                let mut buffer = [0; 32];
+                let text = write_number(number, &mut buffer);
+                read(&|input| input.number(number, text))
+            }
             Json::Null => Err(Unreadable::NoText { kind: "is null" }),
             Json::Bool(_) => Err(Unreadable::NoText { kind: "is true or false" }),
             Json::Array(_) => Err(Unreadable::NoText { kind: "is a list" }),
@@ -65,16 +70,27 @@ impl Formats {
 
 impl Input {
     fn text(&self, text: &str) -> Option<Moment> {
-        let quick = self.quick.as_ref().and_then(|quick| quick.read(text.as_bytes()));
-        quick.or_else(|| self.format.parse(text).ok())
+        match self.quick.as_ref().map_or(Glance::Unsure, |quick| quick.read(text.as_bytes())) {
+            Glance::Is(moment) => Some(moment),
+            Glance::IsNot => None,
+            Glance::Unsure => self.format.parse(text).ok(),
+        }
     }
 
     /// Formats of epochs take any number; others take its text.
-    fn number(&self, number: &Number) -> Option<Moment> {
+    fn number(&self, number: &Number, text: &str) -> Option<Moment> {
         match (&self.quick, number.as_i64(), number.as_f64()) {
             (Some(quick @ Quick::Epoch(_)), Some(whole), _) => quick.read_whole(whole),
             (Some(quick @ Quick::Epoch(_)), None, Some(real)) => quick.read_real(real),
-            _ => self.format.parse(&number.to_string()).ok(),
+            _ => self.text(text),
         }
     }
+}
+
+/// A number's text, on the stack. Empty, which is no date, if it has more digits than any date.
+fn write_number<'a>(number: &Number, buffer: &'a mut [u8; 32]) -> &'a str {
+    let mut rest = &mut buffer[..];
+    let is_written = write!(rest, "{number}").is_ok();
+    let length = 32 - rest.len();
+    if is_written { std::str::from_utf8(&buffer[..length]).unwrap_or_default() } else { "" }
 }

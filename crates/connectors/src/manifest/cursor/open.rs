@@ -105,10 +105,10 @@ impl OpenSlice {
     }
 
     pub(super) fn tell(&mut self, notices: &mut Notices) {
-        if let Watch::Dates { trouble, .. } | Watch::Counts { trouble, .. } = &mut self.watch {
-            if let Some(notice) = trouble.take() {
-                notices.tell(notice);
-            }
+        if let Watch::Dates { trouble, .. } | Watch::Counts { trouble, .. } = &mut self.watch
+            && let Some(notice) = trouble.take()
+        {
+            notices.tell(notice);
         }
     }
 

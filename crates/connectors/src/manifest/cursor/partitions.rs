@@ -101,14 +101,19 @@ impl Partitions {
             parents: ParentProgress::resume(state.get("parent_state")),
             stated: None,
         };
+        partitions.resume_each(state)?;
+        Ok(partitions)
+    }
+
+    fn resume_each(&mut self, state: &Map<String, Json>) -> Result<(), CursorError> {
         for entry in state.get("states").and_then(Json::as_array).into_iter().flatten() {
             let shape = CursorError::Shape { expects: "each of its states has a partition and a cursor" };
             let part = |field: &str| entry.get(field).and_then(Json::as_object);
             let (Some(partition), Some(cursor)) = (part("partition"), part("cursor")) else { return Err(shape) };
-            let progress = Progress::resume(rules, cursor)?;
-            partitions.remember(Key::of(partition), progress);
+            let progress = Progress::resume(&self.rules, cursor)?;
+            self.remember(Key::of(partition), progress);
         }
-        Ok(partitions)
+        Ok(())
     }
 
     pub fn shares_cursor(&self) -> bool {

@@ -1,6 +1,10 @@
 //! Reads dates whose fields have their full width, digit by digit, without a search and without allocation.
 //!
-//! Never decides that a text is not a date: what is not in the usual form is left to the format's own reader.
+//! Says that a text is no date of the format only where its own reader could not say otherwise; what is not in the usual
+//! form is left to that reader.
+
+#[cfg(test)]
+mod tests;
 
 use crate::manifest::expression::dates::{Moment, Zone};
 
@@ -11,7 +15,27 @@ use super::point::{MICROS_PER_DAY, MICROS_PER_SECOND};
 pub(crate) enum Quick {
     /// A whole number of this many microseconds since 1970.
     Epoch(i64),
-    Fields(Box<[Piece]>),
+    Fields {
+        pieces: Box<[Piece]>,
+        /// Whether a number with fewer digits than it may have would leave a digit where there may be none: there is one
+        /// way to read a text at most.
+        is_rigid: bool,
+        has_zone: bool,
+    },
+}
+
+/// What is known of a text at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Glance {
+    Is(Moment),
+    IsNot,
+    Unsure,
+}
+
+/// Why a piece is not there.
+enum Miss {
+    Byte,
+    Digits,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,16 +78,26 @@ impl Quick {
         let has_date = has(|piece| matches!(piece, Piece::Year))
             && has(|piece| matches!(piece, Piece::Month))
             && has(|piece| matches!(piece, Piece::Day));
-        has_date.then_some(Self::Fields(pieces.into()))
+        let is_rigid = is_rigid(&pieces);
+        let has_zone = pieces.iter().any(|piece| matches!(piece, Piece::Zone));
+        has_date.then_some(Self::Fields { pieces: pieces.into(), is_rigid, has_zone })
     }
 
-    pub fn read(&self, text: &[u8]) -> Option<Moment> {
+    pub fn read(&self, text: &[u8]) -> Glance {
         match self {
-            Self::Epoch(scale) => whole(text)?.checked_mul(*scale).and_then(|wall| moment(wall, 0)),
-            Self::Fields(pieces) => {
+            Self::Epoch(_) => match whole(text) {
+                Some(whole) => self.read_whole(whole).map_or(Glance::Unsure, Glance::Is),
+                None if is_no_number(text) => Glance::IsNot,
+                None => Glance::Unsure,
+            },
+            Self::Fields { pieces, is_rigid, has_zone } => {
                 let mut fields = Fields::default();
-                let rest = pieces.iter().try_fold(text, |rest, piece| piece.read(rest, &mut fields))?;
-                if rest.is_empty() { fields.moment() } else { None }
+                match pieces.iter().try_fold(text, |rest, piece| piece.read(rest, &mut fields)) {
+                    Ok([]) => fields.moment().map_or(Glance::Unsure, Glance::Is),
+                    Ok(_) if *is_rigid && !has_zone => Glance::IsNot,
+                    Err(Miss::Byte) if *is_rigid => Glance::IsNot,
+                    Ok(_) | Err(_) => Glance::Unsure,
+                }
             }
         }
     }
@@ -78,6 +112,13 @@ impl Quick {
     pub fn read_real(&self, real: f64) -> Option<Moment> {
         (real.abs() < 1e18).then(|| real.trunc() as i64).and_then(|whole| self.read_whole(whole))
     }
+}
+
+/// Whether every number is followed by a byte that is no digit and no space, or by the end.
+fn is_rigid(pieces: &[Piece]) -> bool {
+    let is_byte = |piece: &Piece| matches!(piece, Piece::Byte(byte) if !byte.is_ascii_digit() && *byte != b' ');
+    pieces.windows(2).all(|pair| is_byte(&pair[0]) || is_byte(&pair[1]))
+        && pieces.iter().all(|piece| !matches!(piece, Piece::Byte(_)) || is_byte(piece))
 }
 
 fn pieces(format: &str) -> Option<Vec<Piece>> {
@@ -106,29 +147,41 @@ fn pieces(format: &str) -> Option<Vec<Piece>> {
 
 impl Piece {
     /// Reads the piece and gives what is left.
-    fn read<'a>(self, text: &'a [u8], fields: &mut Fields) -> Option<&'a [u8]> {
+    fn read<'a>(self, text: &'a [u8], fields: &mut Fields) -> Result<&'a [u8], Miss> {
         let clock = |unit: i64, max: i64, fields: &mut Fields| {
             let (value, rest) = digits(text, 2)?;
             fields.micros_of_day += value * unit * MICROS_PER_SECOND;
             (value <= max).then_some(rest)
         };
-        match self {
-            Self::Byte(byte) => text.strip_prefix(&[byte]),
+        let rest = match self {
+            Self::Byte(byte) => return after(text, byte),
             Self::Year => digits(text, 4).map(|(year, rest)| assign(&mut fields.year, year, rest)),
             Self::Month => digits(text, 2).map(|(month, rest)| assign(&mut fields.month, month, rest)),
             Self::Day => digits(text, 2).map(|(day, rest)| assign(&mut fields.day, day, rest)),
             Self::Hour => clock(3_600, 23, fields),
             Self::Minute => clock(60, 59, fields),
             Self::Second => clock(1, 59, fields),
-            Self::Fraction => {
-                let length = text.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-                let (value, rest) = digits(text, length.max(1))?;
-                fields.micros_of_day += (length..6).fold(value, |micros, _| micros * 10);
-                Some(rest)
-            }
+            Self::Fraction => fraction(text, fields),
             Self::Zone => zone(text, fields),
-        }
+        };
+        rest.ok_or(Miss::Digits)
     }
+}
+
+/// What follows the byte. A letter of the other case, or beyond ASCII, is for the format's own reader to judge.
+fn after(text: &[u8], byte: u8) -> Result<&[u8], Miss> {
+    match text.split_first() {
+        Some((first, rest)) if *first == byte => Ok(rest),
+        Some((first, _)) if first.eq_ignore_ascii_case(&byte) || !first.is_ascii() => Err(Miss::Digits),
+        _ => Err(Miss::Byte),
+    }
+}
+
+fn fraction<'a>(text: &'a [u8], fields: &mut Fields) -> Option<&'a [u8]> {
+    let length = text.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+    let (value, rest) = digits(text, length.max(1))?;
+    fields.micros_of_day += (length..6).fold(value, |micros, _| micros * 10);
+    Some(rest)
 }
 
 fn assign<'a>(field: &mut i64, value: i64, rest: &'a [u8]) -> &'a [u8] {
@@ -156,6 +209,12 @@ fn digits(text: &[u8], length: usize) -> Option<(i64, &[u8])> {
     let (digits, rest) = text.split_at_checked(length)?;
     let value = digits.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')));
     value.map(|value| (value, rest))
+}
+
+/// A letter, or a mark that no whole number has.
+fn is_no_number(text: &[u8]) -> bool {
+    let has_mark = text.iter().any(|byte| byte.is_ascii_alphabetic() || matches!(byte, b':' | b'.' | b'/'));
+    has_mark || text.windows(2).any(|pair| pair[0].is_ascii_digit() && pair[1] == b'-')
 }
 
 fn whole(text: &[u8]) -> Option<i64> {

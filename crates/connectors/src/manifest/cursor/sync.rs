@@ -23,7 +23,7 @@ use super::rules::Rules;
 #[derive(Clone, Debug)]
 pub enum IncrementalSync {
     Dates(Box<DatetimeCursor>),
-    Counts(CountCursor),
+    Counts(Box<CountCursor>),
 }
 
 /// A cursor whose values are dates.
@@ -31,11 +31,11 @@ pub enum IncrementalSync {
 pub struct DatetimeCursor {
     field: CursorField,
     inputs: Vec<Format>,
-    output: Format,
+    pub(super) output: Format,
     start: Bound,
     end: Option<Bound>,
     step: Option<Setting>,
-    granularity: Option<Period>,
+    pub(super) granularity: Option<Period>,
     lookback: Option<Setting>,
     clamping: Option<Clamping>,
     pub(super) bounds: [Setting; 2],
@@ -148,7 +148,7 @@ impl Read for IncrementalSync {
     fn read(node: &Node) -> Result<Self, Problem> {
         match &*node.kind("")? {
             "DatetimeBasedCursor" => DatetimeCursor::read(node).map(Box::new).map(Self::Dates),
-            "IncrementingCountCursor" => CountCursor::read(node).map(Self::Counts),
+            "IncrementingCountCursor" => CountCursor::read(node).map(Box::new).map(Self::Counts),
             _ => Err(node.unsupported()),
         }
     }

@@ -8,6 +8,7 @@ use super::*;
 use crate::manifest::node::{Document, Read};
 use crate::manifest::scope::Scope;
 
+mod parents;
 mod partitioned;
 mod properties;
 
@@ -101,4 +102,34 @@ fn every_option_does_what_the_reference_was_seen_to_do() {
     let cases: Vec<Json> = OBSERVED.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(cases.len() > 80, "{} cases", cases.len());
     cases.iter().for_each(check);
+}
+
+#[test]
+fn observing_a_record_allocates_nothing() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let formats = [
+        ("%Y-%m-%dT%H:%M:%SZ", json!("2024-01-05T10:11:12Z")),
+        ("%Y-%m-%dT%H:%M:%S.%f%z", json!("2024-01-05T10:11:12.345678+02:00")),
+        ("%s", json!(1_704_447_072)),
+        ("%ms", json!("1704447072123")),
+    ];
+    for (format, value) in formats {
+        let component = component(&json!({"cursor": {
+            "datetime_format": format, "cursor_datetime_formats": ["%Y-%m-%d"],
+            "start_datetime": {"type": "MinMaxDatetime", "datetime": "2024-01-01", "datetime_format": "%Y-%m-%d"},
+            "end_datetime": {"type": "MinMaxDatetime", "datetime": "2024-01-10", "datetime_format": "%Y-%m-%d"},
+        }}));
+        let mut cursor = begin(&component, &json!({}), &Map::new(), now).unwrap();
+        let _ = cursor.enter(Slice::whole(), None, now);
+        let mut slice = cursor.open().unwrap().unwrap();
+        let record = json!({"id": 1, "at": value, "name": "x"});
+        let allocations = allocation_counter::measure(|| {
+            for _ in 0..100 {
+                assert!(slice.wants(&record, now));
+                slice.observe(&record);
+            }
+        });
+        assert_eq!(allocations.count_total, 0, "{format}");
+        assert!(slice.highest().is_some(), "{format}");
+    }
 }

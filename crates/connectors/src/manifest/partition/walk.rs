@@ -62,6 +62,7 @@ impl Walk {
     }
 
     /// The next partition, or what is needed to find it.
+    #[expect(clippy::should_implement_trait, reason = "what comes next may be a question instead of an item")]
     pub fn next(&mut self) -> Result<Next, PartitionError> {
         match &mut self.0 {
             Way::Given(partitions) => Ok(partitions.next().map_or(Next::Done, Next::Partition)),

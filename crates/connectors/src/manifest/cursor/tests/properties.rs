@@ -9,18 +9,18 @@ use super::super::*;
 use super::{begin, component};
 
 /// Hours from the start to the end of reading.
-const HOURS: i64 = 9 * 24;
+pub(super) const HOURS: i64 = 9 * 24;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2024-02-01T00:00:00Z".parse().unwrap()
 }
 
-fn text(hour: i64) -> String {
+pub(super) fn text(hour: i64) -> String {
     let start: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
     (start + jiff::SignedDuration::from_hours(hour)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn sliced(step_hours: i64, lookback_hours: i64) -> Json {
+pub(super) fn sliced(step_hours: i64, lookback_hours: i64) -> Json {
     component(&json!({"cursor": {
         "step": format!("PT{step_hours}H"), "cursor_granularity": "PT1S", "lookback_window": format!("PT{lookback_hours}H"),
     }}))
@@ -28,11 +28,11 @@ fn sliced(step_hours: i64, lookback_hours: i64) -> Json {
 
 /// What a source has: when each record changed.
 #[derive(Clone, Debug)]
-struct Source(Vec<i64>);
+pub(super) struct Source(pub Vec<i64>);
 
 impl Source {
     /// What the source answers for a window, both ends included.
-    fn within(&self, slice: &Slice) -> Vec<usize> {
+    pub fn within(&self, slice: &Slice) -> Vec<usize> {
         let bound = |field| slice.get(field).and_then(Json::as_str).unwrap().to_owned();
         let (start, end) = (bound("start_time"), bound("end_time"));
         let hours = self.0.iter().enumerate();
