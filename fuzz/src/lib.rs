@@ -10,8 +10,9 @@ mod definition;
 #[cfg(test)]
 mod expression;
 #[cfg(test)]
-mod manifest;
 mod link;
+#[cfg(test)]
+mod manifest;
 #[cfg(test)]
 mod mutation;
 #[cfg(test)]
