@@ -85,11 +85,11 @@ fn each_stream_is_told_with_what_it_needs() {
         ]
     );
     let Verdict::Unsupported { component, problem } = &stream(&inspection, "jobs").verdict else { panic!("unknown") };
-    assert_eq!((component.as_str(), problem.line), ("TeleportDecoder", 36));
+    assert_eq!((component.as_str(), problem.line), ("TeleportDecoder", 34));
     let Verdict::Wrong { problem } = &stream(&inspection, "broken").verdict else { panic!("wrong") };
     assert_eq!(
         (problem.line, problem.path.as_str()),
-        (38, "streams[4].retriever.record_selector.extractor.field_path")
+        (36, "streams[4].retriever.record_selector.extractor.field_path")
     );
     assert!(stream(&inspection, "extra").conditional && !stream(&inspection, "orders").conditional);
     assert!(stream(&inspection, "reports").template && !stream(&inspection, "orders").template);
@@ -142,7 +142,7 @@ fn people_get_a_line_for_each_stream_and_what_to_do() {
         "rows                needs an override  none        none       1",
         "reports (template)  runs               none        full scan  1",
         "rows: CustomAuthenticator shop.components.Auth at streams[2].retriever.requester.authenticator",
-        "jobs: 36:55: streams[3].retriever.decoder: TeleportDecoder is not supported here",
+        "jobs: 34:55: streams[3].retriever.decoder: TeleportDecoder is not supported here",
     ] {
         assert!(text.lines().any(|told| told == line), "{line}\n{text}");
     }
