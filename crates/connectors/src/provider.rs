@@ -39,6 +39,7 @@ mod sample;
 #[cfg(test)]
 mod schema;
 mod secret;
+mod selection;
 mod settings;
 mod signature;
 mod span;

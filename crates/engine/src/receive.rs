@@ -251,7 +251,7 @@ impl Receiver {
         let incoming = Incoming { method, urls, headers, body, peer };
         let judge =
             |keys: &Keys| provider::judge_with(&listener.recipe, keys, &incoming, request.received_at, &*self.fetcher);
-        let (judgement, proved) = judge_by_account(&listener.keys.get(), &account, judge);
+        let (judgement, proved) = judge_by_account(&listener.keys.get(), &account, &incoming, judge);
         Ok(match judgement {
             Judgement::Handshake(reply) => Judged::Handshake(reply),
             Judgement::Asks(effect, reply) => Judged::Asks(effect, reply),

@@ -121,6 +121,18 @@ pub(crate) fn find(
     Ok(events)
 }
 
+/// The account that a request says it is of, before it is verified. `None` where events are inside of the body, because
+/// each of them may be of another account.
+pub(crate) fn account(program: &EventProgram, incoming: &Incoming<'_>) -> Option<String> {
+    if program.connection.is_empty() || program.split.is_some() || program.within.is_some() {
+        return None;
+    }
+    let whole = View::new(incoming, incoming.body, &program.whole_pointers);
+    let view = whole.item(whole.body, &program.pointers, 0);
+    let said = first(&view, &program.connection, ID_JOINT).ok().flatten();
+    said.map(|text| label(&text).into_owned())
+}
+
 /// An item of the first split.
 struct Item {
     range: Range<usize>,

@@ -3,6 +3,7 @@
 mod addresses;
 mod alerts;
 mod assurance;
+mod connections;
 mod fetched_keys;
 mod handshakes;
 mod refusals;
