@@ -8,5 +8,6 @@ mod connections;
 mod fetched_keys;
 mod handshakes;
 mod refusals;
+mod retries;
 mod rig;
 mod sns;
