@@ -2,11 +2,38 @@
 //! implementation (7.39.1) to the letter, its odd corners included, and are bounded in work, depth and size; they never
 //! read a clock, draw real chance or change what they were given.
 
+mod arguments;
+mod budget;
+mod checks;
+mod compare;
+mod compiled;
 pub mod dates;
+mod escapes;
+mod evaluate;
 mod failure;
+mod fault;
+mod filters;
+mod formatting;
+mod json;
+mod lexer;
+mod links;
+mod literal;
+mod macros;
 mod mapping;
+mod mappings;
+mod methods;
+mod names;
+mod numbers;
+mod operators;
+mod parser;
+mod pattern;
+mod print;
+mod quoting;
 mod read;
+mod result;
+mod syntax;
 mod template;
+mod value;
 
 pub use failure::Failure;
 pub use mapping::Mapping;

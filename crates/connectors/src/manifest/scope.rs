@@ -65,6 +65,10 @@ impl Variable {
     pub(crate) fn named(name: &str) -> Option<Self> {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, variable)| *variable)
     }
+
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, variable)| *variable == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// A slice as templates see it: the partition's and the cursor's keys as one mapping, and each of the parts.
@@ -102,6 +106,8 @@ pub(crate) enum Given<'a> {
     },
     Number(u64),
     Text(&'a str),
+    /// Parameters that nobody gave: there are always some, if only none.
+    Empty,
 }
 
 /// The values a template is evaluated with.
@@ -256,7 +262,8 @@ impl<'a> Scope<'a> {
     }
 
     pub(crate) fn given(&self, variable: Variable) -> Option<Given<'a>> {
-        self.given[variable as usize]
+        let given = self.given[variable as usize];
+        if variable == Variable::Parameters { given.or(Some(Given::Empty)) } else { given }
     }
 
     fn with(mut self, variable: Variable, given: Given<'a>) -> Self {

@@ -6,6 +6,7 @@ mod catalogue;
 mod forgery;
 mod keys;
 mod language;
+mod manifest_expressions;
 mod oracles;
 mod parts;
 mod request;
