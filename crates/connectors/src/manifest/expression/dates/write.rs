@@ -109,7 +109,7 @@ fn field(letter: char, flags: Flags, moment: Moment, fields: &Fields, text: &mut
     let mut number = |value: i64, width: usize, pad: char| padded_number(text, value, width, pad, flags);
     match letter {
         'Y' => number(fields.year, 1, '0'),
-        'C' => number(fields.year / 100, 2, '0'),
+        'C' => number(fields.year / 100, 1, '0'),
         'y' => number(fields.year % 100, 2, '0'),
         'm' => number(fields.month, 2, '0'),
         'd' => number(fields.day, 2, '0'),
@@ -147,6 +147,9 @@ fn words(letter: char, flags: Flags, moment: Moment, fields: &Fields, text: &mut
         'p' if flags.swap => padded_word(text, &half.to_lowercase(), flags, false),
         'p' => padded_word(text, half, flags, false),
         'P' => padded_word(text, &half.to_lowercase(), flags, flags.upper),
+        // With a flag it is the C library's, which knows the name only where summer time is known not to be.
+        'Z' if moment.zone() != Zone::NamedUtc => {}
+        'Z' => padded_word(text, if flags.swap { "utc" } else { "UTC" }, flags, false),
         'n' => padded_word(text, "\n", flags, false),
         't' => padded_word(text, "\t", flags, false),
         '%' => padded_word(text, "%", flags, false),

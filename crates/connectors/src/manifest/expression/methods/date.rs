@@ -88,6 +88,12 @@ fn moment_property<'a>(moment: Moment, name: &str) -> Option<Value<'a>> {
         "second" => int(fields.second),
         "microsecond" => int(fields.micro),
         "fold" => int(0),
+        "min" => Some(Value::Moment(Moment::midnight(calendar::DAY_MIN))),
+        "max" => {
+            let end = Moment::midnight(calendar::DAY_MAX);
+            Some(Value::Moment(Moment { wall: end.wall + calendar::DAY_MICROS - 1, ..end }))
+        }
+        "resolution" => Some(Value::Delta(1)),
         "tzinfo" if moment.zone() == Zone::Naive => Some(Value::None),
         "tzinfo" => Some(Value::from(dates::zone_name(moment))),
         _ => None,
