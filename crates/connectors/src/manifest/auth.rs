@@ -13,10 +13,14 @@ mod simple;
 mod token;
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
 
 use super::expression::Template;
 use super::failure::Verdict;
 use super::node::{Node, Read};
+use super::overrides::Formula;
 use super::problem::Problem;
 use super::request::{Additions, Requester};
 use super::scope::Scope;
@@ -47,6 +51,8 @@ pub enum Authenticator {
     MultipleTokens(Box<MultipleTokens>),
     /// The config says which one.
     Selective(Box<Selective>),
+    /// A formula in place of a custom authenticator: it gives the headers.
+    Formula(Arc<dyn Formula>),
 }
 
 /// Several authenticators, one of which the config chooses.
@@ -98,7 +104,9 @@ impl Authenticator {
     /// authenticators that need none.
     pub fn key(&self, scope: &Scope<'_>) -> Result<Option<TokenKey>, Trouble> {
         match self {
-            Self::None | Self::ApiKey(_) | Self::Bearer(_) | Self::Basic(_) | Self::Jwt(_) => Ok(None),
+            Self::None | Self::ApiKey(_) | Self::Bearer(_) | Self::Basic(_) | Self::Jwt(_) | Self::Formula(_) => {
+                Ok(None)
+            }
             Self::OAuth(oauth) => oauth.key(scope).map(Some),
             Self::Session(session) => session.key(scope).map(Some),
             Self::LegacySession(session) => session.key(scope).map(Some),
@@ -116,7 +124,9 @@ impl Authenticator {
         is_refused: bool,
     ) -> Result<Option<Step<'a>>, Trouble> {
         match self {
-            Self::None | Self::ApiKey(_) | Self::Bearer(_) | Self::Basic(_) | Self::Jwt(_) => Ok(None),
+            Self::None | Self::ApiKey(_) | Self::Bearer(_) | Self::Basic(_) | Self::Jwt(_) | Self::Formula(_) => {
+                Ok(None)
+            }
             // Its tokens come from its quotas.
             Self::MultipleTokens(_) => Ok(None),
             Self::OAuth(oauth) => oauth.refresh(scope, kept, is_refused).map(Some),
@@ -171,6 +181,13 @@ impl Authenticator {
             Self::LegacySession(session) => session.add(scope, token, additions),
             Self::MultipleTokens(tokens) => tokens.add(token, additions),
             Self::Selective(selective) => selective.chosen(scope)?.add(scope, token, additions),
+            Self::Formula(formula) => {
+                let fault = |detail| Trouble::Formula { component: "authenticator", detail };
+                match formula.in_place([], scope).map_err(fault)? {
+                    Json::Object(headers) => additions.add_headers(headers),
+                    _ => Err(fault("must give an object of headers".to_owned())),
+                }
+            }
         }
     }
 
@@ -219,6 +236,7 @@ impl Read for Authenticator {
             "SessionTokenAuthenticator" => Self::Session(Box::new(SessionToken::read(node)?)),
             "LegacySessionTokenAuthenticator" => Self::LegacySession(Box::new(LegacySessionToken::read(node)?)),
             "RateLimitedMultipleTokenAuthenticator" => Self::MultipleTokens(Box::new(MultipleTokens::read(node)?)),
+            "CustomAuthenticator" if let Some(formula) = node.formula() => Self::Formula(Arc::clone(formula)),
             "SelectiveAuthenticator" => Self::Selective(Box::new(Selective::read(node)?)),
             _ => return Err(node.unsupported()),
         })

@@ -12,7 +12,7 @@ use super::expression::Template;
 use super::expression::dates::Period;
 use super::node::{Node, Read};
 use super::problem::{Fault, Problem};
-use super::request::fields::{needed_template, template_at, whole};
+use super::request::fields::{needed_template, whole};
 use super::scope::Scope;
 use super::trouble::Trouble;
 use super::wire::{Reply, Request};

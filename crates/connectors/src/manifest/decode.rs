@@ -9,7 +9,11 @@ mod gzip;
 mod items;
 mod json;
 mod lines;
+mod table;
+#[cfg(test)]
+mod tests;
 mod text;
+mod value;
 mod xml;
 mod zip;
 
@@ -20,6 +24,7 @@ use serde_json::{Map, Value as Json};
 
 pub use csv::Csv;
 pub use fault::DecodeError;
+pub use table::Table;
 pub use text::Charset;
 
 use super::node::{Node, Read};
@@ -128,6 +133,12 @@ impl Decoder {
         Ok(items)
     }
 
+    /// The items of a page of JSON that was parsed already.
+    #[must_use]
+    pub fn items(document: Json) -> Vec<Json> {
+        json::items(Some(document))
+    }
+
     /// Whether the format has the body read only once, so that paginators and error filters see an empty `response`.
     #[must_use]
     pub fn is_streamed(&self) -> bool {
@@ -225,6 +236,12 @@ fn whole(body: &mut dyn Bytes, format: &'static str, sink: &Sink<'_>) -> Result<
         true => Err(DecodeError::TooLarge { what: "the bytes of a whole document", limit: limit as u64 }),
         false => Ok(bytes),
     }
+}
+
+/// A body that is one JSON document, as [`Decoder::page`] reads it; `None` where it is empty or no JSON.
+#[must_use]
+pub fn json_document(body: &[u8]) -> Option<Json> {
+    json::document(body).ok().flatten()
 }
 
 /// What stands for a reply without contents.

@@ -9,6 +9,7 @@ mod tries;
 
 use std::time::Duration;
 
+use super::auth::Authenticator;
 use super::expression::Template;
 use super::node::{Node, Parameters, Read};
 use super::problem::{Fault, Problem};
@@ -28,6 +29,8 @@ const RETRIES_USUAL: u32 = 5;
 const RETRIES_MAX: u32 = 1_000;
 /// How long one request may be tried in all; a source that limits the rate is waited for longer.
 pub const TOTAL_TIME_MAX: Duration = Duration::from_secs(600);
+/// The wait before a try with another token: not zero, so that a token that misreports does not make a hot loop.
+const ROTATION_WAIT: Duration = Duration::from_millis(100);
 /// As much as is kept of a source's own words about a failure.
 const DETAIL_CHARS_MAX: usize = 1_000;
 /// Handlers within a composite one, each counted.
@@ -137,9 +140,13 @@ impl Default for ErrorHandler {
 
 impl ErrorHandler {
     /// What an attempt means, and when to try again. `chance` is drawn by the engine: at least 0 and less than 1.
-    pub fn judge(&self, outcome: Outcome<'_>, scope: &Scope<'_>, tries: &mut Tries, chance: f64) -> Verdict {
-        let number = tries.count();
-        let resolution = self.resolve(outcome, scope);
+    /// `refreshes` says whether a new token can be had at all; without, asking for one is a plain retry.
+    fn judge(&self, seen: &Seen<'_>, scope: &Scope<'_>, tries: &mut Tries, refreshes: bool) -> Verdict {
+        let (outcome, number) = (seen.outcome, tries.count());
+        let mut resolution = self.resolve(outcome, scope);
+        if resolution.action == Action::RefreshTokenThenRetry && !refreshes {
+            resolution.action = Action::Retry;
+        }
         let detail = match outcome {
             Outcome::Reply(reply) if !reply.is_ok() => error_text(reply).map(|text| shortened(&text)),
             Outcome::Reply(_) | Outcome::Network(_) => None,
@@ -151,7 +158,7 @@ impl ErrorHandler {
                 verdict.failing(FailureType::Config, message.to_owned())
             }
             Action::Retry | Action::RateLimited | Action::RefreshTokenThenRetry => {
-                self.again(verdict, &Attempt { outcome, number, chance }, scope, tries)
+                self.again(verdict, &Attempt { outcome, number, chance: seen.chance }, scope, tries)
             }
             _ => verdict,
         }
@@ -159,7 +166,9 @@ impl ErrorHandler {
 
     /// The same request once more, unless it was tried enough.
     fn again(&self, verdict: Verdict, attempt: &Attempt<'_>, scope: &Scope<'_>, tries: &mut Tries) -> Verdict {
-        let given = match self.given_wait(attempt, scope) {
+        let rotates = verdict.action == Action::RateLimited && tries.has_other_token();
+        let given = if rotates { Ok(Some(ROTATION_WAIT)) } else { self.given_wait(attempt, scope) };
+        let given = match given {
             Ok(given) => given,
             Err(Stop::TooLong { wait, longest }) => {
                 let (wait, longest) = (wait.ceil(), longest.ceil());
@@ -205,17 +214,14 @@ impl ErrorHandler {
     }
 
     /// Tries after the first. Of a composite handler, its first one's.
-    #[must_use]
-    pub fn max_retries(&self, scope: &Scope<'_>) -> u32 {
+    fn max_retries(&self, scope: &Scope<'_>) -> u32 {
         match self {
             Self::Default(handler) => handler.max_retries(scope),
             Self::Composite(handlers) => handlers.first().map_or(RETRIES_USUAL, |first| first.max_retries(scope)),
         }
     }
 
-    /// Whether a filter of it may ask for this.
-    #[must_use]
-    pub fn uses(&self, action: Action) -> bool {
+    fn uses(&self, action: Action) -> bool {
         match self {
             Self::Default(handler) => handler.filters.iter().any(|filter| filter.action() == Some(action)),
             Self::Composite(handlers) => handlers.iter().any(|handler| handler.uses(action)),
@@ -256,6 +262,43 @@ impl ErrorHandler {
             }
             _ => Err(node.unsupported()),
         }
+    }
+}
+
+/// An error handler, and whether the requester that it belongs to can get a new token.
+#[derive(Clone, Copy, Debug)]
+pub struct Errors<'a> {
+    handler: &'a ErrorHandler,
+    authenticator: &'a Authenticator,
+}
+
+/// What is judged, and the chance that jitter is drawn by.
+struct Seen<'a> {
+    outcome: Outcome<'a>,
+    chance: f64,
+}
+
+impl<'a> Errors<'a> {
+    pub(super) const fn new(handler: &'a ErrorHandler, authenticator: &'a Authenticator) -> Self {
+        Self { handler, authenticator }
+    }
+
+    /// What an attempt means, and when to try again. `chance` is drawn by the engine: at least 0 and less than 1.
+    #[must_use]
+    pub fn judge(&self, outcome: Outcome<'_>, scope: &Scope<'_>, tries: &mut Tries, chance: f64) -> Verdict {
+        self.handler.judge(&Seen { outcome, chance }, scope, tries, self.authenticator.is_refreshable(scope))
+    }
+
+    /// Tries after the first.
+    #[must_use]
+    pub fn max_retries(&self, scope: &Scope<'_>) -> u32 {
+        self.handler.max_retries(scope)
+    }
+
+    /// Whether a filter may ask for this.
+    #[must_use]
+    pub fn uses(&self, action: Action) -> bool {
+        self.handler.uses(action)
     }
 }
 

@@ -191,6 +191,12 @@ impl Node {
         self.found.as_ref().is_ok_and(|layers| matches!(layers.value(), Value::List(_)))
     }
 
+    /// Whether it is a JSON schema, in which nothing is a component.
+    #[must_use]
+    pub fn is_schema(&self) -> bool {
+        self.role == Role::Schema
+    }
+
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.found.as_ref().is_ok_and(|layers| matches!(layers.value(), Value::Null))
@@ -271,7 +277,8 @@ impl Node {
             Ok(_) => return None,
             Err(_) => return Some(self.clone()),
         };
-        let own = layers.find(field).map(|layer| self.follow(layer));
+        let is_verbatim = field == visit::VERBATIM_FIELD;
+        let own = layers.find(field).map(|layer| if is_verbatim { Ok(Layers::One(layer)) } else { self.follow(layer) });
         let is_given = own.as_ref().is_some_and(|own| own.as_ref().map_or(true, Layers::is_given));
         let parameter = if is_given || self.role != Role::Component { None } else { self.parameters.find(field) };
         if let Some(parameter) = parameter {

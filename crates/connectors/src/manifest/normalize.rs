@@ -5,6 +5,8 @@
 
 mod cast;
 mod compile;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value as Json};
 

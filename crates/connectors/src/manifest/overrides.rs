@@ -14,6 +14,10 @@
 //! Fields that the fragment does not write are those of the component that it replaces. A formula sees what a template
 //! in its place sees, by the same names, and gives what its place asks for (see [`Formula`]).
 
+mod in_place;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

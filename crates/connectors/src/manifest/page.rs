@@ -16,7 +16,7 @@ use super::node::{Node, Read};
 use super::problem::{Fault, Problem};
 use super::request::address;
 use super::request::text::python_text;
-use super::request::{Additions, RequestOption, Target};
+use super::request::{Additions, RequestOption};
 use super::scope::Scope;
 use super::trouble::Trouble;
 use super::wire::Reply;
@@ -63,9 +63,12 @@ impl PageToken {
         (self.is_path && is_truthy(self.value())).then(|| python_text(self.value()))
     }
 
-    /// The host that the token points to, if it is a whole URL.
+    /// The host that the token points to, if it is a URL, be it without its scheme.
     pub(super) fn host(&self) -> Option<String> {
-        Some(address::host(self.value().as_str()?)?.to_ascii_lowercase())
+        let text = self.value().as_str()?.trim();
+        let with_scheme = format!("https:{text}");
+        let url = if text.starts_with("//") { &with_scheme } else { text };
+        Some(address::host(url)?.to_ascii_lowercase())
     }
 
     pub(super) fn came_from(&self) -> Option<&str> {
@@ -96,8 +99,9 @@ pub struct PageFacts<'a> {
 }
 
 /// How a stream's pages follow each other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Paginator {
+    #[default]
     None,
     Default(Box<DefaultPaginator>),
 }
@@ -214,12 +218,6 @@ impl Paginator {
 impl DefaultPaginator {
     fn token(&self, token: Json, came_from: Option<String>) -> PageToken {
         PageToken { is_path: matches!(self.token_option, TokenOption::Path), came_from, ..PageToken::new(token) }
-    }
-}
-
-impl Default for Paginator {
-    fn default() -> Self {
-        Self::None
     }
 }
 

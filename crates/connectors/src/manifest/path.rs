@@ -4,6 +4,8 @@
 //! Finding clones nothing; [`Path::take`] moves what it finds out of the document and leaves null behind.
 
 mod glob;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use serde_json::{Map, Value as Json};

@@ -1,6 +1,9 @@
 //! Properties to ask a source for: which ones, in how many requests, and how the parts of a record that come in several
 //! replies become one again.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;

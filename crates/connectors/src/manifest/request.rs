@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 
 use super::auth::{Authenticator, Token};
 use super::expression::Template;
-use super::failure::ErrorHandler;
+use super::failure::{ErrorHandler, Errors};
 use super::node::{Node, Parameters, Read};
 use super::page::PageToken;
 use super::problem::{Fault, Problem};
@@ -124,9 +124,9 @@ impl Requester {
     /// A page's link may lead to the host it came from, the manifest's own, or an allowed one. One that drops TLS on
     /// the way (a proxy's doing) is followed with TLS.
     fn stay_home(&self, url: String, page: &PageToken, scope: &Scope<'_>, hosts: &Hosts) -> Result<String, Trouble> {
-        let Some(linked) = page.host() else { return Ok(url) };
         let host = address::host(&url).unwrap_or_default().to_ascii_lowercase();
-        if host != linked {
+        // A token that is no link leads nowhere; one that templates use may be the whole URL.
+        if page.path().is_none() && page.host().is_none_or(|linked| linked != host) {
             return Ok(url);
         }
         let own = self.own_base(scope);
@@ -153,9 +153,10 @@ impl Requester {
         template.map_or(Ok(String::new()), |template| Ok(template.text(scope)?))
     }
 
+    /// What judges the replies to these requests.
     #[must_use]
-    pub const fn errors(&self) -> &ErrorHandler {
-        &self.errors
+    pub const fn errors(&self) -> Errors<'_> {
+        Errors::new(&self.errors, &self.authenticator)
     }
 
     #[must_use]
@@ -267,3 +268,5 @@ fn timeout(node: &Node, field: &str) -> Result<Option<Duration>, Problem> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) mod trial;

@@ -3,6 +3,8 @@
 
 mod dynamic;
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 

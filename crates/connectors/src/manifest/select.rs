@@ -5,17 +5,21 @@
 mod expand;
 mod extract;
 mod fault;
-mod file;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 pub use expand::Expander;
 pub use extract::{Combine, Extractor};
 pub use fault::RecordError;
-pub use file::FileTable;
 
+use super::decode::Table;
 use super::expression::Condition;
 use super::node::{Node, Parameters, Read};
+use super::overrides::Formula;
 use super::problem::Problem;
 use super::schema::Schema;
 use super::scope::Scope;
@@ -47,18 +51,28 @@ impl Read for Normalization {
 pub struct RecordFilter {
     condition: Condition,
     parameters: Parameters,
+    /// In place of a custom filter.
+    formula: Option<Arc<dyn Formula>>,
 }
 
 impl RecordFilter {
     /// Whether the record is kept. The scope's slice and page token are those of the request.
     pub fn keeps(&self, record: &Json, scope: &Scope<'_>) -> Result<bool, RecordError> {
+        if let Some(formula) = &self.formula {
+            let given = formula.in_place([("record", record.clone())], scope);
+            let fault = |detail| RecordError::Formula { component: "record filter", detail };
+            return match given.map_err(fault)? {
+                Json::Bool(keeps) => Ok(keeps),
+                _ => Err(fault("must give true or false".to_owned())),
+            };
+        }
         Ok(self.condition.holds(&scope.parameters(&self.parameters).record(record))?)
     }
 
     /// A condition that was left empty keeps nothing, unless a cursor filters in its place.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.condition.source().is_empty()
+        self.formula.is_none() && self.condition.source().is_empty()
     }
 }
 
@@ -68,9 +82,31 @@ impl Read for RecordFilter {
             "RecordFilter" => {
                 let empty = || Condition::compile("").map_err(|failure| node.wrong(failure.to_string()));
                 let condition = node.maybe("condition")?.map_or_else(empty, Ok)?;
-                Ok(Self { condition, parameters: node.parameters() })
+                Ok(Self { condition, parameters: node.parameters(), formula: None })
+            }
+            "CustomRecordFilter" if let Some(formula) = node.formula() => {
+                let formula = Some(Arc::clone(formula));
+                Ok(Self { condition: Condition::always(true), parameters: node.parameters(), formula })
             }
             _ => Err(node.unsupported()),
+        }
+    }
+}
+
+/// How the files of asynchronous jobs become records.
+#[derive(Clone, Debug)]
+pub enum Download {
+    /// As a table, whatever the decoder is.
+    Table(Table),
+    /// As pages are.
+    Extractor(Extractor),
+}
+
+impl Read for Download {
+    fn read(node: &Node) -> Result<Self, Problem> {
+        match &*node.kind("")? {
+            "ResponseToFileExtractor" => Table::read(node).map(Self::Table),
+            _ => Extractor::read(node).map(Self::Extractor),
         }
     }
 }
@@ -109,6 +145,24 @@ impl Selector {
         self.transformations = transformations;
         self.filters_by_cursor = filters_by_cursor;
         self
+    }
+
+    /// Extracting otherwise than the manifest's selector does, as downloads may.
+    #[must_use]
+    pub fn extracting(mut self, extractor: Extractor) -> Self {
+        self.extractor = extractor;
+        self
+    }
+
+    /// Filters, transforms and normalises what was extracted elsewhere, such as the rows of a table.
+    pub fn refine_all(
+        &self,
+        records: Vec<Json>,
+        scope: &Scope<'_>,
+        schema: &Schema,
+        keep: Keep<'_>,
+    ) -> Result<Selected, RecordError> {
+        self.refine(extract::Found { records, ..extract::Found::default() }, scope, schema, keep)
     }
 
     /// Selects from the items that a page was decoded to. The items are left in place, without what was moved out.

@@ -235,27 +235,29 @@ impl Concurrency {
     }
 }
 
-/// The streams that the manifest lists, those behind a condition included. Names are unique.
+/// The streams that the manifest lists, those behind a condition included.
 fn declared(root: &Node) -> Result<Vec<Declared>, Problem> {
     let Some(listed) = root.get("streams") else { return Ok(Vec::new()) };
     let mut streams = Vec::new();
     for node in listed.items()? {
-        if &*node.kind("DeclarativeStream")? != "ConditionalStreams" {
-            streams.push(Declared::new(node, None)?);
+        if node.kind("DeclarativeStream").as_deref() != Ok("ConditionalStreams") {
+            streams.push(Declared::new(node, None));
             continue;
         }
         let condition = Condition::read(&node.need("condition")?)?;
         let when = Arc::new(When { condition, parameters: node.parameters() });
         for stream in node.need::<Vec<Node>>("streams")? {
-            streams.push(Declared::new(stream, Some(Arc::clone(&when)))?);
+            streams.push(Declared::new(stream, Some(Arc::clone(&when))));
         }
     }
     Ok(streams)
 }
 
 impl Declared {
-    fn new(node: Node, condition: Option<Arc<When>>) -> Result<Self, Problem> {
-        Ok(Self { name: node.or("name", String::new())?, node, condition })
+    /// One whose name cannot be read goes by its path: what is wrong with it is told when it is asked for.
+    fn new(node: Node, condition: Option<Arc<When>>) -> Self {
+        let name = node.or("name", String::new()).unwrap_or_else(|_| node.path());
+        Self { name, node, condition }
     }
 }
 

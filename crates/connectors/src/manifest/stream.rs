@@ -18,7 +18,7 @@ use super::state::StateMigration;
 use super::transform::Transformation;
 
 pub use dynamic::{ComponentsResolver, DynamicStream, Values};
-pub use retriever::{AsyncRetriever, DownloadExtractor, Retriever, SimpleRetriever, StatusMap};
+pub use retriever::{AsyncRetriever, Retriever, SimpleRetriever, StatusMap};
 
 /// A stream of a manifest.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct DeclarativeStream {
     pub state_migrations: Vec<StateMigration>,
     /// The stream's records name files to fetch. Such a stream is read without its files.
     pub has_files: bool,
+    /// Custom migrations of states that former versions of the connector wrote: a new reader needs none.
+    pub left_out: Vec<Problem>,
     pub parameters: Parameters,
 }
 
@@ -125,12 +127,16 @@ impl Read for DeclarativeStream {
             sync,
             schemas,
             state_migrations: Vec::new(),
+            left_out: Vec::new(),
             has_files: node.get("file_uploader").is_some(),
             parameters: node.parameters(),
         };
         for migration in node.or::<Vec<Node>>("state_migrations", Vec::new())? {
-            let migration = StateMigration::read_for(&migration, stream.router(), stream.sync.as_ref())?;
-            stream.state_migrations.push(migration);
+            match StateMigration::read_for(&migration, stream.router(), stream.sync.as_ref()) {
+                Ok(migration) => stream.state_migrations.push(migration),
+                Err(problem) if problem.is_about_component() => stream.left_out.push(problem),
+                Err(problem) => return Err(problem),
+            }
         }
         Ok(stream)
     }

@@ -52,6 +52,8 @@ pub enum Trouble {
     PageNumber { strategy: &'static str, found: &'static str },
     #[error("'{field}' must be {expects}, but its template gives {found}")]
     Field { field: &'static str, expects: &'static str, found: &'static str },
+    #[error("the formula in place of the {component} {detail}")]
+    Formula { component: &'static str, detail: String },
     #[error("the config has nothing at '{path}', which says how to authenticate")]
     NoChoice { path: String },
     #[error("the config chooses an authenticator that the manifest does not have (at '{path}')")]
@@ -99,6 +101,7 @@ impl Trouble {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Template(failure) => failure.code(),
+            Self::Formula { .. } => "request_formula",
             Self::Url { .. } => "request_url",
             Self::TooLarge { .. } => "request_too_large",
             Self::HeaderName { .. } => "request_header_name",

@@ -65,7 +65,7 @@ impl Reply {
     /// The body as JSON, taken out so that records need no copy; parsed once, gone afterwards.
     #[must_use]
     pub fn take_json(&mut self) -> Option<Json> {
-        self.json();
+        let _ = self.json();
         self.json.take().flatten()
     }
 

@@ -1,12 +1,12 @@
 //! JSON Web Tokens that we sign ourselves, anew for each request.
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 use super::super::expression::{Condition, Kinds, Mapping, Template};
 use super::super::node::{Node, Parameters, Read};
 use super::super::problem::{Fault, Problem};
-use super::super::request::fields::{compiled, condition, credential, mapping, needed_template, template, template_or};
+use super::super::request::fields::{compiled, condition, credential, mapping, needed_template, template};
 use super::super::request::{Additions, RequestOption};
 use super::super::scope::Scope;
 use super::super::trouble::Trouble;
@@ -60,15 +60,13 @@ impl Jwt {
     }
 
     fn header(&self, scope: &Scope<'_>) -> Result<Map<String, Json>, Trouble> {
-        let own = json!({"typ": "JWT", "alg": self.algorithm.as_str()});
-        let Json::Object(mut header) = own else { return Ok(Map::new()) };
-        for (name, value) in more(self.more_headers.as_ref(), "additional_jwt_headers", &OWN_HEADERS, scope)? {
-            header.insert(name, value);
-        }
+        let mut header = more(self.more_headers.as_ref(), "additional_jwt_headers", &OWN_HEADERS, scope)?;
+        header.insert("typ".to_owned(), Json::from("JWT"));
+        header.insert("alg".to_owned(), Json::from(self.algorithm.as_str()));
         for (name, template) in &self.headers {
-            header.insert((*name).to_owned(), template.value(scope)?);
+            header.insert((*name).to_owned(), Json::String(credential(template, scope)?));
         }
-        header.retain(|name, value| name != "typ" || value.as_str() != Some(""));
+        header.sort_keys();
         Ok(header)
     }
 
@@ -145,14 +143,7 @@ fn named(node: &Node, field: &str, names: &[&'static str]) -> Result<Vec<(&'stat
     let Some(node) = node.get(field) else { return Ok(Vec::new()) };
     let mut templates = Vec::new();
     for name in names {
-        // An empty `typ` takes the usual one away; any other empty field is as good as missing.
-        match node.get(name) {
-            Some(field) if *name == "typ" && field.text() == Some("") => {
-                templates.push((*name, template_or(&field, "", "")?));
-            }
-            Some(_) => templates.extend(template(&node, name)?.map(|template| (*name, template))),
-            None => {}
-        }
+        templates.extend(template(&node, name)?.map(|template| (*name, template)));
     }
     Ok(templates)
 }

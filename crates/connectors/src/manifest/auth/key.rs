@@ -165,3 +165,6 @@ fn is_labelled(key: &str, label: &str) -> bool {
 fn unusable(expects: &str, rejected: &KeyRejected) -> String {
     format!("its key must be {expects} ({rejected})")
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ const DIGITS_MAX: usize = 10;
 /// The time that a value says, without a zone in UTC.
 pub(super) fn read(value: &Json) -> Option<Timestamp> {
     match value {
-        Json::Number(number) => seconds(&number.as_i64()?.to_string()),
+        Json::Number(number) => seconds(&number.as_u64()?.to_string()),
         Json::String(text) => parse(text.trim()),
         _ => None,
     }

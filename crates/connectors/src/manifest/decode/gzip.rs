@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::{DecodeError, Decoder, Sink};
 
-const MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 pub(super) fn parse(body: &mut dyn Bytes, inner: &Decoder, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
     let mut start = [0; MAGIC.len()];

@@ -7,9 +7,9 @@ use std::fmt;
 use std::io::{self, BufReader, Read as Bytes};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value as Json;
 
 use super::lines::too_long;
+use super::value::Shape;
 use super::{Charset, DecodeError, Sink};
 
 const FORMAT: &str = "JSON";
@@ -26,7 +26,8 @@ pub(super) fn parse(
     let read = Cell::new(0);
     let metered = Metered { body: charset.reader(body), read: &read, item_bytes_max: sink.limits.item_bytes };
     let mut json = serde_json::Deserializer::from_reader(BufReader::new(metered));
-    let walk = Walk { rest: &path, read: &read, sink };
+    let mut shape = Shape::default();
+    let walk = Walk { rest: &path, read: &read, shape: &mut shape, sink };
     let walked = walk.deserialize(&mut json).and_then(|()| json.end());
     match walked {
         Err(_) if sink.done.stopped => Ok(()),
@@ -60,6 +61,7 @@ struct Walk<'a, 's> {
     /// What of the path is still to go.
     rest: &'a str,
     read: &'a Cell<usize>,
+    shape: &'a mut Shape,
     sink: &'a mut Sink<'s>,
 }
 
@@ -84,6 +86,7 @@ fn step<'a>(rest: &'a str, name: &str) -> Step<'a> {
 struct Taken<'a, 's> {
     step: Step<'a>,
     read: &'a Cell<usize>,
+    shape: &'a mut Shape,
     sink: &'a mut Sink<'s>,
 }
 
@@ -94,13 +97,15 @@ impl<'de> DeserializeSeed<'de> for Taken<'_, '_> {
         self.read.set(0);
         match self.step {
             Step::Here => {
-                let item = Json::deserialize(deserializer)?;
+                let item = self.shape.seed().deserialize(deserializer)?;
                 match self.sink.give(item) {
                     true => Ok(()),
                     false => Err(D::Error::custom("the receiver has enough")),
                 }
             }
-            Step::Into(rest) => Walk { rest, read: self.read, sink: self.sink }.deserialize(deserializer),
+            Step::Into(rest) => {
+                Walk { rest, read: self.read, shape: self.shape, sink: self.sink }.deserialize(deserializer)
+            }
             Step::Elsewhere => IgnoredAny::deserialize(deserializer).map(|_| ()),
         }
     }
@@ -124,7 +129,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
             let step = step(self.rest, &name);
-            map.next_value_seed(Taken { step, read: self.read, sink: self.sink })?;
+            map.next_value_seed(Taken { step, read: self.read, shape: self.shape, sink: self.sink })?;
         }
         Ok(())
     }
@@ -132,7 +137,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         loop {
             let step = step(self.rest, ELEMENT);
-            let taken = Taken { step, read: self.read, sink: &mut *self.sink };
+            let taken = Taken { step, read: self.read, shape: &mut *self.shape, sink: &mut *self.sink };
             if elements.next_element_seed(taken)?.is_none() {
                 return Ok(());
             }

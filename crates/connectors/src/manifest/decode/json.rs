@@ -5,6 +5,7 @@ use std::io::Read as Bytes;
 
 use serde_json::Value as Json;
 
+use super::value::Shape;
 use super::{DecodeError, Limits, Sink, nothing, whole};
 
 const FORMAT: &str = "JSON";
@@ -15,12 +16,17 @@ pub(super) fn page(bytes: &[u8], limits: &Limits) -> Result<Vec<Json>, DecodeErr
     if bytes.len() > limits.document_bytes {
         return Err(too_large(limits));
     }
-    Ok(match document(bytes)? {
+    Ok(items(document(bytes)?))
+}
+
+/// What a document gives: its elements, or itself.
+pub(super) fn items(document: Option<Json>) -> Vec<Json> {
+    match document {
         Some(Json::Array(items)) if !items.is_empty() => items,
         // An empty list and a missing one look alike to what reads the page: one item without any field.
         None | Some(Json::Array(_) | Json::Null) => vec![nothing()],
         Some(item) => vec![item],
-    })
+    }
 }
 
 pub(super) fn reply(body: &mut dyn Bytes, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
@@ -54,31 +60,37 @@ pub(super) fn nested(body: &mut dyn Bytes, sink: &mut Sink<'_>) -> Result<(), De
 }
 
 /// `None` where there is nothing but white space.
-fn document(bytes: &[u8]) -> Result<Option<Json>, DecodeError> {
+pub(super) fn document(bytes: &[u8]) -> Result<Option<Json>, DecodeError> {
     let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    match value(bytes) {
+    match value(bytes, &mut Shape::default()) {
         Ok(value) => Ok(Some(value)),
         Err(_) if bytes.trim_ascii().is_empty() => Ok(None),
-        Err(error) => Err(fault(&error, bytes, 0)),
+        Err(Mistake::Cut) => Err(DecodeError::Truncated { format: FORMAT, items: 0 }),
+        Err(Mistake::Charset) => Err(DecodeError::Charset { encoding: "utf-8".into() }),
+        Err(Mistake::Syntax(error)) => Err(DecodeError::malformed(FORMAT, error.to_string())),
     }
+}
+
+/// Why bytes are no JSON value.
+pub(super) enum Mistake {
+    /// They end in the middle of one.
+    Cut,
+    Charset,
+    Syntax(serde_json::Error),
 }
 
 /// One JSON value, with the leniency of the reference implementation (7.39.1) where strict JSON is not enough.
-pub(super) fn value(bytes: &[u8]) -> Result<Json, serde_json::Error> {
-    serde_json::from_slice(bytes).or_else(|error| match repaired(bytes) {
-        Some(bytes) if !error.is_eof() => serde_json::from_slice(&bytes),
-        _ => Err(error),
+pub(super) fn value(bytes: &[u8], shape: &mut Shape) -> Result<Json, Mistake> {
+    // Checked as a whole, which is far cheaper than string by string.
+    let text = std::str::from_utf8(bytes).map_err(|error| match error.error_len() {
+        None => Mistake::Cut,
+        Some(_) => Mistake::Charset,
+    })?;
+    shape.read(text).or_else(|error| match repaired(bytes) {
+        _ if error.is_eof() => Err(Mistake::Cut),
+        Some(repaired) => serde_json::from_slice(&repaired).map_err(Mistake::Syntax),
+        None => Err(Mistake::Syntax(error)),
     })
-}
-
-pub(super) fn fault(error: &serde_json::Error, bytes: &[u8], items: u64) -> DecodeError {
-    if error.is_eof() {
-        return DecodeError::Truncated { format: FORMAT, items };
-    }
-    if std::str::from_utf8(bytes).is_err() {
-        return DecodeError::Charset { encoding: "utf-8".into() };
-    }
-    DecodeError::malformed(FORMAT, error.to_string())
 }
 
 fn too_large(limits: &Limits) -> DecodeError {

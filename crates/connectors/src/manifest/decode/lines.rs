@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Read as Bytes};
 use memchr::{memchr, memchr2};
 use serde_json::{Map, Value as Json};
 
-use super::{DecodeError, Sink, json};
+use super::json::{self, Mistake};
+use super::value::Shape;
+use super::{DecodeError, Sink};
 
 /// What is read from below at a time.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -83,21 +85,22 @@ pub(super) fn too_long(limit: usize) -> DecodeError {
 /// A line that is no JSON is passed over and counted, as the format has it; but not where the body ends inside of it.
 pub(super) fn jsonl(body: &mut dyn Bytes, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
     let mut lines = Lines::new(body, Breaks::Feed, sink.limits.item_bytes);
+    let mut shape = Shape::default();
     while let Some(line) = lines.next().map_err(|error| sink.fault(error, "JSON lines"))? {
-        match json::value(line.text) {
+        match json::value(line.text, &mut shape) {
             Ok(item) => {
                 if !sink.give(item) {
                     break;
                 }
             }
             Err(_) if line.text.trim_ascii().is_empty() => {}
-            Err(error) if error.is_eof() && !line.ended => {
+            Err(Mistake::Cut) if !line.ended => {
                 return Err(DecodeError::Truncated { format: "JSON lines", items: sink.done.items });
             }
-            Err(_) if std::str::from_utf8(line.text).is_err() => {
+            Err(Mistake::Charset | Mistake::Cut) if std::str::from_utf8(line.text).is_err() => {
                 return Err(DecodeError::Charset { encoding: "utf-8".into() });
             }
-            Err(_) => sink.done.skipped += 1,
+            Err(Mistake::Cut | Mistake::Charset | Mistake::Syntax(_)) => sink.done.skipped += 1,
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! How long to wait before the next try: a constant, growing, or what the source says in a header or its body.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::super::request::fields::{needed_template, number, pattern, python_flo
 use super::super::scope::Scope;
 use super::super::trouble::Trouble;
 use super::super::wire::{Outcome, Reply};
+use crate::manifest::overrides::Formula;
 
 /// Longest wait that is taken: daily quotas are waited for, a header that says a year is a mistake.
 pub const WAIT_MAX: Duration = Duration::from_secs(25 * 3600);
@@ -52,6 +54,8 @@ enum Way {
     Response {
         seconds: Template,
     },
+    /// A formula in place of a custom strategy.
+    Formula(Arc<dyn Formula>),
 }
 
 /// Why the request is not tried again although it could be.
@@ -125,6 +129,7 @@ impl Backoff {
                 until_time(until, least, scope.now())
             }
             Way::Response { seconds } => said_by_reply(seconds, reply, scope),
+            Way::Formula(formula) => said_by_formula(formula.as_ref(), attempt.number, reply, scope)?,
         })
     }
 }
@@ -168,6 +173,28 @@ fn said_by_reply(seconds: &Template, reply: Option<&Reply>, scope: &Scope<'_>) -
     }
 }
 
+fn said_by_formula(
+    formula: &dyn Formula,
+    attempt: u32,
+    reply: Option<&Reply>,
+    scope: &Scope<'_>,
+) -> Result<Option<f64>, Trouble> {
+    let response = reply.and_then(Reply::json).cloned().unwrap_or_default();
+    let headers = reply.map(|reply| {
+        let texts = reply.headers.iter().map(|(name, value)| {
+            (name.as_str().to_owned(), Json::String(String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        });
+        Json::Object(texts.collect())
+    });
+    let own = [("response", response), ("headers", headers.unwrap_or_default()), ("attempt", attempt.into())];
+    let fault = |detail| Trouble::Formula { component: "back-off strategy", detail };
+    match formula.in_place(own, scope).map_err(fault)? {
+        Json::Null => Ok(None),
+        Json::Number(number) => Ok(number.as_f64()),
+        _ => Err(fault("must give a number of seconds, or nothing".to_owned())),
+    }
+}
+
 impl Read for Backoff {
     fn read(node: &Node) -> Result<Self, Problem> {
         let way = match &*node.kind("")? {
@@ -185,6 +212,7 @@ impl Read for Backoff {
                 regex: checked_regex(node)?,
                 least: template(node, "min_wait")?,
             },
+            "CustomBackoffStrategy" if let Some(formula) = node.formula() => Way::Formula(Arc::clone(formula)),
             "WaitTimeFromResponse" => Way::Response { seconds: needed_template(node, "wait_time_in_seconds")? },
             _ => return Err(node.unsupported()),
         };

@@ -18,6 +18,7 @@ pub struct Tries {
     /// All other failures that nothing gave a wait for.
     plain: Count,
     refreshed: bool,
+    has_other_token: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +53,15 @@ impl Tries {
     #[must_use]
     pub const fn refreshed(&self) -> bool {
         self.refreshed
+    }
+
+    /// Whether the next try would go with another token than this one: then a rate limit need not be waited for.
+    pub const fn note_other_token(&mut self, is_there: bool) {
+        self.has_other_token = is_there;
+    }
+
+    pub(super) const fn has_other_token(&self) -> bool {
+        self.has_other_token
     }
 
     /// Notes one more attempt; its number, counted from one.

@@ -122,6 +122,11 @@ pub(in crate::manifest) fn yaml_value(text: &str) -> Option<serde_json::Value> {
 }
 
 impl Walk {
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> u32 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
     /// Takes a step; `false` when the walk has taken all that it may.
     pub(super) fn step(&self) -> bool {
         self.steps.fetch_add(1, Ordering::Relaxed) < self.limits.steps_max

@@ -10,7 +10,7 @@ use super::{DEPTH_MAX, Fault, Node, Problem, Role, Walk, implied};
 use crate::manifest::overrides::Override;
 
 /// Holds values of a config, not components: a text in it that looks like a reference is none.
-const VERBATIM_FIELD: &str = "config_overrides";
+pub(super) const VERBATIM_FIELD: &str = "config_overrides";
 
 impl Node {
     /// The root of a walk: a source, whether or not it says so.

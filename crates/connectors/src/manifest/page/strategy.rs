@@ -63,6 +63,14 @@ impl PageSize {
         value.as_u64().ok_or_else(|| Trouble::PageSize { found: kind_of(&value) })
     }
 
+    /// As [`Self::value`], but a template that gives nothing asks for nothing.
+    fn asked(&self, scope: &Scope<'_>) -> Result<Option<u64>, Trouble> {
+        match self {
+            Self::Template(template) if !is_truthy(&template.value(scope)?) => Ok(None),
+            size => size.value(scope).map(Some),
+        }
+    }
+
     fn read_in(node: &Node) -> Result<Option<Self>, Problem> {
         let Some(size) = node.get("page_size") else { return Ok(None) };
         match size.text() {
@@ -157,7 +165,7 @@ impl OffsetIncrement {
             (None, Some(PageSize::Fixed(size))) => Some(*size),
             (None, Some(size)) => {
                 let scope = scope.parameters(&self.parameters);
-                Some(with_response(reply, page, |response| size.value(&scope.response(response)))?)
+                with_response(reply, page, |response| size.asked(&scope.response(response)))?
             }
             (None, None) => None,
         };

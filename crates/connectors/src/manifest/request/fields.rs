@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
 
 use super::super::expression::{Condition, Failure, Kinds, Mapping, Template};
-use super::super::node::{Node, Read};
+use super::super::node::Node;
 use super::super::problem::{Fault, Problem};
 use super::super::scope::Scope;
 use super::super::trouble::{Trouble, kind_of};

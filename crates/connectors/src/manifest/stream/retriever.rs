@@ -7,7 +7,7 @@ use crate::manifest::page::{PageSizeReduction, PaginationReset, Paginator, Reque
 use crate::manifest::partition::PartitionRouter;
 use crate::manifest::problem::{Fault, Problem};
 use crate::manifest::request::Requester;
-use crate::manifest::select::{Extractor, FileTable, Selector};
+use crate::manifest::select::{Download, Extractor, Selector};
 use crate::manifest::setting::Setting;
 use crate::manifest::transform::Transformation;
 
@@ -48,7 +48,7 @@ pub struct AsyncRetriever {
     pub status: Extractor,
     pub statuses: StatusMap,
     pub targets: Option<Extractor>,
-    pub download_extractor: Option<DownloadExtractor>,
+    pub download_extractor: Option<Download>,
     /// Replies to creation and polling.
     pub decoder: Decoder,
     pub download_decoder: Decoder,
@@ -60,14 +60,6 @@ pub struct AsyncRetriever {
     /// Seconds before a failed job is tried again.
     pub retry_wait: Option<Setting>,
     pub parameters: Parameters,
-}
-
-/// What a downloaded result is.
-#[derive(Clone, Debug)]
-pub enum DownloadExtractor {
-    Records(Extractor),
-    /// A table that is spooled to a file and read from there.
-    Table(FileTable),
 }
 
 /// What the source's words for the state of a job mean.
@@ -167,15 +159,6 @@ impl Read for AsyncRetriever {
             retry_wait: Setting::maybe(node, "failed_retry_wait_time_in_seconds")?,
             parameters: node.parameters(),
         })
-    }
-}
-
-impl Read for DownloadExtractor {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        if &*node.kind("DpathExtractor")? == "ResponseToFileExtractor" {
-            return Ok(Self::Table(FileTable { preserves_na: node.or("preserve_na_values", false)? }));
-        }
-        Extractor::read(node).map(Self::Records)
     }
 }
 
