@@ -140,14 +140,14 @@ impl Path {
     /// Removes every value at the path. Of a list, only the last element goes; others become null, so that the rest keep
     /// their places. How many there were.
     pub fn remove(&self, json: &mut Json) -> usize {
-        self.remove_if(json, &mut |_| true)
+        let mut count = 0;
+        walk::remove(json, &self.steps, &mut count);
+        count
     }
 
-    /// As [`Self::remove`], of the values that are selected.
-    pub fn remove_if(&self, json: &mut Json, selected: &mut dyn FnMut(&Json) -> bool) -> usize {
-        let mut count = 0;
-        walk::remove(json, &self.steps, &mut count, selected);
-        count
+    /// Removes every list at the path. What comes after it in a list around it moves up.
+    pub fn cut_lists(&self, json: &mut Json) {
+        walk::cut_lists(json, &self.steps);
     }
 }
 

@@ -112,13 +112,20 @@ pub(super) struct Rows<R> {
     lines: Lines<R>,
     delimiter: Box<[u8]>,
     row_bytes_max: usize,
+    /// What a line may consist of and still be a blank one.
+    blanks: &'static [u8],
 }
 
 impl<R: Bytes> Rows<R> {
     pub fn new(body: R, delimiter: char, row_bytes_max: usize) -> Self {
         let mut utf8 = [0; 4];
         let delimiter = delimiter.encode_utf8(&mut utf8).as_bytes().into();
-        Self { lines: Lines::new(body, Breaks::Universal, row_bytes_max), delimiter, row_bytes_max }
+        Self { lines: Lines::new(body, Breaks::Universal, row_bytes_max), delimiter, row_bytes_max, blanks: b"" }
+    }
+
+    pub fn with_blanks(mut self, blanks: &'static [u8]) -> Self {
+        self.blanks = blanks;
+        self
     }
 
     /// The next row; a blank line is an empty one.
@@ -126,7 +133,7 @@ impl<R: Bytes> Rows<R> {
         let mut row = Row { fields: Vec::new(), field: Vec::new(), state: State::FieldStart, bytes: 0 };
         let mut begun = false;
         while let Some(line) = self.lines.next().map_err(|error| sink.fault(error, FORMAT))? {
-            if !begun && line.text.is_empty() {
+            if !begun && line.text.iter().all(|byte| self.blanks.contains(byte)) {
                 return Ok(Some(Vec::new()));
             }
             begun = true;

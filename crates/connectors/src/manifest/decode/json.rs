@@ -79,6 +79,12 @@ pub(super) enum Mistake {
     Syntax(serde_json::Error),
 }
 
+impl Mistake {
+    fn of(error: serde_json::Error) -> Self {
+        if error.is_eof() { Self::Cut } else { Self::Syntax(error) }
+    }
+}
+
 /// One JSON value, with the leniency of the reference implementation (7.39.1) where strict JSON is not enough.
 pub(super) fn value(bytes: &[u8], shape: &mut Shape) -> Result<Json, Mistake> {
     // Checked as a whole, which is far cheaper than string by string.
@@ -86,10 +92,9 @@ pub(super) fn value(bytes: &[u8], shape: &mut Shape) -> Result<Json, Mistake> {
         None => Mistake::Cut,
         Some(_) => Mistake::Charset,
     })?;
-    shape.read(text).or_else(|error| match repaired(bytes) {
-        _ if error.is_eof() => Err(Mistake::Cut),
-        Some(repaired) => serde_json::from_slice(&repaired).map_err(Mistake::Syntax),
-        None => Err(Mistake::Syntax(error)),
+    shape.read(text).map_err(Mistake::of).or_else(|mistake| match repaired(bytes) {
+        Some(repaired) => serde_json::from_slice(&repaired).map_err(Mistake::of),
+        None => Err(mistake),
     })
 }
 

@@ -53,7 +53,7 @@ impl Table {
     }
 
     fn rows(self, body: impl Bytes, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
-        let mut rows = Rows::new(body, ',', sink.limits.item_bytes);
+        let mut rows = Rows::new(body, ',', sink.limits.item_bytes).with_blanks(b" \t");
         let mut header = None;
         while let Some(row) = rows.next(sink)? {
             match &header {

@@ -97,6 +97,8 @@ fn removing_keeps_the_places_of_a_list_but_for_its_last() {
         path(names).remove(&mut json);
         assert_eq!(json, expected, "{names:?}");
     }
+    let mut json = json!([[1, 2], [3]]);
+    assert_eq!((path(&["-1", "**"]).remove(&mut json), json), (1, json!([[1, 2]])), "the end is that of before");
     let mut json = document();
     remove_leaves(&mut json, &mut |leaf| leaf.as_i64().is_some_and(|number| number < 5 || number == 30));
     assert_eq!(json, json!({ "a": { "c": [{}, {}] }, "ab": {}, "1": "one", "list": [10, 20] }));

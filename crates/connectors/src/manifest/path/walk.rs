@@ -149,26 +149,30 @@ fn deep<'a>(json: &'a Json, places: &mut Vec<Place<'a>>, steps: &[Step], found: 
     }
 }
 
-/// Which values are to go.
-type Selected<'a> = &'a mut dyn FnMut(&Json) -> bool;
-
-pub(super) fn remove(json: &mut Json, steps: &[Step], count: &mut usize, selected: Selected<'_>) {
+pub(super) fn remove(json: &mut Json, steps: &[Step], count: &mut usize) {
     match steps {
         [] => {}
-        _ if steps.iter().any(Step::is_deep) => remove_deep(json, &mut Vec::new(), steps, count, selected),
-        [last] => {
-            if let (Json::Object(fields), Some(name)) = (&mut *json, last.name()) {
-                if fields.get(name).is_some_and(selected) {
-                    fields.shift_remove(name);
-                    *count += 1;
-                }
-                return;
-            }
-            *count += remove_here(json, &mut |place, value| place.is_matched(last) && selected(value));
+        _ if steps.iter().any(Step::is_deep) => remove_deep(json, &mut Vec::new(), steps, count),
+        [last] => match (&mut *json, last.name()) {
+            (Json::Object(fields), Some(name)) => *count += usize::from(fields.shift_remove(name).is_some()),
+            _ => *count += remove_here(json, &mut |place, _| place.is_matched(last)),
+        },
+        [step, rest @ ..] => each_mut(json, std::slice::from_ref(step), &mut |inner| remove(inner, rest, count)),
+    }
+}
+
+pub(super) fn cut_lists(json: &mut Json, steps: &[Step]) {
+    match (steps, json) {
+        ([], _) => {}
+        ([last], Json::Object(fields)) => fields.retain(|key, value| !(value.is_array() && last.matches_key(key))),
+        ([last], Json::Array(items)) => {
+            let (mut index, length) = (0, items.len());
+            items.retain(|value| {
+                index += 1;
+                !(value.is_array() && last.matches_index(index - 1, length))
+            });
         }
-        [step, rest @ ..] => {
-            each_mut(json, std::slice::from_ref(step), &mut |inner| remove(inner, rest, count, selected));
-        }
+        ([step, rest @ ..], json) => each_mut(json, std::slice::from_ref(step), &mut |inner| cut_lists(inner, rest)),
     }
 }
 
@@ -199,7 +203,7 @@ fn remove_here(json: &mut Json, selected: &mut dyn FnMut(Place<'_>, &Json) -> bo
     }
 }
 
-pub(super) fn remove_leaves(json: &mut Json, levels: usize, selected: Selected<'_>) {
+pub(super) fn remove_leaves(json: &mut Json, levels: usize, selected: &mut dyn FnMut(&Json) -> bool) {
     let Some(levels) = levels.checked_sub(1) else { return };
     remove_here(json, &mut |_, value| !value.is_object() && !value.is_array() && selected(value));
     match json {
@@ -215,7 +219,7 @@ enum Owned {
     Index(usize, usize),
 }
 
-fn remove_deep(json: &mut Json, places: &mut Vec<Owned>, steps: &[Step], count: &mut usize, selected: Selected<'_>) {
+fn remove_deep(json: &mut Json, places: &mut Vec<Owned>, steps: &[Step], count: &mut usize) {
     if places.len() == STEPS_MAX {
         return;
     }
@@ -226,27 +230,22 @@ fn remove_deep(json: &mut Json, places: &mut Vec<Owned>, steps: &[Step], count: 
             Owned::Index(index, length) => Place::Index(*index, *length),
         })
         .collect();
-    *count += remove_here(json, &mut |place, value| {
+    // Indices count from the end of the list as it was.
+    let length = json.as_array().map_or(0, Vec::len);
+    *count += remove_here(json, &mut |place, _| {
         let mut way = above.clone();
         way.push(place);
-        leads(&way, steps) && selected(value)
+        leads(&way, steps)
     });
-    for_each_child(json, &mut |place, value| {
-        places.push(match place {
-            Place::Key(key) => Owned::Key(key.to_owned()),
-            Place::Index(index, length) => Owned::Index(index, length),
-        });
-        remove_deep(value, places, steps, count, selected);
+    let mut enter = |place, value: &mut Json| {
+        places.push(place);
+        remove_deep(value, places, steps, count);
         places.pop();
-    });
-}
-
-fn for_each_child(json: &mut Json, each: &mut dyn FnMut(Place<'_>, &mut Json)) {
+    };
     match json {
-        Json::Object(fields) => fields.iter_mut().for_each(|(key, value)| each(Place::Key(key), value)),
+        Json::Object(fields) => fields.iter_mut().for_each(|(key, value)| enter(Owned::Key(key.clone()), value)),
         Json::Array(items) => {
-            let length = items.len();
-            items.iter_mut().enumerate().for_each(|(index, value)| each(Place::Index(index, length), value));
+            items.iter_mut().enumerate().for_each(|(index, value)| enter(Owned::Index(index, length), value));
         }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
     }

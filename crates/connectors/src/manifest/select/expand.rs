@@ -106,7 +106,7 @@ impl Expander {
             return Ok(None);
         }
         let mut base = record.clone();
-        self.list.path(scope)?.remove_if(&mut base, &mut |value| value.is_array());
+        self.list.path(scope)?.cut_lists(&mut base);
         Ok(base.as_object_mut().map(std::mem::take))
     }
 

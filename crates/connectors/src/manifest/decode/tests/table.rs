@@ -24,7 +24,7 @@ fn rows(table: &Json, body: &[u8]) -> Result<Json, DecodeError> {
 fn rows_are_records_and_texts_for_nothing_are_null() {
     for (body, expected) in [
         ("a,b\n1,2\n", json!([{"a": "1", "b": "2"}])),
-        ("\n\na,b\n\n1\n", json!([{"a": "1", "b": null}])),
+        ("\n \t\na,b\n\n  \n1\n", json!([{"a": "1", "b": null}])),
         ("\u{feff}a,,a,a\n1,2,3,\"NA\"\n", json!([{"a": "1", "Unnamed: 1": "2", "a.1": "3", "a.2": null}])),
         ("a,a,a.1\n1,2,3\n", json!([{"a": "1", "a.2": "2", "a.1": "3"}])),
         ("a,b\nNone,nan\n null,N\0o\n", json!([{"a": null, "b": null}, {"a": " null", "b": "No"}])),
