@@ -14,8 +14,16 @@ const AGREEMENT_MIN: f64 = 0.995;
 
 fn lines(name: &str) -> Vec<Json> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/manifest").join(name);
-    let text = std::fs::read_to_string(&path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text = std::fs::read_to_string(&path).expect("the recordings are committed");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+fn text(value: &Json) -> &str {
+    value.as_str().expect("a text")
+}
+
+fn object(value: &Json) -> &Map<String, Json> {
+    value.as_object().expect("an object")
 }
 
 /// The values of one recorded context, kept so that a scope can borrow them.
@@ -30,10 +38,10 @@ impl Context {
     fn new(values: &Json) -> Self {
         let mut headers = HeaderMap::new();
         for pair in values["headers"].as_array().into_iter().flatten() {
-            let name = HeaderName::try_from(pair[0].as_str().unwrap()).unwrap();
-            headers.append(name, HeaderValue::from_str(pair[1].as_str().unwrap()).unwrap());
+            let name = HeaderName::try_from(text(&pair[0])).expect("a header's name");
+            headers.append(name, HeaderValue::from_str(text(&pair[1])).expect("a header's value"));
         }
-        Self { values: values.as_object().unwrap().clone(), headers }
+        Self { values: object(values).clone(), headers }
     }
 
     fn get(&self, name: &str) -> &Json {
@@ -45,28 +53,28 @@ impl Context {
         for name in self.values.keys() {
             let value = self.get(name);
             scope = match name.as_str() {
-                "parameters" => scope.parameters(value.as_object().unwrap()),
+                "parameters" => scope.parameters(object(value)),
                 "stream_slice" => scope.slice(SliceView {
-                    partition: value["partition"].as_object().unwrap(),
-                    cursor: value["cursor"].as_object().unwrap(),
-                    extra_fields: value["extra"].as_object().unwrap(),
+                    partition: object(&value["partition"]),
+                    cursor: object(&value["cursor"]),
+                    extra_fields: object(&value["extra"]),
                 }),
                 "headers" => scope.page_headers(&self.headers),
                 "next_page_token" => scope.next_page_token(value),
                 "record" => scope.record(value),
                 "response" => scope.response(value),
                 "last_record" => scope.last_record(value),
-                "last_page_size" => scope.last_page_size(value.as_u64().unwrap()),
+                "last_page_size" => scope.last_page_size(value.as_u64().expect("a count")),
                 "page_size" => scope.page_size(value.as_u64()),
                 "creation_response" => scope.creation_response(value),
                 "polling_response" => scope.polling_response(value),
-                "download_target" => scope.download_target(value.as_str().unwrap()),
+                "download_target" => scope.download_target(text(value)),
                 "components_values" => scope.components_values(value),
                 "stream_template_config" => scope.stream_template_config(value),
                 "raw_schema" => scope.raw_schema(value),
                 "property" => scope.property(value),
-                "session_token" => scope.session_token(value.as_str().unwrap()),
-                "request_url" => scope.request_url(value.as_str().unwrap()),
+                "session_token" => scope.session_token(text(value)),
+                "request_url" => scope.request_url(text(value)),
                 _ => scope,
             };
         }
@@ -85,7 +93,7 @@ fn evaluated(template: &str, scope: &Scope<'_>) -> Json {
         (Ok(value), Ok(text)) => json!({ "v": value, "s": text }),
         (Err(failure), _) | (_, Err(failure)) => failed(failure.code()),
     };
-    result["b"] = match Condition::compile(template).unwrap().holds(scope) {
+    result["b"] = match Condition::compile(template).expect("it compiles as a template").holds(scope) {
         Ok(holds) => holds.into(),
         Err(failure) => failure.code().into(),
     };
@@ -183,9 +191,9 @@ fn shown(text: &str, format: &str) -> Option<String> {
     let fraction = if moment.micros() % 1_000_000 == 0 { "" } else { ".%f" };
     let shown = dates::format(moment, &format!("%Y-%m-%dT%H:%M:%S{fraction}%z"));
     // The year has four digits in ISO texts and the offset a colon.
-    let (wall, offset) = shown.split_at(shown.rfind(['+', '-']).unwrap());
+    let (wall, offset) = shown.split_at(shown.rfind(['+', '-']).expect("an offset ends it"));
     let seconds = if offset.len() > 5 { format!(":{}", &offset[5..]) } else { String::new() };
-    let year_end = wall.find('-').unwrap();
+    let year_end = wall.find('-').expect("a dash follows the year");
     Some(format!("{:0>4}{}{}:{}{seconds}", &wall[..year_end], &wall[year_end..], &offset[..3], &offset[3..5]))
 }
 

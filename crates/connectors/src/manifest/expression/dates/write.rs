@@ -69,10 +69,9 @@ fn directive<'f>(format: &'f str, moment: Moment, fields: &Fields, text: &mut St
 
 fn library_directive<'f>(format: &'f str, moment: Moment, fields: &Fields, text: &mut String) -> &'f str {
     let mut flags = Flags::default();
-    let mut characters = format[1..].char_indices().peekable();
     let mut end = 1;
     let mut next = None;
-    while let Some((at, character)) = characters.next() {
+    for (at, character) in format[1..].char_indices() {
         end = 1 + at + character.len_utf8();
         match character {
             '_' => flags.pad = Some(' '),
@@ -166,12 +165,8 @@ fn composed(letter: char, flags: Flags, moment: Moment, fields: &Fields, text: &
         'F' => "%Y-%m-%d",
         'R' => "%H:%M",
         'r' => "%I:%M:%S %p",
-        '+' => "%a %b %e %H:%M:%S %Z %Y",
         _ => return false,
     };
-    if letter == '+' {
-        return false;
-    }
     let mut inner = String::new();
     write_all(format, moment, fields, &mut inner);
     padded_word(text, &inner, flags, flags.upper);
