@@ -4,9 +4,15 @@
 //! A target must not only survive: it counts how often it got through, so that it cannot pass by refusing all.
 
 #[cfg(test)]
+mod decode;
+#[cfg(test)]
 mod definition;
 #[cfg(test)]
 mod expression;
+#[cfg(test)]
+mod link;
+#[cfg(test)]
+mod manifest;
 #[cfg(test)]
 mod mutation;
 #[cfg(test)]
