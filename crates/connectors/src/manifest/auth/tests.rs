@@ -1,3 +1,5 @@
+//! JWTs, sessions and their old form, and what is told of a manifest that has them wrong.
+
 use serde_json::{Value as Json, json};
 
 use super::super::request::trial::{Partition, at, component, line, problem, reply};
