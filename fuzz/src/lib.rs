@@ -10,6 +10,10 @@ mod definition;
 #[cfg(test)]
 mod expression;
 #[cfg(test)]
+mod link;
+#[cfg(test)]
+mod manifest;
+#[cfg(test)]
 mod mutation;
 #[cfg(test)]
 mod recipe;

@@ -1,16 +1,34 @@
-//! The declarative manifest of a connector: loaded, typed, and turned into requests, records and state.
+//! The declarative connector format, sans I/O: loaded, typed, and turned into requests, records and state. What is
+//! decided here is acted on by `engine::reading`; nothing here waits, reads a clock or opens a socket or a file.
 //!
-//! Sans I/O and without a clock: everything here decides, the engine's `reading` acts. Custom components are never
-//! executed; a stream that uses what is unknown is told as such and costs no other stream.
+//! Custom components are never executed; a stream that uses what is unknown is told as such and costs no other stream.
 
+pub mod auth;
+pub mod budget;
+pub mod cursor;
 pub mod decode;
 pub mod expression;
+pub mod extension;
+pub mod failure;
+pub mod inspect;
 pub mod node;
 pub mod normalize;
+pub mod overrides;
+pub mod page;
+pub mod partition;
 pub mod path;
 pub mod problem;
 pub mod properties;
+pub mod request;
 pub mod schema;
 pub mod scope;
 pub mod select;
+pub mod setting;
+pub mod slice;
+pub mod source;
+pub mod spec;
+pub mod state;
+pub mod stream;
 pub mod transform;
+pub mod trouble;
+pub mod wire;

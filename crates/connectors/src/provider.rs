@@ -9,7 +9,7 @@ mod anchor;
 mod catalogue;
 mod certificate;
 mod check;
-mod der;
+pub(crate) mod der;
 mod digest;
 mod effect;
 mod error;

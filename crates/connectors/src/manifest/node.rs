@@ -15,6 +15,7 @@ mod tests;
 mod tree;
 mod visit;
 
+use std::fmt;
 use std::sync::Arc;
 
 use layer::{Layer, Layers, Lost};
@@ -23,10 +24,13 @@ use path::Path;
 use tree::Value;
 
 pub use document::Document;
+pub(in crate::manifest) use document::yaml_value;
+pub(in crate::manifest) use layer::Part;
 pub use parameters::Parameters;
 pub use parse::Limits;
 pub use read::Read;
 
+use super::overrides::Formula;
 use super::problem::{Fault, Place, Problem};
 use document::Walk;
 
@@ -34,7 +38,7 @@ use document::Walk;
 const DEPTH_MAX: usize = 256;
 
 /// A value of a manifest, where the walk from the root came upon it. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Node {
     walk: Arc<Walk>,
     /// The value with its references followed, or why there is none.
@@ -44,6 +48,8 @@ pub struct Node {
     kind: Option<Arc<str>>,
     /// The class that a custom component names.
     class: Option<Arc<str>>,
+    /// What an override has in place of the class.
+    formula: Option<Arc<dyn Formula>>,
     parameters: InForce,
     path: Path,
 }
@@ -64,6 +70,14 @@ enum Role {
     Raw,
     /// Taken as written, references included.
     Verbatim,
+}
+
+impl fmt::Debug for Node {
+    /// Where it is, not what it has: below it may be the whole manifest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { line, column } = self.place();
+        write!(f, "Node({} at {line}:{column})", self.path)
+    }
 }
 
 impl Role {
@@ -92,6 +106,12 @@ impl Node {
     #[must_use]
     pub fn class(&self) -> Option<Arc<str>> {
         self.class.clone()
+    }
+
+    /// The formula that replaces a custom component, if an override says so.
+    #[must_use]
+    pub fn formula(&self) -> Option<&Arc<dyn Formula>> {
+        self.formula.as_ref()
     }
 
     /// A field, or `None` where it is missing or null. A missing or empty field of a component falls back to the
@@ -180,6 +200,12 @@ impl Node {
         self.found.as_ref().is_ok_and(|layers| matches!(layers.value(), Value::List(_)))
     }
 
+    /// Whether it is a JSON schema, in which nothing is a component.
+    #[must_use]
+    pub fn is_schema(&self) -> bool {
+        self.role == Role::Schema
+    }
+
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.found.as_ref().is_ok_and(|layers| matches!(layers.value(), Value::Null))
@@ -224,6 +250,10 @@ impl Node {
                 format!("'{class}' is code, which is never executed; an override can replace this {component}");
             return self.problem(Fault::Custom { component, class }, message);
         }
+        if self.formula.is_some() {
+            let message = format!("a formula cannot replace a {component}; write a 'component' in the override");
+            return self.problem(Fault::Unsupported { component }, message);
+        }
         let message = format!("{component} is not supported here");
         self.problem(Fault::Unsupported { component }, message)
     }
@@ -240,6 +270,11 @@ impl Node {
         }
     }
 
+    /// The value as a part to be laid over others. What it refers to is looked up there.
+    pub(in crate::manifest) fn part(&self) -> Result<Part, Problem> {
+        self.layers().map(|layers| Part::new(layers.top()))
+    }
+
     fn layers(&self) -> Result<&Layers, Problem> {
         self.found.as_ref().map_err(Clone::clone)
     }
@@ -251,7 +286,8 @@ impl Node {
             Ok(_) => return None,
             Err(_) => return Some(self.clone()),
         };
-        let own = layers.find(field).map(|layer| self.follow(layer));
+        let is_verbatim = field == visit::VERBATIM_FIELD;
+        let own = layers.find(field).map(|layer| if is_verbatim { Ok(Layers::One(layer)) } else { self.follow(layer) });
         let is_given = own.as_ref().is_some_and(|own| own.as_ref().map_or(true, Layers::is_given));
         let parameter = if is_given || self.role != Role::Component { None } else { self.parameters.find(field) };
         if let Some(parameter) = parameter {

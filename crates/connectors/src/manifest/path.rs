@@ -127,6 +127,16 @@ impl Path {
         taken
     }
 
+    /// Puts a value in place of every value at the path, and says how many there were.
+    pub fn replace(&self, json: &mut Json, value: &Json) -> usize {
+        let mut replaced = 0;
+        walk::each_mut(json, &self.steps, &mut |found| {
+            value.clone_into(found);
+            replaced += 1;
+        });
+        replaced
+    }
+
     /// Removes every value at the path. Of a list, only the last element goes; others become null, so that the rest keep
     /// their places. How many there were.
     pub fn remove(&self, json: &mut Json) -> usize {

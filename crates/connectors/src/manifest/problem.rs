@@ -69,6 +69,12 @@ impl Problem {
         }
     }
 
+    /// Whether nothing is wrong with the manifest: it uses what is not known or not run here.
+    #[must_use]
+    pub fn is_about_component(&self) -> bool {
+        matches!(self.0.fault, Fault::Unsupported { .. } | Fault::Custom { .. })
+    }
+
     #[must_use]
     pub fn file(&self) -> &str {
         &self.0.file

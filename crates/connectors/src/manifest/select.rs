@@ -8,6 +8,8 @@ mod fault;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 pub use expand::Expander;
@@ -17,6 +19,7 @@ pub use fault::RecordError;
 use super::decode::Table;
 use super::expression::Condition;
 use super::node::{Node, Parameters, Read};
+use super::overrides::Formula;
 use super::problem::Problem;
 use super::schema::Schema;
 use super::scope::Scope;
@@ -48,18 +51,28 @@ impl Read for Normalization {
 pub struct RecordFilter {
     condition: Condition,
     parameters: Parameters,
+    /// In place of a custom filter.
+    formula: Option<Arc<dyn Formula>>,
 }
 
 impl RecordFilter {
     /// Whether the record is kept. The scope's slice and page token are those of the request.
     pub fn keeps(&self, record: &Json, scope: &Scope<'_>) -> Result<bool, RecordError> {
+        if let Some(formula) = &self.formula {
+            let given = formula.in_place([("record", record.clone())], scope);
+            let fault = |detail| RecordError::Formula { component: "record filter", detail };
+            return match given.map_err(fault)? {
+                Json::Bool(keeps) => Ok(keeps),
+                _ => Err(fault("must give true or false".to_owned())),
+            };
+        }
         Ok(self.condition.holds(&scope.parameters(&self.parameters).record(record))?)
     }
 
     /// A condition that was left empty keeps nothing, unless a cursor filters in its place.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.condition.source().is_empty()
+        self.formula.is_none() && self.condition.source().is_empty()
     }
 }
 
@@ -69,7 +82,11 @@ impl Read for RecordFilter {
             "RecordFilter" => {
                 let empty = || Condition::compile("").map_err(|failure| node.wrong(failure.to_string()));
                 let condition = node.maybe("condition")?.map_or_else(empty, Ok)?;
-                Ok(Self { condition, parameters: node.parameters() })
+                Ok(Self { condition, parameters: node.parameters(), formula: None })
+            }
+            "CustomRecordFilter" if let Some(formula) = node.formula() => {
+                let formula = Some(Arc::clone(formula));
+                Ok(Self { condition: Condition::always(true), parameters: node.parameters(), formula })
             }
             _ => Err(node.unsupported()),
         }

@@ -6,6 +6,8 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 pub use add::AddFields;
@@ -14,6 +16,7 @@ pub use keys::KeysReplace;
 
 use super::expression::Condition;
 use super::node::{Node, Read};
+use super::overrides::Formula;
 use super::path::{self, Path};
 use super::problem::Problem;
 use super::scope::Scope;
@@ -27,8 +30,12 @@ pub enum Transformation {
     KeysToLower,
     KeysToSnakeCase,
     KeysReplace(KeysReplace),
-    Flatten { lists: bool },
+    Flatten {
+        lists: bool,
+    },
     FlattenPath(Box<DpathFlatten>),
+    /// A formula in place of a custom transformation.
+    Formula(Arc<dyn Formula>),
 }
 
 impl Transformation {
@@ -54,6 +61,16 @@ impl Transformation {
                 Ok(())
             }
             Self::FlattenPath(flatten) => flatten.apply(record, scope),
+            Self::Formula(formula) => {
+                let given = formula.in_place([("record", record.take())], scope);
+                let fault = |detail| RecordError::Formula { component: "transformation", detail };
+                *record = given.map_err(fault)?;
+                if record.is_object() {
+                    Ok(())
+                } else {
+                    Err(fault("must give a record, which is an object".to_owned()))
+                }
+            }
         }
     }
 }
@@ -68,6 +85,7 @@ impl Read for Transformation {
             "KeysReplace" => Self::KeysReplace(KeysReplace::read(node)?),
             "FlattenFields" => Self::Flatten { lists: node.or("flatten_lists", true)? },
             "DpathFlattenFields" => Self::FlattenPath(Box::new(DpathFlatten::read(node)?)),
+            "CustomTransformation" if let Some(formula) = node.formula() => Self::Formula(Arc::clone(formula)),
             _ => return Err(node.unsupported()),
         })
     }

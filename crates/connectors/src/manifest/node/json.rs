@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::layer::{Layer, Layers};
 use super::tree::Value;
+use super::visit::VERBATIM_FIELD;
 use super::{DEPTH_MAX, Fault, Node, Problem, Role, parameters};
 
 impl Node {
@@ -73,6 +74,10 @@ impl Node {
                 let mut entries = Map::new();
                 for key in layers.keys() {
                     if let Some(layer) = layers.find(&key) {
+                        if &*key == VERBATIM_FIELD {
+                            entries.insert(key.to_string(), layer.tree.to_json());
+                            continue;
+                        }
                         entries.insert(key.to_string(), self.json_inside(layer, depth)?);
                     }
                 }

@@ -37,6 +37,22 @@ pub(super) enum Layers {
     Many(Arc<[Layer]>),
 }
 
+/// A part of another document that can be laid over a mapping.
+#[derive(Clone, Debug)]
+pub struct Part(Layer);
+
+impl Part {
+    pub(super) fn new(layer: &Layer) -> Self {
+        Self(Layer::new(Arc::clone(&layer.tree), Arc::clone(&layer.file)))
+    }
+
+    /// This part, and below it what it is laid over. Its references are those of the walk.
+    pub(super) fn over(&self, below: &Layers, walk: &Walk) -> Result<Layers, Lost> {
+        let own = self.0.clone().resolve(walk)?;
+        Ok(Layers::Many(own.as_slice().iter().chain(below.as_slice()).cloned().collect()))
+    }
+}
+
 /// A reference that cannot be followed.
 pub(super) struct Lost {
     pub fault: Fault,
@@ -57,6 +73,9 @@ impl Layer {
 
     /// This value with its references followed. Those of the mapping's own entries are followed when they are read.
     pub(super) fn resolve(self, walk: &Walk) -> Result<Layers, Lost> {
+        if !walk.follows {
+            return Ok(Layers::One(self));
+        }
         let mut layer = self;
         let mut over: Vec<Self> = Vec::new();
         loop {

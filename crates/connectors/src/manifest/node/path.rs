@@ -20,11 +20,6 @@ enum Step {
 }
 
 impl Path {
-    /// A way that begins elsewhere.
-    pub(super) fn begin(path: &str) -> Self {
-        if path.is_empty() { Self::default() } else { Self::default().field(path) }
-    }
-
     pub(super) fn field(&self, name: &str) -> Self {
         self.with(Step::Field(name.into()))
     }

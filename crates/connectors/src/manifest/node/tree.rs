@@ -122,6 +122,21 @@ impl Tree {
         Arc::new(Self { value, place })
     }
 
+    /// The value as written, references included.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Number(number) => number.clone().into(),
+            Value::Text(text) => (&**text).into(),
+            Value::List(items) => items.iter().map(|item| item.to_json()).collect(),
+            Value::Map(table) => {
+                let pairs = table.iter().map(|(key, tree)| (key.to_string(), tree.to_json()));
+                serde_json::Value::Object(pairs.collect())
+            }
+        }
+    }
+
     pub(super) fn as_map(&self) -> Option<&Table> {
         match &self.value {
             Value::Map(table) => Some(table),

@@ -7,9 +7,10 @@ use super::parameters::{self, InForce};
 use super::path::Path;
 use super::tree::Value;
 use super::{DEPTH_MAX, Fault, Node, Problem, Role, Walk, implied};
+use crate::manifest::overrides::Override;
 
 /// Holds values of a config, not components: a text in it that looks like a reference is none.
-const VERBATIM_FIELD: &str = "config_overrides";
+pub(super) const VERBATIM_FIELD: &str = "config_overrides";
 
 impl Node {
     /// The root of a walk: a source, whether or not it says so.
@@ -65,7 +66,7 @@ impl Node {
     /// A node that takes no part in anything yet.
     fn raw(walk: Arc<Walk>, found: Result<Layers, Lost>, parameters: InForce, path: Path) -> Self {
         let found = found.map_err(|lost| Self::lost(lost, &path));
-        let mut node = Self { walk, found, role: Role::Raw, kind: None, class: None, parameters, path };
+        let mut node = Self { walk, found, role: Role::Raw, kind: None, class: None, formula: None, parameters, path };
         let over = if node.path.length() > DEPTH_MAX {
             format!("more than {DEPTH_MAX} levels inside each other, references followed")
         } else if !node.walk.step() {
@@ -82,6 +83,11 @@ impl Node {
         let Ok(layers) = &self.found else { return };
         let written = layers.find("type").map(|layer| layer.resolve(&self.walk));
         self.class = self.word("class_name");
+        if let Some(class) = &self.class
+            && let Some(with) = self.walk.overrides.find(class).cloned()
+        {
+            return self.replace(&with, stands_in);
+        }
         match written {
             Some(Ok(written)) => match written.value() {
                 // The type of a JSON schema, or a property of that name in one.
@@ -99,6 +105,27 @@ impl Node {
         }
     }
 
+    /// Lets what an override has stand in for a custom component.
+    fn replace(&mut self, with: &Override, stands_in: Option<(&str, &str)>) {
+        match with {
+            Override::Component(part) => {
+                let Ok(own) = &self.found else { return };
+                self.found = part.over(own, &self.walk).map_err(|lost| Self::lost(lost, &self.path));
+                self.kind = self.word("type");
+            }
+            Override::Formula(formula) => {
+                let implied = || stands_in.and_then(|(parent, field)| implied::custom_type_of(parent, field));
+                self.kind = self.word("type").or_else(|| implied().map(Into::into));
+                self.formula = Some(Arc::clone(formula));
+            }
+        }
+        self.class = None;
+        self.role = Role::Component;
+        if let Err(problem) = self.take_parameters() {
+            self.fail(problem);
+        }
+    }
+
     fn implied(&self, parent: &str, field: &str) -> Option<&'static str> {
         if self.class.is_some() { implied::custom_type_of(parent, field) } else { implied::type_of(parent, field) }
     }
@@ -107,6 +134,11 @@ impl Node {
     fn name_raw(&mut self) {
         self.kind = self.word("type");
         self.class = self.word("class_name");
+        if let Some(class) = &self.class
+            && let Some(with) = self.walk.overrides.find(class).cloned()
+        {
+            self.replace(&with, None);
+        }
     }
 
     fn word(&self, key: &str) -> Option<Arc<str>> {

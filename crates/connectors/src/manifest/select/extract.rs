@@ -1,10 +1,13 @@
 //! Extractors: which values of a decoded page are records.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::expand::Expander;
 use super::fault::RecordError;
 use crate::manifest::node::{Node, Parameters, Read};
+use crate::manifest::overrides::Formula;
 use crate::manifest::path::{Path, Pointer};
 use crate::manifest::problem::Problem;
 use crate::manifest::scope::Scope;
@@ -31,6 +34,8 @@ pub enum Extractor {
         parameters: Parameters,
         expander: Option<Box<Expander>>,
     },
+    /// A formula in place of a custom extractor.
+    Formula(Arc<dyn Formula>),
     Combined {
         extractors: Vec<Self>,
         mode: Combine,
@@ -59,6 +64,16 @@ impl Extractor {
                 let mut values = Vec::new();
                 move_out(&path, item, &mut values)?;
                 values.into_iter().try_for_each(|value| expander.expand(value, &scope, found))
+            }
+            Self::Formula(formula) => {
+                let given = formula.in_place([("response", item.clone())], scope);
+                let fault = |detail| RecordError::Formula { component: "record extractor", detail };
+                match given.map_err(fault)? {
+                    Json::Array(items) => extend(&mut found.records, items),
+                    value if !is_empty(&value) => found.records.push(value),
+                    _ => {}
+                }
+                Ok(())
             }
             Self::Combined { extractors, mode, skips_empty } => {
                 for extractor in extractors {
@@ -104,6 +119,7 @@ impl Extractor {
     fn completing(&self) -> Option<&Expander> {
         match self {
             Self::Path { expander, .. } => expander.as_deref().filter(|expander| expander.retriever().is_some()),
+            Self::Formula(_) => None,
             Self::Combined { extractors, .. } => extractors.iter().find_map(Self::completing),
         }
     }
@@ -112,8 +128,8 @@ impl Extractor {
     pub(super) fn heads(&self) -> Option<Vec<&str>> {
         match self {
             Self::Path { pointer, .. } => Some(vec![pointer.constant()?.head()?]),
-            // Takes copies.
-            Self::Combined { .. } => Some(Vec::new()),
+            // Take copies.
+            Self::Formula(_) | Self::Combined { .. } => Some(Vec::new()),
         }
     }
 
@@ -121,7 +137,7 @@ impl Extractor {
     #[must_use]
     pub fn is_union(&self) -> bool {
         match self {
-            Self::Path { .. } => false,
+            Self::Path { .. } | Self::Formula(_) => false,
             Self::Combined { mode: Combine::Union, .. } => true,
             Self::Combined { extractors, .. } => extractors.iter().any(Self::is_union),
         }
@@ -185,6 +201,7 @@ impl Read for Extractor {
 
 fn read_nested(node: &Node, levels: usize) -> Result<Extractor, Problem> {
     match &*node.kind("DpathExtractor")? {
+        "CustomRecordExtractor" if let Some(formula) = node.formula() => Ok(Extractor::Formula(Arc::clone(formula))),
         "DpathExtractor" => Ok(Extractor::Path {
             pointer: node.need("field_path")?,
             parameters: node.parameters(),

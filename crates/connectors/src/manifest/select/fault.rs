@@ -15,6 +15,9 @@ pub enum RecordError {
     /// A field cannot be added.
     #[error("the field {path} cannot be set: on the way to it is a value that is no mapping and no list")]
     Blocked { path: String },
+    /// A formula that stands in for a custom component failed, or gave something else than its place asks for.
+    #[error("the formula in place of the {component} {detail}")]
+    Formula { component: &'static str, detail: String },
     /// What was read to make a schema is not what its pointers expect.
     #[error("the schema cannot be made: {detail}")]
     Schema { detail: String },
@@ -28,6 +31,7 @@ impl RecordError {
             Self::Template(failure) => failure.code(),
             Self::Ambiguous => "record_path_ambiguous",
             Self::Blocked { .. } => "record_path_blocked",
+            Self::Formula { .. } => "record_formula",
             Self::Schema { .. } => "schema_unreadable",
         }
     }
