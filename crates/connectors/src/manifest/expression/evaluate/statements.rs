@@ -22,7 +22,13 @@ impl<'a> Run<'a> {
     }
 
     fn node(&mut self, node: &'a Node) -> Eval<()> {
-        self.budget.spend(1)?;
+        self.budget.descend()?;
+        let done = self.run_node(node);
+        self.budget.ascend();
+        done
+    }
+
+    fn run_node(&mut self, node: &'a Node) -> Eval<()> {
         match node {
             Node::Text(text) => {
                 self.out.push_str(text);
@@ -73,7 +79,7 @@ impl<'a> Run<'a> {
                 let value = self.call_with_caller(call, caller)?;
                 write_str(&value, &mut self.out, &mut self.budget)
             }
-            Node::OtherTemplate => Err(Fault::wrong_type("asks for another template, and there is none")),
+            Node::OtherTemplate(_) => Err(Fault::wrong_type("asks for another template, and there is none")),
         }
     }
 
