@@ -22,8 +22,10 @@ use crate::entropy::SharedEntropy;
 
 mod auth;
 mod pace;
+mod quota;
 
 pub(super) use pace::Pace;
+pub(super) use quota::SharedQuotas;
 
 /// What every request of one reading shares.
 pub(super) struct Client {
@@ -140,6 +142,10 @@ impl Client {
                 question.requester.request(&scope, question.additions.clone(), token.as_deref())?
             };
             let sent = self.send(&question, &request).await;
+            let rotation = match &sent {
+                Ok(answer) if token.is_some() => self.learn_quota(&question, &request, &answer.reply).await,
+                _ => None,
+            };
             let verdict = self.judge(&question, &config, &request, &sent, &mut tries)?;
             let wait = match verdict.action {
                 Action::Success | Action::Ignore => return answered(sent),
@@ -150,7 +156,7 @@ impl Client {
                 Action::Retry => verdict.wait,
                 Action::RateLimited => {
                     self.tell_limited(&question).await?;
-                    verdict.wait
+                    rotation.or(verdict.wait)
                 }
                 Action::RefreshTokenThenRetry => {
                     refused = token;
