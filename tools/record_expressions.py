@@ -172,6 +172,7 @@ def changed_context(change):
     context["session_token"] = USUAL["session_token"]
     context["request_url"] = USUAL["request_url"]
     context["last_page_size"] = 0
+    context["page_size"] = None
     return context
 
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use connectors::manifest::expression::{Condition, Kinds, Template};
+use connectors::manifest::expression::{Condition, Kinds, Template, dates};
 use connectors::manifest::scope::{Scope, SliceView};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value as Json, json};
@@ -14,8 +14,16 @@ const AGREEMENT_MIN: f64 = 0.995;
 
 fn lines(name: &str) -> Vec<Json> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/manifest").join(name);
-    let text = std::fs::read_to_string(&path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text = std::fs::read_to_string(&path).expect("the recordings are committed");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+fn text(value: &Json) -> &str {
+    value.as_str().expect("a text")
+}
+
+fn object(value: &Json) -> &Map<String, Json> {
+    value.as_object().expect("an object")
 }
 
 /// The values of one recorded context, kept so that a scope can borrow them.
@@ -30,10 +38,10 @@ impl Context {
     fn new(values: &Json) -> Self {
         let mut headers = HeaderMap::new();
         for pair in values["headers"].as_array().into_iter().flatten() {
-            let name = HeaderName::try_from(pair[0].as_str().unwrap()).unwrap();
-            headers.append(name, HeaderValue::from_str(pair[1].as_str().unwrap()).unwrap());
+            let name = HeaderName::try_from(text(&pair[0])).expect("a header's name");
+            headers.append(name, HeaderValue::from_str(text(&pair[1])).expect("a header's value"));
         }
-        Self { values: values.as_object().unwrap().clone(), headers }
+        Self { values: object(values).clone(), headers }
     }
 
     fn get(&self, name: &str) -> &Json {
@@ -45,31 +53,28 @@ impl Context {
         for name in self.values.keys() {
             let value = self.get(name);
             scope = match name.as_str() {
-                "parameters" => scope.parameters(value.as_object().unwrap()),
+                "parameters" => scope.parameters(object(value)),
                 "stream_slice" => scope.slice(SliceView {
-                    partition: value["partition"].as_object().unwrap(),
-                    cursor: value["cursor"].as_object().unwrap(),
-                    extra_fields: value["extra"].as_object().unwrap(),
+                    partition: object(&value["partition"]),
+                    cursor: object(&value["cursor"]),
+                    extra_fields: object(&value["extra"]),
                 }),
                 "headers" => scope.page_headers(&self.headers),
                 "next_page_token" => scope.next_page_token(value),
                 "record" => scope.record(value),
                 "response" => scope.response(value),
                 "last_record" => scope.last_record(value),
-                "last_page_size" => scope.last_page_size(value.as_u64().unwrap()),
-                "page_size" => match value.as_u64() {
-                    Some(size) => scope.page_size(Some(size)),
-                    None => scope,
-                },
+                "last_page_size" => scope.last_page_size(value.as_u64().expect("a count")),
+                "page_size" => scope.page_size(value.as_u64()),
                 "creation_response" => scope.creation_response(value),
                 "polling_response" => scope.polling_response(value),
-                "download_target" => scope.download_target(value.as_str().unwrap()),
+                "download_target" => scope.download_target(text(value)),
                 "components_values" => scope.components_values(value),
                 "stream_template_config" => scope.stream_template_config(value),
                 "raw_schema" => scope.raw_schema(value),
                 "property" => scope.property(value),
-                "session_token" => scope.session_token(value.as_str().unwrap()),
-                "request_url" => scope.request_url(value.as_str().unwrap()),
+                "session_token" => scope.session_token(text(value)),
+                "request_url" => scope.request_url(text(value)),
                 _ => scope,
             };
         }
@@ -88,7 +93,7 @@ fn evaluated(template: &str, scope: &Scope<'_>) -> Json {
         (Ok(value), Ok(text)) => json!({ "v": value, "s": text }),
         (Err(failure), _) | (_, Err(failure)) => failed(failure.code()),
     };
-    result["b"] = match Condition::compile(template).unwrap().holds(scope) {
+    result["b"] = match Condition::compile(template).expect("it compiles as a template").holds(scope) {
         Ok(holds) => holds.into(),
         Err(failure) => failure.code().into(),
     };
@@ -170,4 +175,66 @@ fn templates_agree_with_the_reference() {
     assert!(fresh.is_empty(), "{} differ and are not listed:\n  {}", fresh.len(), fresh.join("\n  "));
     assert!(stale.is_empty(), "listed as different, but they agree: {stale:#?}");
     assert!(agreement >= AGREEMENT_MIN, "only {agreement:.5} of {evaluations} evaluations agree");
+}
+
+#[test]
+fn every_listed_difference_has_a_reason() {
+    for line in lines("expressions_differences.jsonl") {
+        assert!(line["why"].as_str().is_some_and(|why| why.ends_with('.')), "{line}");
+        assert!(line["templates"].as_array().is_some_and(|templates| !templates.is_empty()), "{line}");
+    }
+}
+
+/// An ISO text with the offset that the moment carries, as it was recorded.
+fn shown(text: &str, format: &str) -> Option<String> {
+    let moment = dates::parse(text, format).ok()?;
+    let fraction = if moment.micros() % 1_000_000 == 0 { "" } else { ".%f" };
+    let shown = dates::format(moment, &format!("%Y-%m-%dT%H:%M:%S{fraction}%z"));
+    // The year has four digits in ISO texts and the offset a colon.
+    let (wall, offset) = shown.split_at(shown.rfind(['+', '-']).expect("an offset ends it"));
+    let seconds = if offset.len() > 5 { format!(":{}", &offset[5..]) } else { String::new() };
+    let year_end = wall.find('-').expect("a dash follows the year");
+    Some(format!("{:0>4}{}{}:{}{seconds}", &wall[..year_end], &wall[year_end..], &offset[..3], &offset[3..5]))
+}
+
+#[test]
+fn dates_are_read_and_written_as_the_reference_does() {
+    let (mut checked, mut differing) = (0, Vec::new());
+    let recorded = lines("expressions_dates.jsonl");
+    let texts: BTreeSet<&str> = recorded
+        .iter()
+        .flat_map(|line| line["reads"].as_object().into_iter().flatten().map(|(text, _)| text.as_str()))
+        .chain([
+            "",
+            "text",
+            "2024-02-30",
+            "2023-02-29T00:00:00Z",
+            "2024-02-29T24:00:00Z",
+            "2024-02-29T13:45:30z",
+            "nan",
+        ])
+        .collect();
+    for line in &recorded {
+        if let Some(reads) = line["reads"].as_object() {
+            let format = line["format"].as_str().unwrap();
+            for text in &texts {
+                checked += 1;
+                let expected = reads.get(*text).and_then(Json::as_str).map(str::to_owned);
+                let found = shown(text, format);
+                if found != expected {
+                    differing.push(format!("{text:?} read as {format:?}: {expected:?} but {found:?}"));
+                }
+            }
+        }
+        let moment = dates::parse(line["text"].as_str().unwrap_or_default(), line["as"].as_str().unwrap_or_default());
+        for (format, expected) in line["writes"].as_object().into_iter().flatten() {
+            checked += 1;
+            let found = dates::format(*moment.as_ref().unwrap(), format);
+            if expected.as_str() != Some(&found) {
+                differing.push(format!("{} written as {format:?}: {expected} but {found:?}", line["text"]));
+            }
+        }
+    }
+    assert!(checked > 1_000, "too few dates were recorded to prove anything");
+    assert!(differing.is_empty(), "{} of {checked} differ:\n  {}", differing.len(), differing.join("\n  "));
 }

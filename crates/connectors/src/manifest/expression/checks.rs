@@ -87,7 +87,8 @@ impl Check {
         let [] = arguments.bind("test", [], 0)?;
         Ok(match self {
             Self::Boolean => matches!(value, Value::Bool(_)),
-            Self::Callable => matches!(value, Value::Callable(_) | Value::Loop(_)),
+            // Something undefined has a way of being called, if only to fail.
+            Self::Callable => matches!(value, Value::Callable(_) | Value::Loop(_) | Value::Undefined(_)),
             Self::Defined => !value.is_undefined(),
             Self::Even => is_remainder(value, 0, budget)?,
             Self::Odd => is_remainder(value, 1, budget)?,

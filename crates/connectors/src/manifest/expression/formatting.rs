@@ -60,6 +60,7 @@ impl<'a> Source<'_, 'a> {
                 .iter()
                 .find(|(known, _)| known.as_str() == Some(key))
                 .map(|(_, value)| value.clone()),
+            Value::Undefined(_) => return Err(self.values.undefined_fault()),
             _ => return Err(Fault::wrong_type("formats by keys with what is no mapping")),
         };
         found.ok_or_else(|| Fault::value(format!("formats with the key {key:?}, which is not there")))
@@ -72,7 +73,8 @@ impl<'a> Source<'_, 'a> {
     fn check_all_used(&self) -> Eval<()> {
         let left = match self.values {
             Value::Tuple(items) => self.next < items.len(),
-            Value::Mapping(_) | Value::Dict(_) | Value::Array(_) | Value::List(_) | Value::View(..) => false,
+            // Whatever has items counts as a mapping here, even if it is none.
+            Value::Mapping(_) | Value::Dict(_) | Value::Array(_) | Value::List(_) | Value::Undefined(_) => false,
             _ => self.next == 0 && !self.keyed,
         };
         if left { Err(Fault::wrong_type("formats with more values than the format has places")) } else { Ok(()) }

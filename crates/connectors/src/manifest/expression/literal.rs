@@ -15,7 +15,7 @@ pub(crate) fn read<'a>(text: &str) -> Option<Value<'a>> {
         return None;
     }
     let mut reader = Reader { text, at: 0, depth: 0 };
-    reader.leading_lines();
+    reader.leading_lines()?;
     let value = reader.tuple()?;
     reader.rest_is_empty().then_some(value)
 }
@@ -52,7 +52,8 @@ impl<'t> Reader<'t> {
     }
 
     /// Blank lines and comment lines before the value; what then is indented is no literal.
-    fn leading_lines(&mut self) {
+    fn leading_lines(&mut self) -> Option<()> {
+        let start = self.at;
         loop {
             let line = self.rest();
             let trimmed = line.trim_start_matches([' ', '\t', '\u{c}']);
@@ -68,6 +69,7 @@ impl<'t> Reader<'t> {
         if self.peek() == Some(0x0c) {
             self.at += self.rest().len() - self.rest().trim_start_matches('\u{c}').len();
         }
+        (self.at == start || !matches!(self.peek(), Some(b' ' | b'\t'))).then_some(())
     }
 
     /// Spaces, and inside of brackets line breaks and comments too.

@@ -96,6 +96,10 @@ fn iso(value: &Value<'_>) -> Eval<Moment> {
     let text = match value {
         Value::Text(text) => text.as_str(),
         Value::Undefined(_) => return Err(value.undefined_fault()),
+        // The reference counts characters before it looks at the type.
+        other if other.length().is_some_and(|length| length < 4) => {
+            return Err(Fault::value("reads a date that is too short"));
+        }
         other => return Err(Fault::wrong_type(format!("reads a {} as a date", other.type_name()))),
     };
     let moment = dates::iso::parse(text).map_err(date_fault)?;
@@ -110,10 +114,8 @@ fn str_to_datetime<'a>(_run: &mut Run<'a>, arguments: Given<'a>) -> Eval<Value<'
 
 fn day_delta<'a>(run: &mut Run<'a>, arguments: Given<'a>) -> Eval<Value<'a>> {
     let [days, format] = arguments.bind("day_delta", ["num_days", "format"], 1)?;
-    let days = match days.unwrap_or(Value::None) {
-        Value::Undefined(missing) => return Err(Value::Undefined(missing).undefined_fault()),
-        days => days.as_float().ok_or_else(|| Fault::wrong_type("counts days with what is no number"))?,
-    };
+    let days = days.as_ref().and_then(Value::as_float);
+    let days = days.ok_or_else(|| Fault::wrong_type("counts days with what is no number"))?;
     let format = match &format {
         None => "%Y-%m-%dT%H:%M:%S.%f%z",
         Some(Value::Text(format)) => format.as_str(),

@@ -11,7 +11,7 @@ use super::arguments::Given;
 use super::dates::{DateError, Moment, strptime};
 use super::evaluate::{Run, mapping_property};
 use super::fault::{Eval, Fault};
-use super::value::{Value, View};
+use super::value::{Callable, Value, View};
 
 /// An attribute that is a value of its own, not a method.
 pub(crate) fn property<'a>(object: &Value<'a>, name: &str) -> Option<Value<'a>> {
@@ -21,6 +21,10 @@ pub(crate) fn property<'a>(object: &Value<'a>, name: &str) -> Option<Value<'a>> 
         }
         Value::Mapping(mapping) => mapping_property(*mapping, name),
         Value::Loop(state) => loop_property(state, name),
+        Value::Callable(callable) => match (&**callable, name) {
+            (Callable::Cycler(items, at), "current") => Some(items[*at.borrow()].clone()),
+            _ => None,
+        },
         Value::Tuple(items) if items.len() == 2 && name == "grouper" => Some(items[0].clone()),
         Value::Tuple(items) if items.len() == 2 && name == "list" => Some(items[1].clone()),
         Value::Bool(_) | Value::Int(_) => match name {
@@ -76,6 +80,7 @@ pub(crate) fn exists(object: &Value<'_>, name: &str) -> bool {
         Value::Float(_) => &["is_integer", "conjugate"],
         Value::Bytes(_) => &["decode", "hex"],
         Value::Loop(_) => &["cycle", "changed"],
+        Value::Callable(callable) if matches!(**callable, Callable::Cycler(..)) => &["next", "reset"],
         _ => &[],
     };
     names.contains(&name)
@@ -91,6 +96,7 @@ pub(crate) fn call<'a>(run: &mut Run<'a>, object: &Value<'a>, name: &str, argume
         }
         Value::Bytes(bytes) => call_bytes(bytes, name, arguments),
         Value::Loop(state) => call_loop(run, state, name, arguments),
+        Value::Callable(callable) => call_cycler(callable, name, arguments),
         other => call_number(other, name, arguments),
     }
 }
@@ -127,6 +133,17 @@ fn call_loop<'a>(
         state.changed.replace(Some(values));
     }
     Ok(Value::Bool(changed))
+}
+
+fn call_cycler<'a>(callable: &Callable<'a>, name: &str, arguments: Given<'a>) -> Eval<Value<'a>> {
+    let [] = arguments.bind(name, [], 0)?;
+    let Callable::Cycler(items, at) = callable else { return Err(Fault::wrong_type("calls a function's method")) };
+    if name == "reset" {
+        at.replace(0);
+        return Ok(Value::None);
+    }
+    let index = at.replace_with(|at| (*at + 1) % items.len());
+    Ok(items[index].clone())
 }
 
 fn call_number<'a>(object: &Value<'a>, name: &str, arguments: Given<'a>) -> Eval<Value<'a>> {

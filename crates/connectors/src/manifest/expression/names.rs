@@ -105,7 +105,8 @@ impl<'p> Symbols<'p> {
 
     fn read_node(&mut self, node: &Node) {
         match node {
-            Node::Text(_) | Node::Scope(_) | Node::OtherTemplate => {}
+            Node::Text(_) | Node::Scope(_) => {}
+            Node::OtherTemplate(names) => names.iter().for_each(|name| self.store(name)),
             Node::Output(expr) => self.read_expr(expr),
             Node::If { arms, otherwise } => self.read_if(arms, otherwise),
             Node::For(node) => self.read_expr(&node.over),
@@ -198,7 +199,7 @@ fn inner_frames(body: &Body, symbols: &Symbols<'_>, needed: &mut Needed) -> Resu
             Node::Scope(body) => frame(body, &mut Symbols::default(), needed)?,
             Node::Define(definition) => definition_frame(definition, symbols, needed)?,
             Node::CallBlock { caller, .. } => definition_frame(caller, symbols, needed)?,
-            Node::Text(_) | Node::Output(_) | Node::Set(..) | Node::OtherTemplate => {}
+            Node::Text(_) | Node::Output(_) | Node::Set(..) | Node::OtherTemplate(_) => {}
         }
     }
     Ok(())
@@ -257,7 +258,7 @@ fn sets(node: &Node, name: &str) -> bool {
 fn each_in<'e>(node: &'e Node, f: &mut dyn FnMut(&'e Expr)) {
     let mut bodies: Vec<&'e Body> = Vec::new();
     match node {
-        Node::Text(_) | Node::OtherTemplate => {}
+        Node::Text(_) | Node::OtherTemplate(_) => {}
         Node::Output(expr) | Node::Set(_, expr) => each(expr, f),
         Node::If { arms, otherwise } => {
             for (test, body) in arms {

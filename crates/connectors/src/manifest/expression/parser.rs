@@ -4,7 +4,7 @@
 mod expressions;
 
 use super::lexer::{Token, tokens};
-use super::syntax::{Body, Definition, Expr, For, Name, Node, Target};
+use super::syntax::{Body, Definition, Expr, For, Literal, Name, Node, Target};
 
 /// How deep expressions and statements nest: about where the reference runs out of its stack.
 const DEPTH_MAX: usize = 60;
@@ -188,6 +188,7 @@ impl<'s> Parser<'s> {
             "macro" => self.macro_statement()?,
             "call" => self.call_statement()?,
             "block" => self.block_statement()?,
+            "autoescape" => self.autoescape_statement()?,
             "print" => return self.print_statement(body),
             "extends" | "include" | "import" | "from" => self.other_template(tag)?,
             other => return Err(format!("has the tag `{other}`, which is not supported")),
@@ -331,13 +332,51 @@ impl<'s> Parser<'s> {
 
     fn other_template(&mut self, tag: &str) -> Result<Node, Fault> {
         self.expression()?;
-        if matches!(tag, "import" | "from") {
-            return Err("imports another template, which is not supported".to_owned());
+        let mut names = Vec::new();
+        match tag {
+            "import" => {
+                self.expect_word("as")?;
+                names.push(self.expect_name()?.into());
+            }
+            "from" => {
+                self.expect_word("import")?;
+                self.imported(&mut names)?;
+            }
+            _ => {}
         }
         while matches!(self.peek(), Token::Name("ignore" | "missing" | "with" | "without" | "context")) {
             self.at += 1;
         }
-        Ok(Node::OtherTemplate)
+        Ok(Node::OtherTemplate(names))
+    }
+
+    fn expect_word(&mut self, word: &str) -> Result<(), Fault> {
+        if self.skip_name(word) { Ok(()) } else { Err(format!("has {} where `{word}` belongs", describe(self.peek()))) }
+    }
+
+    fn imported(&mut self, names: &mut Vec<Box<str>>) -> Result<(), Fault> {
+        loop {
+            let mut name = self.expect_name()?;
+            if name.starts_with('_') {
+                return Err(format!("imports `{name}`, whose underscore keeps it to itself"));
+            }
+            if self.skip_name("as") {
+                name = self.expect_name()?;
+            }
+            names.push(name.into());
+            if !self.skip_sign(",") {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Escaping for pages can only be switched off, which it is.
+    fn autoescape_statement(&mut self) -> Result<Node, Fault> {
+        if !matches!(self.expression()?, Expr::Literal(Literal::Bool(false))) {
+            return Err("switches on escaping for pages, which is not supported".to_owned());
+        }
+        let (body, _) = self.scoped_block(&["endautoescape"])?;
+        Ok(Node::With { values: Vec::new(), body })
     }
 
     /// What a value is assigned to: a name, names in a tuple, or, where allowed, a namespace's field.

@@ -42,8 +42,9 @@ pub(crate) enum Node {
         call: Expr,
         caller: Box<Definition>,
     },
-    /// Another template is asked for: there is none, which the reference tells as a wrong type.
-    OtherTemplate,
+    /// Another template is asked for: there is none, which the reference tells as a wrong type. The names
+    /// are those that it would set.
+    OtherTemplate(Vec<Box<str>>),
 }
 
 #[derive(Debug, Clone)]

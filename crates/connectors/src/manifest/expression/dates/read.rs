@@ -150,48 +150,50 @@ fn matched(
 }
 
 /// The lengths a directive may match, the preferred one first.
-fn lengths(directive: char, text: &[u8]) -> [Option<usize>; 6] {
-    let mut lengths = [None; 6];
-    let mut set = |at: usize, length: usize| lengths[at] = Some(length);
+type Lengths = [Option<usize>; 6];
+
+/// One possible length, or none.
+fn only(length: Option<usize>) -> Lengths {
+    [length, None, None, None, None, None]
+}
+
+fn lengths(directive: char, text: &[u8]) -> Lengths {
     match directive {
-        'Y' | 'G' => drop(number(text, 4).map(|_| set(0, 4))),
-        'y' => drop(number(text, 2).map(|_| set(0, 2))),
+        'Y' | 'G' => only(number(text, 4).map(|_| 4)),
+        'y' => only(number(text, 2).map(|_| 2)),
         'f' => {
             let digits = text.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-            (1..=digits).rev().enumerate().for_each(|(at, length)| set(at, length));
+            std::array::from_fn(|at| (digits > at).then(|| digits - at))
         }
-        'd' => ranged(text, 1, 31, true).into_iter().for_each(|length| set(2 - length.min(2), length)),
-        'm' | 'I' => ranged(text, 1, 12, true).into_iter().for_each(|length| set(2 - length.min(2), length)),
-        'H' => ranged(text, 0, 23, true).into_iter().for_each(|length| set(2 - length.min(2), length)),
-        'M' => ranged(text, 0, 59, true).into_iter().for_each(|length| set(2 - length.min(2), length)),
-        'S' => ranged(text, 0, 61, true).into_iter().for_each(|length| set(2 - length.min(2), length)),
-        'U' | 'W' => ranged(text, 0, 53, true).into_iter().for_each(|length| set(2 - length.min(2), length)),
-        'V' => ranged(text, 0, 53, true).into_iter().for_each(|length| set(2 - length.min(2), length)),
-        'j' => (1..=3).rev().enumerate().for_each(|(at, length)| {
-            if number(text, length).is_some_and(|value| (1..=366).contains(&value)) {
-                set(at, length);
-            }
-        }),
-        'w' => drop(number(text, 1).filter(|day| *day <= 6).map(|_| set(0, 1))),
-        'u' => drop(number(text, 1).filter(|day| (1..=7).contains(day)).map(|_| set(0, 1))),
-        'A' => named(&WEEKDAYS, text, usize::MAX).into_iter().for_each(|(_, length)| set(0, length)),
-        'a' => named(&WEEKDAYS, text, 3).into_iter().for_each(|(_, length)| set(0, length)),
-        'B' => named(&MONTHS, text, usize::MAX).into_iter().for_each(|(_, length)| set(0, length)),
-        'b' => named(&MONTHS, text, 3).into_iter().for_each(|(_, length)| set(0, length)),
-        'p' => drop(named(&["AM", "PM"], text, 2).map(|_| set(0, 2))),
-        'Z' => drop(named(&["UTC", "GMT"], text, 3).map(|_| set(0, 3))),
-        'z' => offset_lengths(text).into_iter().enumerate().for_each(|(at, length)| lengths[at] = length),
-        _ => {}
+        'd' => ranged(text, 1, 31),
+        'm' | 'I' => ranged(text, 1, 12),
+        'H' => ranged(text, 0, 23),
+        'M' => ranged(text, 0, 59),
+        'S' => ranged(text, 0, 61),
+        'U' | 'W' | 'V' => ranged(text, 0, 53),
+        'j' => {
+            let fits = |length: &usize| number(text, *length).is_some_and(|day| (1..=366).contains(&day));
+            [Some(3).filter(fits), Some(2).filter(fits), Some(1).filter(fits), None, None, None]
+        }
+        'w' => only(number(text, 1).filter(|day| *day <= 6).map(|_| 1)),
+        'u' => only(number(text, 1).filter(|day| (1..=7).contains(day)).map(|_| 1)),
+        'A' => only(named(&WEEKDAYS, text, usize::MAX).map(|(_, length)| length)),
+        'a' => only(named(&WEEKDAYS, text, 3).map(|(_, length)| length)),
+        'B' => only(named(&MONTHS, text, usize::MAX).map(|(_, length)| length)),
+        'b' => only(named(&MONTHS, text, 3).map(|(_, length)| length)),
+        'p' => only(named(&["AM", "PM"], text, 2).map(|_| 2)),
+        'Z' => only(named(&["UTC", "GMT"], text, 3).map(|_| 3)),
+        'z' => offset_lengths(text),
+        _ => only(None),
     }
-    lengths
 }
 
 /// Two digits, then one, if they are in range; a day may have a space for its first digit.
-fn ranged(text: &[u8], min: i64, max: i64, _padded: bool) -> impl Iterator<Item = usize> {
+fn ranged(text: &[u8], min: i64, max: i64) -> Lengths {
     let two = number(text, 2).is_some_and(|value| (min..=max).contains(&value));
     let one = number(text, 1).is_some_and(|value| value >= min);
     let spaced = max == 31 && text.first() == Some(&b' ') && number(&text[1..], 1).is_some_and(|value| value >= 1);
-    [(two || spaced).then_some(2), one.then_some(1)].into_iter().flatten()
+    [(two || spaced).then_some(2), one.then_some(1), None, None, None, None]
 }
 
 /// So many digits as a number.
@@ -208,7 +210,7 @@ fn named(names: &[&str], text: &[u8], length_max: usize) -> Option<(usize, usize
 }
 
 /// `+hh:mm`, `+hhmm`, with seconds and a fraction of them, or `Z`; the longest reading first.
-fn offset_lengths(text: &[u8]) -> [Option<usize>; 6] {
+fn offset_lengths(text: &[u8]) -> Lengths {
     let mut lengths = [None; 6];
     if text.first() == Some(&b'Z') {
         lengths[5] = Some(1);

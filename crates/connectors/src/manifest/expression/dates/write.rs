@@ -69,10 +69,9 @@ fn directive<'f>(format: &'f str, moment: Moment, fields: &Fields, text: &mut St
 
 fn library_directive<'f>(format: &'f str, moment: Moment, fields: &Fields, text: &mut String) -> &'f str {
     let mut flags = Flags::default();
-    let mut characters = format[1..].char_indices().peekable();
     let mut end = 1;
     let mut next = None;
-    while let Some((at, character)) = characters.next() {
+    for (at, character) in format[1..].char_indices() {
         end = 1 + at + character.len_utf8();
         match character {
             '_' => flags.pad = Some(' '),
@@ -109,7 +108,7 @@ fn field(letter: char, flags: Flags, moment: Moment, fields: &Fields, text: &mut
     let mut number = |value: i64, width: usize, pad: char| padded_number(text, value, width, pad, flags);
     match letter {
         'Y' => number(fields.year, 1, '0'),
-        'C' => number(fields.year / 100, 2, '0'),
+        'C' => number(fields.year / 100, 1, '0'),
         'y' => number(fields.year % 100, 2, '0'),
         'm' => number(fields.month, 2, '0'),
         'd' => number(fields.day, 2, '0'),
@@ -147,6 +146,9 @@ fn words(letter: char, flags: Flags, moment: Moment, fields: &Fields, text: &mut
         'p' if flags.swap => padded_word(text, &half.to_lowercase(), flags, false),
         'p' => padded_word(text, half, flags, false),
         'P' => padded_word(text, &half.to_lowercase(), flags, flags.upper),
+        // With a flag it is the C library's, which knows the name only where summer time is known not to be.
+        'Z' if moment.zone() != Zone::NamedUtc => {}
+        'Z' => padded_word(text, if flags.swap { "utc" } else { "UTC" }, flags, false),
         'n' => padded_word(text, "\n", flags, false),
         't' => padded_word(text, "\t", flags, false),
         '%' => padded_word(text, "%", flags, false),
@@ -163,12 +165,8 @@ fn composed(letter: char, flags: Flags, moment: Moment, fields: &Fields, text: &
         'F' => "%Y-%m-%d",
         'R' => "%H:%M",
         'r' => "%I:%M:%S %p",
-        '+' => "%a %b %e %H:%M:%S %Z %Y",
         _ => return false,
     };
-    if letter == '+' {
-        return false;
-    }
     let mut inner = String::new();
     write_all(format, moment, fields, &mut inner);
     padded_word(text, &inner, flags, flags.upper);

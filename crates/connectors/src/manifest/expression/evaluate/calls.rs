@@ -70,11 +70,7 @@ impl<'a> Run<'a> {
                 Callable::Defined(definition, frame) | Callable::Caller(definition, frame) => {
                     self.call_defined(definition, *frame, arguments)
                 }
-                Callable::Cycler(items, at) => {
-                    let [] = arguments.bind("cycler", [], 0)?;
-                    let index = at.replace_with(|at| (*at + 1) % items.len());
-                    Ok(items[index].clone())
-                }
+                Callable::Cycler(..) => Err(Fault::wrong_type("calls a cycler, which has `next` for that")),
                 Callable::Joiner(separator, used) => {
                     Ok(if used.replace(true) { Value::Text(separator.clone()) } else { Value::from("") })
                 }

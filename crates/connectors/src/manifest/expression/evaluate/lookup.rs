@@ -36,14 +36,19 @@ impl<'a> Run<'a> {
         self.attribute(&object, name)
     }
 
-    pub(super) fn item_expr(&mut self, object: &'a Expr, key: &'a Expr) -> Eval<Value<'a>> {
-        let object = self.expr(object)?;
+    pub(super) fn item_expr(&mut self, object_expr: &'a Expr, key: &'a Expr) -> Eval<Value<'a>> {
+        let object = self.expr(object_expr)?;
         if let Expr::Slice(parts) = key {
             let mut bounds = [const { None }; 3];
             for (bound, part) in bounds.iter_mut().zip(parts.iter()) {
                 *bound = part.as_ref().map(|part| self.expr(part)).transpose()?;
             }
-            return self.slice(&object, bounds);
+            // Of constants the reference makes the slice beforehand, in a way that takes a wrong type for nothing.
+            let constant = is_constant(object_expr) && parts.iter().flatten().all(is_constant);
+            return match self.slice(&object, bounds) {
+                Err(fault) if constant && matches!(*fault, Fault::Type(_)) => Ok(Value::nothing()),
+                sliced => sliced,
+            };
         }
         let key = self.expr(key)?;
         self.item(&object, &key)
@@ -124,6 +129,17 @@ impl<'a> Run<'a> {
         let characters: Vec<char> = text.chars().collect();
         let indices = slice_indices(characters.len(), parts)?;
         Ok(Value::from(indices.into_iter().map(|index| characters[index]).collect::<String>()))
+    }
+}
+
+/// Whether the value is written out in the template.
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(_) => true,
+        Expr::List(items) | Expr::Tuple(items) => items.iter().all(is_constant),
+        Expr::Dict(entries) => entries.iter().all(|(key, value)| is_constant(key) && is_constant(value)),
+        Expr::Negative(inner) => is_constant(inner),
+        _ => false,
     }
 }
 

@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
                 let value = self.call_with_caller(call, caller)?;
                 write_str(&value, &mut self.out, &mut self.budget)
             }
-            Node::OtherTemplate => Err(Fault::wrong_type("asks for another template, and there is none")),
+            Node::OtherTemplate(_) => Err(Fault::wrong_type("asks for another template, and there is none")),
         }
     }
 

@@ -10,8 +10,18 @@ use crate::manifest::expression::fault::{Eval, Fault};
 use crate::manifest::expression::value::Value;
 
 /// Names of the reference's digests that are there but have no place in a connector.
-const UNSUPPORTED: [&str; 9] =
-    ["sha224", "blake2b", "blake2s", "sha3_224", "sha3_256", "sha3_384", "sha3_512", "shake_128", "shake_256"];
+const UNSUPPORTED: [&str; 7] = ["sha224", "blake2b", "blake2s", "sha3_224", "sha3_256", "sha3_384", "sha3_512"];
+/// What stands beside the digests in the reference's library and is called like one, with too few arguments.
+const NO_DIGESTS: [&str; 8] = [
+    "new",
+    "pbkdf2_hmac",
+    "scrypt",
+    "file_digest",
+    "shake_128",
+    "shake_256",
+    "algorithms_available",
+    "algorithms_guaranteed",
+];
 
 pub(super) fn hash<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'a>) -> Eval<Value<'a>> {
     let [kind, salt] = arguments.bind("hash", ["hash_type", "salt"], 0)?;
@@ -32,6 +42,9 @@ pub(super) fn hash<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'a>
         "sha512" => sha::digest(&sha::SHA512, input.as_bytes()).as_ref().to_vec(),
         other if UNSUPPORTED.contains(&other) => {
             return Err(Fault::unsupported(format!("uses the digest {other:?}: use \"sha256\"")));
+        }
+        other if NO_DIGESTS.contains(&other) => {
+            return Err(Fault::wrong_type(format!("uses {other:?}, which is no digest")));
         }
         other => return Err(Fault::value(format!("uses the digest {other:?}, which there is not"))),
     };

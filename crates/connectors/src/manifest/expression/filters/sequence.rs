@@ -43,7 +43,6 @@ pub(super) fn last<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'a>
         Value::Iterator(_) | Value::Set(_) => {
             Err(Fault::wrong_type("goes backwards through what has no end to begin at"))
         }
-        Value::Undefined(_) => Err(Fault::wrong_type("goes backwards through something undefined")),
         other => Ok(items_of(run, other)?.pop().unwrap_or_else(Value::nothing)),
     }
 }

@@ -2,12 +2,15 @@
 
 use super::flag;
 use crate::manifest::expression::arguments::Given;
+use crate::manifest::expression::budget::NESTING_MAX;
 use crate::manifest::expression::evaluate::Run;
 use crate::manifest::expression::fault::{Eval, Fault};
 use crate::manifest::expression::formatting::percent;
 use crate::manifest::expression::json::{Layout, dumps};
 use crate::manifest::expression::lexer::is_space;
-use crate::manifest::expression::methods::{capitalized, centred, int_of, lines, maybe_int, replaced, size_of};
+use crate::manifest::expression::methods::{
+    capitalized, centred, entries as entries_of, int_of, lines, maybe_int, replaced, size_of,
+};
 use crate::manifest::expression::pattern;
 use crate::manifest::expression::print::{to_repr, to_str};
 use crate::manifest::expression::quoting::quoted;
@@ -139,12 +142,33 @@ pub(super) fn tojson<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'
 
 pub(super) fn pprint<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'a>) -> Eval<Value<'a>> {
     let [] = arguments.bind("pprint", [], 0)?;
+    let value = with_sorted_keys(run, &value, 0)?;
     let text = to_repr(&value, &mut run.budget)?;
-    // Longer ones are broken into lines and their keys sorted, for people.
-    if text.len() > 78 || value.is_mapping() {
+    // Longer ones are broken into lines, for people.
+    if text.chars().count() > 80 {
         return Err(Fault::unsupported("prints a long value in lines with `pprint`"));
     }
     Ok(Value::from(text))
+}
+
+fn with_sorted_keys<'a>(run: &mut Run<'a>, value: &Value<'a>, depth: usize) -> Eval<Value<'a>> {
+    run.budget.spend(1)?;
+    if depth > NESTING_MAX {
+        return Err(Fault::limit("prints a value that nests too deep"));
+    }
+    if value.is_list() {
+        let items = value.items()?.iter().map(|item| with_sorted_keys(run, item, depth + 1)).collect::<Eval<_>>()?;
+        return Ok(Value::list(items));
+    }
+    if !value.is_mapping() {
+        return Ok(value.clone());
+    }
+    let mut entries = Vec::new();
+    for (key, value) in entries_of(value)? {
+        entries.push((key, with_sorted_keys(run, &value, depth + 1)?));
+    }
+    entries.sort_by(|(left, _), (right, _)| left.as_str().cmp(&right.as_str()));
+    Ok(Value::dict(entries))
 }
 
 pub(super) fn urlencode<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'a>) -> Eval<Value<'a>> {
@@ -155,7 +179,7 @@ pub(super) fn urlencode<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Give
     }
     let pairs =
         if matches!(value, Value::Dict(_) | Value::Mapping(crate::manifest::expression::value::Mapping::Object(_))) {
-            crate::manifest::expression::methods::entries(&value)?
+            entries_of(&value)?
         } else {
             crate::manifest::expression::methods::pairs(&Value::list(value.items()?))?
         };
@@ -178,7 +202,8 @@ pub(super) fn wordcount<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Give
 pub(super) fn striptags<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'a>) -> Eval<Value<'a>> {
     let [] = arguments.bind("striptags", [], 0)?;
     let text = run.str(&value)?;
-    if text.contains('&') {
+    let is_entity = |at: usize| text[at + 1..].starts_with(|c: char| c == '#' || c.is_ascii_alphabetic());
+    if text.match_indices('&').any(|(at, _)| is_entity(at)) {
         return Err(Fault::unsupported("strips the tags of a text with HTML entities"));
     }
     let mut kept = String::with_capacity(text.len());
@@ -204,6 +229,8 @@ pub(super) fn indent<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'
     let Value::Text(text) = &value else {
         return Err(match value {
             Value::Undefined(_) => value.undefined_fault(),
+            // Python adds the line break to the list before it finds that a list has no lines.
+            Value::List(_) | Value::Array(_) => Fault::value("indents a list"),
             other => Fault::wrong_type(format!("indents a {}", other.type_name())),
         });
     };
@@ -267,11 +294,22 @@ pub(super) fn regex_search<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: G
     if regex.captures_len() < 2 {
         return Ok(Value::from(""));
     }
-    Ok(match regex.captures(text) {
+    Ok(match first_match(&regex, pattern, text) {
         // A group that took no part is Python's None.
         Some(captures) => captures.get(1).map_or(Value::None, |group| Value::from(group.as_str().to_owned())),
         None => Value::from(""),
     })
+}
+
+/// The first match; Python's `$` also stands before a line break at the end.
+fn first_match<'t>(regex: &regex::Regex, pattern: &str, text: &'t str) -> Option<regex::Captures<'t>> {
+    let whole = regex.captures(text);
+    let Some(line) = text.strip_suffix('\n').filter(|_| pattern.contains('$')) else { return whole };
+    let start = |captures: &regex::Captures<'t>| captures.get(0).map_or(0, |found| found.start());
+    match (whole, regex.captures(line)) {
+        (Some(whole), Some(line)) if start(&line) < start(&whole) => Some(line),
+        (whole, line) => whole.or(line),
+    }
 }
 
 pub(super) fn regex_replace<'a>(run: &mut Run<'a>, value: Value<'a>, arguments: Given<'a>) -> Eval<Value<'a>> {

@@ -58,8 +58,8 @@ pub(super) fn property<'a>(object: &Value<'a>, name: &str) -> Option<Value<'a>> 
         }
         Value::Delta(micros) => delta_property(*micros, name),
         Value::Period(period) => match name {
-            "years" => Some(Value::Float(period.years)).map(whole),
-            "months" => Some(Value::Float(period.months)).map(whole),
+            "years" => Some(whole(period.years)),
+            "months" => Some(whole(period.months)),
             "tdelta" => Some(Value::Delta(period.micros)),
             _ => delta_property(period.micros, name),
         },
@@ -68,13 +68,11 @@ pub(super) fn property<'a>(object: &Value<'a>, name: &str) -> Option<Value<'a>> 
 }
 
 /// A decimal number of Python's prints without a point where it is whole.
-fn whole(value: Value<'_>) -> Value<'_> {
-    match value {
-        Value::Float(float) if float.fract() == 0.0 => {
-            Value::Int(crate::manifest::expression::numbers::truncated(float))
-        }
-        other => other,
+fn whole<'a>(value: f64) -> Value<'a> {
+    if value.fract() == 0.0 {
+        return Value::Int(crate::manifest::expression::numbers::truncated(value));
     }
+    Value::Float(value)
 }
 
 fn moment_property<'a>(moment: Moment, name: &str) -> Option<Value<'a>> {
@@ -88,6 +86,12 @@ fn moment_property<'a>(moment: Moment, name: &str) -> Option<Value<'a>> {
         "second" => int(fields.second),
         "microsecond" => int(fields.micro),
         "fold" => int(0),
+        "min" => Some(Value::Moment(Moment::midnight(calendar::DAY_MIN))),
+        "max" => {
+            let end = Moment::midnight(calendar::DAY_MAX);
+            Some(Value::Moment(Moment { wall: end.wall + calendar::DAY_MICROS - 1, ..end }))
+        }
+        "resolution" => Some(Value::Delta(1)),
         "tzinfo" if moment.zone() == Zone::Naive => Some(Value::None),
         "tzinfo" => Some(Value::from(dates::zone_name(moment))),
         _ => None,

@@ -15,7 +15,7 @@ use crate::manifest::expression::value::{Text, Value};
 pub(crate) use parts::lines;
 pub(crate) use shape::{capitalized, centred, replaced};
 
-pub(super) const NAMES: [&str; 44] = [
+pub(super) const NAMES: [&str; 45] = [
     "upper",
     "lower",
     "title",
@@ -60,6 +60,7 @@ pub(super) const NAMES: [&str; 44] = [
     "removeprefix",
     "removesuffix",
     "encode",
+    "expandtabs",
 ];
 
 pub(super) fn call<'a>(run: &mut Run<'a>, text: &Text<'a>, name: &str, arguments: Given<'a>) -> Eval<Value<'a>> {
@@ -69,7 +70,7 @@ pub(super) fn call<'a>(run: &mut Run<'a>, text: &Text<'a>, name: &str, arguments
             parts::call(run, text, name, arguments)
         }
         "strip" | "lstrip" | "rstrip" | "zfill" | "ljust" | "rjust" | "center" | "replace" | "removeprefix"
-        | "removesuffix" => shape::call(run, text, name, arguments),
+        | "removesuffix" | "expandtabs" => shape::call(run, text, name, arguments),
         "startswith" | "endswith" => affix(text.as_str(), name, arguments),
         "find" | "rfind" | "index" | "rindex" | "count" => search(text.as_str(), name, arguments),
         "format" => format(run, text.as_str(), &arguments),
@@ -102,7 +103,8 @@ fn plain<'a>(text: &str, name: &str) -> Eval<Value<'a>> {
     let all = |test: fn(char) -> bool| Ok(Value::Bool(!text.is_empty() && text.chars().all(test)));
     match name {
         "upper" => Ok(Value::from(text.to_uppercase())),
-        "lower" | "casefold" => Ok(Value::from(text.to_lowercase())),
+        "lower" => Ok(Value::from(text.to_lowercase())),
+        "casefold" => Ok(Value::from(text.to_lowercase().replace('ß', "ss"))),
         "capitalize" => Ok(Value::from(capitalized(text))),
         "title" => Ok(Value::from(shape::titled(text))),
         "swapcase" => Ok(Value::from(shape::swapped(text))),

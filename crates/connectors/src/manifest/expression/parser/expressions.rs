@@ -141,7 +141,8 @@ impl Parser<'_> {
         let mut left = self.unary(true)?;
         while self.skip_sign("**") {
             self.link()?;
-            left = Expr::Binary(Binary::Power, Box::new(left), Box::new(self.unary(true)?));
+            let right = self.unary(true)?;
+            left = power_of(left, right);
         }
         Ok(left)
     }
@@ -417,6 +418,20 @@ impl Parser<'_> {
         let named = Named { name, known, pattern: PatternCell::default() };
         let test = Expr::Test(Box::new(expr), named, arguments);
         Ok(if negated { Expr::Not(Box::new(test)) } else { test })
+    }
+}
+
+/// A power. The reference writes a negative number out and lets Python read it, which takes the sign last; only what is
+/// constant altogether it computes as it is written.
+fn power_of(left: Expr, right: Expr) -> Expr {
+    match left {
+        Expr::Negative(number)
+            if matches!(*number, Expr::Literal(Literal::Int(_) | Literal::Float(_)))
+                && !matches!(right, Expr::Literal(_) | Expr::Negative(_)) =>
+        {
+            Expr::Negative(Box::new(Expr::Binary(Binary::Power, number, Box::new(right))))
+        }
+        left => Expr::Binary(Binary::Power, Box::new(left), Box::new(right)),
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) fn call<'a>(run: &mut Run<'a>, text: &Text<'a>, name: &str, arguments
             let missing = "0".repeat(width.saturating_sub(inner.chars().count()));
             Ok(Value::from([sign, &missing, digits].concat()))
         }
+        "expandtabs" => {
+            let [size] = arguments.bind(name, ["tabsize"], 0)?;
+            expand_tabs(run, inner, size.map(|size| int_of(&size)).transpose()?.unwrap_or(8))
+        }
         _ => pad(run, inner, name, arguments),
     }
 }
@@ -81,6 +85,29 @@ fn pad<'a>(run: &mut Run<'a>, text: &str, name: &str, arguments: Given<'a>) -> E
     Ok(Value::from(if name == "ljust" { [text, &missing].concat() } else { [&missing, text].concat() }))
 }
 
+fn expand_tabs<'a>(run: &mut Run<'a>, text: &str, size: i128) -> Eval<Value<'a>> {
+    let size = size_of(size);
+    let mut expanded = String::with_capacity(text.len());
+    let mut column = 0;
+    for character in text.chars() {
+        match character {
+            '\t' if size == 0 => {}
+            '\t' => {
+                let spaces = size - column % size;
+                run.budget.text(spaces)?;
+                expanded.extend(std::iter::repeat_n(' ', spaces));
+                column += spaces;
+            }
+            other => {
+                expanded.push(other);
+                column = if matches!(other, '\n' | '\r') { 0 } else { column + 1 };
+            }
+        }
+    }
+    run.budget.text(expanded.len())?;
+    Ok(Value::from(expanded))
+}
+
 /// In the middle; an odd space goes to the left where the width is odd.
 pub(crate) fn centred(text: &str, width: usize, fill: char) -> String {
     let missing = width.saturating_sub(text.chars().count());
@@ -93,8 +120,22 @@ pub(crate) fn centred(text: &str, width: usize, fill: char) -> String {
 pub(crate) fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters.as_str().to_lowercase().chars()).collect(),
+        Some(first) => title_case(first) + &characters.as_str().to_lowercase(),
         None => String::new(),
+    }
+}
+
+/// A character as it begins a word: of what becomes several letters, only the first is large.
+fn title_case(character: char) -> String {
+    match character {
+        'Ǆ' | 'ǅ' | 'ǆ' => 'ǅ'.to_string(),
+        'Ǉ' | 'ǈ' | 'ǉ' => 'ǈ'.to_string(),
+        'Ǌ' | 'ǋ' | 'ǌ' => 'ǋ'.to_string(),
+        'Ǳ' | 'ǲ' | 'ǳ' => 'ǲ'.to_string(),
+        other => {
+            let mut large = other.to_uppercase();
+            large.next().into_iter().chain(large.flat_map(char::to_lowercase)).collect()
+        }
     }
 }
 
@@ -106,7 +147,7 @@ pub(super) fn titled(text: &str) -> String {
         if in_word {
             titled.extend(character.to_lowercase());
         } else {
-            titled.extend(character.to_uppercase());
+            titled.push_str(&title_case(character));
         }
         in_word = character.is_alphabetic();
     }
@@ -114,7 +155,14 @@ pub(super) fn titled(text: &str) -> String {
 }
 
 pub(super) fn swapped(text: &str) -> String {
-    let swap =
-        |c: char| -> String { if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() } };
+    let swap = |c: char| -> String {
+        if c.is_uppercase() {
+            c.to_lowercase().collect()
+        } else if c.is_lowercase() {
+            c.to_uppercase().collect()
+        } else {
+            c.to_string()
+        }
+    };
     text.chars().map(swap).collect()
 }
