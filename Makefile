@@ -14,7 +14,7 @@ check: ## what reviews should not have to say: format, lints, docs, licences, ti
 
 bench: ## speed and size against a bare server and a bare client
 	tools/need cc
-	cargo bench --package bench --bench verify
+	cargo bench --package bench --bench verify --bench timing
 	cargo run --release --package trireme -- bench --full --write docs/performance.md
 
 soak: ## the long rounds: hours, by hand, never in CI

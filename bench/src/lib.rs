@@ -22,6 +22,7 @@ pub mod signing;
 pub mod sink;
 pub mod stats;
 pub mod stopwatch;
+pub mod welch;
 
 mod probe;
 mod rig;

@@ -12,6 +12,8 @@ mod expression;
 #[cfg(test)]
 mod link;
 #[cfg(test)]
+mod manifest;
+#[cfg(test)]
 mod mutation;
 #[cfg(test)]
 mod recipe;

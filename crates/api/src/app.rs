@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use domain::Timestamp;
 use engine::Engine;
 use engine::clock::SharedClock;
@@ -15,8 +16,11 @@ use tokio::sync::Semaphore;
 use url::Url;
 use uuid::Uuid;
 
-use crate::auth::Auth;
 use crate::ingest::IngestGate;
+use engine::access::Access;
+
+/// Where pages have what a browser sees that opens `/`.
+pub const START_PAGE: &str = "/now";
 
 /// What the owner decides about the HTTP face.
 #[derive(Clone, Debug)]
@@ -110,11 +114,13 @@ pub struct App(Arc<Shared>);
 
 pub struct Shared {
     pub engine: Engine,
-    pub auth: Auth,
+    pub access: Arc<Access>,
     pub settings: Settings,
     pub started_at: Timestamp,
     /// Renders `/metrics`; `None` where nobody records.
     pub(crate) metrics: Option<PrometheusHandle>,
+    /// Pages for people, beside the API; `None` where nobody looks.
+    pub(crate) pages: Option<Router>,
     pub(crate) ingest: IngestGate,
     pub(crate) api_permits: Semaphore,
     pub(crate) tail_permits: Arc<Semaphore>,
@@ -123,13 +129,35 @@ pub struct Shared {
 impl App {
     #[must_use]
     pub fn new(engine: Engine, settings: Settings, metrics: Option<PrometheusHandle>) -> Self {
-        let auth = Auth::new(Arc::clone(engine.store()), SharedClock::clone(engine.clock()));
+        let access = Arc::new(Access::new(Arc::clone(engine.store()), SharedClock::clone(engine.clock())));
+        Self::with_pages(engine, access, settings, metrics, None)
+    }
+
+    /// As [`new`](Self::new), with pages that know callers by the same keys. Their start page is at [`START_PAGE`].
+    #[must_use]
+    pub fn with_pages(
+        engine: Engine,
+        access: Arc<Access>,
+        settings: Settings,
+        metrics: Option<PrometheusHandle>,
+        pages: Option<Router>,
+    ) -> Self {
         let limits = &settings.limits;
         let ingest = IngestGate::new(limits.ingest_in_flight_max, limits.ingest_bytes_max);
         let api_permits = Semaphore::new(limits.api_in_flight_max);
         let tail_permits = Arc::new(Semaphore::new(limits.tails_max));
         let started_at = engine.clock().now();
-        Self(Arc::new(Shared { engine, auth, settings, started_at, metrics, ingest, api_permits, tail_permits }))
+        Self(Arc::new(Shared {
+            engine,
+            access,
+            settings,
+            started_at,
+            metrics,
+            pages,
+            ingest,
+            api_permits,
+            tail_permits,
+        }))
     }
 }
 

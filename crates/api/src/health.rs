@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use engine::clock::timeout;
-use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, StatusCode, Uri};
 use serde::Serialize;
+use tower::ServiceExt;
 use utoipa::ToSchema;
 
-use crate::app::App;
+use crate::app::{App, START_PAGE};
 use crate::extract::Named;
 use crate::problem::{Code, Problem};
 
@@ -74,7 +75,11 @@ pub async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// What a person sees who opens the address in a browser.
-pub async fn front_page() -> impl IntoResponse {
+pub async fn front_page(State(app): State<App>, mut request: Request) -> Response {
+    if let Some(pages) = app.pages.clone().filter(|_| wants_html(request.headers())) {
+        *request.uri_mut() = Uri::from_static(START_PAGE);
+        return pages.oneshot(request).await.into_response();
+    }
     const PAGE: &str = "Trireme turns every API into one reliable stream of events.\n\
         \n\
         /openapi.json      what the API can do\n\
@@ -85,7 +90,12 @@ pub async fn front_page() -> impl IntoResponse {
         /metrics           figures for Prometheus\n\
         \n\
         On a command line: trireme tail\n";
-    ([(CONTENT_TYPE, TEXT)], PAGE)
+    ([(CONTENT_TYPE, TEXT)], PAGE).into_response()
+}
+
+/// Browsers name HTML first of all; curl and clients of the API do not name it.
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
 }
 
 /// What an editor completes a recipe by.

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use store::registry::Idempotency;
 
 use crate::app::App;
-use crate::auth::Caller;
 use crate::extract::read_body;
 use crate::problem::{Code, Problem};
+use engine::access::Caller;
 
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key, in bytes: a UUID has 36.

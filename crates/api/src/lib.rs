@@ -3,7 +3,7 @@
 //! It decides nothing about events: it turns HTTP into calls of the engine and answers back into HTTP.
 
 pub mod app;
-pub mod auth;
+mod auth;
 mod cursor;
 mod extract;
 mod guard;
@@ -19,8 +19,8 @@ mod router;
 pub mod server;
 pub mod telemetry;
 
-pub use app::{App, Limits, Settings};
-pub use auth::{FirstKey, FirstKeyError, ensure_first_key};
+pub use app::{App, Limits, START_PAGE, Settings};
+pub use engine::access::{FirstKey, FirstKeyError, ensure_first_key};
 pub use router::{ingest_router, router};
 pub use server::{Listeners, serve};
 

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod api_keys;
+pub mod calls;
 pub mod deliveries;
 pub mod destinations;
 pub mod events;

@@ -10,8 +10,8 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::auth::Scope;
 use crate::problem::Code;
+use engine::access::Scope;
 
 /// A schema by its name.
 pub type NamedSchema = (String, RefOr<Schema>);

@@ -8,7 +8,6 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderVal
 use http::{Method, StatusCode, Uri};
 
 use crate::app::App;
-use crate::auth::Scope::{Admin, IngestPublish, Operate, Read};
 use crate::auth::authorize;
 use crate::cursor::Listing;
 use crate::ingest::Target;
@@ -16,11 +15,12 @@ use crate::peer::{Peer, host_of};
 use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
-    alerts, api_keys, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish, replays,
+    alerts, api_keys, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish, replays,
     requests, routes, sources, tail,
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
+use engine::access::Scope::{Admin, IngestPublish, Operate, Read};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -142,6 +142,8 @@ pub(crate) fn table() -> Vec<Route> {
         Route::delete("/api/v1/routes/{name}", "Remove a route; what it owes is held", remove::<Routes>)
             .needs(Admin).may(&MANAGE),
 
+        Route::get("/api/v1/calls", "List requests to sources, newest first, and how each source does", calls::list)
+            .needs(Read).pages::<calls::CallsQuery>().gives::<calls::CallsPage>(OK),
         Route::get("/api/v1/alerts", "List alerts, newest first", alerts::list)
             .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
         Route::post("/api/v1/alerts/{id}/resolve", "Resolve an alert; it opens again if its cause comes back", alerts::resolve)
@@ -175,6 +177,10 @@ pub fn router(app: App) -> Router {
 pub(crate) fn guarded_router(app: App, local_names_only: bool) -> Router {
     let others = table().into_iter().filter(|route| !route.ingest);
     let others = others.fold(Router::new(), |router, route| mount(router, route, &app));
+    let others = match app.pages.clone() {
+        Some(pages) => others.merge(pages.with_state(())),
+        None => others,
+    };
     let others = others
         .layer(from_fn_with_state((app.clone(), local_names_only), guard_host))
         .layer(from_fn_with_state(app.clone(), admit));
@@ -303,7 +309,8 @@ async fn secure(request: Request, next: Next) -> Response {
         (CACHE_CONTROL, "no-store"),
     ];
     for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
+        // Pages for people say by themselves what they may load.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

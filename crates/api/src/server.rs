@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::auth::WRITE_BACK_EVERY;
 use crate::peer::Peer;
 use crate::router::{guarded_router, ingest_router};
 use connection::converse;
 use crowd::Crowd;
+use engine::access::WRITE_BACK_EVERY;
 use face::Face;
 
 /// How long accepting rests when the process is out of file descriptors: some connection must end first.
@@ -66,7 +66,7 @@ pub async fn serve(app: App, listeners: Listeners, stop: CancellationToken) -> u
     connections.close();
     let ended = timeout(app.engine.clock().as_ref(), app.settings.limits.drain_time, connections.wait()).await;
     duties.abort();
-    if let Err(error) = app.auth.write_back().await {
+    if let Err(error) = app.access.write_back().await {
         tracing::debug!(code = error.code(), "the times of last use of API keys were not written back");
     }
     if ended.is_ok() { 0 } else { connections.len() }
@@ -88,7 +88,7 @@ async fn keep_house(app: App) {
         since_write_back += UPKEEP_EVERY;
         if since_write_back >= WRITE_BACK_EVERY {
             since_write_back = Duration::ZERO;
-            if let Err(error) = app.auth.write_back().await {
+            if let Err(error) = app.access.write_back().await {
                 tracing::debug!(code = error.code(), "the times of last use of API keys were not written back");
             }
         }

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod cursor;
 pub mod decode;
 pub mod expression;
+pub mod extension;
 pub mod failure;
 pub mod inspect;
 pub mod node;

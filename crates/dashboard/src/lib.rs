@@ -1,1 +1,13 @@
-//! Server-rendered pages over the engine's use cases.
+//! The dashboard: pages rendered here, over the same store and use cases as the API. They work without JavaScript,
+//! load nothing from elsewhere, and show what strangers sent as text and never as anything else.
+
+mod asset;
+mod desk;
+mod list;
+mod live;
+mod page;
+mod reply;
+mod session;
+mod view;
+
+pub use desk::{Desk, router};

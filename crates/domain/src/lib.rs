@@ -5,12 +5,15 @@
 
 pub mod assurance;
 pub mod breaker;
+pub mod call;
 pub mod delivery;
 pub mod event;
 pub mod id;
 pub mod identity;
+pub mod latency;
 pub mod name;
 pub mod ordering;
+pub mod poll;
 pub mod rate;
 pub mod request;
 pub mod retry;
@@ -19,8 +22,10 @@ pub mod suggest;
 pub mod time;
 
 pub use assurance::Assurance;
+pub use call::{Call, Purpose};
 pub use delivery::DeliveryState;
 pub use event::{Action, Event, Origin, Subject, Version};
 pub use id::{AlertId, AttemptId, DeliveryId, EventId, HandshakeId, PairingId, ReplayId, RequestId, RunId};
+pub use latency::Latencies;
 pub use name::{ConnectionName, DestinationName, RouteName, SourceName, Tenant};
 pub use time::Timestamp;

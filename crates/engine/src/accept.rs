@@ -18,6 +18,7 @@ use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, LEASE, Message};
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::gate::Place;
+use crate::ledger::Ledger;
 use crate::telemetry;
 use crate::topology::{Route, Source};
 use crate::work::{DestinationKey, Work};
@@ -41,6 +42,7 @@ pub struct Acceptor {
     pub dispatch: DispatchHandle,
     /// Counts commits, for tails that wait.
     pub accepted: watch::Sender<u64>,
+    pub ledger: Arc<Ledger>,
 }
 
 impl Acceptor {
@@ -111,6 +113,8 @@ impl Acceptor {
             let work = Work { id, claim, event, route, attempts: 0, replay: None, prepared: None, stale: false, place };
             self.dispatch.tell(Message::Fresh(work));
         }
+        let new = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;
+        self.ledger.events(&source.spec.tenant, &source.spec.name, new);
         for accepted in accepted {
             telemetry::accepted(source.spec.name.as_str(), accepted.duplicate);
             for name in &accepted.waiting {

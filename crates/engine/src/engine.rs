@@ -31,6 +31,7 @@ use crate::failure::Failure;
 use crate::fetch::KeyFetcher;
 use crate::handshakes::Handshakes;
 use crate::keep::Keeper;
+use crate::ledger::Ledger;
 use crate::pending::Waiter;
 use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
@@ -108,6 +109,7 @@ pub(crate) struct Inner {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
+    pub ledger: Arc<Ledger>,
     pub heads: HeadSeal,
     pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
@@ -139,6 +141,7 @@ impl Engine {
         let (accepted_sender, accepted) = watch::channel(0);
         let (failure, stop) = (Failure::default(), CancellationToken::new());
         let alerts = Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
+        let ledger = Arc::new(Ledger::new(Arc::clone(&store), Arc::clone(&clock)));
         let heads = HeadSeal::new(Arc::clone(&entropy));
         let acceptor = Arc::new(Acceptor {
             store: Arc::clone(&store),
@@ -147,6 +150,7 @@ impl Engine {
             owner,
             dispatch: dispatch.clone(),
             accepted: accepted_sender,
+            ledger: Arc::clone(&ledger),
         });
         let fetcher = Arc::new(KeyFetcher::new(Arc::clone(&transport), Arc::clone(&clock)));
         let deliverer = Arc::new(Deliverer {
@@ -180,6 +184,7 @@ impl Engine {
             dispatch: dispatch.clone(),
             inbox: settlings,
             alerts: alerts.clone(),
+            ledger: Arc::clone(&ledger),
             failure: failure.clone(),
         };
         tasks.spawn(settler.run());
@@ -195,6 +200,7 @@ impl Engine {
         };
         tasks.spawn(keeper.run());
         tasks.spawn(alerts.clone().run(stop.clone()));
+        tasks.spawn(Arc::clone(&ledger).run(stop.clone()));
         let (configured, topology) = watch::channel(Arc::default());
         let handshakes = Arc::new(Handshakes {
             store: Arc::clone(&store),
@@ -227,6 +233,7 @@ impl Engine {
             heads: heads.clone(),
             handshakes: Arc::clone(&handshakes),
             rejections: Arc::default(),
+            ledger: Arc::clone(&ledger),
             failure: failure.clone(),
         };
         let replayer = Arc::new(Replayer {
@@ -244,6 +251,7 @@ impl Engine {
             policies,
             vault,
             alerts,
+            ledger,
             heads,
             handshakes,
             topology: RwLock::default(),
@@ -309,6 +317,12 @@ impl Engine {
     pub async fn receive(&self, request: InboundRequest) -> Receipt {
         let span = telemetry::receive_span(request.source.as_str());
         self.inner.receiver.receive(&self.topology(), request).instrument(span).await
+    }
+
+    /// Where calls and figures are written down.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.inner.ledger
     }
 
     /// A kept request with its head opened, for a person to see.
@@ -391,6 +405,7 @@ impl Engine {
         };
         tasks.shutdown().await;
         self.inner.alerts.flush().await;
+        self.inner.ledger.flush().await;
         if let Err(error) = self.inner.store.close().await {
             telemetry::store_failed("close", &error);
         }

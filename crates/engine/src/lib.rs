@@ -1,6 +1,7 @@
 //! The running pipeline: one module per stage in the picture of ARCHITECTURE.md.
 
 pub mod accept;
+pub mod access;
 pub mod alert;
 pub mod allow;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod gate;
 pub mod handshakes;
 pub mod keep;
 pub mod key_set;
+pub mod ledger;
 pub mod manage;
 pub mod message;
 mod objects;

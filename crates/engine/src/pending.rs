@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use connectors::provider::Effect;
 use domain::Timestamp;
 use domain::request::{InboundRequest, Reason, Verdict};
 use store::intake::KeptRequest;
@@ -13,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::Acceptor;
 use crate::alert::{Alerts, KEY_UNREACHABLE};
 use crate::clock::SharedClock;
+use crate::engine::EngineError;
 use crate::failure::Failure;
-use crate::receive::{Judged, Receiver};
-use crate::topology::Topology;
+use crate::receive::{HANDSHAKE_TOO_LATE, Judged, Receiver};
+use crate::topology::{Source, Topology};
 
 /// How often the store is looked at, and the first wait of a request.
 pub(crate) const AGAIN_FIRST: Duration = Duration::from_secs(10);
@@ -82,12 +84,25 @@ impl Waiter {
                 self.acceptor.rejudge(source, arrivals, request).await.map(drop)
             }
             Judged::Rejected(reason) => self.settle(request, reason).await,
-            // A handshake needs an answer while its sender waits: too late for this one.
-            Judged::Handshake(_) | Judged::Asks(..) => {
+            // Its sender waits for an answer no more.
+            Judged::Handshake(_) => {
                 let detail = "a handshake whose key came too late".to_owned();
-                self.settle(request, Reason { code: "handshake".into(), detail }).await
+                self.settle(request, Reason { code: HANDSHAKE_TOO_LATE.into(), detail }).await
             }
+            Judged::Asks(effect, _) => self.grant(source, request, effect).await,
             Judged::Pending | Judged::Spent => self.wait_on(request).await,
+        }
+    }
+
+    async fn grant(&self, source: &Source, request: &InboundRequest, effect: Effect) -> Result<(), StoreError> {
+        match self.receiver.grant_late(source, request, effect).await {
+            Ok(Ok(())) => {
+                self.alerts.gone(&request.tenant, KEY_UNREACHABLE, object(request));
+                self.acceptor.rejudge(source, Vec::new(), request).await.map(drop)
+            }
+            Ok(Err(reason)) => self.settle(request, reason).await,
+            Err(EngineError::Store(error)) => Err(error),
+            Err(_) => self.wait_on(request).await,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::accept::Arrival;
 use crate::engine::{Engine, EngineError};
 use crate::entropy::uuid_v7;
 use crate::message::JSON;
-use crate::receive::Judged;
+use crate::receive::{HANDSHAKE_TOO_LATE, Judged};
 
 /// An event of the owner's own.
 #[derive(Clone, Debug)]
@@ -133,10 +133,17 @@ impl Engine {
                 Ok(Reverified { verdict: Verdict::Accepted, reason: None, events })
             }
             Judged::Rejected(reason) => self.still_rejected(tenant, id, reason).await,
-            Judged::Handshake(_) | Judged::Asks(..) => {
+            Judged::Handshake(_) => {
                 let detail = "it is a handshake, which makes no event".to_owned();
-                self.still_rejected(tenant, id, Reason { code: "handshake".into(), detail }).await
+                self.still_rejected(tenant, id, Reason { code: HANDSHAKE_TOO_LATE.into(), detail }).await
             }
+            Judged::Asks(effect, _) => match self.inner.receiver.grant_late(source, &request, effect).await? {
+                Ok(()) => {
+                    let events = self.inner.acceptor.rejudge(source, Vec::new(), &request).await?;
+                    Ok(Reverified { verdict: Verdict::Accepted, reason: None, events })
+                }
+                Err(reason) => self.still_rejected(tenant, id, reason).await,
+            },
             Judged::Pending | Judged::Spent => {
                 Ok(Reverified { verdict: Verdict::Pending, reason: None, events: Vec::new() })
             }

@@ -25,6 +25,7 @@ use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
 use crate::fetch::{KeyFetcher, NotFetched};
 use crate::handshakes::Handshakes;
+use crate::ledger::Ledger;
 use crate::pending::AGAIN_FIRST;
 use crate::rejections::RejectionLog;
 use crate::sealed_head::HeadSeal;
@@ -41,6 +42,9 @@ const METHOD_REFUSED: &str = "method_refused";
 const KEYS_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Most keys that one request may need: senders sign by two at once while they rotate.
 const FETCHES_PER_REQUEST: usize = 3;
+
+/// A handshake that was judged only after it was answered.
+pub(crate) const HANDSHAKE_TOO_LATE: &str = "handshake";
 
 /// The sender's list of addresses was never fetched: refusing could lose an event, accepting could let a stranger in.
 const ADDRESSES_NOT_KNOWN: &str = "addresses_not_known";
@@ -93,6 +97,7 @@ pub struct Receiver {
     pub heads: HeadSeal,
     pub(crate) handshakes: Arc<Handshakes>,
     pub rejections: Arc<RejectionLog>,
+    pub ledger: Arc<Ledger>,
     pub failure: Failure,
 }
 
@@ -164,6 +169,25 @@ impl Receiver {
             }
             Err(Err(EngineError::Store(error))) => Err(error),
             Err(Err(error)) => Ok(come_back(RETRY_AFTER, error.code())),
+        }
+    }
+
+    /// The same of a request whose sender has had its answer. An address can be opened later just as well; a secret
+    /// counts only while a person waits for it. The inner error is why not.
+    pub(crate) async fn grant_late(
+        &self,
+        source: &Source,
+        request: &InboundRequest,
+        effect: Effect,
+    ) -> Result<Result<(), Reason>, EngineError> {
+        let Effect::ProposeUrl(url) = effect else {
+            let detail = "it brings a secret, for which nobody waits any more".to_owned();
+            return Ok(Err(Reason { code: HANDSHAKE_TOO_LATE.into(), detail }));
+        };
+        match self.handshakes.propose(source, request, url).await {
+            Ok(()) => Ok(Ok(())),
+            Err(Ok(reason)) => Ok(Err(reason)),
+            Err(Err(error)) => Err(error),
         }
     }
 
@@ -307,6 +331,9 @@ impl Receiver {
 
     async fn keep(&self, request: InboundRequest, verdict: Verdict, reason: Option<Reason>) -> Result<(), StoreError> {
         let due = (verdict == Verdict::Pending).then(|| request.received_at + AGAIN_FIRST);
+        if verdict == Verdict::Rejected {
+            self.ledger.rejected(&request.tenant, &request.source);
+        }
         self.store
             .keep_requests(vec![kept(self.heads.seal(request), verdict, reason, due)], RejectedBounds::default())
             .await

@@ -14,6 +14,7 @@ use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, Message};
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::telemetry;
 use crate::work::{DestinationKey, Remark, Settling};
 
@@ -32,6 +33,7 @@ pub struct Settler {
     pub dispatch: DispatchHandle,
     pub inbox: mpsc::UnboundedReceiver<Settling>,
     pub alerts: Alerts,
+    pub ledger: Arc<Ledger>,
     pub failure: Failure,
 }
 
@@ -111,6 +113,11 @@ impl Settler {
     fn announce(&self, batch: Vec<Settling>, answers: &[Settled]) {
         let mut freed: BTreeMap<DestinationKey, Option<Timestamp>> = BTreeMap::new();
         let mut moved = BTreeSet::new();
+        self.ledger.attempts(batch.iter().filter_map(|Settling { settlement, destination, .. }| {
+            let took = Duration::from_micros(settlement.attempt.as_ref()?.duration_us);
+            let failed = settlement.state != DeliveryState::Delivered;
+            Some((&destination.tenant, &destination.name, failed, took))
+        }));
         for (settling, settled) in batch.into_iter().zip(answers) {
             if settled.fenced {
                 telemetry::fenced();

@@ -26,6 +26,8 @@ pub const STORE_COMMITTED: &str = "trireme_store_committed_total";
 pub const STORE_BYTES: &str = "trireme_store_bytes";
 pub const STORE_DISK_FREE: &str = "trireme_store_disk_free_bytes";
 pub const ALERTS_OPEN: &str = "trireme_alerts_open";
+pub const CALLS: &str = "trireme_calls_total";
+pub const CALL_SECONDS: &str = "trireme_call_seconds";
 
 pub fn accepted(source: &str, duplicate: bool) {
     let name = if duplicate { EVENTS_DUPLICATE } else { EVENTS_ACCEPTED };
@@ -44,6 +46,18 @@ pub fn rejections(source: &str, reason: &str, count: u64) {
 /// A sender's published key was fetched, or could not be.
 pub fn key_fetched(found: bool) {
     counter!(KEYS_FETCHED, "outcome" => if found { "found" } else { "failed" }).increment(1);
+}
+
+/// A source was asked.
+pub fn called(source: &str, purpose: &'static str, failed: bool, took: std::time::Duration) {
+    let outcome = if failed { "failed" } else { "ok" };
+    counter!(CALLS, "source" => source.to_owned(), "purpose" => purpose, "outcome" => outcome).increment(1);
+    histogram!(CALL_SECONDS, "source" => source.to_owned()).record(took.as_secs_f64());
+}
+
+/// Calls came faster than the store takes them: so many are in no list.
+pub fn calls_untold(count: u64) {
+    tracing::warn!(event = "calls_untold", count, "calls came faster than they could be written down");
 }
 
 pub fn unavailable(code: &'static str) {

@@ -15,6 +15,7 @@ pub mod replays;
 pub mod requests;
 pub mod settle;
 pub mod walk;
+pub mod watch;
 mod world;
 
 pub use world::Open;
@@ -145,6 +146,12 @@ macro_rules! conformance_suite {
                 the_tail_does_not_go_backwards_when_the_newest_events_go
                 figures_grow_with_the_work
                 a_closed_store_says_so;
+            watch:
+                calls_are_listed_by_every_filter_newest_first
+                a_call_is_read_back_whole
+                of_each_connection_the_newest_calls_stay
+                figures_add_up_by_minute_and_by_hour
+                figures_are_forgotten_with_age;
             walk:
                 random_steps_lose_nothing_and_double_no_lane;
         }

@@ -13,6 +13,7 @@ pub mod keep;
 pub mod people;
 pub mod read;
 pub mod registry;
+pub mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,11 +25,18 @@ pub type Verb<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 
 /// Everything the engine asks of a store. One supertrait per duty keeps each list short.
 pub trait Store:
-    intake::Intake + dispatch::Dispatch + people::People + read::Read + registry::Registry + keep::Keep
+    intake::Intake + dispatch::Dispatch + people::People + read::Read + registry::Registry + keep::Keep + watch::Watch
 {
 }
 
 impl<T> Store for T where
-    T: intake::Intake + dispatch::Dispatch + people::People + read::Read + registry::Registry + keep::Keep + ?Sized
+    T: intake::Intake
+        + dispatch::Dispatch
+        + people::People
+        + read::Read
+        + registry::Registry
+        + keep::Keep
+        + watch::Watch
+        + ?Sized
 {
 }

@@ -1,7 +1,8 @@
-//! The numbers that rows hold in place of words. They are listed in the first migration and never change.
+//! The numbers that rows hold in place of words. They are listed in the migrations and never change.
 
-use domain::{Action, Assurance, DeliveryState, Origin, Timestamp, Version, request::Verdict};
+use domain::{Action, Assurance, DeliveryState, Origin, Purpose, Timestamp, Version, request::Verdict};
 use store::StoreError;
+use store::watch::{Series, Step};
 
 /// A delivery's state as its row has it: in flight is a claim in memory, not a state on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +97,24 @@ codes! {
         None = 1, Shared = 2, Origin = 3, Partial = 4, Body = 5;
     action_code, action_of, Action, "action": Created = 1, Updated = 2, Deleted = 3;
     verdict_code, verdict_of, Verdict, "verdict": Accepted = 1, Rejected = 2, Pending = 3;
+    purpose_code, purpose_of, Purpose, "purpose":
+        Read = 1, Check = 2, Token = 3, Enrich = 4, Poll = 5, Reconcile = 6, Backfill = 7, Subscribe = 8;
+}
+
+pub(crate) const fn series_code(series: Series) -> i64 {
+    match series {
+        Series::Calls => 1,
+        Series::Events => 2,
+        Series::Attempts => 3,
+        Series::Rejected => 4,
+    }
+}
+
+pub(crate) const fn step_code(step: Step) -> i64 {
+    match step {
+        Step::Minute => 1,
+        Step::Hour => 2,
+    }
 }
 
 /// A version as its two columns.
@@ -128,6 +147,9 @@ mod tests {
         }
         for origin in Origin::ALL {
             assert_eq!(origin_of(origin_code(origin)), Ok(origin));
+        }
+        for purpose in Purpose::ALL {
+            assert_eq!(purpose_of(purpose_code(purpose)), Ok(purpose));
         }
         for assurance in Assurance::ALL {
             assert_eq!(assurance_of(assurance_code(assurance)), Ok(assurance));

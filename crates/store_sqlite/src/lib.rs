@@ -35,6 +35,7 @@ mod shared;
 mod statements;
 mod tx;
 mod view;
+mod watch;
 mod writer;
 
 use std::sync::Arc;

@@ -89,6 +89,7 @@ queries! {
     "prune.sql": old_events deliveries_left delete_attempts delete_prepared_of delete_deliveries delete_sightings
         delete_event identities_from delete_identity old_requests old_idempotency old_alerts
         lanes_from delete_lane blocked_lanes old_replays;
+    "watch.sql": insert_call trim_calls calls_by_seq calls_of_connection figure put_figure forget_figures figures;
 }
 
 impl Query {

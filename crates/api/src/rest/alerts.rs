@@ -9,10 +9,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Listing, checked_limit};
 use crate::extract::{Named, Params};
 use crate::problem::Problem;
+use engine::access::Caller;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -6,15 +6,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
+use engine::access::{Caller, KeyText, Scope};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::registry::ApiKey;
 use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, Type};
 
 use super::Answer;
 use super::objects::ObjectsQuery;
 use crate::app::App;
-use crate::auth::{Caller, KeyText, Scope};
 use crate::cursor::{Listing, Mark, page_by_name};
 use crate::extract::{Json as Body, Named, Params};
 use crate::idempotency::KeepInstead;
@@ -26,7 +27,8 @@ const NOTE_BYTES_MAX: usize = 200;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewApiKey {
-    /// What the key may do: at least one scope.
+    /// What the key may do: at least one scope. `admin` includes all others, `operate` includes `read`.
+    #[schema(schema_with = scopes_schema)]
     scopes: Vec<Scope>,
     /// What it is for; up to 200 bytes.
     #[serde(default)]
@@ -52,6 +54,12 @@ pub struct ApiKeyView {
     /// To within half a minute.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_used_at: Option<Timestamp>,
+}
+
+/// By hand, because the engine knows nothing of OpenAPI.
+fn scopes_schema() -> utoipa::openapi::Array {
+    let scope = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Scope::ALL.map(Scope::as_str)));
+    utoipa::openapi::Array::new(scope.build())
 }
 
 impl From<ApiKey> for ApiKeyView {
@@ -112,7 +120,7 @@ pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewA
     };
     app.store().put_api_key(key.clone()).await?;
     // It may have been asked for a moment ago, and be remembered as unknown.
-    app.auth.forget(&key.id);
+    app.access.forget(&key.id);
     let view = ApiKeyView::from(key);
     let kept = CreatedApiKey { key: None, view: view.clone() };
     let told = CreatedApiKey { key: Some(text.text().expose().to_owned()), view };
@@ -134,6 +142,6 @@ pub async fn list(
 
 pub async fn revoke(State(app): State<App>, caller: Caller, Named(id): Named<String>) -> Result<StatusCode, Problem> {
     let known = app.store().revoke_api_key(caller.tenant, Arc::from(id.as_str()), app.now()).await?;
-    app.auth.forget(&id);
+    app.access.forget(&id);
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("API key", id)) }
 }

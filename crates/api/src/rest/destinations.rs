@@ -15,10 +15,10 @@ use utoipa::ToSchema;
 use super::Answer;
 use super::objects::{ObjectsQuery, cover, managed_by};
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Listing, Mark, page_by_name};
 use crate::extract::{Json as Body, Named, Params};
 use crate::problem::{Code, Fault, Problem};
+use engine::access::Caller;
 
 /// Longest reason that is kept, in bytes.
 const REASON_BYTES_MAX: usize = 500;

@@ -15,10 +15,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::Answer;
 use super::deliveries::DeliveryView;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Listing, Mark, list_error};
 use crate::extract::{Named, Params};
 use crate::problem::Problem;
+use engine::access::Caller;
 
 /// Payloads up to this size are shown within JSON; larger ones only by `/payload`.
 const INLINE_BYTES_MAX: usize = 1024 * 1024;

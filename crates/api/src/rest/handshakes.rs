@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::Listing;
 use crate::extract::{Named, NamedPair};
+use engine::access::Caller;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Handshake)]

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::Listing;
+use engine::access::Caller;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Node)]

@@ -14,9 +14,9 @@ use store::registry::{ManagedBy, ObjectKind};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::auth::Caller;
 use crate::extract::{Json as Body, Named};
 use crate::problem::{Code, Fault, Problem};
+use engine::access::Caller;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use super::Answer;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::extract::{Json as Body, Named, NamedPair};
 use crate::problem::{Code, Fault, Problem};
+use engine::access::Caller;
 
 /// For whom to wait, and how long.
 #[derive(Debug, Default, Deserialize, ToSchema)]

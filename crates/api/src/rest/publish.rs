@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Caller;
 use crate::extract::Json as Body;
 use crate::idempotency;
 use crate::problem::{Code, Fault, Problem};
+use engine::access::Caller;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -13,10 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Listing, checked_limit};
 use crate::extract::{Json as Body, Named, Params};
 use crate::problem::{Code, Problem};
+use engine::access::Caller;
 
 /// Which events to repeat: `event_ids` or `filter`, one of them.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -14,10 +14,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::Answer;
 use super::events::PayloadView;
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Listing, Mark, list_error};
 use crate::extract::{Named, Params};
 use crate::problem::Problem;
+use engine::access::Caller;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use super::Answer;
 use super::objects::{ObjectsQuery, cover, managed_by};
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Listing, Mark, page_by_name};
 use crate::extract::{Named, Params};
 use crate::problem::Problem;
+use engine::access::Caller;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Source)]

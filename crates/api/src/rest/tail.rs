@@ -22,10 +22,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::events::{EventView, PayloadView};
 use crate::app::App;
-use crate::auth::Caller;
 use crate::cursor::{Mark, list_error};
 use crate::extract::Params;
 use crate::problem::{Code, Problem};
+use engine::access::Caller;
 
 /// A comment this often keeps proxies from closing a silent stream, and tells us of readers that are gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -147,7 +147,7 @@ impl Tail {
             Ok(Ok(())) => Some((Vec::new(), self)),
             Ok(Err(_)) => None,
             // A key that was revoked or has expired meanwhile sees nothing more.
-            Err(_) if !self.app.auth.still_valid(&self.caller).await => None,
+            Err(_) if !self.app.access.still_valid(&self.caller).await => None,
             Err(_) => Some((vec![Ok(self.progress("heartbeat"))], self)),
         }
     }

@@ -51,7 +51,7 @@ async fn open_routes_need_no_key_and_say_nothing_that_needs_one() {
 async fn when_keys_were_used_is_written_back() {
     let gateway = Gateway::start().await;
     gateway.call(Call::get("/api/v1/events")).await;
-    gateway.app.auth.write_back().await.expect("written");
+    gateway.app.access.write_back().await.expect("written");
     let keys = gateway.call(Call::get("/api/v1/api-keys")).await.json();
     assert!(keys["data"][0]["last_used_at"].is_string(), "{keys}");
 }

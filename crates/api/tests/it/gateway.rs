@@ -153,7 +153,7 @@ impl Gateway {
 
     pub async fn key_until(&self, tenant: &str, scopes: &[&str], end: Option<Timestamp>) -> String {
         let app = &self.app;
-        let text = api::auth::KeyText::generate(app.engine.entropy().as_ref());
+        let text = engine::access::KeyText::generate(app.engine.entropy().as_ref());
         let key = store::registry::ApiKey {
             tenant: tenant.parse().expect("a name"),
             id: text.id().into(),

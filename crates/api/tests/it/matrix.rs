@@ -1,6 +1,6 @@
 //! Two tenants and every route: nobody does what their scopes do not say, and nobody reaches the other's things.
 
-use api::auth::{Scope, Scopes};
+use engine::access::{Scope, Scopes};
 use serde_json::{Value, json};
 
 use crate::gateway::{Call, Gateway};

@@ -35,6 +35,13 @@ mod syntax;
 mod template;
 mod value;
 
+use serde_json::Value as Json;
+
 pub use failure::Failure;
 pub use mapping::Mapping;
 pub use template::{Condition, Kinds, Template};
+
+/// A value as Python prints it (`str`). `None` where the text would be longer than templates may make one.
+pub(crate) fn printed(json: &Json) -> Option<String> {
+    print::to_str(&json.into(), &mut budget::Budget::new()).ok()
+}

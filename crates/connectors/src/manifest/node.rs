@@ -15,6 +15,7 @@ mod tests;
 mod tree;
 mod visit;
 
+use std::fmt;
 use std::sync::Arc;
 
 use layer::{Layer, Layers, Lost};
@@ -37,7 +38,7 @@ use document::Walk;
 const DEPTH_MAX: usize = 256;
 
 /// A value of a manifest, where the walk from the root came upon it. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Node {
     walk: Arc<Walk>,
     /// The value with its references followed, or why there is none.
@@ -69,6 +70,14 @@ enum Role {
     Raw,
     /// Taken as written, references included.
     Verbatim,
+}
+
+impl fmt::Debug for Node {
+    /// Where it is, not what it has: below it may be the whole manifest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { line, column } = self.place();
+        write!(f, "Node({} at {line}:{column})", self.path)
+    }
 }
 
 impl Role {

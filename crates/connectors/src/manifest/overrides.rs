@@ -16,7 +16,7 @@
 
 mod in_place;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -99,8 +99,9 @@ pub struct PageFacts<'a> {
 }
 
 /// How a stream's pages follow each other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Paginator {
+    #[default]
     None,
     Default(Box<DefaultPaginator>),
 }
@@ -226,12 +227,6 @@ impl Paginator {
 impl DefaultPaginator {
     fn token(&self, token: Json, came_from: Option<String>) -> PageToken {
         PageToken { is_path: matches!(self.token_option, TokenOption::Path), came_from, ..PageToken::new(token) }
-    }
-}
-
-impl Default for Paginator {
-    fn default() -> Self {
-        Self::None
     }
 }
 

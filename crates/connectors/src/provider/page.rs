@@ -71,6 +71,12 @@ fn write_sender(text: &mut String, recipe: &Recipe) -> fmt::Result {
             "- Pairs: the sender hands the `{role}` secret over while a person lets the source wait for it."
         )?;
     }
+    if recipe.proposes() {
+        writeln!(
+            text,
+            "- Asks: the sender wants an address of its own opened before it sends, which a person approves."
+        )?;
+    }
     for (setting, about, default) in recipe.settings() {
         let default = default.map(|default| format!(" (default `{default}`)")).unwrap_or_default();
         writeln!(text, "- Setting `{setting}`: {about}{default}.")?;

@@ -1,9 +1,9 @@
 //! Reading: the verbs of [`store::read::Read`], beside the writer.
 
 pub(crate) mod deliveries;
-mod events;
+pub(crate) mod events;
 mod merge;
-mod patience;
+pub(crate) mod patience;
 mod requests;
 
 use std::sync::Arc;

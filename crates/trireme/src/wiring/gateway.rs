@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{App, FirstKey, FirstKeyError, ensure_first_key};
+use dashboard::Desk;
+use engine::access::Access;
 use engine::clock::{Elapsed, SharedClock, timeout};
 use engine::entropy::{SharedEntropy, SystemEntropy};
 use engine::spec::{Secret, Specs};
@@ -121,7 +123,9 @@ impl Gateway {
             ensure_first_key(&**engine.store(), given, &*entropy, clock.now()).await.map_err(key_failure)?;
         let metrics =
             api::telemetry::install_metrics().map_err(|error| Failure::general("metrics", error.to_string()))?;
-        let app = App::new(engine.clone(), settings.api, Some(metrics));
+        let access = Arc::new(Access::new(Arc::clone(engine.store()), SharedClock::clone(&clock)));
+        let pages = dashboard::router(desk(&engine, &access, &settings.api));
+        let app = App::with_pages(engine.clone(), access, settings.api, Some(metrics), Some(pages));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(api::serve(app, sockets(&listeners)?, stop.clone()));
         Ok(Self { engine, clock, listeners, first_key, policies, from_start, stop, serving })
@@ -172,6 +176,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// What the dashboard stands on: the same engine and keys as the API.
+fn desk(engine: &Engine, access: &Arc<Access>, settings: &api::Settings) -> Desk {
+    let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let public_url = settings.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+    Desk { engine: engine.clone(), access: Arc::clone(access), public_url, https }
 }
 
 /// The sockets as the HTTP face wants them, each a second handle of the one that is kept.

@@ -9,7 +9,7 @@ use super::after;
 
 /// Groups of calls that a moving window remembers. Past it, neighbours become one group at the later one's time, so
 /// a limit is kept with more care than it asks for, never with less.
-const GROUPS_MAX: usize = 4_096;
+const GROUPS_MAX: usize = 1_024;
 
 /// So many calls from one reset to the next. The first window begins with its first call.
 #[derive(Clone, Debug)]

@@ -107,8 +107,7 @@ impl Counting {
         let from = |saved: Option<Count>| saved.filter(|saved| !saved.is_nothing() && *saved >= start).unwrap_or(start);
         let resumed = from(highest.or(end));
         let before = Span { start, end: from(end), highest: Some(resumed) };
-        let read = Coverage::of(vec![before], Count::next).ok_or(CursorError::Shape { expects: "it has a start" })?;
-        Ok(Self { field, resumed, read, legacy })
+        Ok(Self { field, resumed, read: Coverage::from(before), legacy })
     }
 
     pub fn resumed(&self) -> Count {

@@ -39,27 +39,19 @@ impl Progress {
         let resumed = saved.filter(|saved| *saved >= rules.start).unwrap_or(rules.start);
         let before = Span { start: rules.start, end: resumed, highest: Some(resumed) };
         let others = state.keys().any(|key| **key != *rules.field);
-        Self::new(rules, vec![before], resumed, others.then(|| Box::new(state.clone())))
+        Ok(Self { resumed, read: Coverage::from(before), legacy: others.then(|| Box::new(state.clone())) })
     }
 
     /// From `{"slices": [{"start", "end", "most_recent_cursor_value"?}], "state_type": "date-range"}`.
     fn from_spans(rules: &Rules, state: &Map<String, Json>) -> Result<Self, CursorError> {
         let listed = state.get("slices").and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
-        let spans = listed.iter().map(|span| read_span(rules, span)).collect::<Result<Vec<_>, _>>()?;
-        let Some(first) = spans.first() else { return Self::from_value(rules, &Map::new()) };
-        let resumed = first.highest.unwrap_or(first.end);
-        Self::new(rules, spans, resumed, None)
-    }
-
-    fn new(
-        rules: &Rules,
-        spans: Vec<Span<Point>>,
-        resumed: Point,
-        legacy: Option<Box<Map<String, Json>>>,
-    ) -> Result<Self, CursorError> {
-        let read =
-            Coverage::of(spans, |point| rules.next(point)).ok_or(CursorError::Shape { expects: "it has a start" })?;
-        Ok(Self { resumed, read, legacy })
+        let mut spans = listed.iter().map(|span| read_span(rules, span));
+        let Some(first) = spans.next().transpose()? else { return Self::from_value(rules, &Map::new()) };
+        let mut read = Coverage::from(first);
+        for span in spans {
+            read.add(span?, |point| rules.next(point));
+        }
+        Ok(Self { resumed: first.highest.unwrap_or(first.end), read, legacy: None })
     }
 
     pub fn windows(&self, rules: &Arc<Rules>, now: Timestamp) -> Windows {

@@ -38,7 +38,7 @@ pub struct Rules {
 impl Rules {
     /// The smallest step to another value, as far as touching spans go.
     pub(crate) fn next(&self, point: Point) -> Point {
-        point.plus(self.granularity.unwrap_or(exactly(TOUCH_MICROS))).unwrap_or(point)
+        point.plus(self.unit().unwrap_or(exactly(TOUCH_MICROS))).unwrap_or(point)
     }
 
     /// The end of reading, whole units only where the windows are clamped.
@@ -49,7 +49,7 @@ impl Rules {
             return end;
         }
         let border = self.clamp.down(end);
-        border.minus(self.granularity.unwrap_or(self.clamp.unit())).unwrap_or(border)
+        border.minus(self.unit().unwrap_or(self.clamp.unit())).unwrap_or(border)
     }
 
     /// The lowest value that a record may have to be new, given where reading resumes. Keeps what the lookback reads

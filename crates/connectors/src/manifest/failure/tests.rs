@@ -98,7 +98,7 @@ fn retries_are_as_many_as_the_manifest_or_the_config_says() {
 fn plain_retries_end_with_the_total_time_and_rate_limits_do_not() {
     let handler: ErrorHandler = component(&json!({"type": "DefaultErrorHandler", "max_retries": 100}));
     let errors = Errors::new(&handler, &Authenticator::None);
-    for (code, expected) in [(500, 10), (429, 101)] {
+    for (code, expected) in [(500, 11), (429, 101)] {
         let (mut tries, mut now, config) = (Tries::new(), at(0), json!({}));
         loop {
             let reply = reply(code, &[], "");

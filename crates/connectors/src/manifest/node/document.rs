@@ -1,5 +1,6 @@
 //! One manifest as text: parsed, with its places, and where the walk over it begins.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,7 +11,7 @@ use super::{Layer, Node, Place, Problem};
 use crate::manifest::overrides::Overrides;
 
 /// One YAML text with the places of its values. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
     name: Arc<str>,
     root: Arc<Tree>,
@@ -32,12 +33,28 @@ pub(super) struct Walk {
     pub follows: bool,
 }
 
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({})", self.name)
+    }
+}
+
 impl Document {
-    /// Reads a text, which is one document of YAML (or JSON, which is YAML). `name` is what problems call it.
+    /// Reads a text, which is one document of YAML, or JSON. `name` is what problems call it.
     pub fn parse(name: &str, text: &str, limits: Limits) -> Result<Self, Vec<Problem>> {
         let name: Arc<str> = name.into();
-        let parsed = parse::parse(&name, text, &limits).map_err(|problem| vec![problem])?;
+        let parsed = match parse::parse(&name, text, &limits) {
+            Ok(parsed) => parsed,
+            Err(problem) => return Self::json(&name, text, limits).ok_or_else(|| vec![problem]),
+        };
         Ok(Self { name, root: parsed.root, limits, warnings: parsed.warnings.into() })
+    }
+
+    /// JSON that is no YAML, for its escapes are not quite the same: it is read without places.
+    fn json(name: &Arc<str>, text: &str, limits: Limits) -> Option<Self> {
+        let is_json = text.len() <= limits.text_bytes_max && text.trim_start().starts_with('{');
+        let json: serde_json::Value = is_json.then(|| serde_json::from_str(text).ok()).flatten()?;
+        Some(Self { name: Arc::clone(name), limits, ..Self::from_json(&json) })
     }
 
     /// A document that came as JSON and has no places.

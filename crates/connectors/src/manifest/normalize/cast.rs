@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Number, Value as Json};
 
+use crate::manifest::expression::printed;
+
 /// What a schema's type does with a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cast {
@@ -50,7 +52,7 @@ impl Cast {
         }
         let cast = match (self.to, &*value) {
             (To::Nothing, _) | (To::Text, Json::String(_)) | (To::Boolean, Json::Bool(_)) => None,
-            (To::Text, other) => Some(Json::String(text(other))),
+            (To::Text, other) => printed(other).map(Json::String),
             (To::Float, other) => float(other),
             (To::Integer, other) => integer(other),
             (To::Boolean, other) => boolean(other),
@@ -149,79 +151,4 @@ fn boolean(value: &Json) -> Option<Json> {
         Json::Array(items) => !items.is_empty(),
         Json::Object(fields) => !fields.is_empty(),
     }))
-}
-
-/// As Python prints a value.
-fn text(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        other => {
-            let mut out = String::new();
-            print(other, &mut out);
-            out
-        }
-    }
-}
-
-fn print(value: &Json, out: &mut String) {
-    match value {
-        Json::Null => out.push_str("None"),
-        Json::Bool(true) => out.push_str("True"),
-        Json::Bool(false) => out.push_str("False"),
-        Json::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
-            Some(float) => print_float(float, out),
-            None => out.push_str(&number.to_string()),
-        },
-        Json::String(text) => print_text(text, out),
-        Json::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                out.push_str(if at == 0 { "" } else { ", " });
-                print(item, out);
-            }
-            out.push(']');
-        }
-        Json::Object(fields) => {
-            out.push('{');
-            for (at, (key, value)) in fields.iter().enumerate() {
-                out.push_str(if at == 0 { "" } else { ", " });
-                print_text(key, out);
-                out.push_str(": ");
-                print(value, out);
-            }
-            out.push('}');
-        }
-    }
-}
-
-fn print_float(float: f64, out: &mut String) {
-    // Exponents begin where the number has more than 16 digits before the point, or four zeros after it.
-    let scientific = format!("{float:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..16).contains(&exponent) && float != 0.0 => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            out.push_str(&format!("{digits}e{sign}{:02}", exponent.abs()));
-        }
-        _ => out.push_str(&format!("{float:?}")),
-    }
-}
-
-fn print_text(text: &str, out: &mut String) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    out.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            _ if character == quote => out.extend(['\\', character]),
-            _ if character.is_control() || character == '\u{ad}' => {
-                out.push_str(&format!("\\x{:02x}", u32::from(character)));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push(quote);
 }

@@ -36,10 +36,10 @@ fn path(loader: &SchemaLoader) -> Result<String, RecordError> {
 #[test]
 fn an_inline_schema_is_what_is_written() {
     let schema = json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
-    let loader = loader(&json!({ "type": "InlineSchemaLoader", "schema": schema }));
-    assert_eq!(with_scope(|scope| loader.schema(Given::Nothing, scope)), Ok(schema));
-    assert!(matches!(with_scope(|scope| loader.needs(scope)), Ok(Needs::Nothing)));
-    let empty = super::tests::loader(&json!({ "type": "InlineSchemaLoader" }));
+    let inline = loader(&json!({ "type": "InlineSchemaLoader", "schema": schema }));
+    assert_eq!(with_scope(|scope| inline.schema(Given::Nothing, scope)), Ok(schema));
+    assert!(matches!(with_scope(|scope| inline.needs(scope)), Ok(Needs::Nothing)));
+    let empty = loader(&json!({ "type": "InlineSchemaLoader" }));
     assert_eq!(with_scope(|scope| empty.schema(Given::Nothing, scope)), Ok(json!({})));
 }
 

@@ -306,3 +306,23 @@ fn a_selector_that_the_format_does_not_have_is_a_problem() {
         assert!(problem.contains(part), "{written}: {problem}");
     }
 }
+
+#[test]
+fn selecting_moves_records_and_copies_nothing_of_them() {
+    let rows: Vec<Json> =
+        (0..100).map(|n| json!({ "id": n, "text": "t".repeat(50), "nested": { "a": [1, "x"] } })).collect();
+    let written = json!({
+        "type": "RecordSelector", "extractor": dpath(&json!(["data"])), "schema_normalization": "Default",
+    });
+    let schema = Schema::new(json!({ "properties": { "id": { "type": "integer" }, "text": { "type": "string" } } }));
+    schema.normalize(&mut json!({}));
+    let selector = selector(&written);
+    let mut page = [json!({ "data": rows, "next": 1 })];
+    with_scope(|scope| {
+        let measured = allocation_counter::measure(|| {
+            let selected = selector.records(&mut page, scope, &schema).expect("records");
+            assert_eq!(selected.records.len(), 100);
+        });
+        assert!(measured.count_total <= 4, "{} allocations for 100 records", measured.count_total);
+    });
+}

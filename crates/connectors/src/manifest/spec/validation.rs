@@ -71,8 +71,8 @@ impl Validation {
 /// Holds a value against a schema; a text is JSON that somebody wrote into a field.
 fn judge(path: &str, value: &Json, schema: &Json) -> Vec<ConfigProblem> {
     let told = |inner: &str, message: String, weight| {
-        let path =
-            if path.is_empty() || inner.is_empty() { format!("{path}{inner}") } else { format!("{path}.{inner}") };
+        let dot = if path.is_empty() || inner.is_empty() || inner.starts_with('[') { "" } else { "." };
+        let path = format!("{path}{dot}{inner}");
         ConfigProblem { path, message, weight }
     };
     let parsed;

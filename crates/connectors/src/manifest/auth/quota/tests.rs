@@ -114,7 +114,8 @@ fn tokens_without_counts_take_turns() {
 #[test]
 fn replies_correct_the_counts_of_the_token_that_was_sent() {
     let left = |quotas: &Quotas, token: usize| quotas.state(token, 1).map(|state| (state.remaining, state.limit));
-    let table: [(u16, &[(&str, &str)], (u64, u64)); 9] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let table: [(u16, Headers, (u64, u64)); 9] = [
         (200, &[("x-remaining", "7")], (7, 100)),
         (200, &[("x-remaining", "70")], (50, 100)),
         (200, &[("x-remaining", "7"), ("x-reset", "1000")], (7, 100)),

@@ -136,3 +136,14 @@ fn an_empty_text_is_nothing() {
         assert!(document(text).root().is_null(), "{text:?}");
     }
 }
+
+#[test]
+fn json_is_read_with_its_own_escapes() {
+    for (text, expected) in [
+        (r#"{"a": "\/x"}"#, json!("/x")),
+        (r#"{"a": "\ud83d\ude00"}"#, json!("\u{1f600}")),
+        ("{\"a\":\t[1,2]}", json!([1, 2])),
+    ] {
+        assert_eq!(loaded(text)["a"], expected, "{text}");
+    }
+}

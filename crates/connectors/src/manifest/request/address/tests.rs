@@ -36,7 +36,8 @@ fn base_and_path_are_joined_as_the_reference_joins_them() {
 /// What the reference implementation's HTTP library sends, but for user and fragment, which never reach the wire.
 #[test]
 fn a_url_is_quoted_as_the_reference_quotes_it() {
-    let table: [(&str, &[(&str, &str)], &str); 15] = [
+    type Pairs = &'static [(&'static str, &'static str)];
+    let table: [(&str, Pairs, &str); 15] = [
         ("https://a.example", &[], "https://a.example/"),
         ("https://A.Example:443/X", &[("a", "b c"), ("ü", "1/2")], "https://a.example:443/X?a=b+c&%C3%BC=1%2F2"),
         (

@@ -2,13 +2,13 @@
 
 use data_encoding::BASE32_DNSSEC;
 use domain::identity::Digest;
-use engine::entropy::Entropy;
-use engine::spec::Secret;
 use serde::{Deserialize, Serialize};
 use store::registry::ApiKey;
 use subtle::ConstantTimeEq;
-use utoipa::ToSchema;
 use zeroize::Zeroizing;
+
+use crate::entropy::Entropy;
+use crate::spec::Secret;
 
 const PREFIX: &str = "trk_";
 const ID_BYTES_MAX: usize = 32;
@@ -17,7 +17,7 @@ pub const SECRET_CHARS_MIN: usize = 32;
 const SECRET_CHARS_MAX: usize = 256;
 
 /// What a key may do. `admin` includes all others, `operate` includes `read`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scope {
     /// Publish events, and nothing else.
     #[serde(rename = "ingest:publish")]
@@ -127,7 +127,7 @@ pub fn same(presented: Option<&KeyText>, known: Option<&ApiKey>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use engine::entropy::SeededEntropy;
+    use crate::entropy::SeededEntropy;
 
     use super::*;
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use domain::{Tenant, Timestamp};
-use engine::entropy::Entropy;
-use engine::spec::Secret;
 use store::registry::ApiKey;
 use store::{Store, StoreError};
+
+use crate::entropy::Entropy;
+use crate::spec::Secret;
 
 use super::key::{KeyText, SECRET_CHARS_MIN, Scope};
 
