@@ -30,6 +30,7 @@ mod parser;
 mod pattern;
 mod print;
 mod quoting;
+mod read;
 mod result;
 mod syntax;
 mod template;
