@@ -39,7 +39,8 @@ impl Folded {
         match message["type"].as_str().unwrap_or_default() {
             "RECORD" => {
                 let record = &message["record"];
-                self.records.entry(name_of(&record["stream"])).or_default().push(record["data"].clone());
+                // The reference's writer drops fields that are null, so its records cannot tell null from absent.
+                self.records.entry(name_of(&record["stream"])).or_default().push(without_nulls(&record["data"]));
             }
             "STATE" => self.take_state(&message["state"]),
             "TRACE" => self.take_trace(&message["trace"]),
