@@ -30,7 +30,6 @@ mod parser;
 mod pattern;
 mod print;
 mod quoting;
-mod read;
 mod result;
 mod syntax;
 mod template;

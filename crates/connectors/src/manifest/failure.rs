@@ -92,6 +92,8 @@ pub struct Verdict {
     pub detail: Option<String>,
     /// How long to wait before the next try, where there is one.
     pub wait: Option<Duration>,
+    /// Whether the source said that we ask too often, even if that was once too much.
+    pub is_limited: bool,
 }
 
 /// What the handler made of an outcome before tries and waits are looked at.
@@ -350,7 +352,7 @@ impl Resolution {
 impl From<Resolution> for Verdict {
     fn from(resolution: Resolution) -> Self {
         let Resolution { action, failure_type, message } = resolution;
-        Self { action, failure_type, message, detail: None, wait: None }
+        Self { action, failure_type, message, detail: None, wait: None, is_limited: action == Action::RateLimited }
     }
 }
 

@@ -147,6 +147,9 @@ impl Client {
                 _ => None,
             };
             let verdict = self.judge(&question, &config, &request, &sent, &mut tries)?;
+            if verdict.is_limited {
+                self.tell_limited(&question).await?;
+            }
             let wait = match verdict.action {
                 Action::Success | Action::Ignore => return answered(sent),
                 Action::Fail => return Err(failed(&request, &sent, verdict).into()),
@@ -154,10 +157,7 @@ impl Client {
                 Action::ReducePageSize => return Err(Stop::ReducePageSize),
                 Action::SplitRequestWindow => return Err(Stop::SplitWindow(verdict.message)),
                 Action::Retry => verdict.wait,
-                Action::RateLimited => {
-                    self.tell_limited(&question).await?;
-                    rotation.or(verdict.wait)
-                }
+                Action::RateLimited => rotation.or(verdict.wait),
                 Action::RefreshTokenThenRetry => {
                     refused = token;
                     verdict.wait

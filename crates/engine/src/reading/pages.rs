@@ -62,9 +62,13 @@ impl<'r> Pages<'r> {
         slice: Arc<Slice>,
         said: Option<Arc<Said>>,
     ) -> Result<Self, ReadFailure> {
-        let page_size = {
-            let config = run.client.config();
-            pager.paginator.page_size(&Seen::of(&slice, said.as_deref()).scope(&config, run.client.now()))?
+        // Only where it may be reduced: its template may look at a reply, which there is none of yet.
+        let page_size = match &pager.reduction {
+            Some(_) => {
+                let config = run.client.config();
+                pager.paginator.page_size(&Seen::of(&slice, said.as_deref()).scope(&config, run.client.now()))?
+            }
+            None => None,
         };
         Ok(Self {
             run,
@@ -174,20 +178,19 @@ impl<'r> Pages<'r> {
         let mut records = selected.records;
         current.selected += records.len() as u64;
         records.iter().for_each(|_| self.resets.observe());
-        if current.items.is_last() {
-            // The last record is looked at before it is handed on: the next page may begin behind it.
-            current.last_record = records.last().cloned().or(current.last_record);
-            let left = items.into_iter().next();
-            self.next = self.after(&current, left.as_ref(), open)?;
-        } else {
-            current.last_record = records.last().cloned().or(current.last_record);
-            self.next = Next::Rest(Box::new(current));
-        }
+        // The last record is looked at before it is handed on: the next page may begin behind it.
+        current.last_record = records.last().cloned().or(current.last_record);
         if self.pager.is_data_feed {
             let now = self.run.client.now();
             records.retain(|record| open.wants(record, now));
         }
         records.iter().for_each(|record| open.observe(record));
+        if current.items.is_last() {
+            let left = items.into_iter().next();
+            self.next = self.after(&current, left.as_ref(), open)?;
+        } else {
+            self.next = Next::Rest(Box::new(current));
+        }
         if selected.cut_short > 0 {
             let message = format!("{} lists inside of records were cut short by the source", selected.cut_short);
             self.run.note(message).await?;
