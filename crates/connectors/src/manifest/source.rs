@@ -150,14 +150,13 @@ impl Source {
     /// One stream, typed. Each is read with its own budget of steps.
     pub fn stream(&self, name: &str) -> Option<Result<Stream, Problem>> {
         let declared = self.declared.iter().find(|stream| stream.name == name)?;
-        Some(Stream::read(&declared.node.afresh()))
+        Some(Stream::read(&declared.node))
     }
 
     /// The definitions of streams that are made from templates.
     pub fn dynamic(&self) -> Result<Vec<DynamicStream>, Problem> {
-        let Some(listed) = self.root.get("dynamic_streams") else { return Ok(Vec::new()) };
         let mut definitions = Vec::new();
-        for (at, node) in listed.items()?.iter().enumerate() {
+        for (at, node) in self.dynamic_nodes()?.iter().enumerate() {
             let mut definition = DynamicStream::read(&node.afresh())?;
             if definition.name.is_empty() {
                 definition.name = format!("dynamic_stream_{at}");
@@ -169,7 +168,7 @@ impl Source {
 
     /// The nodes of the definitions that [`Self::dynamic`] reads.
     pub fn dynamic_nodes(&self) -> Result<Vec<Node>, Problem> {
-        self.root.get("dynamic_streams").map_or_else(|| Ok(Vec::new()), |listed| listed.items())
+        self.root.afresh().get("dynamic_streams").map_or_else(|| Ok(Vec::new()), |listed| listed.items())
     }
 
     /// The names of streams that others take their partitions from. What is read for one of them is kept for the others.
@@ -184,17 +183,17 @@ impl Source {
 
     /// What the source allows per time, for all streams together.
     pub fn budget(&self) -> Result<Option<BudgetPlan>, Problem> {
-        self.root.maybe("api_budget")
+        self.root.afresh().maybe("api_budget")
     }
 
     /// Most jobs of asynchronous streams at a time.
     pub fn jobs_max(&self) -> Result<Option<Setting>, Problem> {
-        self.root.maybe("max_concurrent_async_job_count")
+        self.root.afresh().maybe("max_concurrent_async_job_count")
     }
 
     /// Streams that must not be read at the same time.
     pub fn groups(&self) -> Result<Vec<Group>, Problem> {
-        let Some(listed) = self.root.get("stream_groups") else { return Ok(Vec::new()) };
+        let Some(listed) = self.root.afresh().get("stream_groups") else { return Ok(Vec::new()) };
         let mut groups = Vec::new();
         for (name, node) in listed.entries()? {
             let members: Vec<Node> = node.or("streams", Vec::new())?;

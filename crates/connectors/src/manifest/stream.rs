@@ -112,7 +112,9 @@ impl PrimaryKey {
 }
 
 impl Read for Stream {
+    /// With a budget of steps of its own: a parent is read each time that its children are.
     fn read(node: &Node) -> Result<Self, Problem> {
+        let node = &node.afresh();
         match &*node.kind("DeclarativeStream")? {
             "DeclarativeStream" => DeclarativeStream::read(node).map(Arc::new).map(Self::Declarative),
             "StateDelegatingStream" => DelegatingStream::read(node).map(Box::new).map(Self::Delegating),

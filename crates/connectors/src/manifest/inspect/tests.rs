@@ -142,7 +142,7 @@ fn people_get_a_line_for_each_stream_and_what_to_do() {
         "rows                needs an override  none        none       1",
         "reports (template)  runs               none        full scan  1",
         "rows: CustomAuthenticator shop.components.Auth at streams[2].retriever.requester.authenticator",
-        "jobs: 34:55: streams[3].retriever.decoder: TeleportDecoder is not supported here",
+        "jobs: 34:59: streams[3].retriever.decoder: TeleportDecoder is not supported here",
     ] {
         assert!(text.lines().any(|told| told == line), "{line}\n{text}");
     }

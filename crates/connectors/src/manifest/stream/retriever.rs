@@ -109,7 +109,9 @@ impl Retriever {
 }
 
 impl Read for Retriever {
+    /// With a budget of steps of its own: those that other components keep are read each time that they are used.
     fn read(node: &Node) -> Result<Self, Problem> {
+        let node = &node.afresh();
         match &*node.kind("SimpleRetriever")? {
             "SimpleRetriever" => SimpleRetriever::read(node).map(Box::new).map(Self::Simple),
             "AsyncRetriever" => AsyncRetriever::read(node).map(Box::new).map(Self::Async),
