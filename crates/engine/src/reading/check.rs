@@ -82,12 +82,10 @@ impl Reader {
     /// Whether a record can be asked for; there need not be one.
     async fn available(&self, run: &Run<'_>, named: &Named) -> Result<Result<(), String>, ReadFailure> {
         let asked = match &named.stream {
-            Ok(stream) => {
-                match prepared(run, stream, &Json::Null, self.circumstances(&named.name)).await {
-                    Ok((stream, _)) => first_record(run, &stream).await,
-                    Err(failure) => Err(failure),
-                }
-            }
+            Ok(stream) => match prepared(run, stream, &Json::Null, self.circumstances(&named.name)).await {
+                Ok((stream, _)) => first_record(run, &stream).await,
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure.clone()),
         };
         match asked {

@@ -14,8 +14,8 @@ use super::cache::Cache;
 use super::failure::{Blame, ReadFailure};
 use super::seen::Seen;
 use super::spool::Spool;
-use super::told::{ConfigWriter, Level, Listener, Standing, Told};
 use super::tokens::Tokens;
+use super::told::{ConfigWriter, Level, Listener, Standing, Told};
 use super::wire::{Patience, Undelivered, Wire};
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
@@ -89,7 +89,8 @@ impl Stop {
             Self::ReducePageSize => "REDUCE_PAGE_SIZE",
             Self::SplitWindow(_) => "SPLIT_REQUEST_WINDOW",
         };
-        let message = format!("an error handler answers {wish}, which this request cannot do; put it on the stream's own");
+        let message =
+            format!("an error handler answers {wish}, which this request cannot do; put it on the stream's own");
         ReadFailure::config("action_impossible", message)
     }
 }
@@ -111,7 +112,13 @@ impl From<Trouble> for ReadFailure {
 }
 
 impl Client {
-    pub fn new(wire: Wire, pace: Pace, entropy: SharedEntropy, writer: Arc<dyn ConfigWriter>, config: Arc<Json>) -> Self {
+    pub fn new(
+        wire: Wire,
+        pace: Pace,
+        entropy: SharedEntropy,
+        writer: Arc<dyn ConfigWriter>,
+        config: Arc<Json>,
+    ) -> Self {
         let clock = SharedClock::clone(&wire.clock);
         let (tokens, cache) = (Tokens::default(), Cache::default());
         Self { wire, tokens, cache, pace, clock, entropy, writer, config: Mutex::new(config) }

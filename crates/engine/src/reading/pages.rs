@@ -118,14 +118,17 @@ impl<'r> Pages<'r> {
 
     /// Asks for a page. `None` if there is none: an error that is to be ignored.
     async fn ask(&mut self, token: Option<PageToken>, open: &OpenSlice) -> Result<Option<Current>, Stop> {
-        let current = |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
+        let current =
+            |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
         if let (None, Some(child)) = (&token, self.slice.child_response()) {
             let mut reply = embedded(child);
             let items = self.pager.form.take(&mut reply, None)?;
             return Ok(Some(current(reply, items)));
         }
         if let Some(properties) = self.pager.requester.properties() {
-            let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref(), open).await? else { return Ok(None) };
+            let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref(), open).await? else {
+                return Ok(None);
+            };
             let extracted = records.len() as u64;
             return Ok(Some(Current { token, extracted, ..current(reply, Items::selected(records)) }));
         }

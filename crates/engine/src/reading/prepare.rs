@@ -154,7 +154,9 @@ impl Pager {
     fn of_download(retriever: &AsyncRetriever) -> Result<Self, ReadFailure> {
         let (reader, extractor) = match &retriever.download_extractor {
             Some(Download::Table(table)) => (Reader::Table(*table), None),
-            Some(Download::Extractor(extractor)) => (Reader::Decoder(retriever.download_decoder.clone()), Some(extractor)),
+            Some(Download::Extractor(extractor)) => {
+                (Reader::Decoder(retriever.download_decoder.clone()), Some(extractor))
+            }
             None => (Reader::Decoder(retriever.download_decoder.clone()), None),
         };
         let selector = Selector::of(extractor.cloned().unwrap_or_else(Extractor::whole));
@@ -184,7 +186,8 @@ fn job(run: &Run<'_>, retriever: &AsyncRetriever) -> Result<Job, ReadFailure> {
         (&map.timeout, JobStatus::TimedOut),
         (&map.skipped, JobStatus::Skipped),
     ];
-    let statuses = statuses.into_iter().flat_map(|(words, status)| words.iter().map(move |word| (word.clone(), status)));
+    let statuses =
+        statuses.into_iter().flat_map(|(words, status)| words.iter().map(move |word| (word.clone(), status)));
     let minute = Duration::from_secs(60);
     Ok(Job {
         creation: retriever.creation.clone(),
@@ -209,7 +212,12 @@ fn job(run: &Run<'_>, retriever: &AsyncRetriever) -> Result<Job, ReadFailure> {
 }
 
 /// A whole number of `unit`s.
-fn time(run: &Run<'_>, field: &str, setting: Option<&Setting>, unit: Duration) -> Result<Option<Duration>, ReadFailure> {
+fn time(
+    run: &Run<'_>,
+    field: &str,
+    setting: Option<&Setting>,
+    unit: Duration,
+) -> Result<Option<Duration>, ReadFailure> {
     let Some(setting) = setting else { return Ok(None) };
     let config = run.client.config();
     let value = setting.value(&Seen::default().scope(&config, run.client.now()))?;

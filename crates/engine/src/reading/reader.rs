@@ -161,7 +161,8 @@ impl Reader {
         if failed.is_empty() {
             return Ok(true);
         }
-        let told = failed.iter().flat_map(|(name, ended)| ended.failures.iter().map(move |why| format!("{name}: {why}")));
+        let told =
+            failed.iter().flat_map(|(name, ended)| ended.failures.iter().map(move |why| format!("{name}: {why}")));
         let message = format!("these streams were not read whole: {}", told.collect::<Vec<_>>().join("; "));
         Err(ReadFailure::new(Blame::Config, "streams_incomplete", message))
     }

@@ -84,7 +84,12 @@ impl Client {
 
     /// What an answer says of the quota of the token that its request was sent with; and if another token has room, the
     /// wait before that one is tried.
-    pub(super) async fn learn_quota(&self, question: &Question<'_>, request: &Request, reply: &Reply) -> Option<Duration> {
+    pub(super) async fn learn_quota(
+        &self,
+        question: &Question<'_>,
+        request: &Request,
+        reply: &Reply,
+    ) -> Option<Duration> {
         let config = self.config();
         let key = question.requester.authenticator().key(&question.seen.scope(&config, self.now())).ok().flatten()?;
         let quotas = self.tokens.quotas(key)?;

@@ -15,7 +15,8 @@ pub const INJECTED_MANIFEST: &str = "__injected_declarative_manifest";
 /// How the folders of packages begin.
 const PACKAGE_PREFIX: &str = "source_";
 /// What else such tools put beside the owner's fields.
-const INTERNAL: [&str; 4] = [INJECTED_MANIFEST, "__injected_components_py", "__injected_components_py_checksums", "_limit"];
+const INTERNAL: [&str; 4] =
+    [INJECTED_MANIFEST, "__injected_components_py", "__injected_components_py_checksums", "_limit"];
 
 /// A stream that shall be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -231,7 +232,11 @@ mod tests {
         let names: Vec<_> = chosen.iter().map(|chosen| (chosen.name.as_str(), chosen.cursor_field.len())).collect();
         assert_eq!(names, [("b", 1), ("a", 0)]);
         assert_eq!(chosen[0].schema, Some(json!({})));
-        for wrong in [json!({}), json!({ "streams": [{}] }), json!({ "streams": [{ "stream": { "name": "a" }, "sync_mode": "x" }] })] {
+        for wrong in [
+            json!({}),
+            json!({ "streams": [{}] }),
+            json!({ "streams": [{ "stream": { "name": "a" }, "sync_mode": "x" }] }),
+        ] {
             assert_eq!(catalog(written(&wrong.to_string()).path()).unwrap_err().code, "catalog_invalid", "{wrong}");
         }
     }
