@@ -87,6 +87,8 @@ pub struct Verdict {
     pub detail: Option<String>,
     /// How long to wait before the next try, where there is one.
     pub wait: Option<Duration>,
+    /// Whether the source said that we ask too often, even if that was once too much.
+    pub is_limited: bool,
 }
 
 /// An error handler, and whether the requester that it belongs to can get a new token.
@@ -173,7 +175,7 @@ impl<'a> Errors<'a> {
 impl From<Resolution> for Verdict {
     fn from(resolution: Resolution) -> Self {
         let Resolution { action, failure_type, message } = resolution;
-        Self { action, failure_type, message, detail: None, wait: None }
+        Self { action, failure_type, message, detail: None, wait: None, is_limited: action == Action::RateLimited }
     }
 }
 

@@ -9,7 +9,7 @@ use super::failure::ReadFailure;
 use super::partitions::Partitions;
 use super::reader::{Named, Reader, prepared};
 use super::run::Run;
-use super::stream::{Circumstances, ReadStream};
+use super::stream::ReadStream;
 use super::told::Listener;
 
 /// Where a caller names the streams to check, in place of the manifest's.
@@ -82,13 +82,10 @@ impl Reader {
     /// Whether a record can be asked for; there need not be one.
     async fn available(&self, run: &Run<'_>, named: &Named) -> Result<Result<(), String>, ReadFailure> {
         let asked = match &named.stream {
-            Ok(stream) => {
-                let circumstances = Circumstances { is_shared: true, ..Circumstances::default() };
-                match prepared(run, stream, &Json::Null, circumstances).await {
-                    Ok(stream) => first_record(run, &stream).await,
-                    Err(failure) => Err(failure),
-                }
-            }
+            Ok(stream) => match prepared(run, stream, &Json::Null, self.circumstances(&named.name)).await {
+                Ok((stream, _)) => first_record(run, &stream).await,
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure.clone()),
         };
         match asked {

@@ -14,16 +14,18 @@ use super::cache::Cache;
 use super::failure::{Blame, ReadFailure};
 use super::seen::Seen;
 use super::spool::Spool;
-use super::told::{ConfigWriter, Level, Listener, Standing, Told};
 use super::tokens::Tokens;
+use super::told::{ConfigWriter, Level, Listener, Standing, Told};
 use super::wire::{Patience, Undelivered, Wire};
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
 
 mod auth;
 mod pace;
+mod quota;
 
 pub(super) use pace::Pace;
+pub(super) use quota::SharedQuotas;
 
 /// What every request of one reading shares.
 pub(super) struct Client {
@@ -87,7 +89,8 @@ impl Stop {
             Self::ReducePageSize => "REDUCE_PAGE_SIZE",
             Self::SplitWindow(_) => "SPLIT_REQUEST_WINDOW",
         };
-        let message = format!("an error handler answers {wish}, which this request cannot do; put it on the stream's own");
+        let message =
+            format!("an error handler answers {wish}, which this request cannot do; put it on the stream's own");
         ReadFailure::config("action_impossible", message)
     }
 }
@@ -109,7 +112,13 @@ impl From<Trouble> for ReadFailure {
 }
 
 impl Client {
-    pub fn new(wire: Wire, pace: Pace, entropy: SharedEntropy, writer: Arc<dyn ConfigWriter>, config: Arc<Json>) -> Self {
+    pub fn new(
+        wire: Wire,
+        pace: Pace,
+        entropy: SharedEntropy,
+        writer: Arc<dyn ConfigWriter>,
+        config: Arc<Json>,
+    ) -> Self {
         let clock = SharedClock::clone(&wire.clock);
         let (tokens, cache) = (Tokens::default(), Cache::default());
         Self { wire, tokens, cache, pace, clock, entropy, writer, config: Mutex::new(config) }
@@ -140,7 +149,14 @@ impl Client {
                 question.requester.request(&scope, question.additions.clone(), token.as_deref())?
             };
             let sent = self.send(&question, &request).await;
+            let rotation = match &sent {
+                Ok(answer) if token.is_some() => self.learn_quota(&question, &request, &answer.reply).await,
+                _ => None,
+            };
             let verdict = self.judge(&question, &config, &request, &sent, &mut tries)?;
+            if verdict.is_limited {
+                self.tell_limited(&question).await?;
+            }
             let wait = match verdict.action {
                 Action::Success | Action::Ignore => return answered(sent),
                 Action::Fail => return Err(failed(&request, &sent, verdict).into()),
@@ -148,10 +164,7 @@ impl Client {
                 Action::ReducePageSize => return Err(Stop::ReducePageSize),
                 Action::SplitRequestWindow => return Err(Stop::SplitWindow(verdict.message)),
                 Action::Retry => verdict.wait,
-                Action::RateLimited => {
-                    self.tell_limited(&question).await?;
-                    verdict.wait
-                }
+                Action::RateLimited => rotation.or(verdict.wait),
                 Action::RefreshTokenThenRetry => {
                     refused = token;
                     verdict.wait

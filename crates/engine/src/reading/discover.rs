@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::failure::ReadFailure;
 use super::reader::{Reader, prepared};
-use super::stream::{Circumstances, ReadStream};
+use super::stream::ReadStream;
 use super::told::Listener;
 
 /// A stream that can be read.
@@ -28,8 +28,7 @@ impl Reader {
         let mut offers = Vec::new();
         for named in self.streams(&run, None).await? {
             let stream = named.stream?;
-            let circumstances = Circumstances { is_shared: true, ..Circumstances::default() };
-            let stream = prepared(&run, &stream, &Json::Null, circumstances).await?;
+            let (stream, _) = prepared(&run, &stream, &Json::Null, self.circumstances(&named.name)).await?;
             let config = self.config();
             offers.push(Offer::of(&stream, stream.cursor_field(&config, run.client.now())?));
         }

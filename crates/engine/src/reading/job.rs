@@ -76,8 +76,15 @@ struct Download<'r> {
 
 enum Course<'r> {
     Asked,
-    Ready { said: Arc<Said>, targets: std::vec::IntoIter<String>, file: Option<Box<Download<'r>>>, _turn: OwnedSemaphorePermit },
-    Over { is_skipped: bool },
+    Ready {
+        said: Arc<Said>,
+        targets: std::vec::IntoIter<String>,
+        file: Option<Box<Download<'r>>>,
+        _turn: OwnedSemaphorePermit,
+    },
+    Over {
+        is_skipped: bool,
+    },
 }
 
 impl<'r> JobReading<'r> {
@@ -212,7 +219,8 @@ impl<'r> JobReading<'r> {
         };
         let known = self.job.statuses.iter().find(|(known, _)| *known == word);
         known.map(|(_, status)| *status).ok_or_else(|| {
-            let message = format!("the source says that its job is '{word}', which is not in the manifest's status_mapping");
+            let message =
+                format!("the source says that its job is '{word}', which is not in the manifest's status_mapping");
             ReadFailure::system("job_status_unknown", message)
         })
     }

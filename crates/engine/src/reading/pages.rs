@@ -62,9 +62,13 @@ impl<'r> Pages<'r> {
         slice: Arc<Slice>,
         said: Option<Arc<Said>>,
     ) -> Result<Self, ReadFailure> {
-        let page_size = {
-            let config = run.client.config();
-            pager.paginator.page_size(&Seen::of(&slice, said.as_deref()).scope(&config, run.client.now()))?
+        // Only where it may be reduced: its template may look at a reply, which there is none of yet.
+        let page_size = match &pager.reduction {
+            Some(_) => {
+                let config = run.client.config();
+                pager.paginator.page_size(&Seen::of(&slice, said.as_deref()).scope(&config, run.client.now()))?
+            }
+            None => None,
         };
         Ok(Self {
             run,
@@ -114,14 +118,17 @@ impl<'r> Pages<'r> {
 
     /// Asks for a page. `None` if there is none: an error that is to be ignored.
     async fn ask(&mut self, token: Option<PageToken>, open: &OpenSlice) -> Result<Option<Current>, Stop> {
-        let current = |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
+        let current =
+            |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
         if let (None, Some(child)) = (&token, self.slice.child_response()) {
             let mut reply = embedded(child);
             let items = self.pager.form.take(&mut reply, None)?;
             return Ok(Some(current(reply, items)));
         }
         if let Some(properties) = self.pager.requester.properties() {
-            let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref(), open).await? else { return Ok(None) };
+            let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref(), open).await? else {
+                return Ok(None);
+            };
             let extracted = records.len() as u64;
             return Ok(Some(Current { token, extracted, ..current(reply, Items::selected(records)) }));
         }
@@ -174,20 +181,19 @@ impl<'r> Pages<'r> {
         let mut records = selected.records;
         current.selected += records.len() as u64;
         records.iter().for_each(|_| self.resets.observe());
-        if current.items.is_last() {
-            // The last record is looked at before it is handed on: the next page may begin behind it.
-            current.last_record = records.last().cloned().or(current.last_record);
-            let left = items.into_iter().next();
-            self.next = self.after(&current, left.as_ref(), open)?;
-        } else {
-            current.last_record = records.last().cloned().or(current.last_record);
-            self.next = Next::Rest(Box::new(current));
-        }
+        // The last record is looked at before it is handed on: the next page may begin behind it.
+        current.last_record = records.last().cloned().or(current.last_record);
         if self.pager.is_data_feed {
             let now = self.run.client.now();
             records.retain(|record| open.wants(record, now));
         }
         records.iter().for_each(|record| open.observe(record));
+        if current.items.is_last() {
+            let left = items.into_iter().next();
+            self.next = self.after(&current, left.as_ref(), open)?;
+        } else {
+            self.next = Next::Rest(Box::new(current));
+        }
         if selected.cut_short > 0 {
             let message = format!("{} lists inside of records were cut short by the source", selected.cut_short);
             self.run.note(message).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use connectors::manifest::cursor::IncrementalSync;
 use connectors::manifest::node::{Node, Read};
+use connectors::manifest::partition::Parent;
 use connectors::manifest::problem::Problem;
 use connectors::manifest::properties::PropertyList;
 use connectors::manifest::schema::Schema;
@@ -29,26 +30,28 @@ const JOB_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 const JOB_TIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 impl ReadStream {
-    /// A stream with all that reading it takes. `state` decides about a stream with two ways to be read.
+    /// A stream with all that reading it takes, and the state that it is read from. Of a stream with two ways to be read
+    /// the state chooses one, and may be found too old.
     pub fn prepare(
         run: &Run<'_>,
         stream: &Stream,
         state: &Json,
         circumstances: Circumstances,
-    ) -> Result<Self, ReadFailure> {
-        let declared = way_of(run, stream, state)?;
-        Self::of(run, &declared, circumstances, 0)
+    ) -> Result<(Self, Json), ReadFailure> {
+        let (declared, state) = way_of(run, stream, state)?;
+        Ok((Self::of(run, &declared, &state, circumstances, 0)?, state))
     }
 
     /// A retriever that no stream is made of. What it reads is asked for again and again, so its answers are kept.
     pub fn helper(run: &Run<'_>, name: &str, retriever: Retriever) -> Result<Self, ReadFailure> {
         let declared = Arc::new(DeclarativeStream::helper(name, retriever));
-        Self::of(run, &declared, Circumstances { is_shared: true, ..Circumstances::default() }, 1)
+        Self::of(run, &declared, &Json::Null, Circumstances { is_shared: true, ..Circumstances::default() }, 1)
     }
 
     fn of(
         run: &Run<'_>,
         declared: &Arc<DeclarativeStream>,
+        state: &Json,
         circumstances: Circumstances,
         depth: usize,
     ) -> Result<Self, ReadFailure> {
@@ -59,10 +62,11 @@ impl ReadStream {
         let mut parents = Vec::new();
         for parent in declared.router().into_iter().flat_map(|router| router.parents()) {
             let stream = Stream::read(&parent.stream)?;
-            let way = way_of(run, &stream, &Json::Null)?;
+            let state = parent_state(run, parent, &stream, state)?;
+            let (way, state) = way_of(run, &stream, &state)?;
             // What is read for its children is kept; further up the format keeps nothing unless it is told to.
             let shared = Circumstances { is_shared: depth == 0, ..Circumstances::default() };
-            parents.push((Arc::clone(parent), Self::of(run, &way, shared, depth + 1)?));
+            parents.push((Arc::clone(parent), Self::of(run, &way, &state, shared, depth + 1)?));
         }
         let name: Arc<str> = declared.name.as_str().into();
         let (way, lists, properties) = match &declared.retriever {
@@ -79,25 +83,38 @@ impl ReadStream {
     }
 }
 
-/// Of a stream with two ways to be read, the one that fits the state.
-fn way_of(run: &Run<'_>, stream: &Stream, state: &Json) -> Result<Arc<DeclarativeStream>, ReadFailure> {
+/// What a parent resumes from, of the state of the stream whose parent it is.
+fn parent_state(run: &Run<'_>, parent: &Parent, stream: &Stream, state: &Json) -> Result<Json, ReadFailure> {
+    if !parent.incremental_dependency {
+        return Ok(Json::Null);
+    }
+    let config = run.client.config();
+    let scope = Seen::default().scope(&config, run.client.now());
+    let sync = stream.ways().into_iter().find_map(|way| way.sync.as_ref());
+    let field = sync.map(|sync| sync.field(&scope, &[])).transpose()?;
+    let own = StreamState::from_json(state.clone()).unwrap_or_default();
+    Ok(own.of_parent(&parent.stream_name, field.as_deref()).into_json())
+}
+
+/// Of a stream with two ways to be read, the one that fits the state, and what is left of the state then.
+fn way_of(run: &Run<'_>, stream: &Stream, state: &Json) -> Result<(Arc<DeclarativeStream>, Json), ReadFailure> {
     let stream = match stream {
-        Stream::Declarative(stream) => return Ok(Arc::clone(stream)),
+        Stream::Declarative(stream) => return Ok((Arc::clone(stream), state.clone())),
         Stream::Delegating(stream) => stream,
     };
     let (config, now) = (run.client.config(), run.client.now());
     let scope = Seen::default().scope(&config, now);
     let retention = stream.retention.as_ref().map(|retention| retention.text(&scope)).transpose()?.unwrap_or_default();
-    let reader = |way: &'_ Arc<DeclarativeStream>| Arc::clone(way);
     let [full, incremental] = [&stream.full_refresh, &stream.incremental];
     fn by_state(way: &DeclarativeStream) -> ByState<'_> {
         ByState { sync: way.sync.as_ref(), router: way.router() }
     }
-    let state = StreamState::from_json(state.clone()).unwrap_or_default();
-    let choice = choose(&state, &retention, by_state(full), by_state(incremental), &scope)?;
+    let known = StreamState::from_json(state.clone()).unwrap_or_default();
+    let choice = choose(&known, &retention, by_state(full), by_state(incremental), &scope)?;
     Ok(match choice {
-        Choice::FullRefresh | Choice::FullRefreshAfresh => reader(full),
-        Choice::Incremental => reader(incremental),
+        Choice::FullRefresh => (Arc::clone(full), state.clone()),
+        Choice::FullRefreshAfresh => (Arc::clone(full), Json::Null),
+        Choice::Incremental => (Arc::clone(incremental), state.clone()),
     })
 }
 
@@ -137,7 +154,9 @@ impl Pager {
     fn of_download(retriever: &AsyncRetriever) -> Result<Self, ReadFailure> {
         let (reader, extractor) = match &retriever.download_extractor {
             Some(Download::Table(table)) => (Reader::Table(*table), None),
-            Some(Download::Extractor(extractor)) => (Reader::Decoder(retriever.download_decoder.clone()), Some(extractor)),
+            Some(Download::Extractor(extractor)) => {
+                (Reader::Decoder(retriever.download_decoder.clone()), Some(extractor))
+            }
             None => (Reader::Decoder(retriever.download_decoder.clone()), None),
         };
         let selector = Selector::of(extractor.cloned().unwrap_or_else(Extractor::whole));
@@ -167,7 +186,8 @@ fn job(run: &Run<'_>, retriever: &AsyncRetriever) -> Result<Job, ReadFailure> {
         (&map.timeout, JobStatus::TimedOut),
         (&map.skipped, JobStatus::Skipped),
     ];
-    let statuses = statuses.into_iter().flat_map(|(words, status)| words.iter().map(move |word| (word.clone(), status)));
+    let statuses =
+        statuses.into_iter().flat_map(|(words, status)| words.iter().map(move |word| (word.clone(), status)));
     let minute = Duration::from_secs(60);
     Ok(Job {
         creation: retriever.creation.clone(),
@@ -192,7 +212,12 @@ fn job(run: &Run<'_>, retriever: &AsyncRetriever) -> Result<Job, ReadFailure> {
 }
 
 /// A whole number of `unit`s.
-fn time(run: &Run<'_>, field: &str, setting: Option<&Setting>, unit: Duration) -> Result<Option<Duration>, ReadFailure> {
+fn time(
+    run: &Run<'_>,
+    field: &str,
+    setting: Option<&Setting>,
+    unit: Duration,
+) -> Result<Option<Duration>, ReadFailure> {
     let Some(setting) = setting else { return Ok(None) };
     let config = run.client.config();
     let value = setting.value(&Seen::default().scope(&config, run.client.now()))?;

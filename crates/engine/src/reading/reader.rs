@@ -161,7 +161,8 @@ impl Reader {
         if failed.is_empty() {
             return Ok(true);
         }
-        let told = failed.iter().flat_map(|(name, ended)| ended.failures.iter().map(move |why| format!("{name}: {why}")));
+        let told =
+            failed.iter().flat_map(|(name, ended)| ended.failures.iter().map(move |why| format!("{name}: {why}")));
         let message = format!("these streams were not read whole: {}", told.collect::<Vec<_>>().join("; "));
         Err(ReadFailure::new(Blame::Config, "streams_incomplete", message))
     }
@@ -179,7 +180,7 @@ impl Reader {
         let circumstances = Circumstances {
             catalog_field: wanted.cursor_field,
             wanted_schema: wanted.schema,
-            is_shared: self.shared.contains(&named.name),
+            ..self.circumstances(&named.name)
         };
         run.tell_standing(&name, Standing::Started).await?;
         let prepared = match named.stream {
@@ -187,9 +188,9 @@ impl Reader {
             Err(failure) => Err(failure),
         };
         let ended = match prepared {
-            Ok(stream) => {
+            Ok((stream, state)) => {
                 let _alone = groups.enter(&stream).await;
-                read(run, &stream, wanted.state, finding).await?
+                read(run, &stream, state, finding).await?
             }
             Err(failure) if failure.is_closed() => return Err(failure),
             Err(failure) => {
@@ -239,15 +240,14 @@ impl Reader {
             let config = self.client.config();
             let values = definition.values(&Seen::default().scope(&config, self.client.now()), &config)?;
             let (values, is_config) = match values {
-                Values::Known(values) => (values, true),
+                Values::Known(values) => (values.into_iter().map(|values| (values, Slice::whole())).collect(), true),
                 Values::Read(retriever) => {
                     let helper = ReadStream::helper(run, &definition.name, retriever.clone())?;
                     (helper.all_partitions(run).await?, false)
                 }
             };
-            let whole = Slice::whole();
-            for values in values {
-                let scope = Seen::slice(&whole).scope(&config, self.client.now());
+            for (values, slice) in values {
+                let scope = Seen::slice(&slice).scope(&config, self.client.now());
                 let node = definition.stream(&values, &scope)?;
                 let stream = Stream::read(&node)?;
                 let name = stream.name().to_owned();
@@ -266,21 +266,27 @@ impl Reader {
         Ok(made)
     }
 
+    /// What is known of a stream that the catalog says nothing about.
+    pub(super) fn circumstances(&self, name: &str) -> Circumstances {
+        Circumstances { is_shared: self.shared.contains(name), ..Circumstances::default() }
+    }
+
     fn groups(&self) -> Result<Groups, ReadFailure> {
         let groups = self.source.groups()?.into_iter().map(|group| (group.streams, Arc::default()));
         Ok(Groups(groups.collect()))
     }
 }
 
+/// A stream that is ready, and the state that it is read from.
 pub(super) async fn prepared(
     run: &Run<'_>,
     stream: &Stream,
     state: &Json,
     circumstances: Circumstances,
-) -> Result<ReadStream, ReadFailure> {
-    let mut stream = ReadStream::prepare(run, stream, state, circumstances)?;
+) -> Result<(ReadStream, Json), ReadFailure> {
+    let (mut stream, state) = ReadStream::prepare(run, stream, state, circumstances)?;
     stream.load_schemas(run).await?;
-    Ok(stream)
+    Ok((stream, state))
 }
 
 /// Streams that must not be read at the same time, each group with the right to be the one.

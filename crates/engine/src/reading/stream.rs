@@ -109,12 +109,13 @@ impl ReadStream {
         self.parents.iter().for_each(|(_, parent)| parent.names(names));
     }
 
-    /// All records of all partitions, for those that are few.
-    pub async fn all_partitions(&self, run: &Run<'_>) -> Result<Vec<Json>, ReadFailure> {
+    /// All records of all partitions with where they come from, for those that are few.
+    pub async fn all_partitions(&self, run: &Run<'_>) -> Result<Vec<(Json, Slice)>, ReadFailure> {
         let mut partitions = Partitions::new(run, self, &StreamState::default())?;
         let mut all = Vec::new();
         while let Some(found) = partitions.next().await? {
-            all.extend(self.all_records(run, found.partition).await?);
+            let records = self.all_records(run, found.partition.clone()).await?;
+            all.extend(records.into_iter().map(|record| (record, found.partition.clone())));
         }
         Ok(all)
     }

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use connectors::manifest::auth::{Token, TokenKey};
+use connectors::manifest::auth::{Quotas, Token, TokenKey};
+
+use super::client::SharedQuotas;
 
 /// Most sets of credentials. A manifest has one or two; a template that makes a new one for each slice would fill memory.
 const KEYS_MAX: usize = 1_024;
@@ -12,6 +14,7 @@ const KEYS_MAX: usize = 1_024;
 #[derive(Default)]
 pub(super) struct Tokens {
     slots: Mutex<HashMap<TokenKey, Arc<Slot>>>,
+    quotas: Mutex<HashMap<TokenKey, SharedQuotas>>,
 }
 
 /// One token and the right to change it.
@@ -23,6 +26,16 @@ pub(super) struct Slot {
 }
 
 impl Tokens {
+    pub fn quotas(&self, key: TokenKey) -> Option<SharedQuotas> {
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    /// Keeps counts, unless somebody else has done so meanwhile.
+    pub fn keep_quotas(&self, key: TokenKey, quotas: Quotas) -> SharedQuotas {
+        let mut kept = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kept.entry(key).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(quotas))))
+    }
+
     pub fn slot(&self, key: TokenKey) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= KEYS_MAX && !slots.contains_key(&key) {

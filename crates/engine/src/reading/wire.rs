@@ -87,7 +87,8 @@ impl Wire {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
             let response = self.once(&request, patience.limits()).await?;
-            let next = follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
+            let next =
+                follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
             match next {
                 Some(next) => request = next,
                 None => return whole(response, request.url),
@@ -102,7 +103,8 @@ impl Wire {
         for _ in 0..=REDIRECTS_MAX {
             let outbound = self.outbound(&request, patience.limits())?;
             let mut response = self.transport.open(outbound).await.map_err(undelivered)?;
-            let next = follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
+            let next =
+                follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
             let Some(next) = next else {
                 let silence = patience.read.unwrap_or(SILENCE_MAX);
                 return self.spooled(&mut response, request.url, silence).await;
@@ -213,7 +215,8 @@ fn too_many_redirects(request: &Request) -> ReadFailure {
 }
 
 fn too_large(url: &str) -> ReadFailure {
-    let message = format!("{} answered a page of more than {PAGE_BYTES_MAX} bytes; ask for smaller pages", plain_url(url));
+    let message =
+        format!("{} answered a page of more than {PAGE_BYTES_MAX} bytes; ask for smaller pages", plain_url(url));
     ReadFailure::system("page_too_large", message)
 }
 

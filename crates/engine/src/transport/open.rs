@@ -22,9 +22,15 @@ pub struct OpenResponse {
 }
 
 enum Pieces {
-    Live { link: Box<Link>, body: Incoming },
+    Live {
+        link: Box<Link>,
+        body: Incoming,
+    },
     /// Read before; what ended it comes after the one piece.
-    Read { body: Option<Bytes>, end: BodyEnd },
+    Read {
+        body: Option<Bytes>,
+        end: BodyEnd,
+    },
 }
 
 impl OpenResponse {
@@ -81,6 +87,10 @@ impl HttpTransport {
             Ok(Err(broken)) => return Err(failure_of(*broken, link.kept).into()),
             Err(Elapsed) => return Err(SendError::FirstByteTimeout(limit)),
         };
-        Ok(OpenResponse { status: head.status.as_u16(), headers: head.headers, body: Pieces::Live { link: Box::new(link), body } })
+        Ok(OpenResponse {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: Pieces::Live { link: Box::new(link), body },
+        })
     }
 }

@@ -76,7 +76,8 @@ fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
         if steps.is_hidden() { aside(what) } else { steps.set_message(what.to_owned()) }
     };
     let signing = Signing::generic_hmac(SECRET);
-    let bench = Bench { launcher: &launcher, scratch: &scratch, signing, reader: &reader, patience: PATIENCE, say: &say };
+    let bench =
+        Bench { launcher: &launcher, scratch: &scratch, signing, reader: &reader, patience: PATIENCE, say: &say };
     let report = plan.run(&bench, Some(&store_cost::measure), about(args.full));
     steps.finish_and_clear();
     report.map_err(|error| Failure::general(error.code(), error.to_string()))

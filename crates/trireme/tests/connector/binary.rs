@@ -5,15 +5,19 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use testkit::goldens::{Connector, Ended, Files, Verb};
 
 /// No case waits longer than a few seconds; a run that takes this long hangs.
 const HUNG_AFTER: Duration = Duration::from_secs(90);
 
-/// `trireme connector …`. Keeps what the last run wrote beside its messages, for reports.
+/// Errors that are kept for reports; the first ones tell enough.
+const ERRORS_MAX: usize = 4;
+
+/// `trireme connector …`. Keeps what its runs said of errors, for reports: how an error is worded is nobody's golden.
 #[derive(Default)]
 pub struct Trireme {
-    pub said: String,
+    pub errors: Vec<String>,
 }
 
 impl Connector for Trireme {
@@ -26,8 +30,25 @@ impl Connector for Trireme {
             Ok(_) => child.wait()?.code(),
             Err(_) => end(&mut child)?,
         };
-        self.said = said.recv_timeout(HUNG_AFTER).unwrap_or_default();
-        Ok(Ended { exit, stdout: stdout.unwrap_or_else(|_| format!("hung for {HUNG_AFTER:?} and was ended")) })
+        let stdout = stdout.unwrap_or_else(|_| format!("hung for {HUNG_AFTER:?} and was ended"));
+        self.note_errors(&stdout, &said.recv_timeout(HUNG_AFTER).unwrap_or_default());
+        Ok(Ended { exit, stdout })
+    }
+}
+
+impl Trireme {
+    fn note_errors(&mut self, stdout: &str, stderr: &str) {
+        let messages = stdout.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+        let errors = messages.filter_map(|message| {
+            let error = message.get("trace")?.get("error")?;
+            Some(format!("{} ({})", error["message"].as_str()?, error["internal_message"].as_str().unwrap_or("-")))
+        });
+        let lines = errors.chain(stderr.lines().map(str::to_owned)).collect::<Vec<_>>();
+        for line in lines {
+            if self.errors.len() < ERRORS_MAX && !self.errors.contains(&line) {
+                self.errors.push(line);
+            }
+        }
     }
 }
 

@@ -134,8 +134,7 @@ fn run(boundary: &Boundary, poll: &Poll, state: Option<&Json>) -> Came {
     };
     let mut trireme = Trireme::default();
     let ended = trireme.run(Verb::Read, &files).expect("the binary can be started");
-    let errors = ended.stdout.lines().filter(|line| line.contains("\"TRACE\"")).collect::<Vec<_>>().join("\n");
-    Came { told: fold(&ended), errors, requests: server.requests() }
+    Came { told: fold(&ended), errors: trireme.errors.join("\n"), requests: server.requests() }
 }
 
 /// Every stream of the manifest, read incrementally where it has a cursor.

@@ -45,10 +45,15 @@ fn every_case_comes_out_as_in_the_reference() {
 fn compared(case: &Case) -> Vec<String> {
     let golden = golden(case);
     let streams = golden["discover"].get("catalog");
-    match run_case(case, &mut Trireme::default(), streams.or(Some(&Json::Null))) {
+    let mut trireme = Trireme::default();
+    let mut lines = match run_case(case, &mut trireme, streams.or(Some(&Json::Null))) {
         Ok(outcome) => differences(&golden, &outcome),
         Err(error) => vec![format!("could not be run: {error}")],
+    };
+    if !lines.is_empty() {
+        lines.extend(trireme.errors.iter().map(|error| format!("it said: {error}")));
     }
+    lines
 }
 
 /// All cases, or those whose name has the word in it that `GOLDENS` says.

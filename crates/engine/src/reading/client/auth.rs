@@ -34,6 +34,9 @@ impl Client {
         let config = self.config();
         let key = question.requester.authenticator().key(&question.seen.scope(&config, self.now()))?;
         let Some(key) = key else { return Ok(None) };
+        if let Some(quotas) = self.quotas(question, key)? {
+            return self.acquired(question, &quotas).await.map(Some);
+        }
         let slot = self.tokens.slot(key);
         if refused.is_none()
             && let Some(kept) = slot.kept().filter(|kept| !kept.is_due(self.now()))

@@ -108,9 +108,11 @@ impl Verb {
 impl ManifestArgs {
     pub fn wanted(self) -> Wanted {
         // A name has neither a folder nor an ending.
-        let name = self.manifest.as_ref().and_then(|path| path.to_str()).filter(|name| {
-            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        });
+        let name = self
+            .manifest
+            .as_ref()
+            .and_then(|path| path.to_str())
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
         match name.map(str::to_owned) {
             Some(name) if !self.manifest.as_ref().is_some_and(|path| path.exists()) => {
                 Wanted { manifest: None, connector: Some(name), overrides: self.overrides }
@@ -126,7 +128,9 @@ impl ConnectorCommand {
         Ok(match self {
             Self::Inspect(args) => return Err(args),
             Self::Spec(args) => (Verb::Spec, args.wanted()),
-            Self::Check(ConfiguredArgs { manifest, config, reach }) => (Verb::Check { config, reach }, manifest.wanted()),
+            Self::Check(ConfiguredArgs { manifest, config, reach }) => {
+                (Verb::Check { config, reach }, manifest.wanted())
+            }
             Self::Discover(ConfiguredArgs { manifest, config, reach }) => {
                 (Verb::Discover { config, reach }, manifest.wanted())
             }

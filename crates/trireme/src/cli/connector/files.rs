@@ -12,8 +12,11 @@ use crate::exit::{Exit, Failure, Outcome};
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Where a configuration may carry its own manifest, as tools that build connectors send it.
 pub const INJECTED_MANIFEST: &str = "__injected_declarative_manifest";
+/// How the folders of packages begin.
+const PACKAGE_PREFIX: &str = "source_";
 /// What else such tools put beside the owner's fields.
-const INTERNAL: [&str; 4] = [INJECTED_MANIFEST, "__injected_components_py", "__injected_components_py_checksums", "_limit"];
+const INTERNAL: [&str; 4] =
+    [INJECTED_MANIFEST, "__injected_components_py", "__injected_components_py_checksums", "_limit"];
 
 /// A stream that shall be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,15 +89,25 @@ pub fn catalog(path: &Path) -> Outcome<Vec<Chosen>> {
     streams.iter().enumerate().map(chosen).collect()
 }
 
-/// A file of the manifest's package. Nothing outside of its folder is read.
+/// A file of the manifest's package: beside the manifest, or in a folder named as packages are. Nothing outside of the
+/// manifest's folder is read.
 pub fn beside(folder: &Path, path: &str) -> Option<Vec<u8>> {
     let path = Path::new(path);
     let is_inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !is_inside {
         return None;
     }
-    let path = folder.join(path);
-    let size = std::fs::metadata(&path).ok()?.len();
+    read_small(&folder.join(path)).or_else(|| {
+        let packages = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
+        let is_package = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with(PACKAGE_PREFIX));
+        let mut packages: Vec<_> = packages.filter(|entry| is_package(&entry.file_name())).collect();
+        packages.sort_by_key(std::fs::DirEntry::file_name);
+        packages.iter().find_map(|package| read_small(&package.path().join(path)))
+    })
+}
+
+fn read_small(path: &Path) -> Option<Vec<u8>> {
+    let size = std::fs::metadata(path).ok()?.len();
     if size > FILE_BYTES_MAX { None } else { std::fs::read(path).ok() }
 }
 
@@ -219,7 +232,11 @@ mod tests {
         let names: Vec<_> = chosen.iter().map(|chosen| (chosen.name.as_str(), chosen.cursor_field.len())).collect();
         assert_eq!(names, [("b", 1), ("a", 0)]);
         assert_eq!(chosen[0].schema, Some(json!({})));
-        for wrong in [json!({}), json!({ "streams": [{}] }), json!({ "streams": [{ "stream": { "name": "a" }, "sync_mode": "x" }] })] {
+        for wrong in [
+            json!({}),
+            json!({ "streams": [{}] }),
+            json!({ "streams": [{ "stream": { "name": "a" }, "sync_mode": "x" }] }),
+        ] {
             assert_eq!(catalog(written(&wrong.to_string()).path()).unwrap_err().code, "catalog_invalid", "{wrong}");
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use super::args::{ReadArgs, Reach, Verb};
+use super::args::{Reach, ReadArgs, Verb};
 use super::manifest::Wanted;
 
 /// What the name of the program begins with when it is a connector.

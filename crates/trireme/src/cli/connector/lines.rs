@@ -64,7 +64,7 @@ impl Lines {
         for record in records {
             out.buffer.extend_from_slice(head.as_bytes());
             // Values have only text as keys, so nothing of them can fail to be JSON.
-            let written = serde_json::to_writer(&mut out.buffer, record);
+            let written = write_record(&mut out.buffer, record);
             out.buffer.extend_from_slice(tail.as_bytes());
             written.map_err(|error| out.break_off(error.into()))?;
             if out.buffer.len() >= BUFFER_BYTES {
@@ -127,6 +127,24 @@ impl Out {
         self.broken.get_or_insert(error);
         Closed
     }
+}
+
+/// A record as the protocol prints it: a field that is null is one that is not there.
+fn write_record(buffer: &mut Vec<u8>, record: &Value) -> serde_json::Result<()> {
+    let Value::Object(fields) = record else { return serde_json::to_writer(buffer, record) };
+    let mut separator = b'{';
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        buffer.push(separator);
+        serde_json::to_writer(&mut *buffer, name)?;
+        buffer.push(b':');
+        serde_json::to_writer(&mut *buffer, value)?;
+        separator = b',';
+    }
+    if separator == b'{' {
+        buffer.push(b'{');
+    }
+    buffer.push(b'}');
+    Ok(())
 }
 
 impl Listener for Lines {
@@ -202,6 +220,20 @@ mod tests {
         assert!(messages[0]["record"]["emitted_at"].as_i64().is_some_and(|at| at > 1_700_000_000_000));
         assert_eq!(messages[3]["state"]["sourceStats"]["recordCount"], 3.0);
         assert_eq!(messages[4]["state"]["sourceStats"]["recordCount"], 0.0);
+    }
+
+    #[test]
+    fn fields_that_are_null_are_left_out_of_a_record_but_not_out_of_what_is_in_it() {
+        for (record, text) in [
+            (json!({ "a": null }), "{}"),
+            (json!({}), "{}"),
+            (json!({ "a": null, "b": 1, "c": { "d": null }, "e": [null] }), r#"{"b":1,"c":{"d":null},"e":[null]}"#),
+            (json!("text"), r#""text""#),
+        ] {
+            let mut written = Vec::new();
+            write_record(&mut written, &record).unwrap();
+            assert_eq!(String::from_utf8(written).unwrap(), text);
+        }
     }
 
     #[tokio::test]

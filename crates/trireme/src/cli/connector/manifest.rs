@@ -72,12 +72,17 @@ impl Wanted {
     fn missing(&self) -> Failure {
         let Some(name) = &self.connector else {
             let failure = Failure::new(Exit::Usage, "manifest_missing", "there is no manifest");
-            return failure
-                .hint(format!("Give one with --manifest, or inside of the configuration as {}.", files::INJECTED_MANIFEST));
+            return failure.hint(format!(
+                "Give one with --manifest, or inside of the configuration as {}.",
+                files::INJECTED_MANIFEST
+            ));
         };
         let failure = Failure::new(Exit::Usage, "manifest_missing", format!("there is no manifest of '{name}'"));
         let known: Vec<_> = embedded_names().collect();
-        failure.hint(format!("Put source-{name}.yaml beside the program, or set {VARIABLE}. Ours are: {}.", known.join(", ")))
+        failure.hint(format!(
+            "Put source-{name}.yaml beside the program, or set {VARIABLE}. Ours are: {}.",
+            known.join(", ")
+        ))
     }
 }
 

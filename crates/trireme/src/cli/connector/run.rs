@@ -14,11 +14,13 @@ use connectors::manifest::source::Source;
 use connectors::manifest::spec::Weight;
 use engine::clock::{SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
-use engine::reading::{Blame, Closed, ConfigWriter, Hosts, Jsonata, Offer, Outside, ReadFailure, Reader, Wanted as WantedStream};
+use engine::reading::{
+    Blame, Closed, ConfigWriter, Hosts, Jsonata, Offer, Outside, ReadFailure, Reader, Wanted as WantedStream,
+};
 use engine::transport::{EgressPolicy, HttpTransport, TransportOptions};
 use serde_json::{Map, Value};
 
-use super::args::{ReadArgs, Reach, Verb};
+use super::args::{Reach, ReadArgs, Verb};
 use super::files;
 use super::lines::Lines;
 use super::manifest::{Found, Text, Wanted};
@@ -109,7 +111,9 @@ impl From<Closed> for Stop {
 
 fn spec(source: &Source, lines: &Lines) -> Result<(), Stop> {
     let Some(spec) = &source.spec else {
-        return Err(ReadFailure::system("spec_missing", "the manifest has no 'spec', which says what a config holds").into());
+        return Err(
+            ReadFailure::system("spec_missing", "the manifest has no 'spec', which says what a config holds").into()
+        );
     };
     let mut told = spec.json();
     told["supportsNormalization"] = false.into();
