@@ -11,6 +11,7 @@ pub mod error;
 pub mod gateway;
 pub mod generator;
 pub mod ledger;
+pub mod listing;
 pub mod machine;
 pub mod payload;
 pub mod plan;
@@ -23,6 +24,7 @@ pub mod stats;
 pub mod stopwatch;
 pub mod welch;
 
+mod accounts;
 mod probe;
 mod rig;
 mod runtime_thread;

@@ -38,10 +38,23 @@ pub fn rss_bytes(pid: u32) -> Result<u64, BenchError> {
     Ok(field(&file, &read(&file)?, "VmRSS:")? * 1024)
 }
 
-fn cpu(pid: u32) -> Result<Duration, BenchError> {
+/// Time on the processor, of a process that nobody has waited for yet.
+///
+/// # Errors
+/// When the process is gone.
+pub fn cpu(pid: u32) -> Result<Duration, BenchError> {
     let file = format!("/proc/{pid}/stat");
     let ticks = cpu_ticks(&read(&file)?).ok_or_else(|| unreadable(&file, "it does not look like a stat line"))?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+/// The most memory that it ever had resident.
+///
+/// # Errors
+/// When the process is gone.
+pub fn peak_rss_bytes(pid: u32) -> Result<u64, BenchError> {
+    let file = format!("/proc/{pid}/status");
+    Ok(field(&file, &read(&file)?, "VmHWM:")? * 1024)
 }
 
 fn written_bytes(pid: u32) -> Result<u64, BenchError> {
@@ -72,12 +85,21 @@ pub(crate) struct MemoryWatch {
 
 impl MemoryWatch {
     pub(crate) fn start(pid: u32, progress: impl Fn() -> u64 + Send + 'static) -> Result<Self, BenchError> {
+        Self::start_with(pid, rss_bytes, progress)
+    }
+
+    /// Samples what `memory` says of the process.
+    pub(crate) fn start_with(
+        pid: u32,
+        memory: fn(u32) -> Result<u64, BenchError>,
+        progress: impl Fn() -> u64 + Send + 'static,
+    ) -> Result<Self, BenchError> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let work = move || {
             let mut samples = Vec::new();
             // A process that is gone has no memory; the scenario finds out that it is.
-            while let Ok(bytes) = rss_bytes(pid) {
+            while let Ok(bytes) = memory(pid) {
                 samples.push(MemorySample { progress: progress(), rss_mib: bytes as f64 / (1024.0 * 1024.0) });
                 if stopped.load(Relaxed) {
                     break;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::accounts;
 use crate::config::{Layout, ingest_path};
 use crate::error::BenchError;
 use crate::gateway::{Launch, Launcher, Running};
@@ -14,6 +15,7 @@ use crate::generator::{Generator, Load, Pace, Sent};
 use crate::ledger::{Ledger, Missing};
 use crate::payload::Template;
 use crate::process::{self, Usage};
+use crate::scenario::ReaderCommand;
 use crate::signing::Signing;
 use crate::sink::Sink;
 use crate::stopwatch::{Stopwatch, pause};
@@ -27,6 +29,8 @@ pub struct Bench<'a> {
     /// Folder on the disk to be measured; each rig makes one of its own in it and removes it.
     pub scratch: &'a Path,
     pub signing: Signing,
+    /// How a connector is read.
+    pub reader: ReaderCommand<'a>,
     /// How long deliveries may stand still before what is missing counts as lost.
     pub patience: Duration,
     /// Told what is going on, for people who wait.
@@ -46,7 +50,7 @@ pub(crate) struct Rig<'a> {
 }
 
 /// A folder that is removed when dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 /// Tells the folders of one process apart.
 static RIGS: AtomicU32 = AtomicU32::new(0);
@@ -62,9 +66,11 @@ impl<'a> Rig<'a> {
         let ledger = Arc::new(Ledger::new(capacity));
         let sink = Sink::start(layout.destinations, Arc::clone(&ledger))?;
         prepare(&sink);
-        let name = format!("bench-{}-{}", std::process::id(), RIGS.fetch_add(1, Relaxed));
-        let folder = Folder(bench.scratch.join(name));
+        let folder = Folder::new(bench.scratch)?;
         let launch = write_launch(&folder.0, &layout.yaml(&bench.signing, sink.address()))?;
+        if layout.accounts.is_some() {
+            write_recipe(&folder.0)?;
+        }
         let gateway = Running::start(bench.launcher, launch.clone())?;
         Ok(Self { bench, ledger, sink, gateway, launch, destinations: layout.destinations, _folder: folder })
     }
@@ -87,6 +93,18 @@ impl<'a> Rig<'a> {
         let template = |n| Template::new(target, &ingest_path(n), &self.bench.signing);
         let templates = destinations.map(template).collect();
         Generator::start(Load { target, templates, connections, pace, limit }, Arc::clone(&self.ledger))
+    }
+
+    /// The same to the first destination without end, signed by each of these in turn.
+    pub(crate) fn send_as(
+        &self,
+        signings: impl Iterator<Item = Signing>,
+        connections: usize,
+        pace: Pace,
+    ) -> Result<Generator, BenchError> {
+        let target = self.gateway.address();
+        let templates = signings.map(|signing| Template::new(target, &ingest_path(0), &signing)).collect();
+        Generator::start(Load { target, templates, connections, pace, limit: None }, Arc::clone(&self.ledger))
     }
 
     /// The same to all destinations without end.
@@ -176,6 +194,19 @@ impl Drop for Rig<'_> {
     }
 }
 
+impl Folder {
+    /// A new one, empty.
+    pub(crate) fn new(scratch: &Path) -> Result<Self, BenchError> {
+        let path = scratch.join(format!("bench-{}-{}", std::process::id(), RIGS.fetch_add(1, Relaxed)));
+        std::fs::create_dir_all(&path).map_err(|source| BenchError::Write { path: path.clone(), source })?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         // What would stay behind is a scratch folder; no figure depends on it.
@@ -192,6 +223,14 @@ fn write_launch(folder: &Path, yaml: &str) -> Result<Launch, BenchError> {
     std::fs::create_dir_all(&data).map_err(write(&data))?;
     std::fs::write(&config, yaml).map_err(write(&config))?;
     Ok(Launch { config, data, listen: free_address()?, log: folder.join("gateway.log") })
+}
+
+/// The recipe of the load tool's own sender, where the product looks for recipes of one's own.
+fn write_recipe(folder: &Path) -> Result<(), BenchError> {
+    let path = folder.join("providers").join(format!("{}.yaml", accounts::PROVIDER));
+    let written =
+        std::fs::create_dir_all(folder.join("providers")).and_then(|()| std::fs::write(&path, accounts::RECIPE));
+    written.map_err(|source| BenchError::Write { path, source })
 }
 
 /// A loopback port that nobody listened on a moment ago.

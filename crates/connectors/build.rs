@@ -1,23 +1,31 @@
-//! Lists the recipes of `catalogue/providers`, so that a file alone adds a sender. Reads names only, never their text.
+//! Lists the recipes and the manifests of the catalogue, so that a file alone adds a sender or a connector. Reads names
+//! only, never their text.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 fn main() {
     let out = std::env::var_os("OUT_DIR").expect("Cargo says where to write");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogue/providers");
-    let folder = folder.canonicalize().expect("the catalogue is beside the crates");
-    println!("cargo::rerun-if-changed={}", folder.display());
+    for (kind, list) in [("providers", "catalogue.rs"), ("connectors", "connectors.rs")] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogue").join(kind);
+        let folder = folder.canonicalize().expect("the catalogue is beside the crates");
+        println!("cargo::rerun-if-changed={}", folder.display());
+        std::fs::write(Path::new(&out).join(list), list_of(&folder)).expect("the list is written");
+    }
+}
+
+/// Name and text of each file, as an expression of Rust.
+fn list_of(folder: &Path) -> String {
     let mut list = String::from("&[\n");
-    for name in names(&folder) {
+    for name in names(folder) {
         let file = folder.join(format!("{name}.yaml"));
         writeln!(list, "    ({name:?}, include_str!({file:?})),").expect("a String takes any text");
     }
     list.push_str("]\n");
-    std::fs::write(Path::new(&out).join("catalogue.rs"), list).expect("the list is written");
+    list
 }
 
-/// The names of all recipes, in alphabetical order.
+/// The names of all files, in alphabetical order.
 fn names(folder: &Path) -> Vec<String> {
     let files = std::fs::read_dir(folder).expect("the catalogue can be read");
     let mut names: Vec<String> = files

@@ -60,8 +60,10 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     latency(&mut rows, results);
     isolation(&mut rows, results);
     ack_one(&mut rows, results);
+    accounts(&mut rows, results);
     idle_and_ready(&mut rows, results);
     backlog(&mut rows, results);
+    reading(&mut rows, results);
     rows.0
 }
 
@@ -120,6 +122,21 @@ fn ack_one(rows: &mut Rows, results: &Results) {
     rows.add("ack p50, one connection", "× (round trip + sync)", goal, runs, |run| Some(run.over_floor));
 }
 
+fn accounts(rows: &mut Rows, results: &Results) {
+    let runs = &results.accounts;
+    let Some(first) = runs.first() else { return };
+    let of = format!("{} accounts", super::number(first.accounts as f64));
+    type Run = crate::scenario::Accounts;
+    let rate = |run: &Run| Some(run.many.accepted_per_s / run.one.accepted_per_s);
+    let cpu = |run: &Run| Some(run.many.cpu_us_per_event / run.one.cpu_us_per_event);
+    rows.add(format!("accepted, {of}"), "/s", None, runs, |run| Some(run.many.accepted_per_s));
+    rows.add(format!("accepted, {of}"), "× one account", None, runs, rate);
+    rows.add(format!("CPU per event, {of}"), "× one account", None, runs, cpu);
+    rows.add(format!("idle memory, {of}"), "MiB", None, runs, |run| Some(run.many.idle_rss_mib));
+    let memory = |run: &Run| Some(run.many.idle_rss_mib / run.one.idle_rss_mib);
+    rows.add(format!("idle memory, {of}"), "× one account", None, runs, memory);
+}
+
 fn idle_and_ready(rows: &mut Rows, results: &Results) {
     rows.add("idle memory", "MiB", Some(Goal::AtMost(30.0)), &results.idle, |run| Some(run.rss_mib));
     rows.add("idle CPU", "ms/s", None, &results.idle, |run| Some(run.cpu_ms_per_s));
@@ -145,4 +162,16 @@ fn backlog(rows: &mut Rows, results: &Results) {
     let live = |run: &crate::scenario::Backlog| (run.live.count > 0).then_some(run.live.p99_ms);
     rows.add("live end to end p99, draining", "ms", Some(Goal::AtMost(1000.0)), runs, live);
     rows.add("memory, draining", "MiB", None, runs, |run| Some(run.draining_rss_max_mib));
+}
+
+fn reading(rows: &mut Rows, results: &Results) {
+    let runs = &results.reading;
+    let Some(first) = runs.first() else { return };
+    let what = format!("reading {} records", super::number(first.records as f64));
+    let goal = |bound| Some(Goal::AtMost(bound));
+    rows.add(format!("{what}, CPU"), "s", goal(2.0), runs, |run| Some(run.cpu_s));
+    rows.add(what.clone(), "/CPU s", Some(Goal::AtLeast(100_000.0)), runs, |run| Some(run.records_per_cpu_s));
+    rows.add(format!("{what}, peak memory"), "MiB", goal(30.0), runs, |run| Some(run.peak_rss_mib));
+    rows.add(format!("{what}, wall time"), "s", None, runs, |run| Some(run.wall_s));
+    rows.add(format!("{what}, first output"), "ms", None, runs, |run| Some(run.first_output_ms));
 }

@@ -1,11 +1,13 @@
 //! Each scenario on a gateway whose behaviour is known.
 
+use std::process::Command;
 use std::time::Duration;
 
 use bench::calibration::{Calibration, StoreCost};
 use bench::gateway::Launcher;
 use bench::scenario::{
-    BacklogOptions, IsolationOptions, LatencyOptions, ack_one, backlog, idle, isolation, latency, ready,
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadLaunch, accounts, ack_one, backlog, idle,
+    isolation, latency, reading, ready,
 };
 use bench::signing::Signing;
 use bench::{Bench, BenchError};
@@ -18,9 +20,14 @@ pub fn with_bench<T>(launcher: &dyn Launcher, run: impl FnOnce(&Bench<'_>) -> T)
     let signing = Signing::generic_hmac(SECRET);
     // Longer than a busy machine keeps a thread waiting, short enough to wait for in a test.
     let patience = Duration::from_secs(2);
-    let result = run(&Bench { launcher, scratch: scratch.path(), signing, patience, say: &|_| {} });
+    let result = run(&Bench { launcher, scratch: scratch.path(), signing, reader: &no_reader, patience, say: &|_| {} });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "a scenario left its folder behind");
     result
+}
+
+/// A connector's reader that reads nothing.
+pub fn no_reader(_: &ReadLaunch) -> Command {
+    Command::new("true")
 }
 
 pub fn calibration() -> Calibration {
@@ -82,6 +89,18 @@ fn one_connection_is_compared_with_the_floor_of_the_calibration() {
 }
 
 #[test]
+fn many_accounts_are_set_against_one() {
+    let time = Duration::from_millis(150);
+    let options = AccountsOptions { accounts: 100, connections: 2, warm_up: time, window: time };
+    let result = with_bench(&FakeLauncher::default(), |bench| accounts(bench, &options)).unwrap();
+    assert_eq!(result.accounts, 100);
+    for half in [&result.one, &result.many] {
+        assert!(half.accepted_per_s > 0.0 && half.cpu_us_per_event > 0.0, "{result:?}");
+        assert!(half.idle_rss_mib > 1.0 && half.rss_mib > 1.0, "{result:?}");
+    }
+}
+
+#[test]
 fn idle_and_ready_are_measured() {
     let launcher = FakeLauncher::default();
     let (idle, ready) =
@@ -110,4 +129,41 @@ fn a_gateway_that_forgets_its_backlog_in_a_crash_is_found_out() {
     let error = fill(Faults { forget_on_crash: true, ..Faults::default() }).unwrap_err();
     let BenchError::EventsMissing { count, .. } = error else { panic!("{error}") };
     assert_eq!(count, 500, "all were waiting, and all are gone");
+}
+
+/// Prints the records of a list page by page, as a connector that is read does, with what every system has at hand.
+fn scripted_reader(launch: &ReadLaunch) -> Command {
+    const SCRIPT: &str = r#"
+        address=$(sed -n 's,.*url_base: http://,,p' "$1"); host=${address%:*}; port=${address#*:}; page=0
+        while [ -n "$page" ]; do
+            exec 3<>"/dev/tcp/$host/$port"
+            printf 'GET /items?page=%s HTTP/1.1\r\n\r\n' "$page" >&3
+            while read -r line <&3 && [ "$line" != $'\r' ]; do case $line in content-length:*) size=${line#*: };; esac; done
+            body=$(head -c "${size%$'\r'}" <&3); exec 3>&-
+            grep -o '"id":[0-9]*' <<<"$body" | sed 's/.*/{"type":"RECORD","record":{&}}/'
+            page=$(grep -o '"next":"[0-9]*"' <<<"$body" | grep -o '[0-9]*')
+        done
+        exit 0"#;
+    let mut command = Command::new("bash");
+    command.arg("-c").arg(SCRIPT).arg("reader").arg(&launch.manifest);
+    command
+}
+
+#[test]
+fn a_reading_counts_what_is_printed_and_what_was_asked_for() {
+    let scratch = tempfile::tempdir().unwrap();
+    let read = reading(scratch.path(), &scripted_reader, 250).unwrap();
+    assert_eq!((read.records, read.record_bytes), (250, 486));
+    assert!(
+        read.peak_rss_mib > 0.0 && read.first_output_ms > 0.0 && read.wall_s * 1000.0 >= read.first_output_ms,
+        "{read:?}"
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_records_out_is_an_error_and_no_figure() {
+    let scratch = tempfile::tempdir().unwrap();
+    let failed = reading(scratch.path(), &no_reader, 250).unwrap_err();
+    assert!(matches!(&failed, BenchError::Exited { how, .. } if how.contains("0 of 250 records")), "{failed}");
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
 }

@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod budget;
+pub mod catalogue;
 pub mod cursor;
 pub mod decode;
 pub mod expression;
@@ -22,6 +23,7 @@ pub mod properties;
 pub mod request;
 pub mod schema;
 pub mod scope;
+pub mod scratch;
 pub mod select;
 pub mod setting;
 pub mod slice;

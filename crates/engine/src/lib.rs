@@ -24,6 +24,7 @@ mod objects;
 mod pending;
 pub mod prepare;
 pub mod publish;
+pub mod reading;
 pub mod receive;
 pub mod rejections;
 pub mod replay;

@@ -41,6 +41,12 @@ pub use tls::RootsError;
 /// Sends requests. One implementation dials, the others are faulty on purpose.
 pub trait Transport: Send + Sync + 'static {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>>;
+
+    /// Sends, and gives the response as soon as its head is there, its body to be read piece by piece. What cannot do
+    /// that reads the body first, as much of it as the limits allow.
+    fn open(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OpenResponse, SendError>> {
+        Box::pin(async move { Ok(OpenResponse::from(self.send(request).await?)) })
+    }
 }
 
 /// One request. What belongs to the connection (`host`, `content-length`, `connection` and their like) is set by

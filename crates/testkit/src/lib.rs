@@ -1,5 +1,8 @@
-//! Harnesses for tests and benches: a clock that jumps, a store that fails, and a whole world from one seed.
+//! Harnesses for tests and benches: a clock that jumps, a store that fails, a whole world from one seed, a source that
+//! follows a script, and what connectors read from it compared with what the reference read.
 
 pub mod faulty_store;
+pub mod goldens;
+pub mod scripted;
 pub mod sim_clock;
 pub mod simulation;

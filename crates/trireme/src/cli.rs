@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod completions;
+mod connector;
 mod dead_letters;
 mod events;
 mod filter;
@@ -64,6 +65,8 @@ enum Command {
     Providers(providers::ProvidersArgs),
     /// Decide about a source's sender: its secret, and the addresses it wants opened
     Source(source::SourceArgs),
+    /// Read what a connector describes: inspect, spec, check, discover, read
+    Connector(Box<connector::ConnectorArgs>),
     /// Send a signed sample, as its sender would
     Send(send::SendArgs),
     /// Make, list and revoke API keys; change the master key
@@ -76,6 +79,9 @@ enum Command {
 
 /// Runs what was typed.
 pub fn run(environment: Environment<'_>) -> ExitCode {
+    if let Some(ended) = connector::as_connector(environment) {
+        return ended;
+    }
     // clap itself ends with 0 for help and with 2 for what it cannot read.
     let cli = Cli::parse();
     let output = Output::for_stdout(cli.json);
@@ -99,6 +105,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
         Command::Source(args) => run_here(source::run(args, output)),
+        Command::Connector(args) => connector::run(*args, output, environment),
         Command::Send(args) => run_here(send::run(args, output)),
         Command::Key(args) => key::run(args, output, environment),
         Command::Bench(args) => bench::run(args, output),

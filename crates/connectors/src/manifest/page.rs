@@ -192,6 +192,15 @@ impl Paginator {
         }
     }
 
+    /// The texts of its templates, for those who ask what they look at.
+    #[must_use]
+    pub fn templates(&self) -> Vec<&str> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Default(paginator) => paginator.strategy.templates(),
+        }
+    }
+
     /// Whether the page size goes into the requests: only then it can be reduced.
     #[must_use]
     pub fn sends_page_size(&self) -> bool {

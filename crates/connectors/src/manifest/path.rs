@@ -181,6 +181,12 @@ pub struct Pointer {
 }
 
 impl Pointer {
+    /// The path of no steps: the value itself.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self { steps: Vec::new(), constant: Some(Path::default()) }
+    }
+
     /// The path, now.
     pub fn path(&self, scope: &Scope<'_>) -> Result<std::borrow::Cow<'_, Path>, Failure> {
         if let Some(path) = &self.constant {

@@ -47,6 +47,11 @@ struct Chunking {
 }
 
 impl QueryProperties {
+    /// All that an endpoint tells, in one request: the old spelling.
+    pub fn of_endpoint(node: &Node) -> Result<Self, Problem> {
+        Ok(Self { list: PropertyList::read(node)?, always: Vec::new(), chunking: None, selector: None })
+    }
+
     #[must_use]
     pub fn list(&self) -> &PropertyList {
         &self.list

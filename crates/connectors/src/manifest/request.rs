@@ -21,6 +21,7 @@ use super::failure::{ErrorHandler, Errors};
 use super::node::{Node, Parameters, Read};
 use super::page::PageToken;
 use super::problem::{Fault, Problem};
+use super::properties::QueryProperties;
 use super::scope::Scope;
 use super::trouble::Trouble;
 use super::wire::{HEADER_BYTES_MAX, Request};
@@ -32,7 +33,6 @@ use text::python_text;
 
 pub use additions::{Additions, Hosts};
 pub use option::{RequestOption, Target};
-pub use properties::{PropertyList, QueryProperties};
 
 /// Most headers of one request.
 const HEADERS_MAX: usize = 128;
@@ -54,7 +54,7 @@ pub struct Requester {
     body: Body,
     authenticator: Authenticator,
     errors: ErrorHandler,
-    use_cache: bool,
+    use_cache: Option<bool>,
     timeouts: Timeouts,
     parameters: Parameters,
 }
@@ -170,9 +170,9 @@ impl Requester {
         self.properties.as_ref()
     }
 
-    /// Whether the same request within one sync may be answered from memory.
+    /// Whether the same request within one sync may be answered from memory, where the manifest says so.
     #[must_use]
-    pub const fn use_cache(&self) -> bool {
+    pub const fn use_cache(&self) -> Option<bool> {
         self.use_cache
     }
 
@@ -233,7 +233,7 @@ impl Read for Requester {
             body: Body::read(node)?,
             authenticator,
             errors: node.maybe("error_handler")?.unwrap_or_default(),
-            use_cache: node.or("use_cache", false)?,
+            use_cache: node.maybe("use_cache")?,
             timeouts: Timeouts {
                 connect: timeout(node, "connect_timeout_in_seconds")?,
                 read: timeout(node, "read_timeout_in_seconds")?,

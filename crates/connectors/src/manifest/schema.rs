@@ -112,6 +112,12 @@ impl Read for SchemaLoader {
 pub struct SchemaLoaders(Vec<SchemaLoader>);
 
 impl SchemaLoaders {
+    /// For what has no schema.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Where a stream declares none: the file of its name, or, without that, a schema that says nothing.
     pub fn by_default(stream: &Node) -> Result<Self, Problem> {
         Ok(Self(vec![SchemaLoader::File(FileSchema::by_default(stream)?)]))

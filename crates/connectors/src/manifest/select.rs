@@ -139,6 +139,25 @@ pub struct Selector {
 pub type Keep<'a> = &'a mut dyn FnMut(&Json) -> bool;
 
 impl Selector {
+    /// One that extracts and does nothing else.
+    #[must_use]
+    pub fn of(extractor: Extractor) -> Self {
+        Self {
+            extractor,
+            filter: None,
+            transformations: Vec::new(),
+            normalization: Normalization::None,
+            transforms_first: None,
+            filters_by_cursor: false,
+        }
+    }
+
+    /// The retriever of lists that the source cuts short, if the manifest has one.
+    #[must_use]
+    pub fn list_retriever(&self) -> Option<&Node> {
+        self.extractor.list_retriever()
+    }
+
     /// With the transformations of the stream. `filters_by_cursor` is whether the stream's cursor filters on our side.
     #[must_use]
     pub fn with(mut self, transformations: Vec<Transformation>, filters_by_cursor: bool) -> Self {

@@ -78,6 +78,22 @@ impl Stream {
 }
 
 impl DeclarativeStream {
+    /// What reads a retriever that no stream is made of: one that lists values, or fetches what a record lacks.
+    #[must_use]
+    pub fn helper(name: &str, retriever: Retriever) -> Self {
+        Self {
+            name: name.to_owned(),
+            primary_key: PrimaryKey::default(),
+            retriever,
+            sync: None,
+            schemas: SchemaLoaders::none(),
+            state_migrations: Vec::new(),
+            has_files: false,
+            left_out: Vec::new(),
+            parameters: Parameters::default(),
+        }
+    }
+
     /// What divides it into partitions.
     #[must_use]
     pub fn router(&self) -> Option<&PartitionRouter> {

@@ -18,7 +18,7 @@ use super::pool::{Pool, PoolLimits};
 use super::resolve::{Resolver, SystemResolver};
 use super::target::Target;
 use super::tls::{RootsError, client_config};
-use super::{BodyEnd, DRAIN_BYTES_MAX, Limits, OutboundRequest, OutboundResponse, Timings, Transport};
+use super::{BodyEnd, DRAIN_BYTES_MAX, Limits, OpenResponse, OutboundRequest, OutboundResponse, Timings, Transport};
 use crate::clock::{Elapsed, SharedClock, timeout};
 
 /// How an [`HttpTransport`] is set up.
@@ -161,6 +161,10 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         Box::pin(self.send_within_limits(request))
+    }
+
+    fn open(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OpenResponse, SendError>> {
+        Box::pin(Self::open(self, request))
     }
 }
 

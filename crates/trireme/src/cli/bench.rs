@@ -10,6 +10,7 @@ use bench::Bench;
 use bench::gateway::{CommandLauncher, Launch};
 use bench::plan::{Plan, Scenario};
 use bench::report::{About, Report};
+use bench::scenario::ReadLaunch;
 use bench::signing::Signing;
 use engine::clock::{Clock, SystemClock};
 
@@ -27,7 +28,7 @@ pub struct BenchArgs {
     /// Five rounds and a backlog of a million: half an hour, and figures worth keeping
     #[arg(long)]
     full: bool,
-    /// Only these: throughput, latency, isolation, ack_one, idle, ready, backlog
+    /// Only these: throughput, latency, isolation, ack_one, accounts, idle, ready, backlog, reading
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',', value_parser = scenario)]
     only: Vec<Scenario>,
     /// Folder on the disk to measure; what is made in it is removed
@@ -65,6 +66,8 @@ pub fn run(args: BenchArgs, output: Output) -> Outcome {
 
 fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
     let binary = std::env::current_exe().map_err(|error| Failure::general("no_binary", error.to_string()))?;
+    let reading = binary.clone();
+    let reader = move |launch: &ReadLaunch| reader(&reading, launch);
     let launcher = CommandLauncher(move |launch: &Launch| gateway(&binary, launch));
     let scratch = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let steps = bar((plan.scenarios.len() * plan.rounds) as u64 + 1, "measuring");
@@ -73,7 +76,7 @@ fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
         if steps.is_hidden() { aside(what) } else { steps.set_message(what.to_owned()) }
     };
     let signing = Signing::generic_hmac(SECRET);
-    let bench = Bench { launcher: &launcher, scratch: &scratch, signing, patience: PATIENCE, say: &say };
+    let bench = Bench { launcher: &launcher, scratch: &scratch, signing, reader: &reader, patience: PATIENCE, say: &say };
     let report = plan.run(&bench, Some(&store_cost::measure), about(args.full));
     steps.finish_and_clear();
     report.map_err(|error| Failure::general(error.code(), error.to_string()))
@@ -84,6 +87,14 @@ fn gateway(binary: &Path, launch: &Launch) -> Command {
     let mut command = Command::new(binary);
     command.args(["serve", "--log-filter", "warn", "--listen"]).arg(launch.listen.to_string());
     command.arg("--config").arg(&launch.config).arg("--data").arg(&launch.data);
+    command
+}
+
+/// This binary as tools that drive connectors run it. The source is on this machine.
+fn reader(binary: &Path, launch: &ReadLaunch) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["connector", "read", "--egress-allow", "127.0.0.0/8", "--manifest"]).arg(&launch.manifest);
+    command.arg("--config").arg(&launch.config).arg("--catalog").arg(&launch.catalog);
     command
 }
 

@@ -67,6 +67,15 @@ struct CursorField {
 }
 
 impl IncrementalSync {
+    /// Whether the catalog may name another field.
+    #[must_use]
+    pub const fn follows_catalog(&self) -> bool {
+        match self {
+            Self::Dates(cursor) => cursor.field.follows_catalog,
+            Self::Counts(cursor) => cursor.field.follows_catalog,
+        }
+    }
+
     /// The field of a record that holds its cursor value.
     pub fn field(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<str>, CursorError> {
         match self {

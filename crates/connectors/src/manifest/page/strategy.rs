@@ -116,6 +116,16 @@ impl Strategy {
         size.value(&scope.parameters(parameters)).map(Some)
     }
 
+    pub fn templates(&self) -> Vec<&str> {
+        let size = self.own_page_size().and_then(|(size, _)| match size {
+            PageSize::Fixed(_) => None,
+            PageSize::Template(template) => Some(template.source()),
+        });
+        let Self::Cursor(cursor) = self else { return size.into_iter().collect() };
+        let stop = cursor.stop_condition.as_ref().map(Condition::source);
+        [Some(cursor.cursor_value.source()), stop, size].into_iter().flatten().collect()
+    }
+
     fn own_page_size(&self) -> Option<(&PageSize, &Parameters)> {
         match self {
             Self::Page(strategy) => strategy.page_size.as_ref().map(|size| (size, &strategy.parameters)),

@@ -4,13 +4,14 @@
 use serde_json::{Map, Value as Json};
 
 use super::super::expression::{Kinds, Mapping, Template};
-use super::super::node::Node;
+use super::super::node::{Node, Read};
 use super::super::problem::{Fault, Problem};
+use super::super::properties::QueryProperties;
 use super::super::scope::Scope;
 use super::super::trouble::Trouble;
 use super::additions::Form;
 use super::fields::{compiled, template_at};
-use super::properties::QueryProperties;
+use super::properties;
 
 /// A mapping whose texts are templates, or a template for the whole of it.
 #[derive(Clone, Debug, Default)]
@@ -97,17 +98,17 @@ fn kept(entries: impl IntoIterator<Item = (String, Json)>) -> Map<String, Json> 
 /// The request's parameters: the one that carries properties, what those are, and the others.
 pub(super) fn parameters_at(node: &Node) -> Result<(Option<String>, Option<QueryProperties>, Input), Problem> {
     let mut key = None;
-    let mut properties = None;
+    let mut asked = None;
     let mut others = Input::None;
     if let Some(sent) = node.get("request_parameters") {
         if sent.is_map() {
             let mut fields = Map::new();
             for (name, value) in sent.entries()? {
                 if value.is_map() && &*value.kind("")? == "QueryProperties" {
-                    if properties.is_some() {
+                    if asked.is_some() {
                         return Err(sent.problem(Fault::Wrong, "has QueryProperties twice; keep one".to_owned()));
                     }
-                    properties = Some(QueryProperties::read_at(&value)?);
+                    asked = Some(QueryProperties::read(&value)?);
                     key = Some(name.to_string());
                 } else {
                     fields.insert(name.to_string(), value.json()?);
@@ -118,10 +119,10 @@ pub(super) fn parameters_at(node: &Node) -> Result<(Option<String>, Option<Query
             others = Input::read(&sent)?;
         }
     }
-    let apart = QueryProperties::beside(node)?;
-    if properties.is_some() && node.get("fetch_properties_from_endpoint").is_some() {
+    let apart = properties::beside(node)?;
+    if asked.is_some() && node.get("fetch_properties_from_endpoint").is_some() {
         let message = "has 'fetch_properties_from_endpoint' and QueryProperties among its parameters; keep one";
         return Err(node.problem(Fault::Wrong, message.to_owned()));
     }
-    Ok((key, properties.or(apart), others))
+    Ok((key, asked.or(apart), others))
 }

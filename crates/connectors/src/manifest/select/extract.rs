@@ -54,6 +54,19 @@ pub(super) struct Found {
 }
 
 impl Extractor {
+    /// The page itself, or its elements.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self::Path { pointer: Pointer::whole(), parameters: Parameters::default(), expander: None }
+    }
+
+    /// What is found in the items of a page, as it is there.
+    pub fn all(&self, page: &mut [Json], scope: &Scope<'_>) -> Result<Vec<Json>, RecordError> {
+        let mut found = Found::default();
+        page.iter_mut().try_for_each(|item| self.extract(item, scope, &mut found))?;
+        Ok(found.records)
+    }
+
     /// Moves the records out of an item of a page.
     pub(super) fn extract(&self, item: &mut Json, scope: &Scope<'_>, found: &mut Found) -> Result<(), RecordError> {
         match self {

@@ -1,0 +1,241 @@
+//! Asks a source: a request built by its requester, with a token that holds, in its turn, and again as long as its error
+//! handler says so. Every request of a reading goes through here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use connectors::manifest::failure::{Action, FailureType, Tries, Verdict};
+use connectors::manifest::request::{Additions, Requester};
+use connectors::manifest::trouble::Trouble;
+use connectors::manifest::wire::{Outcome, Reply, Request, plain_url};
+use serde_json::Value as Json;
+
+use super::cache::Cache;
+use super::failure::{Blame, ReadFailure};
+use super::seen::Seen;
+use super::spool::Spool;
+use super::told::{ConfigWriter, Level, Listener, Standing, Told};
+use super::tokens::Tokens;
+use super::wire::{Patience, Undelivered, Wire};
+use crate::clock::SharedClock;
+use crate::entropy::SharedEntropy;
+
+mod auth;
+mod pace;
+
+pub(super) use pace::Pace;
+
+/// What every request of one reading shares.
+pub(super) struct Client {
+    pub wire: Wire,
+    pub tokens: Tokens,
+    pub cache: Cache,
+    pub pace: Pace,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub writer: Arc<dyn ConfigWriter>,
+    config: Mutex<Arc<Json>>,
+}
+
+/// One question.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub stream: &'a Arc<str>,
+    pub listener: &'a dyn Listener,
+    pub requester: &'a Requester,
+    pub additions: &'a Additions,
+    pub seen: Seen<'a>,
+    /// Under whose name the same question may be answered from memory.
+    pub cached: Option<&'a str>,
+    /// Whether the body is wanted as a stream.
+    pub spooled: bool,
+}
+
+/// What came back: a body that is whole, or one to be decoded as a stream.
+pub(super) struct Answer {
+    pub reply: Reply,
+    pub spool: Option<Spool>,
+}
+
+/// Why there is no answer, or what its reader has to do before it asks again.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Failed(ReadFailure),
+    ResetPagination,
+    ReducePageSize,
+    SplitWindow(Option<String>),
+}
+
+impl From<ReadFailure> for Stop {
+    fn from(failure: ReadFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Failed(trouble.into())
+    }
+}
+
+impl Stop {
+    /// For requests that have no pages and no window: what would change them changes nothing there.
+    pub fn into_failure(self) -> ReadFailure {
+        let wish = match self {
+            Self::Failed(failure) => return failure,
+            Self::ResetPagination => "RESET_PAGINATION",
+            Self::ReducePageSize => "REDUCE_PAGE_SIZE",
+            Self::SplitWindow(_) => "SPLIT_REQUEST_WINDOW",
+        };
+        let message = format!("an error handler answers {wish}, which this request cannot do; put it on the stream's own");
+        ReadFailure::config("action_impossible", message)
+    }
+}
+
+impl From<FailureType> for Blame {
+    fn from(failure: FailureType) -> Self {
+        match failure {
+            FailureType::System => Self::System,
+            FailureType::Config => Self::Config,
+            FailureType::Transient => Self::Transient,
+        }
+    }
+}
+
+impl From<Trouble> for ReadFailure {
+    fn from(trouble: Trouble) -> Self {
+        Self::new(trouble.failure_type().into(), trouble.code(), trouble.to_string())
+    }
+}
+
+impl Client {
+    pub fn new(wire: Wire, pace: Pace, entropy: SharedEntropy, writer: Arc<dyn ConfigWriter>, config: Arc<Json>) -> Self {
+        let clock = SharedClock::clone(&wire.clock);
+        let (tokens, cache) = (Tokens::default(), Cache::default());
+        Self { wire, tokens, cache, pace, clock, entropy, writer, config: Mutex::new(config) }
+    }
+
+    /// The configuration as it is now: rotated tokens change it.
+    pub fn config(&self) -> Arc<Json> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_config(&self, config: Arc<Json>) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    pub fn now(&self) -> jiff::Timestamp {
+        super::timestamp(self.clock.now())
+    }
+
+    /// Asks until there is an answer that the error handler lets through.
+    pub async fn ask(&self, question: Question<'_>) -> Result<Answer, Stop> {
+        let mut tries = Tries::new();
+        let mut refused = None;
+        loop {
+            let token = self.token(&question, refused.take()).await?;
+            let config = self.config();
+            let request = {
+                let scope = question.seen.scope(&config, self.now());
+                question.requester.request(&scope, question.additions.clone(), token.as_deref())?
+            };
+            let sent = self.send(&question, &request).await;
+            let verdict = self.judge(&question, &config, &request, &sent, &mut tries)?;
+            let wait = match verdict.action {
+                Action::Success | Action::Ignore => return answered(sent),
+                Action::Fail => return Err(failed(&request, &sent, verdict).into()),
+                Action::ResetPagination => return Err(Stop::ResetPagination),
+                Action::ReducePageSize => return Err(Stop::ReducePageSize),
+                Action::SplitRequestWindow => return Err(Stop::SplitWindow(verdict.message)),
+                Action::Retry => verdict.wait,
+                Action::RateLimited => {
+                    self.tell_limited(&question).await?;
+                    verdict.wait
+                }
+                Action::RefreshTokenThenRetry => {
+                    refused = token;
+                    verdict.wait
+                }
+            };
+            self.tell_wait(&question, &request, wait).await?;
+            self.clock.sleep(wait.unwrap_or_default()).await;
+        }
+    }
+
+    /// One attempt. A cached answer costs nobody anything.
+    async fn send(&self, question: &Question<'_>, request: &Request) -> Result<Answer, Undelivered> {
+        let cached = question.cached.filter(|_| !question.spooled);
+        if let Some(name) = cached
+            && let Some(reply) = self.cache.get(name, request)
+        {
+            return Ok(Answer { reply, spool: None });
+        }
+        self.pace.admit(request, &self.clock).await?;
+        let timeouts = question.requester.timeouts();
+        let patience = Patience { connect: timeouts.connect, read: timeouts.read };
+        let answer = if question.spooled {
+            let downloaded = self.wire.download(request.clone(), patience).await?;
+            Answer { reply: downloaded.reply, spool: downloaded.body }
+        } else {
+            Answer { reply: self.wire.send(request.clone(), patience).await?, spool: None }
+        };
+        self.pace.learn(request, &answer.reply, &self.clock);
+        if let Some(name) = cached {
+            self.cache.put(name, request, &answer.reply);
+        }
+        Ok(answer)
+    }
+
+    fn judge(
+        &self,
+        question: &Question<'_>,
+        config: &Json,
+        request: &Request,
+        sent: &Result<Answer, Undelivered>,
+        tries: &mut Tries,
+    ) -> Result<Verdict, ReadFailure> {
+        let outcome = match sent {
+            Ok(answer) => Outcome::Reply(&answer.reply),
+            Err(Undelivered::Network(excuse)) => Outcome::Network(excuse),
+            Err(Undelivered::Refused(failure)) => return Err(failure.clone()),
+        };
+        let scope = question.seen.scope(config, self.now()).request_url(&request.url);
+        Ok(question.requester.errors().judge(outcome, &scope, tries, self.entropy.unit()))
+    }
+
+    async fn tell_limited(&self, question: &Question<'_>) -> Result<(), ReadFailure> {
+        let told = Told::Standing { stream: Arc::clone(question.stream), standing: Standing::RateLimited };
+        question.listener.tell(told).await.map_err(Into::into)
+    }
+
+    async fn tell_wait(
+        &self,
+        question: &Question<'_>,
+        request: &Request,
+        wait: Option<Duration>,
+    ) -> Result<(), ReadFailure> {
+        let seconds = wait.unwrap_or_default().as_secs_f64();
+        let message = format!("{} is asked again in {seconds} s", plain_url(&request.url));
+        question.listener.tell(Told::Note { level: Level::Info, message }).await.map_err(Into::into)
+    }
+}
+
+fn answered(sent: Result<Answer, Undelivered>) -> Result<Answer, Stop> {
+    sent.map_err(|undelivered| match undelivered {
+        Undelivered::Refused(failure) => Stop::Failed(failure),
+        // A handler may let even this through; then there is nothing to read.
+        Undelivered::Network(excuse) => Stop::Failed(ReadFailure::transient("source_unreachable", excuse)),
+    })
+}
+
+fn failed(request: &Request, sent: &Result<Answer, Undelivered>, verdict: Verdict) -> ReadFailure {
+    let blame = verdict.failure_type.map_or(Blame::System, Blame::from);
+    let what = match sent {
+        Ok(answer) => format!("status {}", answer.reply.status),
+        Err(_) => "no answer".to_owned(),
+    };
+    let url = plain_url(&request.url);
+    let message = verdict.message.unwrap_or_else(|| format!("{} {url} failed with {what}", request.method));
+    let said = verdict.detail.map_or_else(String::new, |said| format!("; the source says: {said}"));
+    ReadFailure::new(blame, "source_failed", message).detail(format!("{} {url}: {what}{said}", request.method))
+}

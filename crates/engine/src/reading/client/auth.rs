@@ -1,0 +1,166 @@
+//! Gets tokens: ahead of their end, once for all who wait, and with rotated secrets kept before they are used.
+
+use std::sync::Arc;
+
+use connectors::manifest::auth::{Attempts, Errand, Granted, Purpose, Step, Token, write_back};
+use connectors::manifest::failure::Action;
+use connectors::manifest::request::{Additions, Requester};
+use connectors::manifest::wire::{Outcome, Reply};
+use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
+
+use super::super::failure::{Blame, ReadFailure};
+use super::super::tokens::Slot;
+use super::super::wire::{Patience, Undelivered};
+use super::{Client, Question, Stop};
+
+/// Requests for one token, one leading to the next: is the session good, log in, read the token.
+const ERRANDS_MAX: usize = 4;
+
+/// What to do for a token, without what it was decided from.
+enum Todo<'a> {
+    Have(Token),
+    Send(Errand),
+    Login(&'a Requester),
+}
+
+impl Client {
+    /// The token that this question needs, if it needs one. `refused` is one that the source did not accept.
+    pub(super) async fn token(
+        &self,
+        question: &Question<'_>,
+        refused: Option<Arc<Token>>,
+    ) -> Result<Option<Arc<Token>>, ReadFailure> {
+        let config = self.config();
+        let key = question.requester.authenticator().key(&question.seen.scope(&config, self.now()))?;
+        let Some(key) = key else { return Ok(None) };
+        let slot = self.tokens.slot(key);
+        if refused.is_none()
+            && let Some(kept) = slot.kept().filter(|kept| !kept.is_due(self.now()))
+        {
+            return Ok(Some(kept));
+        }
+        let _turn = slot.turn.lock().await;
+        self.renewed(question, &slot, refused.as_ref()).await
+    }
+
+    /// With the right to change the token: somebody else may have done so meanwhile.
+    async fn renewed(
+        &self,
+        question: &Question<'_>,
+        slot: &Slot,
+        refused: Option<&Arc<Token>>,
+    ) -> Result<Option<Arc<Token>>, ReadFailure> {
+        let kept = slot.kept();
+        let is_refused = match (refused, &kept) {
+            (Some(refused), Some(kept)) => Arc::ptr_eq(refused, kept) || refused == kept,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let token = match self.todo(question, kept.as_deref(), is_refused)? {
+            None => return Ok(None),
+            Some(Todo::Have(token)) => token,
+            Some(Todo::Send(errand)) => self.run(question, errand).await?,
+            Some(Todo::Login(requester)) => {
+                let reply = self.log_in(question, requester).await?;
+                match self.granted(question, Purpose::Login, &reply)? {
+                    Granted::Token(token) => token,
+                    Granted::Next(errand) => self.run(question, errand).await?,
+                }
+            }
+        };
+        if !token.writes.is_empty() && kept.as_deref() != Some(&token) {
+            self.write_back(&token).await?;
+        }
+        Ok(Some(slot.keep(token)))
+    }
+
+    fn todo<'a>(
+        &self,
+        question: &Question<'a>,
+        kept: Option<&Token>,
+        is_refused: bool,
+    ) -> Result<Option<Todo<'a>>, ReadFailure> {
+        let config = self.config();
+        let scope = question.seen.scope(&config, self.now());
+        let step = question.requester.authenticator().refresh(&scope, kept, is_refused)?;
+        Ok(step.map(|step| match step {
+            Step::Have(token) => Todo::Have(token),
+            Step::Send(errand) => Todo::Send(errand),
+            Step::Login(requester) => Todo::Login(requester),
+        }))
+    }
+
+    fn granted(&self, question: &Question<'_>, purpose: Purpose, reply: &Reply) -> Result<Granted, ReadFailure> {
+        let config = self.config();
+        let scope = question.seen.scope(&config, self.now());
+        Ok(question.requester.authenticator().token(purpose, reply, &scope)?)
+    }
+
+    /// Sends what leads to a token, until there is one.
+    async fn run(&self, question: &Question<'_>, mut errand: Errand) -> Result<Token, ReadFailure> {
+        for _ in 0..ERRANDS_MAX {
+            let reply = self.send_errand(question, &errand).await?;
+            match self.granted(question, errand.purpose, &reply)? {
+                Granted::Token(token) => return Ok(token),
+                Granted::Next(next) => errand = next,
+            }
+        }
+        Err(ReadFailure::system("auth_goes_round", format!("a token takes more than {ERRANDS_MAX} requests")))
+    }
+
+    async fn send_errand(&self, question: &Question<'_>, errand: &Errand) -> Result<Reply, ReadFailure> {
+        let mut attempts = Attempts::new();
+        loop {
+            let sent = self.wire.send(errand.request.clone(), Patience::default()).await;
+            let outcome = match &sent {
+                Ok(reply) => Outcome::Reply(reply),
+                Err(Undelivered::Network(excuse)) => Outcome::Network(excuse),
+                Err(Undelivered::Refused(failure)) => return Err(failure.clone()),
+            };
+            let config = self.config();
+            let verdict = {
+                let scope = question.seen.scope(&config, self.now());
+                question.requester.authenticator().judge(errand.purpose, outcome, &scope, &mut attempts)
+            };
+            match (verdict.action, sent) {
+                (Action::Success | Action::Ignore, Ok(reply)) => return Ok(reply),
+                (Action::Retry | Action::RateLimited, _) => {
+                    self.clock.sleep(verdict.wait.unwrap_or_default()).await;
+                }
+                _ => {
+                    let blame = verdict.failure_type.map_or(Blame::System, Blame::from);
+                    let message = verdict.message.unwrap_or_else(|| "no token could be had".to_owned());
+                    return Err(ReadFailure::new(blame, "auth_failed", message));
+                }
+            }
+        }
+    }
+
+    /// A login is a request like any other, with an authenticator and an error handler of its own. Boxed, because it may
+    /// need a token itself.
+    fn log_in<'a>(
+        &'a self,
+        question: &'a Question<'a>,
+        requester: &'a Requester,
+    ) -> BoxFuture<'a, Result<Reply, ReadFailure>> {
+        Box::pin(async move {
+            let additions = Additions::new();
+            let login = Question { requester, additions: &additions, cached: None, spooled: false, ..*question };
+            self.ask(login).await.map(|answer| answer.reply).map_err(Stop::into_failure)
+        })
+    }
+
+    /// The next refresh depends on what is written here: before it is durable, the token must not be used.
+    async fn write_back(&self, token: &Token) -> Result<(), ReadFailure> {
+        let mut config = Json::clone(&self.config());
+        write_back(&mut config, &token.writes);
+        let config = Arc::new(config);
+        self.writer.keep(Arc::clone(&config)).await.map_err(|problem| {
+            let message = format!("a rotated refresh token could not be kept, so it was not used: {problem}");
+            ReadFailure::system("config_not_kept", message)
+        })?;
+        self.set_config(config);
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! The pages of one window, one after another: asked for, selected, and begun anew or asked for in smaller portions where
+//! the source wants it. What a page gave is handed on before the next one is asked for.
+
+use std::sync::Arc;
+
+use connectors::manifest::cursor::OpenSlice;
+use connectors::manifest::page::{PageFacts, PageToken, Reducer, Resets, Watch};
+use connectors::manifest::request::Additions;
+use connectors::manifest::select::Selected;
+use connectors::manifest::slice::Slice;
+use connectors::manifest::wire::Reply;
+use serde_json::Value as Json;
+
+use super::body::{Items, embedded};
+use super::client::{Answer, Question, Stop};
+use super::failure::ReadFailure;
+use super::portions::Portions;
+use super::run::Run;
+use super::seen::{Said, Seen};
+use super::stream::{Pager, ReadStream};
+
+/// Where the reading stands.
+enum Next {
+    First,
+    Page(PageToken),
+    /// The rest of a page whose body is decoded as a stream.
+    Rest(Box<Current>),
+    Done,
+}
+
+/// A page that is being read.
+struct Current {
+    token: Option<PageToken>,
+    reply: Reply,
+    items: Items,
+    extracted: u64,
+    selected: u64,
+    last_record: Option<Json>,
+}
+
+/// The pages of one window of a slice.
+pub(super) struct Pages<'r> {
+    pub(super) run: &'r Run<'r>,
+    pub(super) stream: &'r ReadStream,
+    pub(super) pager: &'r Pager,
+    /// What was said of the job whose result this is, if it is one's.
+    said: Option<Arc<Said>>,
+    /// What is asked for: the open slice, or a part of it.
+    pub(super) slice: Arc<Slice>,
+    next: Next,
+    watch: Watch,
+    reducer: Option<Reducer<'r>>,
+    resets: Resets,
+    pub(super) portions: Portions,
+}
+
+impl<'r> Pages<'r> {
+    pub fn new(
+        run: &'r Run<'r>,
+        stream: &'r ReadStream,
+        pager: &'r Pager,
+        slice: Arc<Slice>,
+        said: Option<Arc<Said>>,
+    ) -> Result<Self, ReadFailure> {
+        let page_size = {
+            let config = run.client.config();
+            pager.paginator.page_size(&Seen::of(&slice, said.as_deref()).scope(&config, run.client.now()))?
+        };
+        Ok(Self {
+            run,
+            stream,
+            pager,
+            said,
+            slice,
+            next: Next::First,
+            watch: Watch::new(),
+            reducer: pager.reduction.as_ref().map(|reduction| reduction.begin(page_size)),
+            resets: pager.reset.map(|reset| reset.begin()).unwrap_or_default(),
+            portions: Portions::default(),
+        })
+    }
+
+    /// The next records, at most a page of them; `None` after the last page.
+    pub async fn next(&mut self, open: &mut OpenSlice) -> Result<Option<Vec<Json>>, Stop> {
+        loop {
+            let token = match std::mem::replace(&mut self.next, Next::Done) {
+                Next::Done => return Ok(None),
+                Next::First => self.pager.paginator.first(),
+                Next::Page(token) => Some(token),
+                Next::Rest(current) => {
+                    if let Some(records) = self.go_on(*current, open).await? {
+                        return Ok(Some(records));
+                    }
+                    continue;
+                }
+            };
+            match self.ask(token.clone(), open).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(current)) => {
+                    self.reducer.iter_mut().for_each(Reducer::accepted);
+                    self.next = Next::Rest(Box::new(current));
+                }
+                Err(Stop::ResetPagination) => self.begin_anew(open)?,
+                Err(Stop::ReducePageSize) => {
+                    let reducer = self.reducer.as_mut().ok_or_else(|| Stop::ReducePageSize.into_failure())?;
+                    let wait = reducer.reduce()?;
+                    self.run.client.clock.sleep(wait).await;
+                    self.next = token.map_or(Next::First, Next::Page);
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    /// Asks for a page. `None` if there is none: an error that is to be ignored.
+    async fn ask(&mut self, token: Option<PageToken>, open: &OpenSlice) -> Result<Option<Current>, Stop> {
+        let current = |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
+        if let (None, Some(child)) = (&token, self.slice.child_response()) {
+            let mut reply = embedded(child);
+            let items = self.pager.form.take(&mut reply, None)?;
+            return Ok(Some(current(reply, items)));
+        }
+        if let Some(properties) = self.pager.requester.properties() {
+            let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref(), open).await? else { return Ok(None) };
+            let extracted = records.len() as u64;
+            return Ok(Some(Current { token, extracted, ..current(reply, Items::selected(records)) }));
+        }
+        let Answer { mut reply, spool } = self.send(token.as_ref(), &self.slice).await?;
+        if !reply.is_ok() {
+            return Ok(None);
+        }
+        let items = self.pager.form.take(&mut reply, spool)?;
+        Ok(Some(Current { token, ..current(reply, items) }))
+    }
+
+    pub(super) async fn send(&self, token: Option<&PageToken>, slice: &Arc<Slice>) -> Result<Answer, Stop> {
+        let additions = self.additions(token, slice)?;
+        let question = Question {
+            stream: &self.stream.name,
+            listener: self.run.listener,
+            requester: &self.pager.requester,
+            additions: &additions,
+            seen: Seen::of(slice, self.said.as_deref()),
+            cached: self.pager.is_cached.then_some(&*self.stream.name),
+            spooled: self.pager.form.is_streamed(),
+        };
+        self.run.client.ask(question).await
+    }
+
+    fn additions(&self, token: Option<&PageToken>, slice: &Arc<Slice>) -> Result<Additions, ReadFailure> {
+        let config = self.run.client.config();
+        let scope = Seen::of(slice, self.said.as_deref()).scope(&config, self.run.client.now());
+        let mut additions = Additions::new().allowing(&self.run.allowed_hosts);
+        let size = self.reducer.as_ref().and_then(Reducer::size);
+        self.pager.paginator.add(token, size, &scope, &mut additions)?;
+        if token.is_none() || !self.pager.skips_slicer_on_pages {
+            self.stream.add_slice(slice, &scope, &mut additions)?;
+        }
+        Ok(additions)
+    }
+
+    /// The next records of the page, or, at its end, the decision about the next one.
+    async fn go_on(&mut self, mut current: Current, open: &mut OpenSlice) -> Result<Option<Vec<Json>>, Stop> {
+        let Some(mut items) = current.items.next().await? else {
+            self.next = self.after(&current, None, open)?;
+            return Ok(None);
+        };
+        let selected = if current.items.are_selected() {
+            Selected { records: std::mem::take(&mut items), ..Selected::default() }
+        } else {
+            self.select(&mut items, current.token.as_ref(), &self.slice, open).await?
+        };
+        current.extracted += selected.extracted;
+        let mut records = selected.records;
+        current.selected += records.len() as u64;
+        records.iter().for_each(|_| self.resets.observe());
+        if current.items.is_last() {
+            // The last record is looked at before it is handed on: the next page may begin behind it.
+            current.last_record = records.last().cloned().or(current.last_record);
+            let left = items.into_iter().next();
+            self.next = self.after(&current, left.as_ref(), open)?;
+        } else {
+            current.last_record = records.last().cloned().or(current.last_record);
+            self.next = Next::Rest(Box::new(current));
+        }
+        if self.pager.is_data_feed {
+            let now = self.run.client.now();
+            records.retain(|record| open.wants(record, now));
+        }
+        records.iter().for_each(|record| open.observe(record));
+        if selected.cut_short > 0 {
+            let message = format!("{} lists inside of records were cut short by the source", selected.cut_short);
+            self.run.note(message).await?;
+        }
+        Ok((!records.is_empty()).then_some(records))
+    }
+
+    pub(super) async fn select(
+        &self,
+        items: &mut [Json],
+        token: Option<&PageToken>,
+        slice: &Slice,
+        open: &OpenSlice,
+    ) -> Result<Selected, Stop> {
+        let (config, now) = (self.run.client.config(), self.run.client.now());
+        let nothing = Json::Null;
+        let token = token.map_or(&nothing, PageToken::as_json);
+        let mut selected = {
+            let scope = Seen::of(slice, self.said.as_deref()).scope(&config, now).next_page_token(token);
+            let keep = &mut |record: &Json| open.wants(record, now);
+            self.pager.selector.records_if(items, &scope, &self.stream.schema, keep).map_err(ReadFailure::from)?
+        };
+        for parent in std::mem::take(&mut selected.incomplete) {
+            let fetched = self.stream.fetch_rest(self.run, slice, &parent).await?;
+            let scope = Seen::of(slice, self.said.as_deref()).scope(&config, now).next_page_token(token);
+            let keep = &mut |record: &Json| open.wants(record, now);
+            let more = self.pager.selector.complete(parent, fetched, &scope, &self.stream.schema, keep);
+            let more = more.map_err(ReadFailure::from)?;
+            selected.records.extend(more.records);
+            selected.extracted += more.extracted;
+        }
+        Ok(selected)
+    }
+
+    /// What comes after a page that was read whole. `left` is what is left of its decoded body.
+    fn after(&mut self, current: &Current, left: Option<&Json>, open: &OpenSlice) -> Result<Next, Stop> {
+        if self.resets.is_due() {
+            self.begin_anew(open)?;
+            return Ok(std::mem::replace(&mut self.next, Next::Done));
+        }
+        let (config, now) = (self.run.client.config(), self.run.client.now());
+        if self.pager.is_data_feed
+            && let Some(last) = &current.last_record
+            && !open.wants(last, now)
+        {
+            return Ok(Next::Done);
+        }
+        let scope = Seen::of(&self.slice, self.said.as_deref()).scope(&config, now);
+        let facts = PageFacts {
+            extracted: current.extracted,
+            selected: current.selected,
+            last_record: current.last_record.as_ref(),
+            decoded: current.items.decoded(left, self.pager.form.is_spared),
+            page_size: self.reducer.as_ref().and_then(Reducer::size),
+        };
+        let next = self.pager.paginator.next(&scope, &current.reply, facts, current.token.as_ref(), &mut self.watch)?;
+        Ok(next.map_or(Next::Done, Next::Page))
+    }
+
+    /// The same slice again, or what the cursor has not seen of it.
+    fn begin_anew(&mut self, open: &OpenSlice) -> Result<(), Stop> {
+        let slice = match self.pager.reset {
+            Some(reset) if reset.splits_by_cursor => open.rest().map_err(ReadFailure::from)?,
+            _ => (*self.slice).clone(),
+        };
+        self.resets.reset(slice == *self.slice)?;
+        self.slice = Arc::new(slice);
+        self.watch = Watch::new();
+        self.next = Next::First;
+        Ok(())
+    }
+}

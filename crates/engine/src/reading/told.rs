@@ -1,0 +1,74 @@
+//! What a reading tells whoever asked for it, piece by piece. The one who listens sets the pace: the next page is asked
+//! for when this one was taken.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
+
+use super::failure::ReadFailure;
+
+/// How a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Started,
+    /// Its first record is there.
+    Running,
+    /// The source told us to wait.
+    RateLimited,
+    Complete,
+    /// Something of it could not be read.
+    Incomplete,
+}
+
+/// How much a note matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// One thing that is told.
+#[derive(Debug)]
+pub enum Told {
+    Standing {
+        stream: Arc<str>,
+        standing: Standing,
+    },
+    /// Records of one page, or of a part of one; never empty.
+    Records {
+        stream: Arc<str>,
+        records: Vec<Json>,
+    },
+    /// Where the stream would go on. Everything before it was told before it.
+    State {
+        stream: Arc<str>,
+        state: Json,
+    },
+    Failed {
+        stream: Option<Arc<str>>,
+        failure: ReadFailure,
+    },
+    Note {
+        level: Level,
+        message: String,
+    },
+}
+
+/// Nobody listens any more: the reading ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+/// Takes what is told. Returning is the permission to go on.
+pub trait Listener: Send + Sync {
+    fn tell(&self, told: Told) -> BoxFuture<'_, Result<(), Closed>>;
+}
+
+/// Keeps what an authenticator changes in the configuration: a rotated refresh token is worthless once it was used, so
+/// the next one must be durable before anything else is done with it.
+pub trait ConfigWriter: Send + Sync {
+    /// Returns when `config` is kept, whole.
+    fn keep(&self, config: Arc<Json>) -> BoxFuture<'_, Result<(), String>>;
+}
