@@ -283,17 +283,23 @@ pub(crate) fn read(file: &str, text: &str, lines_before: u64) -> Result<Examples
         return Ok(Examples::default());
     }
     let spec: ExamplesSpec = yaml::parse(file, text, lines_before)?;
-    let mut vectors: Vec<Vector> = Vec::new();
+    let (mut vectors, mut wrong, mut errors) = (Vec::<Vector>::new(), Vec::new(), Vec::new());
     for written in &spec.vectors {
-        let place = yaml::place(&written.referenced, lines_before);
-        let vector = complete(&written.value, place, &vectors).map_err(|message| error(file, place, message))?;
-        vectors.push(vector);
+        let (place, like) = (yaml::place(&written.referenced, lines_before), written.value.like.as_deref());
+        // What is like a wrong one is told once that one is right.
+        if like.is_some_and(|like| wrong.contains(&like) && vectors.iter().all(|vector| vector.name != like)) {
+            wrong.push(&written.value.name);
+            continue;
+        }
+        match complete(&written.value, place, &vectors) {
+            Ok(vector) => vectors.push(vector),
+            Err(message) => {
+                errors.push(RecipeError { file: file.to_owned(), place, message, help: None });
+                wrong.push(&written.value.name);
+            }
+        }
     }
-    Ok(Examples { samples: spec.samples, vectors })
-}
-
-fn error(file: &str, place: Place, message: String) -> RecipeErrors {
-    RecipeError { file: file.to_owned(), place, message, help: None }.into()
+    if errors.is_empty() { Ok(Examples { samples: spec.samples, vectors }) } else { Err(RecipeErrors(errors)) }
 }
 
 fn complete(written: &VectorSpec, place: Place, earlier: &[Vector]) -> Result<Vector, String> {

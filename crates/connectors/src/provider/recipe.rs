@@ -52,7 +52,11 @@ pub enum Published<'a> {
 impl Recipe {
     /// Reads and checks a whole file; says every mistake that it finds.
     pub fn from_yaml(file: &str, text: &str) -> Result<Self, RecipeErrors> {
-        let recipe = Self::without_examples(file, text)?;
+        let recipe = Self::without_examples(file, text).map_err(|mut errors| {
+            let (_, examples, lines) = documents(text);
+            errors.0.extend(example::read(file, examples, lines).err().into_iter().flat_map(|more| more.0));
+            errors
+        })?;
         match recipe.examples() {
             Ok(_) => Ok(recipe),
             Err(errors) => Err(errors.clone()),

@@ -1,11 +1,14 @@
 //! The one place that knows the YAML crate: reads a typed document and says where it is wrong, and what was meant.
 
+mod every;
+mod tree;
+
 use domain::suggest::nearest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::error::{Place, RecipeError};
+use super::error::{Place, RecipeError, RecipeErrors};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +24,39 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     }
 }
 
-/// Reads one document. `lines_before` is how many lines of the file come before `text`.
-pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str, lines_before: u64) -> Result<T, RecipeError> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map_or(Place::default(), |location| place(&location, lines_before));
-        let (message, help) = told(&error);
-        RecipeError { file: file.to_owned(), place, message, help }
+/// Reads one document, or says everything that is wrong with it. `lines_before` is how many lines of the file come
+/// before `text`.
+pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str, lines_before: u64) -> Result<T, RecipeErrors> {
+    read(text).map_err(|first| {
+        let mistakes = every::mistakes::<T>(text, &first);
+        let told = mistakes.into_iter().map(|Mistake { place, message, help }| {
+            let place = Place { line: place.line + lines_before, ..place };
+            RecipeError { file: file.to_owned(), place, message, help }
+        });
+        RecipeErrors(told.collect())
     })
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { with_snippet: false })
+}
+
+/// What is wrong, where in its document, and what to do about it.
+struct Mistake {
+    place: Place,
+    message: String,
+    help: Option<String>,
+}
+
+impl Mistake {
+    fn of(error: &Error, place: Place) -> Self {
+        let (message, help) = told(error);
+        Self { place, message, help }
+    }
+}
+
+fn place_of(error: &Error) -> Place {
+    error.location().map_or(Place::default(), |location| place(&location, 0))
 }
 
 /// Where a node stands in its document.
@@ -88,18 +116,24 @@ mod tests {
         Blue,
     }
 
+    fn only(result: Result<Shape, RecipeErrors>) -> RecipeError {
+        let mut errors = result.expect_err("it is wrong").0;
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors.remove(0)
+    }
+
     #[test]
     fn errors_name_their_place_once() {
         for (text, line, said) in [
             ("name: a\nsizes: 1\n", 2, "unknown key 'sizes'"),
             ("name: a\nsize: many\n", 2, "invalid"),
-            ("name: a\nname: b\n", 2, "duplicate"),
+            ("name: a\nname: b\n", 2, "is written twice: first in line 1"),
             ("name: [\n", 1, "expected"),
         ] {
-            let error = parse::<Shape>("a.yaml", text, 10).expect_err(text);
+            let error = only(parse::<Shape>("a.yaml", text, 10));
             assert_eq!(error.place.line, line + 10, "{error}");
             assert!(error.message.contains(said), "{error}");
-            assert!(!error.message.contains("line ") && !error.message.contains("Policy"), "{error}");
+            assert!(!error.message.contains("at line ") && !error.message.contains("Policy"), "{error}");
         }
     }
 
@@ -112,7 +146,7 @@ mod tests {
             ("name: a\nhue: green\n", "there are: red, blue"),
             ("size: 1\n", "add name: to what begins here"),
         ] {
-            let error = parse::<Shape>("a.yaml", text, 0).expect_err(text);
+            let error = only(parse::<Shape>("a.yaml", text, 0));
             assert_eq!(error.help.as_deref(), Some(help), "{error}");
         }
         assert_eq!((Hue::Red as u8, Hue::Blue as u8), (0, 1));

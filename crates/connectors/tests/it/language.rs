@@ -73,7 +73,7 @@ fn each_mistake_is_told_where_it_stands() {
         ("type_otherwise: unknown", "type_otherwise: ''", 13, "cannot be empty"),
         ("role: signing", "role: sining", 5, "sining"),
         ("as_of: 2026-01-31", "as_of: yesterday", 1, "not a date"),
-        ("title: Own", "title: Own\ntitle: Again", 3, "duplicate"),
+        ("title: Own", "title: Own\ntitle: Again", 3, "written twice: first in line 2"),
         ("provider: own", "provider: 'o w n'", 1, "no provider name"),
         ("docs: https://own.example", "docs: https://own.example\nmethods: [FETCH]", 4, "FETCH"),
     ] {
@@ -95,6 +95,81 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_lines() {
         );
     let lines: Vec<u64> = errors(&text).into_iter().map(|(line, _)| line).collect();
     assert_eq!(lines, [1, 6, 11]);
+}
+
+#[test]
+fn all_mistakes_of_shape_are_told_at_once_and_none_that_only_follow_from_them() {
+    let text = "provider: own
+titel: Own
+docs: https://own.example
+secrets:
+  - { role: sining, about: a secret }
+  - { role: signing, abuot: a secret }
+verify:
+  hmac:
+    hash: md5
+    key: signing
+    message: [body, { heder: x-time }]
+    signature: { from: { header: x-sig }, encoding: hex, colour: red }
+event:
+  type: json
+  type_otherwise: unknown
+  type_otherwise: unknown too
+handshakes:
+  - { when: [], respond: { status: fine } }
+  - { respond: { status: 200 } }
+facts: { as_of: 2026-01-31 }
+---
+samples:
+  - { event: a, headers: [] }
+vectors:
+  - { name: a, kind: perfect }
+  - { name: b, kind: valid, expect: { assurance: much } }
+";
+    let found = errors(text);
+    let lines: Vec<u64> = found.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [2, 5, 6, 9, 11, 12, 14, 16, 18, 19, 20, 23, 23, 25, 26], "{found:#?}");
+    for (line, said) in [
+        (2, "unknown key 'titel'"),
+        (5, "sining"),
+        (6, "unknown key 'abuot'"),
+        (9, "md5"),
+        (11, "heder"),
+        (12, "colour"),
+        (16, "'type_otherwise' is written twice: first in line 15"),
+        (19, "'when' is missing"),
+        (20, "'source' is missing"),
+        (25, "perfect"),
+        (26, "much"),
+    ] {
+        assert!(found.iter().any(|(at, message)| *at == line && message.contains(said)), "{line} {said}: {found:#?}");
+    }
+}
+
+#[test]
+fn of_anchors_and_merges_the_place_is_that_of_what_is_wrong_and_what_is_right_is_left_alone() {
+    let text = GOOD.replace(
+        "signature: { from: { header: x-sig }, encoding: hex }",
+        "signature: &one { from: { header: x-sig }, encoding: octal }\n    time: { <<: *one, unit: s }\n    hue: *one",
+    );
+    let found = errors(&text);
+    assert!(found.iter().any(|(line, message)| *line == 11 && message.contains("octal")), "{found:#?}");
+    assert!(found.iter().any(|(line, message)| *line == 13 && message.contains("'hue'")), "{found:#?}");
+}
+
+#[test]
+fn several_vectors_that_are_wrong_are_all_told_and_those_that_are_like_them_are_not() {
+    let lines = GOOD.lines().count() as u64;
+    let found = errors(&format!(
+        "{GOOD}---
+vectors:
+  - {{ name: a, kind: valid, at: 2026-01-31T09:30:00Z }}
+  - {{ name: b, kind: valid, like: a, expect: {{ rejected: x }} }}
+  - {{ name: c, kind: valid, like: nobody }}
+  - {{ name: d, kind: valid, body: x, body_base64: eA== }}
+"
+    ));
+    assert_eq!(found.iter().map(|(line, _)| line - lines).collect::<Vec<_>>(), [3, 5, 6], "{found:#?}");
 }
 
 #[test]

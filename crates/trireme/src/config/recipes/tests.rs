@@ -98,9 +98,15 @@ fn a_recipe_and_the_configuration_are_told_together_and_a_broken_one_only_once()
     let directory = folder(&[("ours.yaml", "provider: ours\ntitel: x\n")]);
     let file = directory.path().join("trireme.yaml");
     std::fs::write(&file, format!("{CONFIG}rutes: []\n")).expect("written");
-    let errors = load(&file, &|_| None).expect_err("two mistakes").0;
-    let told: Vec<_> = errors.iter().map(|one| (one.code, one.file.ends_with("ours.yaml"))).collect();
-    assert_eq!(told, [("recipe_invalid", true), ("unknown_key", false)], "and not that there is no 'ours'");
+    let errors = load(&file, &|_| None).expect_err("several mistakes").0;
+    let told: Vec<_> = errors.iter().map(|one| (one.file.ends_with("ours.yaml"), one.message.as_str())).collect();
+    let expected = [
+        (true, "'docs' is missing"),
+        (true, "'verify' is missing"),
+        (true, "unknown key 'titel'"),
+        (false, "unknown key 'rutes'"),
+    ];
+    assert_eq!(told, expected, "and not that there is no 'ours'");
 }
 
 #[test]
