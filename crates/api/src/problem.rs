@@ -85,6 +85,8 @@ codes! {
     IdempotencyKeyReused "idempotency_key_reused" 422 "The Idempotency-Key was used for another body";
     SourceNotPublished "source_not_published" 422 "The source takes no published events";
     PairingNotOffered "pairing_not_offered" 422 "The sender hands no secret over";
+    NoConnector "no_connector" 422 "The source has no connector";
+    SourceFailed "source_failed" 502 "The source could not be asked";
     ReplayInvalid "replay_invalid" 422 "The replay does not say what to repeat";
     TooManyStreams "too_many_streams" 429 "Too many live tails are open";
     /// Only for a panic that was caught: it is counted, logged and a defect.

@@ -17,6 +17,7 @@ pub mod requests;
 pub mod routes;
 pub mod sources;
 pub mod tail;
+pub mod upstream;
 
 use axum::Json;
 

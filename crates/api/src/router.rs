@@ -16,7 +16,7 @@ use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
     alerts, api_keys, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish, replays,
-    requests, routes, sources, tail,
+    requests, routes, sources, tail, upstream,
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
@@ -113,6 +113,13 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
         Route::post("/api/v1/sources/{name}/handshakes/{id}/refuse", "Never open such an address", handshakes::refuse)
             .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
+
+        Route::post("/api/v1/sources/{name}/connections/{connection}/check", "Whether the credentials of a connection work", upstream::check)
+            .needs(Operate).gives::<upstream::CheckView>(OK).may(&[Code::NotFound, Code::NoConnector]),
+        Route::get("/api/v1/sources/{name}/connections/{connection}/streams", "The streams that can be read through a connection", upstream::streams)
+            .needs(Read).gives::<upstream::StreamsView>(OK).may(&[Code::NoConnector, Code::SourceFailed]),
+        Route::get("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/records", "Records of a stream as they are now", upstream::records)
+            .needs(Read).query::<upstream::RecordsQuery>().gives::<upstream::RecordsView>(OK).may(&[Code::NoConnector, Code::SourceFailed]),
 
         Route::get("/api/v1/destinations", "List destinations", destinations::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<destinations::DestinationView>>(OK),

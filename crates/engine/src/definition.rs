@@ -2,6 +2,7 @@
 //! the API. It never stops at the first mistake and never shows a secret.
 
 mod allow;
+mod connector;
 mod destination;
 mod findings;
 mod http;
@@ -23,6 +24,7 @@ use connectors::provider::Catalogue;
 use domain::Tenant;
 use store::registry::ManagedBy;
 
+use crate::connector::Connectors;
 use crate::transport::EgressPolicy;
 
 pub use self::destination::destination;
@@ -46,6 +48,8 @@ pub struct Context {
     pub catalogue: Arc<Catalogue>,
     /// Names whose recipes are wrong, which is told where they stand.
     pub wrong_recipes: Arc<BTreeSet<String>>,
+    /// The connectors that they can name.
+    pub connectors: Arc<dyn Connectors>,
     /// Where its destinations may be.
     pub egress: Arc<EgressPolicy>,
 }

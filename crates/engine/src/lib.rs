@@ -5,6 +5,7 @@ pub mod access;
 pub mod alert;
 pub mod allow;
 pub mod clock;
+pub mod connector;
 pub mod definition;
 pub mod deliver;
 pub mod dispatch;
@@ -36,6 +37,7 @@ pub mod spec;
 pub mod telemetry;
 pub mod topology;
 pub mod transport;
+pub mod upstream;
 pub mod vault;
 pub mod work;
 

@@ -8,6 +8,7 @@ use store::people::{DestinationState, DestinationStatus, HoldScope};
 use store::registry::{ManagedBy, Object, ObjectKind};
 
 use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING};
+use crate::connector::Ours;
 use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
 use crate::dispatch::Message;
 use crate::engine::{Engine, EngineError};
@@ -355,6 +356,10 @@ impl Engine {
             managed_by: ManagedBy::Api,
             catalogue: Arc::clone(&file.catalogue),
             wrong_recipes: Arc::default(),
+            connectors: Arc::new(Ours {
+                clock: Arc::clone(&self.inner.clock),
+                entropy: Arc::clone(&self.inner.entropy),
+            }),
             egress,
         };
         let mut known = Known::default();

@@ -1,6 +1,7 @@
 //! Reads a source as its manifest decides: sends what `connectors::manifest` builds, waits, paces, keeps tokens, and tells
 //! a listener what came, page by page. Decides nothing about the format itself.
 
+mod asked;
 mod body;
 mod cache;
 mod check;
@@ -29,6 +30,7 @@ mod tokens;
 mod told;
 mod wire;
 
+pub use asked::{Asked, CallSink, Unwritten};
 pub use discover::Offer;
 pub use failure::{Blame, ReadFailure};
 pub use formulas::Jsonata;

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use store::registry::ManagedBy;
 use zeroize::Zeroizing;
 
+use crate::connector::Connector;
+
 /// A secret text: wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
@@ -78,6 +80,42 @@ pub struct SourceSpec {
     pub publish: bool,
     /// Accounts known by name, with secrets of their own or none.
     pub connections: BTreeMap<ConnectionName, Vec<RoleSecret>>,
+    /// What asks its API, if anything does.
+    pub connector: Option<ConnectorSpec>,
+}
+
+/// A source's connector, and how each of its connections is opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectorSpec {
+    /// As its owner wrote it: the name of one of ours, or the path of a manifest.
+    pub name: String,
+    /// Path of the file that replaces custom components.
+    pub overrides: Option<String>,
+    pub connector: Arc<Connector>,
+    pub configs: BTreeMap<ConnectionName, ConnectionConfig>,
+}
+
+/// The configuration of a connection. It holds credentials: never printed.
+#[derive(Clone, PartialEq)]
+pub struct ConnectionConfig(Arc<serde_json::Value>);
+
+impl ConnectionConfig {
+    #[must_use]
+    pub fn new(config: serde_json::Value) -> Self {
+        Self(Arc::new(config))
+    }
+
+    /// The configuration itself, for asking the source; never for showing.
+    #[must_use]
+    pub fn expose(&self) -> &Arc<serde_json::Value> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ConnectionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectionConfig(***)")
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

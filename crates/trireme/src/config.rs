@@ -2,6 +2,7 @@
 //!
 //! Every mistake is told at once. Nothing here opens a port, a database or a connection.
 
+mod connectors;
 mod egress;
 mod limits;
 mod objects;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use domain::Tenant;
 use engine::definition::{At, Findings, Report, hide_secrets};
@@ -85,7 +87,8 @@ pub fn load_allowing(path: &Path, env: Env<'_>, egress_allow: &[IpNet]) -> Resul
     })?;
     let directory = path.parent().map(Path::to_owned).unwrap_or_default();
     let own = recipes::beside(path);
-    read(&file, &source, &Surroundings { directory, env, egress_allow, own })
+    let connectors = Arc::new(connectors::Files::below(&directory));
+    read(&file, &source, &Surroundings { directory, env, egress_allow, own, connectors })
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
@@ -107,6 +110,8 @@ struct Surroundings<'a> {
     egress_allow: &'a [IpNet],
     /// The recipes beside the file.
     own: recipes::Own,
+    /// The connectors that can be named.
+    connectors: Arc<connectors::Files>,
 }
 
 /// Checks the bytes of a file, and tells it together with what is to be said of the recipes beside it.

@@ -187,6 +187,7 @@ fn file() -> Specs {
         webhook: Some(webhook),
         publish: false,
         connections: Default::default(),
+        connector: None,
     };
     Specs { sources: vec![github], ..Specs::default() }
 }

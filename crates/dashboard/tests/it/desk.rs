@@ -153,5 +153,6 @@ fn listens(name: &str, provider: &str) -> SourceSpec {
         webhook: Some(webhook),
         publish: false,
         connections: std::collections::BTreeMap::new(),
+        connector: None,
     }
 }

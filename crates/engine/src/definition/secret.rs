@@ -9,8 +9,9 @@ use super::reader::{At, Fields};
 use super::tree::{Node, Value, is_plain_key};
 use crate::spec::{RoleSecret, Secret};
 
-/// Every text below one of these keys is a secret, wherever it stands: headers carry credentials too.
-pub const SECRET_KEYS: [&str; 3] = ["secret", "secrets", "headers"];
+/// Every text below one of these keys is a secret, wherever it stands: headers carry credentials too, and which parts of
+/// a connector's `config` do is for its own specification to say.
+pub const SECRET_KEYS: [&str; 4] = ["secret", "secrets", "headers", "config"];
 
 /// Beside the `value` of a secret: what is said of it, and is none.
 const DESCRIBING_KEYS: [&str; 3] = ["name", "not_before", "not_after"];
@@ -37,7 +38,7 @@ enum Below {
 impl Below {
     fn key(self, key: &str) -> Self {
         match (self, key) {
-            (Self::Nothing, "headers") => Self::Headers,
+            (Self::Nothing, "headers" | "config") => Self::Headers,
             (Self::Nothing, key) if SECRET_KEYS.contains(&key) => Self::Secrets,
             _ => self,
         }

@@ -1,4 +1,4 @@
-//! `sources.<name>`: a webhook sender to listen to, events of one's own to publish, or both.
+//! `sources.<name>`: a webhook sender to listen to, events of one's own to publish, an API to ask, or all of them.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use domain::{ConnectionName, SourceName};
 
 use super::reader::{At, Fields};
 use super::secret::{self, RoleSecretAt};
-use super::{Context, allow, provider};
+use super::{Context, allow, connector, provider};
 use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
 
 /// Longest span within which equal bytes may count as the sender's retry: no known sender retries for longer.
 const DEDUPE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What asks an API. Refused by name, so that nobody believes it to be done.
-const POLLING_KEYS: [&str; 3] = ["connector", "streams", "poll"];
+/// What asks an API by itself. Refused by name, so that nobody believes it to be done.
+const POLLING_KEYS: [&str; 2] = ["streams", "poll"];
 
 /// Reads one source.
 #[must_use]
@@ -22,30 +22,34 @@ pub fn source(at: &At<'_>, name: SourceName, context: &Context) -> Option<Source
     let webhook = fields.take("webhook");
     let publish = fields.take("publish");
     let connections = fields.take("connections");
-    check_origin(&mut fields, &name, webhook.is_some() || publish.is_some());
-    if let (None, Some(connections)) = (&webhook, &connections) {
-        let message = "connections say which account a webhook came from, but there is no 'webhook'";
-        connections.error("conflict", message, "add 'webhook', or remove 'connections'");
+    let has_connector = fields.has("connector");
+    check_origin(&mut fields, &name, webhook.is_some() || publish.is_some() || has_connector);
+    if let (None, Some(connections), false) = (&webhook, &connections, has_connector) {
+        let message = "connections are accounts of a 'webhook' or a 'connector', and there is neither";
+        connections.error("conflict", message, "add one of both, or remove 'connections'");
     }
-    fields.finish();
     let publish = publish.and_then(|at| at.flag()).unwrap_or(false);
-    let accounts = connections.map(|at| accounts(&at)).unwrap_or_default();
+    let mut accounts = connections.map(|at| accounts(&at)).unwrap_or_default();
+    let configs = accounts.iter_mut().filter_map(|own| Some((own.name.clone(), own.config.take()?))).collect();
+    let connector = connector::connector(&mut fields, configs, context);
+    fields.finish();
     let webhook = match webhook {
         None => None,
         Some(at) => Some(webhook_of(&at, &accounts, context)?),
     };
     let Context { tenant, managed_by, .. } = context.clone();
     let connections = accounts.into_iter().map(Account::into_secrets).collect();
-    Some(SourceSpec { tenant, name, managed_by, webhook, publish, connections })
+    Some(SourceSpec { tenant, name, managed_by, webhook, publish, connections, connector })
 }
 
 /// A source takes its events from somewhere.
 fn check_origin(fields: &mut Fields<'_>, name: &SourceName, has_one: bool) {
     for key in POLLING_KEYS {
-        fields.refuse(key, "sources listen to webhooks or take published events, they do not ask APIs");
+        fields.refuse(key, "a source's streams are read when somebody asks for them, they are not polled");
     }
     if !has_one && !POLLING_KEYS.iter().any(|key| fields.has(key)) {
-        let help = "add webhook: { provider: … } to listen to a sender, or publish: true for events of your own";
+        let help = "add webhook: { provider: … } to listen to a sender, publish: true for events of your own, or \
+            connector: … to ask an API";
         fields.at().error("missing_key", format!("source '{name}' has nothing to take events from"), help);
     }
 }
@@ -96,6 +100,8 @@ struct Account<'a> {
     at: At<'a>,
     /// `None`: the source's own.
     secrets: Option<Vec<RoleSecretAt<'a>>>,
+    /// Of the source's connector.
+    config: Option<At<'a>>,
 }
 
 impl Account<'_> {
@@ -111,18 +117,22 @@ fn accounts<'a>(at: &At<'a>) -> Vec<Account<'a>> {
             let message = "'unassigned' is where the webhooks of unknown accounts wait";
             at.error_at_key("reserved", message, "choose another name");
         }
-        Account { name, secrets: own_secrets(&at), at }
+        let (secrets, config) = own_keys(&at);
+        Account { name, secrets, config, at }
     };
     entries.map(account).collect()
 }
 
-fn own_secrets<'a>(at: &At<'a>) -> Option<Vec<RoleSecretAt<'a>>> {
-    let mut fields = at.fields()?;
-    let webhook = fields.take("webhook");
-    fields.refuse("config", "a connection is an account that webhooks come from, no API is asked");
+/// The secrets and the config of one connection.
+fn own_keys<'a>(at: &At<'a>) -> (Option<Vec<RoleSecretAt<'a>>>, Option<At<'a>>) {
+    let Some(mut fields) = at.fields() else { return (None, None) };
+    let (webhook, config) = (fields.take("webhook"), fields.take("config"));
     fields.finish();
-    let mut webhook = webhook?.fields()?;
-    let secrets = secret::of_roles(&mut webhook);
-    webhook.finish();
-    secrets
+    let secrets = webhook.and_then(|at| {
+        let mut webhook = at.fields()?;
+        let secrets = secret::of_roles(&mut webhook);
+        webhook.finish();
+        secrets
+    });
+    (secrets, config)
 }

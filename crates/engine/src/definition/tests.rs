@@ -19,6 +19,10 @@ fn context() -> Context {
         managed_by: ManagedBy::Api,
         catalogue: Arc::default(),
         wrong_recipes: Arc::default(),
+        connectors: Arc::new(crate::connector::Ours {
+            clock: crate::clock::SystemClock::shared(),
+            entropy: crate::entropy::SystemEntropy::shared(),
+        }),
         egress,
     }
 }

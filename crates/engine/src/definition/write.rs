@@ -21,16 +21,41 @@ pub fn write_source(spec: &SourceSpec, cover: Cover<'_>) -> Json {
         json.insert("webhook".to_owned(), write_webhook(webhook, cover));
     }
     json.insert("publish".to_owned(), spec.publish.into());
+    if let Some(connector) = &spec.connector {
+        json.insert("connector".to_owned(), connector.name.as_str().into());
+        json.extend(connector.overrides.iter().map(|path| ("overrides".to_owned(), path.as_str().into())));
+    }
     if !spec.connections.is_empty() {
         let mut connections = Map::new();
         for (name, secrets) in &spec.connections {
-            let mut webhook = Map::new();
-            write_roles(&mut webhook, secrets, cover);
-            connections.insert(name.to_string(), json!({ "webhook": webhook }));
+            let mut connection = Map::new();
+            if spec.webhook.is_some() {
+                let mut webhook = Map::new();
+                write_roles(&mut webhook, secrets, cover);
+                connection.insert("webhook".to_owned(), webhook.into());
+            }
+            connections.insert(name.to_string(), connection.into());
         }
         json.insert("connections".to_owned(), connections.into());
     }
+    for (name, config) in spec.connector.iter().flat_map(|connector| &connector.configs) {
+        let covered = covered(config.expose(), cover);
+        match json.get_mut("connections").and_then(|all| all.get_mut(name.as_str())) {
+            Some(connection) => connection["config"] = covered,
+            None => drop(json.insert("config".to_owned(), covered)),
+        }
+    }
     json.into()
+}
+
+/// A connector's config, every text of it covered.
+fn covered(config: &Json, cover: Cover<'_>) -> Json {
+    match config {
+        Json::String(text) => cover(&Secret::new(text.clone())).into(),
+        Json::Array(items) => items.iter().map(|item| covered(item, cover)).collect(),
+        Json::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), covered(value, cover))).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => config.clone(),
+    }
 }
 
 fn write_webhook(spec: &WebhookSpec, cover: Cover<'_>) -> Json {

@@ -10,6 +10,7 @@ use connectors::manifest::trouble::Trouble;
 use connectors::manifest::wire::{Outcome, Reply, Request, plain_url};
 use serde_json::Value as Json;
 
+use super::asked::For;
 use super::cache::Cache;
 use super::failure::{Blame, ReadFailure};
 use super::seen::Seen;
@@ -186,11 +187,12 @@ impl Client {
         self.pace.admit(request, &self.clock).await?;
         let timeouts = question.requester.timeouts();
         let patience = Patience { connect: timeouts.connect, read: timeouts.read };
+        let what = For::Stream(Arc::clone(question.stream));
         let answer = if question.spooled {
-            let downloaded = self.wire.download(request.clone(), patience).await?;
+            let downloaded = self.wire.download(what, request.clone(), patience).await?;
             Answer { reply: downloaded.reply, spool: downloaded.body }
         } else {
-            Answer { reply: self.wire.send(request.clone(), patience).await?, spool: None }
+            Answer { reply: self.wire.send(what, request.clone(), patience).await?, spool: None }
         };
         self.pace.learn(request, &answer.reply, &self.clock);
         if let Some(name) = cached {

@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 
+use super::asked::CallSink;
 use super::client::{Client, Pace};
 use super::failure::{Blame, ReadFailure};
 use super::hosts::Hosts;
@@ -43,6 +44,7 @@ pub struct Outside {
     pub hosts: Hosts,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
+    pub calls: Arc<dyn CallSink>,
     pub writer: Arc<dyn ConfigWriter>,
     pub files: Files,
 }
@@ -92,9 +94,9 @@ impl Reader {
         let jobs = source.jobs_max()?.map(|most| most.value(&scope)).transpose()?;
         let jobs = jobs.as_ref().and_then(Json::as_u64).and_then(|most| usize::try_from(most).ok());
         let budget = source.budget()?.map(|plan| plan.open(&scope)).transpose()?;
-        let Outside { transport, policy, hosts, clock, entropy, writer, files } = outside;
+        let Outside { transport, policy, hosts, clock, entropy, calls, writer, files } = outside;
         let allowed_hosts = hosts.listed();
-        let wire = Wire { transport, policy, hosts, clock };
+        let wire = Wire { transport, policy, hosts, clock, calls };
         let client = Client::new(wire, Pace::of(budget), entropy, writer, config);
         let level = usize::try_from(level.clamp(1, LEVEL_MAX)).unwrap_or(1);
         let shared = source.parent_names();

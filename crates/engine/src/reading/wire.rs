@@ -9,6 +9,7 @@ use connectors::manifest::wire::{Reply, Request, plain_url};
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderValue, Method};
 
+use super::asked::{Asking, CallSink, For};
 use super::failure::ReadFailure;
 use super::hosts::Hosts;
 use super::inflate::{ACCEPTED, inflate};
@@ -79,11 +80,20 @@ pub(super) struct Wire {
     pub policy: Arc<EgressPolicy>,
     pub hosts: Hosts,
     pub clock: SharedClock,
+    pub calls: Arc<dyn CallSink>,
 }
 
 impl Wire {
     /// Sends and reads the answer whole.
-    pub async fn send(&self, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
+    pub async fn send(&self, what: For, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
+        let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
+        let sent = self.send_on(request, patience).await;
+        let ended = sent.as_ref().map(|reply| (reply.status, &reply.headers, reply.body.len() as u64));
+        self.calls.asked(asking.end(ended, self.clock.monotonic()));
+        sent
+    }
+
+    async fn send_on(&self, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
             let response = self.once(&request, patience.limits()).await?;
@@ -98,7 +108,18 @@ impl Wire {
     }
 
     /// Sends and spools the answer.
-    pub async fn download(&self, request: Request, patience: Patience) -> Result<Downloaded, Undelivered> {
+    pub async fn download(&self, what: For, request: Request, patience: Patience) -> Result<Downloaded, Undelivered> {
+        let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
+        let sent = self.download_on(request, patience).await;
+        let ended = sent.as_ref().map(|got| {
+            let bytes = got.body.as_ref().map_or(got.reply.body.len() as u64, Spool::len);
+            (got.reply.status, &got.reply.headers, bytes)
+        });
+        self.calls.asked(asking.end(ended, self.clock.monotonic()));
+        sent
+    }
+
+    async fn download_on(&self, request: Request, patience: Patience) -> Result<Downloaded, Undelivered> {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
             let outbound = self.outbound(&request, patience.limits())?;

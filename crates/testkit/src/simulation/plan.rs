@@ -118,6 +118,7 @@ impl Plan {
             webhook,
             publish,
             connections: BTreeMap::new(),
+            connector: None,
         };
         let webhook = WebhookSpec {
             provider: "standard-webhooks".to_owned(),

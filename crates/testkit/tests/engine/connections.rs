@@ -48,6 +48,7 @@ fn specs() -> Specs {
         webhook: Some(webhook),
         publish: false,
         connections: (0..CONNECTIONS).map(own).collect(),
+        connector: None,
     };
     Specs { sources: vec![source], ..Specs::default() }
 }

@@ -68,6 +68,7 @@ fn specs() -> Specs {
         webhook: Some(webhook),
         publish: false,
         connections: BTreeMap::new(),
+        connector: None,
     };
     Specs { catalogue: Arc::new(catalogue), sources: vec![source], ..Specs::default() }
 }

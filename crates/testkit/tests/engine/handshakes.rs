@@ -66,6 +66,7 @@ fn specs(secret: Option<&str>) -> Specs {
         webhook: Some(webhook),
         publish: false,
         connections: BTreeMap::new(),
+        connector: None,
     };
     Specs { catalogue: Arc::new(catalogue), sources: vec![source], ..Specs::default() }
 }

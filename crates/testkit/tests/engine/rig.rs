@@ -224,6 +224,7 @@ fn source(name: &str, webhook: Option<WebhookSpec>) -> SourceSpec {
         publish: webhook.is_none(),
         webhook,
         connections: BTreeMap::new(),
+        connector: None,
     }
 }
 

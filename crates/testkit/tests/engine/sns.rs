@@ -55,6 +55,7 @@ fn specs(secrets: Vec<RoleSecret>, connections: BTreeMap<domain::ConnectionName,
         webhook: Some(webhook),
         publish: false,
         connections,
+        connector: None,
     };
     Specs { sources: vec![source], ..Specs::default() }
 }

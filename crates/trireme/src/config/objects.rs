@@ -10,8 +10,8 @@ use engine::spec::{RouteSpec, Specs};
 use engine::transport::EgressPolicy;
 use ipnet::IpNet;
 
-use super::egress;
-use super::recipes::Own;
+use super::connectors::Files;
+use super::{Surroundings, egress};
 
 /// Most objects of a kind that one tenant has in a file.
 const OBJECTS_MAX: usize = 10_000;
@@ -24,7 +24,8 @@ pub(super) struct Owned {
 }
 
 /// `allowed` is what the tenant may reach beside what its own section allows.
-pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], own: &Own) -> Owned {
+pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], around: &Surroundings<'_>) -> Owned {
+    let own = &around.own;
     let mut egress_allow = fields.take("egress").and_then(|at| egress::allow(&at)).unwrap_or_default();
     egress_allow.extend(allowed);
     let policy = Arc::new(EgressPolicy::new(egress_allow.clone(), Vec::new()));
@@ -33,6 +34,7 @@ pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], 
         managed_by: ManagedBy::File,
         catalogue: Arc::clone(&own.catalogue),
         wrong_recipes: Arc::clone(&own.wrong),
+        connectors: Arc::<Files>::clone(&around.connectors),
         egress: policy,
     };
     let mut owned = Owned { tenant, egress_allow, specs: Specs::default() };

@@ -23,7 +23,7 @@ metadata:
         secret: [secret]
         events: [order.paid]
       unsubscribe: { requester: { $ref: "#/definitions/requester", http_method: DELETE } }
-      list: { requester: { $ref: "#/definitions/requester" }, records: [data], id: [id], url: [url], active: [on] }
+      list: { requester: { $ref: "#/definitions/requester" }, records: [data], id: [id], url: [url], active: [enabled] }
       renew: { requester: { $ref: "#/definitions/requester" }, every: P7D }
     streams:
       orders:

@@ -9,6 +9,7 @@ use connectors::manifest::wire::{Outcome, Reply};
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
+use super::super::asked::For;
 use super::super::failure::{Blame, ReadFailure};
 use super::super::tokens::Slot;
 use super::super::wire::{Patience, Undelivered};
@@ -115,7 +116,7 @@ impl Client {
     async fn send_errand(&self, question: &Question<'_>, errand: &Errand) -> Result<Reply, ReadFailure> {
         let mut attempts = Attempts::new();
         loop {
-            let sent = self.wire.send(errand.request.clone(), Patience::default()).await;
+            let sent = self.wire.send(For::Token, errand.request.clone(), Patience::default()).await;
             let outcome = match &sent {
                 Ok(reply) => Outcome::Reply(reply),
                 Err(Undelivered::Network(excuse)) => Outcome::Network(excuse),

@@ -7,6 +7,7 @@ use connectors::manifest::auth::{Acquired, Expiry, Quotas, Secret, Token, TokenK
 use connectors::manifest::wire::{Reply, Request};
 use tokio::sync::Mutex;
 
+use super::super::asked::For;
 use super::super::failure::ReadFailure;
 use super::super::wire::{Patience, Undelivered};
 use super::{Client, Question};
@@ -70,10 +71,13 @@ impl Client {
     }
 
     async fn status_of(&self, request: Request, quotas: &Quotas) -> Result<Reply, ReadFailure> {
-        let reply = self.wire.send(request, Patience::default()).await.map_err(|undelivered| match undelivered {
-            Undelivered::Network(excuse) => ReadFailure::transient("quota_unreachable", excuse),
-            Undelivered::Refused(failure) => failure,
-        })?;
+        let reply =
+            self.wire.send(For::Token, request, Patience::default()).await.map_err(
+                |undelivered| match undelivered {
+                    Undelivered::Network(excuse) => ReadFailure::transient("quota_unreachable", excuse),
+                    Undelivered::Refused(failure) => failure,
+                },
+            )?;
         if reply.is_ok() || quotas.is_unavailable(reply.status) {
             return Ok(reply);
         }

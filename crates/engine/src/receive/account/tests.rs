@@ -68,6 +68,7 @@ fn set(recipe: &Recipe, named: bool) -> KeySet {
         webhook: None,
         publish: false,
         connections: (0..CONNECTIONS).map(secret).collect(),
+        connector: None,
     };
     KeySet::compile(recipe, &spec, &webhook, &[]).expect("usable secrets")
 }
@@ -146,6 +147,7 @@ fn a_secret_that_is_called_nothing_counts_beside_the_named_ones() {
         webhook: None,
         publish: false,
         connections: BTreeMap::new(),
+        connector: None,
     };
     let webhook = WebhookSpec {
         provider: "many".to_owned(),

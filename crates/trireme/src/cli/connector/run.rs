@@ -15,7 +15,7 @@ use connectors::manifest::spec::Weight;
 use engine::clock::{SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::reading::{
-    Blame, Closed, ConfigWriter, Hosts, Jsonata, Offer, Outside, ReadFailure, Reader, Wanted as WantedStream,
+    Blame, Closed, ConfigWriter, Hosts, Jsonata, Offer, Outside, ReadFailure, Reader, Unwritten, Wanted as WantedStream,
 };
 use engine::transport::{EgressPolicy, HttpTransport, TransportOptions};
 use serde_json::{Map, Value};
@@ -226,6 +226,7 @@ fn reader(
         hosts: Hosts::any(),
         clock: SharedClock::clone(clock),
         entropy: SystemEntropy::shared(),
+        calls: Arc::new(Unwritten),
         writer: Arc::<Lines>::clone(lines),
         files: Arc::new(move |path| files::beside(folder.as_deref()?, path)),
     };

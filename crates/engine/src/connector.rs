@@ -1,0 +1,120 @@
+//! The connectors that sources can name: ours, and whatever files their owner has. Loaded once, told whole if wrong.
+
+use std::fmt;
+use std::sync::Arc;
+
+use connectors::manifest::catalogue::{embedded, embedded_names};
+use connectors::manifest::extension::Extension;
+use connectors::manifest::node::{Document, Limits};
+use connectors::manifest::overrides::Overrides;
+use connectors::manifest::problem::Problem;
+use connectors::manifest::source::Source;
+use domain::identity::Digest;
+use domain::suggest::nearest;
+
+use crate::clock::SharedClock;
+use crate::entropy::SharedEntropy;
+use crate::reading::{Files, Jsonata};
+
+/// A manifest that can be read, with what it says beyond the format.
+pub struct Connector {
+    pub source: Arc<Source>,
+    pub extension: Extension,
+    /// Files of its package, such as schemas.
+    pub files: Files,
+    /// Of the texts that it was loaded from.
+    digest: Digest,
+}
+
+/// A text and the name by which its mistakes are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    pub name: &'a str,
+    pub text: &'a str,
+}
+
+/// Why a connector cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConnectorError {
+    #[error("there is no connector '{name}'")]
+    Unknown { name: String, near: Option<String> },
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Wrong(Vec<Problem>),
+}
+
+impl Connector {
+    /// Loads a manifest, and what stands in for its custom components.
+    pub fn load(
+        manifest: Named<'_>,
+        overrides: Option<Named<'_>>,
+        files: Files,
+        clock: &SharedClock,
+        entropy: &SharedEntropy,
+    ) -> Result<Self, ConnectorError> {
+        let document =
+            Document::parse(manifest.name, manifest.text, Limits::default()).map_err(ConnectorError::Wrong)?;
+        let formulas = Jsonata::new(Arc::clone(clock), Arc::clone(entropy));
+        let replaced = match overrides {
+            None => Overrides::default(),
+            Some(Named { name, text }) => Overrides::parse(name, text, &formulas).map_err(ConnectorError::Wrong)?,
+        };
+        let source = Source::load(&document, replaced).map_err(ConnectorError::Wrong)?;
+        let extension = Extension::of(source.root()).map_err(|problem| ConnectorError::Wrong(vec![problem]))?;
+        let texts = [manifest.text, "\0", overrides.map_or("", |overrides| overrides.text)].concat();
+        Ok(Self { source: Arc::new(source), extension, files, digest: Digest::of(texts.as_bytes()) })
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connector({} streams)", self.source.declared().len())
+    }
+}
+
+impl PartialEq for Connector {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+/// Where definitions find connectors.
+pub trait Connectors: fmt::Debug + Send + Sync {
+    /// The connector of this name or path, with this file of overrides.
+    fn find(&self, name: &str, overrides: Option<&str>) -> Result<Arc<Connector>, ConnectorError>;
+}
+
+/// Those that come with the program: what definitions of the API can name, for files are their owner's.
+#[derive(Clone)]
+pub struct Ours {
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+}
+
+impl fmt::Debug for Ours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ours")
+    }
+}
+
+/// Whether a text is meant as the path of a file rather than as the name of one of ours.
+#[must_use]
+pub fn is_path(name: &str) -> bool {
+    name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json")
+}
+
+impl Connectors for Ours {
+    fn find(&self, name: &str, overrides: Option<&str>) -> Result<Arc<Connector>, ConnectorError> {
+        if is_path(name) || overrides.is_some() {
+            let message = "files are named in the configuration file; the API takes the name of one of ours";
+            return Err(ConnectorError::Unreadable(message.to_owned()));
+        }
+        let Some(text) = embedded(name) else {
+            let near = nearest(name, embedded_names()).map(str::to_owned);
+            return Err(ConnectorError::Unknown { name: name.to_owned(), near });
+        };
+        let manifest = Named { name: &format!("{name}.yaml"), text };
+        Connector::load(manifest, None, Arc::new(|_| None), &self.clock, &self.entropy).map(Arc::new)
+    }
+}

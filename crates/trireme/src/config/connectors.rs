@@ -1,0 +1,103 @@
+//! The connectors that a file's sources name: manifests beside it, or ours. Each file is read once, however many name it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::clock::{SharedClock, SystemClock};
+use engine::connector::{Connector, ConnectorError, Connectors, Named, Ours, is_path};
+use engine::entropy::{SharedEntropy, SystemEntropy};
+
+/// Largest manifest: the longest that is known has a tenth of it.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+type Loaded = Result<Arc<Connector>, ConnectorError>;
+
+/// Finds connectors from the folder of a configuration.
+pub struct Files {
+    folder: PathBuf,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    loaded: Mutex<RefCell<BTreeMap<(String, Option<String>), Loaded>>>,
+}
+
+impl Files {
+    #[must_use]
+    pub fn below(folder: &Path) -> Self {
+        let (clock, entropy) = (SystemClock::shared(), SystemEntropy::shared());
+        Self { folder: folder.to_owned(), clock, entropy, loaded: Mutex::default() }
+    }
+
+    fn load(&self, name: &str, overrides: Option<&str>) -> Loaded {
+        if !is_path(name) && overrides.is_none() {
+            let ours = Ours { clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) };
+            return ours.find(name, None);
+        }
+        let text = |path: &str| read(&self.folder.join(path)).map_err(ConnectorError::Unreadable);
+        let manifest = text(name)?;
+        let replaced = overrides.map(|path| Ok::<_, ConnectorError>((path, text(path)?))).transpose()?;
+        let replaced = replaced.as_ref().map(|(name, text)| Named { name, text });
+        let package = self.folder.join(name).parent().map(Path::to_owned).unwrap_or_default();
+        let files = Arc::new(move |path: &str| beside(&package, path));
+        let manifest = Named { name, text: &manifest };
+        Connector::load(manifest, replaced, files, &self.clock, &self.entropy).map(Arc::new)
+    }
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Files({})", self.folder.display())
+    }
+}
+
+impl Connectors for Files {
+    fn find(&self, name: &str, overrides: Option<&str>) -> Loaded {
+        let key = (name.to_owned(), overrides.map(str::to_owned));
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = loaded.borrow().get(&key) {
+            return known.clone();
+        }
+        let found = self.load(name, overrides);
+        loaded.borrow_mut().insert(key, found.clone());
+        found
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let file = std::fs::File::open(path).map_err(|error| format!("{shown}: {error}"))?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| format!("{shown}: {error}"))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("{shown} has more than {FILE_BYTES_MAX} bytes"));
+    }
+    Ok(text)
+}
+
+/// A file of the manifest's package. Nothing outside of its folder is one.
+fn beside(package: &Path, path: &str) -> Option<Vec<u8>> {
+    let path = Path::new(path.trim_start_matches("./"));
+    let plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let text = read(&package.join(path)).ok().filter(|_| plain)?;
+    Some(text.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_outside_of_the_package_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("package")).unwrap();
+        std::fs::write(folder.path().join("secret.json"), "1").unwrap();
+        std::fs::write(folder.path().join("package/schema.json"), "2").unwrap();
+        let package = folder.path().join("package");
+        assert_eq!(beside(&package, "./schema.json"), Some(b"2".to_vec()));
+        assert_eq!(beside(&package, "../secret.json"), None);
+        assert_eq!(beside(&package, folder.path().join("secret.json").to_str().unwrap()), None);
+    }
+}
