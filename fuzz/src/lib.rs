@@ -20,4 +20,6 @@ mod recipe;
 #[cfg(test)]
 mod response;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 mod text;

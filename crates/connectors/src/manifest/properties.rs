@@ -76,8 +76,9 @@ impl QueryProperties {
     pub fn selected(&self, wanted: Option<&Json>, scope: &Scope<'_>) -> Result<Option<BTreeSet<String>>, RecordError> {
         let (Some(transformations), Some(schema)) = (&self.selector, wanted) else { return Ok(None) };
         let mut properties = schema.get("properties").cloned().unwrap_or_else(|| Json::Object(Map::new()));
+        let scope = scope.no_slice();
         for transformation in transformations {
-            transformation.apply(&mut properties, scope)?;
+            transformation.apply(&mut properties, &scope)?;
         }
         Ok(properties.as_object().map(|properties| properties.keys().cloned().collect()))
     }

@@ -12,6 +12,8 @@ use serde_json::Value as Json;
 
 pub use link::links;
 
+use super::decode::json_document;
+
 /// Longest URL that is sent. Servers refuse far shorter ones; without a bound a template could grow one at will.
 pub const URL_BYTES_MAX: usize = 64 * 1024;
 /// Longest value of a header that is sent, for the same reason.
@@ -59,7 +61,7 @@ impl Reply {
     /// The body as JSON, if it is any.
     #[must_use]
     pub fn json(&self) -> Option<&Json> {
-        self.json.get_or_init(|| serde_json::from_slice(&self.body).ok()).as_ref()
+        self.json.get_or_init(|| json_document(&self.body)).as_ref()
     }
 
     /// The body as JSON, taken out so that records need no copy; parsed once, gone afterwards.

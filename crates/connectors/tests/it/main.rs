@@ -7,6 +7,7 @@ mod forgery;
 mod keys;
 mod language;
 mod manifest_expressions;
+mod manifest_templates;
 mod oracles;
 mod parts;
 mod request;

@@ -9,6 +9,8 @@ const WORK_MAX: usize = 1_000_000;
 pub(crate) const TEXT_BYTES_MAX: usize = 8 << 20;
 /// How deep macros and recursive loops may call each other.
 const CALLS_MAX: usize = 32;
+/// How deep evaluation may nest, all calls together: what one expression can reach and some more, on a small stack.
+const DEPTH_MAX: usize = 350;
 /// How deep values may nest before printing or comparing them is refused.
 pub(crate) const NESTING_MAX: usize = 200;
 
@@ -16,11 +18,12 @@ pub(crate) const NESTING_MAX: usize = 200;
 pub(crate) struct Budget {
     work: usize,
     calls: usize,
+    depth: usize,
 }
 
 impl Budget {
     pub(crate) fn new() -> Self {
-        Self { work: WORK_MAX, calls: 0 }
+        Self { work: WORK_MAX, calls: 0, depth: 0 }
     }
 
     pub(crate) fn spend(&mut self, work: usize) -> Eval<()> {
@@ -44,6 +47,19 @@ impl Budget {
     pub(crate) fn enter(&mut self) -> Eval<()> {
         self.calls += 1;
         if self.calls > CALLS_MAX { Err(Fault::limit(format!("calls deeper than {CALLS_MAX} levels"))) } else { Ok(()) }
+    }
+
+    /// Goes one level deeper, at the cost of one step. Who is refused need not come up again.
+    pub(crate) fn descend(&mut self) -> Eval<()> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(Fault::limit(format!("is evaluated deeper than {DEPTH_MAX} levels")));
+        }
+        self.spend(1)
+    }
+
+    pub(crate) fn ascend(&mut self) {
+        self.depth -= 1;
     }
 
     pub(crate) fn leave(&mut self) {

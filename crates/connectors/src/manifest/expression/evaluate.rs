@@ -46,7 +46,13 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn expr(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
-        self.budget.spend(1)?;
+        self.budget.descend()?;
+        let value = self.evaluated(expr);
+        self.budget.ascend();
+        value
+    }
+
+    fn evaluated(&mut self, expr: &'a Expr) -> Eval<Value<'a>> {
         match expr {
             Expr::Literal(literal) => Ok(literal_value(literal)),
             Expr::Name(name) => Ok(self.name(name)),

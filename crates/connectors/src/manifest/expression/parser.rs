@@ -9,7 +9,7 @@ use super::syntax::{Body, Definition, Expr, For, Literal, Name, Node, Target};
 /// How deep expressions and statements nest: about where the reference runs out of its stack.
 const DEPTH_MAX: usize = 60;
 /// How many operators, filters and subscripts one expression may chain.
-const LINKS_MAX: usize = 400;
+const LINKS_MAX: usize = 250;
 /// How many nodes one template may have; far more than any text of a manifest needs.
 const NODES_MAX: usize = 50_000;
 

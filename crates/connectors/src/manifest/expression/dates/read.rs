@@ -60,6 +60,9 @@ impl Reader {
     }
 
     pub(crate) fn read(&self, text: &str, format: &str) -> Result<Moment, DateError> {
+        if let Some(moment) = self.at_once(text.as_bytes()) {
+            return Ok(moment);
+        }
         let mut attempts = ATTEMPTS_MAX;
         let mut spans = Vec::with_capacity(self.parts.len());
         match matched(&self.parts, text, 0, &mut spans, &mut attempts) {
@@ -78,6 +81,49 @@ impl Reader {
         }
         found.moment()
     }
+}
+
+impl Reader {
+    /// Reads a text in which every directive is as wide as it can be, which almost all are, without looking back. That is
+    /// the first reading that matching tries, so where it succeeds the two agree.
+    fn at_once(&self, mut text: &[u8]) -> Option<Moment> {
+        let mut fields = Fields { year: 1900, month: 1, day: 1, hour: 0, minute: 0, second: 0, micro: 0 };
+        let mut zone = Zone::Naive;
+        for part in &self.parts {
+            let length = match part {
+                Part::Literal(expected) => {
+                    let same = expected.is_ascii() && text.first().copied().map(char::from) == Some(*expected);
+                    same.then_some(1)?
+                }
+                Part::Space => return None,
+                Part::Directive('Y') => take(text, 4, 0..=9999, &mut fields.year)?,
+                Part::Directive('m') => take(text, 2, 1..=12, &mut fields.month)?,
+                Part::Directive('d') => take(text, 2, 1..=31, &mut fields.day)?,
+                Part::Directive('H') => take(text, 2, 0..=23, &mut fields.hour)?,
+                Part::Directive('M') => take(text, 2, 0..=59, &mut fields.minute)?,
+                Part::Directive('S') => take(text, 2, 0..=61, &mut fields.second)?,
+                Part::Directive('f') => {
+                    let digits = text.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+                    let length = take(text, digits.max(1), 0..=999_999, &mut fields.micro)?;
+                    fields.micro *= [1, 100_000, 10_000, 1_000, 100, 10, 1][length];
+                    length
+                }
+                Part::Directive('z') if text == b"Z" => {
+                    zone = Zone::Utc;
+                    1
+                }
+                Part::Directive(_) => return None,
+            };
+            text = &text[length..];
+        }
+        if text.is_empty() { Moment::from_fields(fields, zone).ok() } else { None }
+    }
+}
+
+/// Reads so many digits into a field; gives their count.
+fn take(text: &[u8], length: usize, range: std::ops::RangeInclusive<i64>, field: &mut i64) -> Option<usize> {
+    *field = number(text, length).filter(|value| range.contains(value))?;
+    Some(length)
 }
 
 fn expand(format: &str, whole: &str, parts: &mut Vec<Part>) -> Result<(), DateError> {

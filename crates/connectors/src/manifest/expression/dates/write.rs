@@ -174,17 +174,13 @@ fn composed(letter: char, flags: Flags, moment: Moment, fields: &Fields, text: &
 }
 
 fn padded_number(text: &mut String, value: i64, width: usize, pad: char, flags: Flags) {
-    let digits = value.to_string();
-    let pad = flags.pad.unwrap_or(pad);
-    let width = if pad == '-' {
-        0
-    } else if flags.width > 0 {
-        flags.width
-    } else {
-        width
+    let width = if flags.width > 0 { flags.width } else { width };
+    // Writing to a text cannot fail.
+    let _ = match flags.pad.unwrap_or(pad) {
+        '-' => write!(text, "{value}"),
+        '0' => write!(text, "{value:0width$}"),
+        _ => write!(text, "{value:width$}"),
     };
-    text.extend(std::iter::repeat_n(if pad == '-' { '0' } else { pad }, width.saturating_sub(digits.len())));
-    text.push_str(&digits);
 }
 
 fn padded_word(text: &mut String, word: &str, flags: Flags, upper: bool) {

@@ -22,7 +22,13 @@ impl<'a> Run<'a> {
     }
 
     fn node(&mut self, node: &'a Node) -> Eval<()> {
-        self.budget.spend(1)?;
+        self.budget.descend()?;
+        let done = self.run_node(node);
+        self.budget.ascend();
+        done
+    }
+
+    fn run_node(&mut self, node: &'a Node) -> Eval<()> {
         match node {
             Node::Text(text) => {
                 self.out.push_str(text);

@@ -177,12 +177,12 @@ impl Parser<'_> {
                 Expr::Literal(Literal::Text(text.into()))
             }
             Token::Sign("(") => {
-                let expr = self.nested(Self::parenthesised)?;
+                let expr = self.parenthesised()?;
                 self.expect_sign(")")?;
                 expr
             }
-            Token::Sign("[") => self.nested(Self::list)?,
-            Token::Sign("{") => self.nested(Self::dict)?,
+            Token::Sign("[") => self.list()?,
+            Token::Sign("{") => self.dict()?,
             other => return Err(format!("has {} where a value belongs", describe(&other))),
         })
     }
@@ -275,7 +275,7 @@ impl Parser<'_> {
             if !items.is_empty() {
                 self.expect_sign(",")?;
             }
-            items.push(self.nested(Self::subscripted)?);
+            items.push(self.subscripted()?);
         }
         self.expect_sign("]")?;
         let item = match items.pop() {
