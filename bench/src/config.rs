@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::accounts;
 use crate::signing::Signing;
 
 /// Standard Webhooks secret of every destination: 32 bytes that protect nothing.
@@ -17,6 +18,9 @@ pub struct Layout {
     pub ordering: Ordering,
     /// The retry policy of every destination; `None` leaves the product's default.
     pub retry: Option<Retry>,
+    /// Accounts of every source, each with a secret of its own and all of them behind its one address; `None`: the
+    /// source has the secret.
+    pub accounts: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +41,7 @@ impl Layout {
     /// `destinations` of them, unordered, with the product's own retries.
     #[must_use]
     pub fn of(destinations: usize) -> Self {
-        Self { destinations, ordering: Ordering::None, retry: None }
+        Self { destinations, ordering: Ordering::None, retry: None, accounts: None }
     }
 
     /// The text of the file, its destinations at `sink`.
@@ -45,7 +49,12 @@ impl Layout {
     pub fn yaml(&self, signing: &Signing, sink: SocketAddr) -> String {
         let mut text = String::from("sources:\n");
         for n in 0..self.destinations {
-            line(&mut text, format_args!("  {}: {{ webhook: {} }}", source(n), webhook(signing)));
+            match self.accounts {
+                None => line(&mut text, format_args!("  {}: {{ webhook: {} }}", source(n), webhook(signing))),
+                Some(accounts) => {
+                    line(&mut text, format_args!("  {}:\n{}", source(n), accounts::source(accounts, "    ")));
+                }
+            }
         }
         text.push_str("destinations:\n");
         let retry = self.retry.map(retry_yaml).unwrap_or_default();
@@ -111,7 +120,7 @@ mod tests {
         let mut signing = Signing::generic_hmac("s\"3");
         signing.settings.push(("prefix".to_owned(), "sha256=".to_owned()));
         let retry = Some(Retry { fibonacci: Duration::from_secs(2), attempts: 9 });
-        let layout = Layout { destinations: 2, ordering: Ordering::Subject, retry };
+        let layout = Layout { destinations: 2, ordering: Ordering::Subject, retry, accounts: None };
         let expected = r#"sources:
   s0: { webhook: { provider: "generic-hmac", secret: "s\"3", id_pointer: "/bench_id", prefix: "sha256=" } }
   s1: { webhook: { provider: "generic-hmac", secret: "s\"3", id_pointer: "/bench_id", prefix: "sha256=" } }

@@ -24,6 +24,7 @@ pub mod stats;
 pub mod stopwatch;
 pub mod welch;
 
+mod accounts;
 mod probe;
 mod rig;
 mod runtime_thread;

@@ -8,8 +8,8 @@ use crate::machine::Machine;
 use crate::report::{About, Failure, Report, Results};
 use crate::rig::Bench;
 use crate::scenario::{
-    BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions, ack_one, backlog, idle, isolation, latency,
-    reading, ready, throughput,
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions, accounts, ack_one, backlog,
+    idle, isolation, latency, reading, ready, throughput,
 };
 
 /// Records of the connector that is read: the goals are stated for so many.
@@ -22,6 +22,8 @@ pub enum Scenario {
     Latency,
     Isolation,
     AckOne,
+    /// Thousands of accounts behind one address.
+    Accounts,
     Idle,
     Ready,
     /// Memory with a backlog, a restart with it, and its drain.
@@ -31,11 +33,12 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Throughput,
         Self::Latency,
         Self::Isolation,
         Self::AckOne,
+        Self::Accounts,
         Self::Idle,
         Self::Ready,
         Self::Backlog,
@@ -49,6 +52,7 @@ impl Scenario {
             Self::Latency => "latency",
             Self::Isolation => "isolation",
             Self::AckOne => "ack_one",
+            Self::Accounts => "accounts",
             Self::Idle => "idle",
             Self::Ready => "ready",
             Self::Backlog => "backlog",
@@ -76,6 +80,7 @@ pub struct Plan {
     pub latency: LatencyOptions,
     pub isolation: IsolationOptions,
     pub ack_one: Duration,
+    pub accounts: AccountsOptions,
     pub idle: Duration,
     pub backlog: BacklogOptions,
     /// Records to be read.
@@ -109,6 +114,7 @@ impl Plan {
             latency: steady(latency),
             isolation: IsolationOptions { destinations: 100, hanging: 20, load: steady(isolation) },
             ack_one,
+            accounts: AccountsOptions { accounts: 5_000, connections, warm_up: throughput / 5, window: throughput / 2 },
             idle,
             backlog: BacklogOptions { events, connections, live_per_second: per_second },
             reading: READING_RECORDS,
@@ -158,6 +164,7 @@ impl Outcome<'_> {
             Scenario::AckOne => {
                 ack_one(bench, plan.ack_one / 4, plan.ack_one, calibration).map(|run| results.ack_one.push(run))
             }
+            Scenario::Accounts => accounts(bench, &plan.accounts).map(|run| results.accounts.push(run)),
             Scenario::Idle => idle(bench, plan.idle).map(|run| results.idle.push(run)),
             Scenario::Ready => ready(bench).map(|run| results.ready.push(run)),
             Scenario::Backlog => backlog(bench, &plan.backlog).map(|run| results.backlog.push(run)),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::calibration::Calibration;
 use crate::machine::Machine;
-use crate::scenario::{AckOne, Backlog, Idle, Isolation, Latency, Reading, Ready, Throughput};
+use crate::scenario::{Accounts, AckOne, Backlog, Idle, Isolation, Latency, Reading, Ready, Throughput};
 
 mod figure;
 mod markdown;
@@ -44,6 +44,7 @@ pub struct Results {
     pub latency: Vec<Latency>,
     pub isolation: Vec<Isolation>,
     pub ack_one: Vec<AckOne>,
+    pub accounts: Vec<Accounts>,
     pub idle: Vec<Idle>,
     pub ready: Vec<Ready>,
     pub backlog: Vec<Backlog>,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::accounts;
 use crate::config::{Layout, ingest_path};
 use crate::error::BenchError;
 use crate::gateway::{Launch, Launcher, Running};
@@ -67,6 +68,9 @@ impl<'a> Rig<'a> {
         prepare(&sink);
         let folder = Folder::new(bench.scratch)?;
         let launch = write_launch(&folder.0, &layout.yaml(&bench.signing, sink.address()))?;
+        if layout.accounts.is_some() {
+            write_recipe(&folder.0)?;
+        }
         let gateway = Running::start(bench.launcher, launch.clone())?;
         Ok(Self { bench, ledger, sink, gateway, launch, destinations: layout.destinations, _folder: folder })
     }
@@ -89,6 +93,18 @@ impl<'a> Rig<'a> {
         let template = |n| Template::new(target, &ingest_path(n), &self.bench.signing);
         let templates = destinations.map(template).collect();
         Generator::start(Load { target, templates, connections, pace, limit }, Arc::clone(&self.ledger))
+    }
+
+    /// The same to the first destination without end, signed by each of these in turn.
+    pub(crate) fn send_as(
+        &self,
+        signings: impl Iterator<Item = Signing>,
+        connections: usize,
+        pace: Pace,
+    ) -> Result<Generator, BenchError> {
+        let target = self.gateway.address();
+        let templates = signings.map(|signing| Template::new(target, &ingest_path(0), &signing)).collect();
+        Generator::start(Load { target, templates, connections, pace, limit: None }, Arc::clone(&self.ledger))
     }
 
     /// The same to all destinations without end.
@@ -207,6 +223,14 @@ fn write_launch(folder: &Path, yaml: &str) -> Result<Launch, BenchError> {
     std::fs::create_dir_all(&data).map_err(write(&data))?;
     std::fs::write(&config, yaml).map_err(write(&config))?;
     Ok(Launch { config, data, listen: free_address()?, log: folder.join("gateway.log") })
+}
+
+/// The recipe of the load tool's own sender, where the product looks for recipes of one's own.
+fn write_recipe(folder: &Path) -> Result<(), BenchError> {
+    let path = folder.join("providers").join(format!("{}.yaml", accounts::PROVIDER));
+    let written =
+        std::fs::create_dir_all(folder.join("providers")).and_then(|()| std::fs::write(&path, accounts::RECIPE));
+    written.map_err(|source| BenchError::Write { path, source })
 }
 
 /// A loopback port that nobody listened on a moment ago.

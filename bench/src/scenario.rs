@@ -1,6 +1,7 @@
 //! What is measured: one file per scenario, each a function from a set-up to a typed result or to the promise that the
 //! product broke. Timings are judged by whoever reads the report.
 
+mod accounts;
 mod ack_one;
 mod backlog;
 mod idle;
@@ -10,6 +11,7 @@ mod reading;
 mod ready;
 mod throughput;
 
+pub use accounts::{Accounts, AccountsHalf, AccountsOptions, accounts};
 pub use ack_one::{AckOne, ack_one};
 pub use backlog::{Backlog, BacklogOptions, backlog};
 pub use idle::{Idle, idle};

@@ -60,6 +60,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     latency(&mut rows, results);
     isolation(&mut rows, results);
     ack_one(&mut rows, results);
+    accounts(&mut rows, results);
     idle_and_ready(&mut rows, results);
     backlog(&mut rows, results);
     reading(&mut rows, results);
@@ -119,6 +120,21 @@ fn ack_one(rows: &mut Rows, results: &Results) {
     rows.add("ack p50, one connection", "ms", None, runs, |run| Some(run.ack.p50_ms));
     let goal = Some(Goal::AtMost(2.0));
     rows.add("ack p50, one connection", "× (round trip + sync)", goal, runs, |run| Some(run.over_floor));
+}
+
+fn accounts(rows: &mut Rows, results: &Results) {
+    let runs = &results.accounts;
+    let Some(first) = runs.first() else { return };
+    let of = format!("{} accounts", super::number(first.accounts as f64));
+    type Run = crate::scenario::Accounts;
+    let rate = |run: &Run| Some(run.many.accepted_per_s / run.one.accepted_per_s);
+    let cpu = |run: &Run| Some(run.many.cpu_us_per_event / run.one.cpu_us_per_event);
+    rows.add(format!("accepted, {of}"), "/s", None, runs, |run| Some(run.many.accepted_per_s));
+    rows.add(format!("accepted, {of}"), "× one account", None, runs, rate);
+    rows.add(format!("CPU per event, {of}"), "× one account", None, runs, cpu);
+    rows.add(format!("idle memory, {of}"), "MiB", None, runs, |run| Some(run.many.idle_rss_mib));
+    let memory = |run: &Run| Some(run.many.idle_rss_mib / run.one.idle_rss_mib);
+    rows.add(format!("idle memory, {of}"), "× one account", None, runs, memory);
 }
 
 fn idle_and_ready(rows: &mut Rows, results: &Results) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::calibration::StoreCost;
+use crate::scenario::AccountsHalf;
 use crate::stats::Percentiles;
 
 const PAGE: &str = include_str!("../../../docs/performance.md");
@@ -54,6 +55,10 @@ fn backlog() -> Backlog {
     }
 }
 
+fn half(accepted_per_s: f64, idle_rss_mib: f64) -> AccountsHalf {
+    AccountsHalf { accepted_per_s, ack: waits(3.0, 9.0), cpu_us_per_event: 60.0, idle_rss_mib, rss_mib: 40.0 }
+}
+
 fn results() -> Results {
     Results {
         throughput: vec![
@@ -72,6 +77,7 @@ fn results() -> Results {
             held: 40,
         }],
         ack_one: vec![AckOne { ack: waits(0.35, 1.0), floor_ms: 0.2, over_floor: 1.75 }],
+        accounts: vec![Accounts { accounts: 5_000, one: half(10_000.0, 20.0), many: half(9_000.0, 30.0) }],
         idle: vec![Idle { rss_mib: 21.5, cpu_ms_per_s: 0.4 }],
         ready: vec![Ready { first_ms: 90.0, again_ms: 40.0 }],
         backlog: vec![backlog()],
@@ -198,5 +204,18 @@ fn numbers_have_the_digits_that_mean_something() {
     ];
     for (value, text) in cases {
         assert_eq!(number(value), text);
+    }
+}
+
+#[test]
+fn many_accounts_are_shown_beside_one() {
+    let report = full();
+    for (name, unit, value) in [
+        ("accepted, 5,000 accounts", "/s", 9_000.0),
+        ("accepted, 5,000 accounts", "× one account", 0.9),
+        ("CPU per event, 5,000 accounts", "× one account", 1.0),
+        ("idle memory, 5,000 accounts", "× one account", 1.5),
+    ] {
+        assert_eq!(named(&report, name, unit).spread.median, value, "{name} {unit}");
     }
 }

@@ -57,7 +57,7 @@ pub struct Backlog {
 /// # Errors
 /// When the gateway fails, or any acknowledged event is not delivered in the end.
 pub fn backlog(bench: &Bench<'_>, options: &BacklogOptions) -> Result<Backlog, BenchError> {
-    let layout = Layout { destinations: 2, ordering: Ordering::None, retry: Some(RETRY) };
+    let layout = Layout { destinations: 2, ordering: Ordering::None, retry: Some(RETRY), accounts: None };
     let capacity = options.events as usize + LIVE_EVENTS_MAX;
     let mut rig = Rig::start(bench, &layout, capacity, |sink| sink.behave(DOWN, Behaviour::Unavailable))?;
     (bench.say)(&format!("backlog: {} events to a destination that is down", options.events));

@@ -14,7 +14,7 @@ use crate::rig::{Bench, Rig};
 use crate::stats::Percentiles;
 
 /// More events in a second than any gateway on the machines that this runs on; sizes the ledger.
-const EVENTS_PER_SECOND_MAX: f64 = 120_000.0;
+pub(super) const EVENTS_PER_SECOND_MAX: f64 = 120_000.0;
 
 #[derive(Clone, Copy, Debug)]
 pub struct ThroughputOptions {
@@ -60,8 +60,8 @@ pub struct Throughput {
 }
 
 /// A moment's counts, to be subtracted.
-struct Mark {
-    at_us: u32,
+pub(super) struct Mark {
+    pub at_us: u32,
     usage: Usage,
     statements: Option<f64>,
     delivered: u64,
@@ -113,23 +113,23 @@ pub fn throughput(
     })
 }
 
-fn mark(rig: &Rig<'_>) -> Result<Mark, BenchError> {
+pub(super) fn mark(rig: &Rig<'_>) -> Result<Mark, BenchError> {
     let (at_us, statements) = (rig.now_us(), rig.gateway.statements());
     Ok(Mark { at_us, usage: rig.usage()?, statements, delivered: rig.ledger.delivered() })
 }
 
 /// What the product used between two marks. The second one is after the last delivery, so that work which it put off
 /// is counted too.
-struct Cost {
+pub(super) struct Cost {
     delivered_per_s: f64,
-    cpu_us_per_event: f64,
+    pub cpu_us_per_event: f64,
     cores: f64,
     statements_per_event: Option<f64>,
     written_bytes_per_event: f64,
 }
 
 impl Cost {
-    fn between(begin: &Mark, end: &Mark) -> Self {
+    pub fn between(begin: &Mark, end: &Mark) -> Self {
         let wall_s = f64::from(end.at_us - begin.at_us) / 1e6;
         let cpu_s = end.usage.cpu.saturating_sub(begin.usage.cpu).as_secs_f64();
         let events = (end.delivered - begin.delivered) as f64;

@@ -68,7 +68,8 @@ impl Launcher for FakeLauncher {
         let (sink, destinations) = read_config(&config).ok_or("the config names no destination")?;
         let listener = std::net::TcpListener::bind(launch.listen)?;
         listener.set_nonblocking(true)?;
-        let state = State { disk: self.disk(launch, destinations), faults: self.faults.clone(), sink };
+        let disk = self.disk(launch, destinations);
+        let state = State { disk, faults: self.faults.clone(), sink, secrets: read_secrets(&config) };
         Ok(Box::new(FakeGateway::start(listener, Arc::new(state))))
     }
 }
@@ -77,6 +78,15 @@ impl Launcher for FakeLauncher {
 fn read_config(config: &str) -> Option<(SocketAddr, usize)> {
     let urls: Vec<&str> = config.lines().filter_map(|line| line.split("http://").nth(1)).collect();
     Some((urls.first()?.split('/').next()?.parse().ok()?, urls.len()))
+}
+
+/// The secrets of accounts, by the names of their keys.
+fn read_secrets(config: &str) -> HashMap<String, String> {
+    let account = |line: &str| {
+        let (secret, name) = line.split_once("value: \"")?.1.split_once("\", name: \"")?;
+        Some((name.split('"').next()?.to_owned(), secret.to_owned()))
+    };
+    config.lines().filter_map(account).collect()
 }
 
 struct FakeGateway {
@@ -121,6 +131,7 @@ struct State {
     disk: Arc<Disk>,
     faults: Faults,
     sink: SocketAddr,
+    secrets: HashMap<String, String>,
 }
 
 /// What waits for each destination.
@@ -170,8 +181,10 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
 
 async fn accept(state: &State, destination: usize, request: Request<Incoming>) -> u16 {
     let signature = request.headers().get("x-signature").map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+    let account = request.headers().get("x-key").and_then(|key| state.secrets.get(key.to_str().ok()?));
+    let secret = account.map_or(SECRET, String::as_str);
     let body = request.into_body().collect().await.unwrap().to_bytes();
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
     let tag = data_encoding::HEXLOWER.decode(&signature).unwrap_or_default();
     if ring::hmac::verify(&key, &body, &tag).is_err() {
         return 401;

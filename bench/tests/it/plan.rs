@@ -5,7 +5,7 @@ use std::time::Duration;
 use bench::calibration::StoreCost;
 use bench::plan::{Plan, Scenario};
 use bench::report::{About, Report};
-use bench::scenario::{BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions};
+use bench::scenario::{AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions};
 
 use crate::fake_gateway::{FakeLauncher, Faults};
 use crate::scenarios::with_bench;
@@ -22,6 +22,7 @@ fn tiny() -> Plan {
         latency: load,
         isolation: IsolationOptions { destinations: 5, hanging: 1, load },
         ack_one: time,
+        accounts: AccountsOptions { accounts: 50, connections: 2, warm_up: time, window: time },
         idle: time,
         backlog: BacklogOptions { events: 100, connections: 2, live_per_second: 100.0 },
         reading: 100,
@@ -43,6 +44,7 @@ fn a_whole_run_has_every_result_and_says_where_it_comes_from() {
     let results = &report.results;
     let runs = [results.throughput.len(), results.latency.len(), results.isolation.len(), results.ack_one.len()];
     assert_eq!(runs, [2; 4]);
+    assert_eq!([results.accounts.len(), results.accounts[0].accounts], [2, 50]);
     assert_eq!([results.idle.len(), results.ready.len(), results.backlog.len()], [2, 2, 1]);
 
     let json: serde_json::Value = serde_json::to_value(&report).unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bench::calibration::{Calibration, StoreCost};
 use bench::gateway::Launcher;
 use bench::scenario::{
-    BacklogOptions, IsolationOptions, LatencyOptions, ReadLaunch, ack_one, backlog, idle, isolation, latency, reading,
-    ready,
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadLaunch, accounts, ack_one, backlog, idle,
+    isolation, latency, reading, ready,
 };
 use bench::signing::Signing;
 use bench::{Bench, BenchError};
@@ -86,6 +86,18 @@ fn one_connection_is_compared_with_the_floor_of_the_calibration() {
     assert_eq!(result.floor_ms, 0.2);
     assert!(result.ack.count > 0, "{result:?}");
     assert!((result.over_floor - result.ack.p50_ms / 0.2).abs() < 1e-9, "{result:?}");
+}
+
+#[test]
+fn many_accounts_are_set_against_one() {
+    let time = Duration::from_millis(150);
+    let options = AccountsOptions { accounts: 100, connections: 2, warm_up: time, window: time };
+    let result = with_bench(&FakeLauncher::default(), |bench| accounts(bench, &options)).unwrap();
+    assert_eq!(result.accounts, 100);
+    for half in [&result.one, &result.many] {
+        assert!(half.accepted_per_s > 0.0 && half.cpu_us_per_event > 0.0, "{result:?}");
+        assert!(half.idle_rss_mib > 1.0 && half.rss_mib > 1.0, "{result:?}");
+    }
 }
 
 #[test]

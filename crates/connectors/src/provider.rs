@@ -39,6 +39,7 @@ mod sample;
 #[cfg(test)]
 mod schema;
 mod secret;
+mod selection;
 mod settings;
 mod signature;
 mod span;
@@ -51,7 +52,9 @@ pub use catalogue::{Catalogue, Origin, catalogue};
 pub use effect::{Effect, OFFERED_SECRET_BYTES_MAX, OFFERED_SECRET_BYTES_MIN, OfferedSecret};
 pub use error::{KeyError, Place, RecipeError, RecipeErrors};
 pub use event::{FoundEvent, Payload};
-pub use example::{Examples, Expect, ExpectEffect, ExpectEvent, ExpectReply, Kind, PublishedKey, Sample, Vector};
+pub use example::{
+    Again, Examples, Expect, ExpectEffect, ExpectEvent, ExpectReply, Kind, PublishedKey, Sample, Vector,
+};
 pub use fetched::{FetchedKeys, KeyDocument, KeyFormat};
 pub use incoming::{Incoming, Peer, Urls};
 pub use inflate::INFLATED_BYTES_MAX;

@@ -79,6 +79,14 @@ pub struct IdentityKey {
     pub within: Option<Duration>,
 }
 
+impl IdentityKey {
+    /// Whether an arrival of this key is the same as one that came so much earlier or later.
+    #[must_use]
+    pub fn counts(&self, apart: Duration) -> bool {
+        self.within.is_none_or(|within| apart <= within)
+    }
+}
+
 /// The key by which a native arrival is known again, or `None` where two equal bodies may be two facts.
 #[must_use]
 pub fn message_key(scope: &Scope, identity: &MessageIdentity<'_>) -> Option<IdentityKey> {

@@ -7,6 +7,7 @@
 
 pub mod doubt;
 mod error;
+mod formula;
 mod guard;
 mod names;
 mod regex;
@@ -32,6 +33,7 @@ use jsonata_core::parser;
 use jsonata_core::value::JValue;
 
 pub use error::{ExpressionError, ExpressionErrorKind, Place};
+pub use formula::JsonataFormulas;
 
 use crate::clock::thread_cpu_time;
 use crate::entropy::SharedEntropy;

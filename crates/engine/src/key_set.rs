@@ -1,9 +1,11 @@
 //! The keys that a source's requests are judged by: those configured, and beside them those that its sender handed over.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use connectors::provider::{KeyError, Keys, Recipe, Settings};
+use connectors::provider::{Incoming, KeyError, Keys, Recipe, Settings};
 use domain::ConnectionName;
+use rustc_hash::FxHashMap;
 
 use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
 
@@ -11,8 +13,17 @@ use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
 #[derive(Debug)]
 pub struct KeySet {
     /// The source's own keys; `None` where only its connections have secrets.
-    pub keys: Option<Keys>,
-    pub connection_keys: Vec<(ConnectionName, Keys)>,
+    pub(crate) keys: Option<Keys>,
+    connections: BTreeMap<ConnectionName, Keys>,
+    by_key_name: ByKeyName,
+}
+
+/// Which connections a request may be of that says by which key it is signed.
+#[derive(Debug, Default)]
+struct ByKeyName {
+    named: FxHashMap<Box<[u8]>, Vec<ConnectionName>>,
+    /// Of any key: those with a secret that is called nothing.
+    others: Vec<ConnectionName>,
 }
 
 /// A secret that a sender handed over, and for whom: the source itself or one of its connections.
@@ -34,25 +45,65 @@ impl KeySet {
             let shares = secrets.is_empty() && connection.is_some();
             Ok(if shares { None } else { Some(Keys::compile(recipe, &secrets, &settings)?) })
         };
-        let mut connection_keys = Vec::new();
+        let mut connections = BTreeMap::new();
         for (name, configured) in &spec.connections {
             if let Some(keys) = keys_of(configured, Some(name))? {
-                connection_keys.push((name.clone(), keys));
+                connections.insert(name.clone(), keys);
             }
         }
         // Who hands its secret over has to be understood before there is one.
-        let only_connections = webhook.secrets.is_empty() && !connection_keys.is_empty() && recipe.pairs().is_none();
+        let only_connections = webhook.secrets.is_empty() && !connections.is_empty() && recipe.pairs().is_none();
         let keys = if only_connections { None } else { keys_of(&webhook.secrets, None)? };
-        Ok(Self { keys, connection_keys })
+        let by_key_name = ByKeyName::of(&connections);
+        Ok(Self { keys, connections, by_key_name })
     }
 
     pub(crate) fn of(&self, connection: &ConnectionName) -> Option<&Keys> {
-        self.connection_keys.iter().find(|(own, _)| own == connection).map(|(_, keys)| keys)
+        self.connections.get(connection)
     }
 
     /// All of them, the source's own first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Keys> {
-        self.keys.iter().chain(self.connection_keys.iter().map(|(_, keys)| keys))
+        self.keys.iter().chain(self.connections.values())
+    }
+
+    /// The connections by whose keys a request may pass that came to the source itself. A request that says which key
+    /// or which account it is of is tried by that one alone, so that thousands cost no more than one; else by all.
+    pub(crate) fn candidates(&self, incoming: &Incoming<'_>) -> Vec<(&ConnectionName, &Keys)> {
+        let Some((any, keys)) = self.connections.first_key_value() else { return Vec::new() };
+        let account = keys.account_said_by(incoming);
+        if let Some(found) = account.and_then(|account| self.connections.get_key_value(account.as_str())) {
+            return vec![found];
+        }
+        let Some(name) = keys.name_said_by(incoming) else { return self.connections.iter().collect() };
+        let chosen = self.by_key_name.connections(&name).filter_map(|name| self.connections.get_key_value(name));
+        let chosen: Vec<_> = chosen.collect();
+        // Nobody's, so any of them refuses it, and says what is wrong with it.
+        if chosen.is_empty() { vec![(any, keys)] } else { chosen }
+    }
+}
+
+impl ByKeyName {
+    fn of(connections: &BTreeMap<ConnectionName, Keys>) -> Self {
+        let mut all = Self::default();
+        for (connection, keys) in connections {
+            let Some(names) = keys.names() else {
+                all.others.push(connection.clone());
+                continue;
+            };
+            for name in names {
+                let known = all.named.entry(name.as_bytes().into()).or_default();
+                // Two secrets of one name rotate.
+                if known.last() != Some(connection) {
+                    known.push(connection.clone());
+                }
+            }
+        }
+        all
+    }
+
+    fn connections(&self, name: &[u8]) -> impl Iterator<Item = &ConnectionName> {
+        self.named.get(name).into_iter().flatten().chain(&self.others)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connectors::provider::{self, Effect, FoundEvent, Incoming, Judgement, Keys, Peer, Pending, Urls};
 use domain::event::cut;
-use domain::identity::{MessageIdentity, Scope, message_key};
+use domain::identity::{Scope, message_key};
 use domain::request::{InboundRequest, Reason, Verdict};
 use domain::{Assurance, ConnectionName, Event, EventId, Origin, RequestId};
 use store::intake::{Accepted, KeptRequest, RejectedBounds};
@@ -253,7 +253,7 @@ impl Receiver {
         let incoming = Incoming { method, urls, headers, body, peer };
         let judge =
             |keys: &Keys| provider::judge_with(&listener.recipe, keys, &incoming, request.received_at, &*self.fetcher);
-        let (judgement, proved) = judge_by_account(&listener.keys.get(), &account, judge);
+        let (judgement, proved) = judge_by_account(&listener.keys.get(), &account, &incoming, judge);
         Ok(match judgement {
             Judgement::Handshake(reply) => Judged::Handshake(reply),
             Judgement::Asks(effect, reply) => Judged::Asks(effect, reply),
@@ -289,11 +289,7 @@ impl Receiver {
         let scope = Scope { tenant: request.tenant.clone(), source: source.spec.name.clone(), connection };
         let within = source.spec.webhook.as_ref().and_then(|webhook| webhook.dedupe_within);
         let within = within.unwrap_or_else(|| listener.recipe.dedupe_within());
-        let identity = match &found.id {
-            Some(id) => MessageIdentity::Id(id),
-            None => MessageIdentity::Bytes { bytes: &payload, ordinal: found.ordinal, within },
-        };
-        let identities = message_key(&scope, &identity).into_iter().collect();
+        let identities = message_key(&scope, &found.identity(&payload, within)).into_iter().collect();
         let event = Event {
             id: EventId::from_uuid(id),
             tenant: scope.tenant,

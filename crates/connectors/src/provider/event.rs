@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::event::cut;
-use domain::identity::ordinals;
+use domain::identity::{MessageIdentity, ordinals};
 use domain::{Subject, Timestamp, Version};
 
 use super::field::{Field, View};
@@ -40,6 +41,17 @@ pub struct FoundEvent {
     pub content_type: Arc<str>,
     /// Among children of the same bytes and no id, so that each keeps an identity of its own.
     pub ordinal: u32,
+}
+
+impl FoundEvent {
+    /// By what it is known again: its id, else its bytes within the sender's retries.
+    #[must_use]
+    pub fn identity<'e>(&'e self, payload: &'e [u8], within: Duration) -> MessageIdentity<'e> {
+        match &self.id {
+            Some(id) => MessageIdentity::Id(id),
+            None => MessageIdentity::Bytes { bytes: payload, ordinal: self.ordinal, within },
+        }
+    }
 }
 
 /// Where an event's bytes are: always exactly the sender's.
@@ -119,6 +131,18 @@ pub(crate) fn find(
         }
     }
     Ok(events)
+}
+
+/// The account that a request says it is of, before it is verified. `None` where events are inside of the body, because
+/// each of them may be of another account.
+pub(crate) fn account(program: &EventProgram, incoming: &Incoming<'_>) -> Option<String> {
+    if program.connection.is_empty() || program.split.is_some() || program.within.is_some() {
+        return None;
+    }
+    let whole = View::new(incoming, incoming.body, &program.whole_pointers);
+    let view = whole.item(whole.body, &program.pointers, 0);
+    let said = first(&view, &program.connection, ID_JOINT).ok().flatten();
+    said.map(|text| label(&text).into_owned())
 }
 
 /// An item of the first split.

@@ -1,5 +1,6 @@
 //! The second document of a recipe file: samples to send, and vectors that prove the recipe right.
 
+mod again;
 mod run;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ use super::reply::Reply;
 use super::secret::{Role, RoleSecret};
 use super::settings::Settings;
 use super::yaml::{self, At};
+pub use again::Again;
+use again::AgainSpec;
 
 /// What a recipe file shows of its sender.
 #[derive(Debug, Default)]
@@ -99,6 +102,8 @@ pub struct Vector {
     /// What stands at addresses of keys; at any other nobody answers.
     pub fetched: Vec<PublishedKey>,
     pub expect: Expect,
+    /// Whether its events are the same ones when they come once more.
+    pub again: Vec<Again>,
 }
 
 /// What a sender publishes, in place of the network.
@@ -256,6 +261,9 @@ struct VectorSpec {
     body_base64: Option<String>,
     #[serde(default)]
     expect: Option<Expect>,
+    /// The same body once more, and whether its events are the same ones. Not taken over by `like`.
+    #[serde(default)]
+    again: Vec<AgainSpec>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -340,6 +348,7 @@ fn complete(written: &VectorSpec, place: Place, earlier: &[Vector]) -> Result<Ve
             None if not_applicable => Expect::default(),
             None => return Err(missing("expect")),
         },
+        again: written.again.iter().copied().map(Again::from).collect(),
     };
     contradiction(&vector).map_or(Ok(vector), Err)
 }
@@ -349,6 +358,9 @@ fn contradiction(vector: &Vector) -> Option<String> {
     let Vector { kind, expect, .. } = vector;
     let accepts = expect.assurance.is_some() || expect.handshake.is_some() || expect.pending.is_some();
     let name = kind.as_str();
+    if !vector.again.is_empty() && *kind != Kind::Valid {
+        return Some(format!("'again' is about events, and a {name} request has none: say it of a valid one"));
+    }
     match kind {
         Kind::Valid | Kind::Handshake if expect.rejected.is_some() => Some(format!(
             "a {name} request is not rejected: expect what becomes of it, or give the vector another kind"

@@ -116,6 +116,13 @@ impl Keys {
         }
     }
 
+    /// The places of the secrets of a slot in what was configured.
+    pub(crate) fn places(&self, slot: usize) -> impl Iterator<Item = usize> {
+        let (macs, public, compared) = (self.macs(slot), self.public(slot), self.compared(slot));
+        let (macs, public) = (macs.iter().map(|(place, _)| *place), public.iter().map(|(place, _)| *place));
+        macs.chain(public).chain(compared.iter().map(|(place, _)| *place))
+    }
+
     /// The name of a secret, by which a request may choose it.
     pub(crate) fn name(&self, secret: usize) -> Option<&str> {
         self.configured.get(secret)?.name.as_deref()

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
-use connectors::provider::{Judgement, Keys, Kind, Recipe, Vector, catalogue};
+use connectors::provider::{Again, Judgement, Keys, Kind, Recipe, Vector, catalogue};
 
 /// The files themselves rather than the embedded list, so that a forgotten one is found.
 pub fn recipes() -> Vec<Recipe> {
@@ -65,6 +66,29 @@ fn every_file_has_a_valid_a_tampered_a_stale_and_a_wrong_key_vector() {
             assert_eq!(waits.0, waits.1, "{}: '{}' expects the opposite of its kind", recipe.name(), vector.name);
         }
     }
+}
+
+/// Whether a recipe shows, by an event without an id, how long equal bytes count as the sender's retry.
+fn shows_retries(recipe: &Recipe) -> bool {
+    let within = recipe.dedupe_within();
+    let is_shown = |vector: &Vector| {
+        let has_no_id = vector.expect.events.iter().all(|event| event.id.is_none());
+        let says = |same: bool, after: Duration| vector.again.contains(&Again { after, same });
+        has_no_id && says(true, within) && says(false, within + Duration::from_secs(1))
+    };
+    recipe.vectors().iter().any(is_shown)
+}
+
+#[test]
+fn every_sender_whose_retries_are_known_by_their_bytes_shows_for_how_long() {
+    let recipes = recipes();
+    let retrying: Vec<_> = recipes.iter().filter(|recipe| !recipe.dedupe_within().is_zero()).collect();
+    let missing: Vec<_> = retrying.iter().filter(|recipe| !shows_retries(recipe)).map(|recipe| recipe.name()).collect();
+    assert!(missing.is_empty(), "no vector of {} says 'again' at the end of dedupe.within", missing.join(", "));
+    assert!(retrying.len() >= 45, "{}", retrying.len());
+    let others = recipes.iter().filter(|recipe| recipe.dedupe_within().is_zero());
+    let others = others.flat_map(|recipe| recipe.vectors()).filter(|vector| !vector.again.is_empty());
+    assert!(others.count() >= 15, "senders whose equal bodies are never one event, and senders of ids");
 }
 
 /// Whether a vector is judged by keys that are fetched.

@@ -3,7 +3,7 @@
 use connectors::provider::{Recipe, Settings};
 use domain::Assurance;
 
-use crate::request::{SIGNING, recipe};
+use crate::request::{SIGNING, hmac_hex, recipe};
 
 const GOOD: &str = "provider: own
 title: Own
@@ -107,6 +107,11 @@ fn mistakes_in_the_examples_have_the_line_of_the_file() {
         ("{ name: a, kind: perfect }", "perfect"),
         ("{ name: a, kind: valid, at: soon }", "soon"),
         ("{ name: a, kind: valid, body: x, body_base64: eA== }", "one body"),
+        ("{ name: a, kind: valid, again: [{ after: soon, same: true }] }", "span of time"),
+        (
+            "{ name: a, kind: stale, at: 2026-01-31T09:30:00Z, again: [{ after: 1h, same: true }], expect: { rejected: x } }",
+            "say it of a valid one",
+        ),
     ] {
         let found = vector(text);
         assert!(found.iter().any(|(line, message)| *line == lines + 3 && message.contains(said)), "{text}: {found:?}");
@@ -161,4 +166,30 @@ fn assurance_is_what_the_message_covers_and_no_more() {
     }
     assert_eq!(recipe("[]", "none", "").assurance(&Settings::default()), Ok(Assurance::None));
     assert_eq!(recipe(SIGNING, digest, "").weaknesses(), ["it is"]);
+}
+
+#[test]
+fn a_vector_says_whether_its_events_come_again_as_the_same_ones() {
+    let digest = hmac_hex("key", b"{}");
+    let run = |id: &str, again: &str| {
+        let head = GOOD.replace("type_otherwise: unknown", &format!("type_otherwise: unknown{id}"));
+        let vector = format!(
+            "{{ name: a, kind: valid, made_by: a test, secrets: [{{ role: signing, value: key }}], at: 2026-01-31T09:30:00Z, headers: {{ x-sig: {digest} }}, body: '{{}}', again: [{again}], expect: {{ assurance: body, events: [{{ type: unknown{} }}] }} }}",
+            if id.is_empty() { "" } else { ", id: one" },
+        );
+        let text = format!("{head}dedupe: {{ within: 1h }}\n---\nvectors:\n  - {vector}\n");
+        let recipe = Recipe::from_yaml("own.yaml", &text).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        recipe.vectors()[0].run(&recipe).err().unwrap_or_default()
+    };
+    let (none, with_id) = ("", "\n  id: [[{ const: one }]]");
+    for (id, again, said) in [
+        (none, "{ after: 0s, same: true }, { after: 1h, same: true }, { after: 3601s, same: false }", ""),
+        (none, "{ after: 1h, same: false }", "3600 s later 1 of its 1 events are the same, expected none"),
+        (none, "{ after: 2h, same: true }", "7200 s later 0 of its 1 events are the same, expected all"),
+        (with_id, "{ after: 365d, same: true }", ""),
+        (with_id, "{ after: 365d, same: false }", "expected none"),
+    ] {
+        let found = run(id, again);
+        assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{again}: {found}");
+    }
 }

@@ -230,6 +230,25 @@ fn routes_that_are_hardly_meant_so_are_warned_of() {
     assert_eq!(warned(json!({"from": "github", "to": "app", "connections": ["acme", "acne"]})), ["unknown_name"]);
 }
 
+#[test]
+fn a_source_whose_secret_is_still_to_come_is_warned_of_where_somebody_has_to_wait_for_it() {
+    let warned = |json| {
+        let (_, report) = read_source(json).expect("read");
+        report.warnings().map(|finding| format!("{} {}", finding.pointer, finding.code)).collect::<Vec<_>>()
+    };
+    let secret = json!({"webhook": {"secret": "a-secret-that-asana-handed-over"}});
+    for (webhook, connections, expected) in [
+        (json!({"provider": "asana"}), json!({}), &["/webhook must_be_paired"][..]),
+        (json!({"provider": "asana", "secret": "a-secret-that-asana-handed-over"}), json!({}), &[]),
+        (json!({"provider": "asana"}), json!({"acme": secret, "beta": {}}), &["/webhook must_be_paired"]),
+        (json!({"provider": "asana"}), json!({"acme": secret}), &[]),
+        (json!({"provider": "github", "secret": "one"}), json!({}), &[]),
+    ] {
+        let source = json!({"webhook": webhook, "connections": connections});
+        assert_eq!(warned(source.clone()), expected, "{source}");
+    }
+}
+
 fn sources() -> Vec<Json> {
     vec![
         json!({"webhook": {"provider": "generic-hmac", "secret": "one", "header": "x-sig", "prefix": ""}}),

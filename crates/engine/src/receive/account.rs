@@ -1,6 +1,6 @@
 //! Whose webhook it is, and which keys it is judged by.
 
-use connectors::provider::{Judgement, Keys};
+use connectors::provider::{Incoming, Judgement, Keys};
 use domain::ConnectionName;
 use domain::request::Reason;
 
@@ -37,10 +37,11 @@ impl Account {
 }
 
 /// Judges by the keys that belong to the account; where the path names none, by the source's own and then by those
-/// of each of its connections. Gives the connection whose secret verified.
+/// of the connections that it may be of. Gives the connection whose secret verified.
 pub(super) fn judge_by_account(
     set: &KeySet,
     account: &Account,
+    incoming: &Incoming<'_>,
     judge: impl Fn(&Keys) -> Judgement,
 ) -> (Judgement, Option<ConnectionName>) {
     let own = match account {
@@ -49,7 +50,7 @@ pub(super) fn judge_by_account(
     };
     let mut judgement = own.map(&judge);
     if matches!(account, Account::Unnamed) && !judgement.as_ref().is_some_and(is_final) {
-        for (name, keys) in &set.connection_keys {
+        for (name, keys) in set.candidates(incoming) {
             match judge(keys) {
                 proved if is_final(&proved) => return (proved, Some(name.clone())),
                 // The account whose key is not at hand may be the right one, whatever the others say.
@@ -69,3 +70,6 @@ pub(super) fn judge_by_account(
 fn is_final(judgement: &Judgement) -> bool {
     matches!(judgement, Judgement::Accepted(_) | Judgement::Handshake(_) | Judgement::Asks(..))
 }
+
+#[cfg(test)]
+mod tests;

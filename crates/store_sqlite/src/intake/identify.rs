@@ -85,7 +85,7 @@ fn by_any_key(
 /// again long after it came is older than what came since.
 fn counts(known: &Identity, key: &IdentityKey, event: &Event) -> bool {
     let apart = event.received_at.since(known.seen_at).max(known.seen_at.since(event.received_at));
-    key.within.is_none_or(|within| apart <= within)
+    key.counts(apart)
 }
 
 /// Moves the subject, and joins a native arrival with a reading of the same state.

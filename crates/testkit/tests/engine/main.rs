@@ -1,10 +1,13 @@
 //! The engine as one process has it: a real store in memory, a clock that only the test moves, a network as told.
 
 mod addresses;
+mod alert_figures;
 mod alerts;
 mod assurance;
+mod connections;
 mod fetched_keys;
 mod handshakes;
 mod refusals;
+mod retries;
 mod rig;
 mod sns;

@@ -28,7 +28,7 @@ pub struct BenchArgs {
     /// Five rounds and a backlog of a million: half an hour, and figures worth keeping
     #[arg(long)]
     full: bool,
-    /// Only these: throughput, latency, isolation, ack_one, idle, ready, backlog, reading
+    /// Only these: throughput, latency, isolation, ack_one, accounts, idle, ready, backlog, reading
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',', value_parser = scenario)]
     only: Vec<Scenario>,
     /// Folder on the disk to measure; what is made in it is removed

@@ -4,6 +4,7 @@ mod client;
 mod demo;
 mod descriptors;
 mod guide;
+mod handshakes;
 mod keys;
 mod refusals;
 mod senders;

@@ -6,7 +6,7 @@ use connectors::provider::{Kind, Recipe, Role, Vector, catalogue};
 use serde_json::{Value, json};
 
 use super::support::Folder;
-use super::support::process::{Gateway, trireme};
+use super::support::process::{Gateway, run, trireme};
 
 /// The secrets that this sender's own test vectors are made with; where it can be, for a way of signing whose keys are
 /// not fetched.
@@ -79,4 +79,64 @@ async fn a_gateway_of_all_senders_takes_a_signed_sample_of_each() {
         assert!(event["assurance"].is_string(), "{event}");
     }
     gateway.stop();
+}
+
+/// A recipe of one's own, beside a configuration.
+const OWN: &str = "provider: galley
+title: The galley's own sender
+docs: https://galley.example
+setup: ['Give it {url}.']
+secrets: [{ role: signing, about: what is carved into the mast }]
+verify:
+  hmac: { hash: sha256, key: signing, message: [body], signature: { from: { header: x-galley }, encoding: hex } }
+event: { type: [[{ json: /what }]], type_otherwise: unknown }
+facts: { as_of: 2026-01-31, source: https://galley.example }
+---
+samples:
+  - { event: oar.broken, headers: { content-type: application/json }, body: '{\"what\":\"oar.broken\",\"oar\":{{number}}}' }
+vectors:
+  - { name: none, kind: valid, not_applicable: a test }
+  - { name: none either, kind: tampered, not_applicable: a test }
+  - { name: nor this, kind: stale, not_applicable: a test }
+  - { name: nor that, kind: wrong_key, not_applicable: a test }
+";
+
+#[tokio::test]
+async fn a_recipe_beside_a_configuration_is_listed_shown_and_sent_by_whoever_names_the_configuration() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("providers")).expect("the folder is ours");
+    std::fs::write(folder.path().join("providers/galley.yaml"), OWN).expect("the folder is ours");
+    folder.write_config("sources: { galley: { webhook: { provider: galley, secret: trireme } } }\n");
+    let config = folder.config();
+    let config = config.to_str().expect("text");
+    let said = |arguments: &[&str]| {
+        let output = run(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+
+    let (code, listed, _) = said(&["providers", "--config", config]);
+    assert!(code == Some(0) && listed.contains("galley\tThe galley's own sender\tbody\town"), "{listed}");
+    let (code, shown, _) = said(&["providers", "show", "galley", "--config", config]);
+    assert!(code == Some(0) && shown.contains("what is carved into the mast"), "{shown}");
+    assert!(shown.contains("1. Give it https://hooks.example/in/galley."), "{shown}");
+    let (code, shown, _) = said(&["providers", "show", "galley", "--config", config, "--json"]);
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((code, &shown["samples"], &shown["assurance"]), (Some(0), &json!(["oar.broken"]), &json!("body")));
+
+    let gateway = Gateway::start(&folder);
+    let url = gateway.url();
+    let send = ["send", "galley", "--config", config, "--secret", "trireme", "--url", &url];
+    let (code, sent, wrong) = said(&send);
+    assert!(code == Some(0) && sent.contains(": 200 "), "{sent}{wrong}");
+    let events = gateway.api("/api/v1/events").await.json();
+    assert_eq!((&events["data"][0]["type"], &events["data"][1]), (&json!("oar.broken"), &Value::Null));
+    gateway.stop();
+
+    for command in [&["providers", "show", "galley"][..], &["send", "galley", "--secret", "trireme", "--url", &url]] {
+        let (code, _, wrong) = said(command);
+        assert!(code == Some(2) && wrong.contains("no provider 'galley'"), "{command:?}: {wrong}");
+    }
+    let (code, _, wrong) = said(&["providers", "--config", "/nonexistent/trireme.yaml"]);
+    assert!(code == Some(2) && wrong.contains("no configuration"), "{wrong}");
 }

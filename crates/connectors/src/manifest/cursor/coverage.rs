@@ -89,11 +89,14 @@ mod tests {
         }
     }
 
+    /// Start, end, and the highest record or 0.
+    type Told = (i64, i64, i64);
+
     fn span(start: i64, end: i64, highest: i64) -> Span<i64> {
         Span { start, end, highest: Some(highest).filter(|highest| *highest != 0) }
     }
 
-    fn read(spans: &[(i64, i64, i64)]) -> Coverage<i64> {
+    fn read(spans: &[Told]) -> Coverage<i64> {
         let mut spans = spans.iter().map(|(start, end, highest)| span(*start, *end, *highest));
         let mut coverage = Coverage::from(spans.next().unwrap());
         spans.for_each(|span| coverage.add(span, |value| value + 1));
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn spans_that_touch_are_one() {
-        let cases: [(&[(i64, i64, i64)], &[(i64, i64, i64)]); 7] = [
+        let cases: [(&[Told], &[Told]); 7] = [
             (&[(1, 3, 2), (4, 6, 5)], &[(1, 6, 5)]),
             (&[(1, 3, 2), (5, 6, 5)], &[(1, 3, 2), (5, 6, 5)]),
             (&[(1, 3, 2), (7, 9, 8), (4, 6, 0)], &[(1, 9, 8)]),

@@ -63,7 +63,7 @@ impl Evaluation<'_, '_> {
     }
 
     /// The name that stands where the recipe says; one that is absent chooses only secrets without a name.
-    pub(super) fn selection<'v>(
+    pub(crate) fn selection<'v>(
         &'v self,
         select_by: Option<&'v Field>,
     ) -> Result<Option<std::borrow::Cow<'v, [u8]>>, Refusal> {

@@ -24,10 +24,15 @@ impl Vector {
         let keys = Keys::compile(recipe, &self.role_secrets(), &self.settings);
         let keys = keys.map_err(|error| format!("vector '{}': {error}", self.name))?;
         let judgement = self.judge(recipe, &keys, &self.incoming());
-        if self.expect.is_met_by(&judgement) {
-            return Ok(());
+        if !self.expect.is_met_by(&judgement) {
+            let (expected, came) = (expected(&self.expect), came(&judgement));
+            return Err(format!("vector '{}': expected {expected}; what came is {came}", self.name));
         }
-        Err(format!("vector '{}': expected {}; what came is {}", self.name, expected(&self.expect), came(&judgement)))
+        let Judgement::Accepted(accepted) = judgement else { return Ok(()) };
+        let mut again = self.again.iter();
+        again
+            .try_for_each(|again| again.hold(&accepted.events, &self.body, recipe.dedupe_within()))
+            .map_err(|problem| format!("vector '{}': {problem}", self.name))
     }
 }
 
