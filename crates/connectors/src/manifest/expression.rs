@@ -16,7 +16,6 @@ mod filters;
 mod formatting;
 mod json;
 mod lexer;
-mod links;
 mod literal;
 mod macros;
 mod mapping;

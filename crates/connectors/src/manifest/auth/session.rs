@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::super::decode::Decoder;
 use super::super::expression::Template;
 use super::super::expression::dates::{Moment, Period};
 use super::super::failure::message::is_truthy;
@@ -26,6 +27,7 @@ pub struct SessionToken {
     /// How long a session lasts; without it each request has one of its own.
     lasts: Option<Period>,
     way: Way,
+    decoder: Decoder,
     parameters: Parameters,
     /// Where in the manifest it stands: tells apart what cannot be told apart by its login request.
     place: String,
@@ -66,12 +68,9 @@ impl SessionToken {
     }
 
     pub(super) fn token(&self, reply: &Reply, scope: &Scope<'_>) -> Result<Token, Trouble> {
-        let first = match reply.json() {
-            Some(Json::Array(items)) => items.first(),
-            other => other,
-        };
         let missing = || Trouble::NoToken { what: "login", name: self.path.join(".") };
-        let value = first.and_then(|json| find(json, &self.path)).filter(|value| is_truthy(value));
+        let items = self.decoder.page(&reply.body).map_err(|_| missing())?;
+        let value = items.first().and_then(|json| find(json, &self.path)).filter(|value| is_truthy(value));
         let value = Secret::new(python_text(value.ok_or_else(missing)?));
         let expiry = match &self.lasts {
             None => Expiry::EachRequest,
@@ -112,11 +111,6 @@ impl Read for SessionToken {
                 Some(Period::parse(&text).map_err(wrong)?)
             }
         };
-        if let Some(decoder) = node.get("decoder")
-            && &*decoder.kind("JsonDecoder")? != "JsonDecoder"
-        {
-            return Err(decoder.unsupported());
-        }
         let authentication: Node = node.need("request_authentication")?;
         let way = match &*authentication.kind("")? {
             "Bearer" => Way::Bearer,
@@ -131,6 +125,7 @@ impl Read for SessionToken {
             path: node.need("session_token_path")?,
             lasts,
             way,
+            decoder: node.or("decoder", Decoder::Json)?,
             parameters: node.parameters(),
             place: node.path(),
         })

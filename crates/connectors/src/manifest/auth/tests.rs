@@ -1,3 +1,5 @@
+//! JWTs, sessions and their old form, and what is told of a manifest that has them wrong.
+
 use serde_json::{Value as Json, json};
 
 use super::super::request::trial::{Partition, at, component, line, problem, reply};
@@ -85,6 +87,7 @@ fn session(fields: Json) -> Authenticator {
 fn a_session_is_logged_in_for_and_kept_as_long_as_the_manifest_says() {
     let (config, slice) = (json!({"u": "me"}), Partition::of(&json!({})));
     let scope = |second| slice.scope(&config, at(second));
+    let with_session = session;
     let session = session(json!({"expiration_duration": "PT1H"}));
     let Ok(Some(Step::Login(login))) = session.refresh(&scope(0), None, false) else { panic!("it must log in") };
     let request = login.request(&scope(0), Additions::new(), None).expect("it is complete");
@@ -99,8 +102,13 @@ fn a_session_is_logged_in_for_and_kept_as_long_as_the_manifest_says() {
     assert!(matches!(needs(3_500, false), Ok(Some(Step::Have(_)))));
     assert!(matches!(needs(3_601, false), Ok(Some(Step::Login(_)))));
     assert!(matches!(needs(10, true), Ok(Some(Step::Login(_)))));
-    let empty = session.token(Purpose::Login, &reply(200, &[], "{}"), &scope(0));
-    assert_eq!(empty.err(), Some(Trouble::NoToken { what: "login", name: "data.token".to_owned() }));
+    for nothing in ["{}", "oops", "[]"] {
+        let empty = session.token(Purpose::Login, &reply(200, &[], nothing), &scope(0));
+        assert_eq!(empty.err(), Some(Trouble::NoToken { what: "login", name: "data.token".to_owned() }));
+    }
+    let xml = with_session(json!({"decoder": {"type": "XmlDecoder"}, "session_token_path": ["r", "t"]}));
+    let granted = xml.token(Purpose::Login, &reply(200, &[], "<r><t>x1</t></r>"), &scope(0));
+    assert!(matches!(granted, Ok(Granted::Token(token)) if token.value.expose() == "x1"));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Windows of calls: by tables, and by properties that hold however calls come.
+
 use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use http::HeaderMap;
+use serde_json::Value as Json;
 
 use super::budget::Budget;
 use super::compare::equal;
 use super::fault::{Eval, Fault};
 use super::value::{Dict, Mapping, Value};
+use crate::manifest::wire::link;
 
 impl<'a> Mapping<'a> {
     pub(crate) fn length(self) -> usize {
@@ -64,18 +66,13 @@ fn header(fields: &HeaderMap, name: &str) -> Option<String> {
 /// The Link header by relation: `{"next": {"url": …, "rel": "next"}}`.
 fn links<'a>(fields: &HeaderMap) -> Value<'a> {
     let mut links = Dict::default();
-    let text = header(fields, "link").unwrap_or_default();
-    for (url, parameters) in super::links::parse(&text) {
-        let mut link = vec![(Value::from("url"), Value::from(url.clone()))];
-        let mut name = None;
-        for (key, value) in parameters {
-            if key == "rel" {
-                name = Some(value.clone());
-            }
-            link.push((Value::from(key), Value::from(value)));
-        }
-        links.entries.retain(|(key, _)| key.as_str() != Some(name.as_ref().unwrap_or(&url)));
-        links.entries.push((Value::from(name.unwrap_or(url)), Value::dict(link)));
+    for (name, told) in link::links(fields) {
+        let Json::Object(told) = told else { continue };
+        let parts = told.into_iter().map(|(key, text)| {
+            let text = if let Json::String(text) = text { text } else { String::new() };
+            (Value::from(key), Value::from(text))
+        });
+        links.entries.push((Value::from(name), Value::dict(parts.collect())));
     }
     Value::Dict(Rc::new(std::cell::RefCell::new(links)))
 }

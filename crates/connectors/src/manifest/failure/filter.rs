@@ -8,9 +8,10 @@ use super::super::problem::{Fault, Problem};
 use super::super::request::fields::{condition, template};
 use super::super::scope::Scope;
 use super::super::wire::Reply;
+use super::handler::Resolution;
 use super::message::{error_text, is_truthy};
 use super::statuses::meaning;
-use super::{Action, FailureType, Resolution};
+use super::{Action, FailureType};
 
 /// Most statuses that one filter may name: there are no more.
 const STATUSES_MAX: usize = 600;

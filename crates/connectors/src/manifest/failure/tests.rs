@@ -1,3 +1,5 @@
+//! Scripted replies through error handlers: actions, waits and counts as the reference implementation has them.
+
 use serde_json::{Value as Json, json};
 
 use super::super::auth::Authenticator;

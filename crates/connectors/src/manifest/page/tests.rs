@@ -1,3 +1,5 @@
+//! Pages by strategy, against what the reference implementation makes of the same replies.
+
 use serde_json::{Value as Json, json};
 
 use super::super::request::Requester;

@@ -1,3 +1,5 @@
+//! Whole requests, against what the reference implementation sends, and where a next link may lead.
+
 use serde_json::{Value as Json, json};
 
 use super::super::page::{Paginator, Watch};

@@ -1,8 +1,8 @@
 //! The `Link` header as the format sees it: an object from `rel` to what the link says. Reads anything a server may
 //! send, forgives like the reference implementation does, and never fails.
 
-use http::HeaderMap;
 use http::header::LINK;
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value as Json};
 
 /// Most links read of one reply: a page has a handful (next, last); the rest is somebody's mistake.
@@ -15,7 +15,9 @@ const QUOTES: [char; 3] = [' ', '"', '\''];
 /// The links of a reply, by `rel`, or by URL where a link has no `rel`. Of two with one name the later counts.
 #[must_use]
 pub fn links(headers: &HeaderMap) -> Map<String, Json> {
-    let values: Vec<&str> = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).collect();
+    // Bytes that are not ASCII are Latin-1, one character each.
+    let text = |value: &HeaderValue| value.as_bytes().iter().copied().map(char::from).collect::<String>();
+    let values: Vec<String> = headers.get_all(LINK).iter().map(text).collect();
     parse(&values.join(", "))
 }
 

@@ -1,3 +1,5 @@
+//! Every algorithm by keys in every form, and what is said about keys that do not fit.
+
 use data_encoding::BASE64;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, KeyPair as _, RSA_PKCS1_2048_8192_SHA256,

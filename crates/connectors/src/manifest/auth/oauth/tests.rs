@@ -1,3 +1,5 @@
+//! OAuth: what is sent for a token and how answers are read, against what the reference implementation does.
+
 use serde_json::{Value as Json, json};
 
 use super::super::super::failure::{Action, FailureType};

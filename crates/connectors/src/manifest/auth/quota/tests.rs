@@ -1,3 +1,5 @@
+//! Several tokens with quotas: whose turn it is, when all must wait, and what replies teach.
+
 use serde_json::{Value as Json, json};
 
 use super::super::super::request::trial::{Partition, at, component, line, reply};

@@ -1,3 +1,5 @@
+//! URLs joined and quoted, against what the reference implementation sends.
+
 use proptest::prelude::*;
 
 use super::*;
