@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::identity::Digest;
 use domain::request::{Reason, Verdict};
-use domain::{DeliveryId, DestinationName, EventId, ReplayId, RequestId, SourceName, Tenant, Timestamp};
+use domain::{Call, DeliveryId, DestinationName, EventId, ReplayId, RequestId, SourceName, Tenant, Timestamp};
 use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
@@ -17,6 +17,7 @@ use store::read::{
     Read, RequestFilter, Stretch,
 };
 use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
+use store::watch::{CallFilter, Figure, Series, Step, Watch};
 use store::{Store, StoreError, Verb};
 use tokio::sync::Notify;
 
@@ -190,6 +191,12 @@ verbs! {
         alerts(tenant: Tenant, open_only: bool, limit: u32) -> Vec<Alert>;
         setting(name: Arc<str>) -> Option<Bytes>;
         put_setting(name: Arc<str>, value: Bytes) -> ();
+    }
+    Watch {
+        record_calls(calls: Vec<Call>) -> ();
+        calls(tenant: Tenant, filter: CallFilter, page: Page) -> Listed<Call>;
+        add_figures(at: Timestamp, figures: Vec<Figure>) -> ();
+        figures(tenant: Tenant, series: Series, step: Step, since: Timestamp) -> Vec<(Timestamp, Figure)>;
     }
 }
 

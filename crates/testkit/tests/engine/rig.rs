@@ -48,6 +48,8 @@ pub struct Network {
     /// Status and body.
     pub published: Mutex<(u16, Bytes)>,
     pub fetched: AtomicU64,
+    /// The addresses that were got, in order.
+    pub asked: Mutex<Vec<String>>,
     /// Nobody answers.
     pub down: AtomicBool,
 }
@@ -56,6 +58,7 @@ impl Transport for Network {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         let (status, body_head) = if request.method == Method::GET {
             self.fetched.fetch_add(1, Ordering::SeqCst);
+            self.asked.lock().expect("nobody panicked").push(request.target.url().to_owned());
             self.published.lock().expect("nobody panicked").clone()
         } else {
             self.sent.fetch_add(1, Ordering::SeqCst);
@@ -104,6 +107,7 @@ impl Rig {
             sent: AtomicU64::new(0),
             published: Mutex::new((503, Bytes::new())),
             fetched: AtomicU64::new(0),
+            asked: Mutex::default(),
             down: AtomicBool::new(false),
         });
         let engine = Engine::start(Parts {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connectors::provider::{Kind, Recipe, Vector, catalogue};
-use domain::Tenant;
 use domain::request::{InboundRequest, Verdict};
+use domain::{RequestId, SourceName, Tenant};
 use engine::clock::SharedClock;
+use engine::handshakes::{Proposal, ProposalState};
 use engine::receive::Receipt;
 use engine::spec::{RoleSecret, Secret, SourceSpec, Specs, WebhookSpec};
 use store::Store;
@@ -21,6 +22,10 @@ use crate::rig::{Rig, memory};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const CHINA: &str = "of China";
+const WISH: &str = "the wish for a confirmation";
+const CERTIFICATE: &str =
+    "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0a1b2c3d4e5f60718293a4b5c6d7e8f9.pem";
+const CONFIRMATION: &str = "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=arn:aws:sns:eu-central-1:123456789012:oars&Token=2336412f37fb687f5d51e6e2425dacbbaa";
 
 fn recipe() -> Arc<Recipe> {
     catalogue().get("aws-sns").expect("listed")
@@ -91,6 +96,18 @@ async fn send(rig: &Rig, vector: &Vector) -> Receipt {
         received_at: rig.clock.now(),
     };
     rig.engine.receive(request).await
+}
+
+fn asked(rig: &Rig) -> Vec<String> {
+    rig.network.asked.lock().expect("nobody panicked").clone()
+}
+
+fn source_name() -> SourceName {
+    "sns".parse().expect("a name")
+}
+
+async fn proposals(rig: &Rig) -> Vec<Proposal> {
+    rig.engine.proposals(&Tenant::default_tenant(), &source_name()).await.expect("proposals")
 }
 
 /// The same message with its certificate elsewhere.
@@ -231,4 +248,81 @@ async fn a_message_of_the_second_account_waits_although_the_first_accounts_topic
     rig.pass(MINUTE).await;
     let connections: Vec<_> = events(&rig.store).await.iter().map(|row| row.event.connection.to_string()).collect();
     assert!(connections.contains(&"europe".to_owned()), "{connections:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_05_a_subscription_is_confirmed_only_after_a_person_said_so_and_makes_no_event() {
+    let rig = rig().await;
+    let wish = vector(WISH);
+    publish(&rig, &wish);
+    assert!(matches!(send(&rig, &wish).await, Receipt::Handshake(_)));
+    assert!(matches!(send(&rig, &wish).await, Receipt::Handshake(_)), "Amazon asks again");
+    rig.pass(60 * MINUTE).await;
+    assert_eq!(asked(&rig), [CERTIFICATE], "nothing but the certificate, which verifies the wish");
+    assert_eq!(rig.open().await, [("handshake_waiting".to_owned(), "source/sns".to_owned())]);
+    let waiting = proposals(&rig).await;
+    assert_eq!(
+        waiting.iter().map(|one| (&*one.url, one.state)).collect::<Vec<_>>(),
+        [(CONFIRMATION, ProposalState::Waiting)]
+    );
+    let approved = rig.engine.approve_proposal(&Tenant::default_tenant(), &source_name(), waiting[0].id).await;
+    approved.expect("approved");
+    rig.pass(MINUTE).await;
+    assert_eq!(asked(&rig), [CERTIFICATE, CONFIRMATION]);
+    assert_eq!(proposals(&rig).await[0].state, ProposalState::Opened);
+    assert!(events(&rig.store).await.is_empty() && rig.open().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_05_no_address_but_amazons_is_proposed_however_well_it_is_signed() {
+    let rig = rig().await;
+    let recipe = recipe();
+    let elsewhere: Vec<_> = recipe.vectors().iter().filter(|vector| vector.name.starts_with("a signed wish")).collect();
+    publish(&rig, elsewhere[0]);
+    for vector in &elsewhere {
+        assert!(matches!(send(&rig, vector).await, Receipt::Rejected { .. }), "{}", vector.name);
+    }
+    assert_eq!(kept(&rig.store, Verdict::Rejected).await, vec!["challenge_refused"; elsewhere.len()]);
+    assert!(elsewhere.len() >= 7, "hosts, a bucket, a user, a port, no TLS and this machine");
+    // Of Amazon's own address, but not signed by the certificate that is there.
+    assert!(matches!(send(&rig, &vector(WISH)).await, Receipt::Rejected { .. }));
+    rig.pass(60 * MINUTE).await;
+    assert_eq!(asked(&rig), [CERTIFICATE]);
+    assert!(proposals(&rig).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_for_a_confirmation_that_waited_for_its_certificate_is_put_to_a_person_all_the_same() {
+    let rig = rig().await;
+    rig.network.down.store(true, Ordering::SeqCst);
+    let wish = vector(WISH);
+    assert!(is_kept(&send(&rig, &wish).await));
+    assert!(proposals(&rig).await.is_empty(), "nobody knows yet who wishes it");
+    rig.network.down.store(false, Ordering::SeqCst);
+    publish(&rig, &wish);
+    rig.pass(2 * MINUTE).await;
+    assert_eq!(proposals(&rig).await.iter().map(|one| &*one.url).collect::<Vec<_>>(), [CONFIRMATION]);
+    assert!(
+        kept(&rig.store, Verdict::Pending).await.is_empty() && kept(&rig.store, Verdict::Rejected).await.is_empty()
+    );
+    assert!(events(&rig.store).await.is_empty());
+    assert!(!asked(&rig).contains(&CONFIRMATION.to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_for_a_confirmation_that_a_wrong_topic_rejected_is_put_to_a_person_once_the_topic_is_right() {
+    let (clock, store, wish) = (clock(), memory(), vector(WISH));
+    let wrong =
+        RoleSecret::new("token".to_owned(), Secret::new("arn:aws:sns:eu-central-1:123456789012:oar".to_owned()));
+    let rig = Rig::at(Arc::clone(&store), specs(vec![wrong], BTreeMap::new()), clock).await;
+    publish(&rig, &wish);
+    assert!(matches!(send(&rig, &wish).await, Receipt::Rejected { .. }));
+    rig.engine.configure(one_topic()).await.expect("a reload");
+    let filter = RequestFilter { verdict: Some(Verdict::Rejected), ..RequestFilter::default() };
+    let rejected = store.requests(Tenant::default_tenant(), filter, Page::first(10)).await.expect("requests").rows;
+    let id: RequestId = rejected[0].request.id;
+    let judged = rig.engine.reverify(Tenant::default_tenant(), id).await.expect("judged");
+    assert_eq!((judged.verdict, judged.events.len()), (Verdict::Accepted, 0));
+    assert_eq!(proposals(&rig).await.iter().map(|one| &*one.url).collect::<Vec<_>>(), [CONFIRMATION]);
+    assert!(rig.engine.reverify(Tenant::default_tenant(), id).await.is_err(), "it is asked once");
 }
