@@ -143,7 +143,7 @@ fn write_record(page: &mut String, id: u64) {
     write!(
         page,
         r#"{{"id":{id},"updated_at":"2024-01-{day:02}T{hour:02}:{minute:02}:{second:02}Z","name":"Customer {id}","email":"customer-{id}@example.com","active":{},"balance":{}.5,"tags":["a","b"],"address":{{"city":"Berlin","zip":"10115"}},"note":""#,
-        id % 2 == 0,
+        id.is_multiple_of(2),
         id % 1_000,
     )
     .expect("a String takes any text");

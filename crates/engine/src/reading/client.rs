@@ -66,7 +66,7 @@ pub(super) enum Stop {
     Failed(ReadFailure),
     ResetPagination,
     ReducePageSize,
-    SplitWindow(Option<String>),
+    SplitWindow,
 }
 
 impl From<ReadFailure> for Stop {
@@ -88,7 +88,7 @@ impl Stop {
             Self::Failed(failure) => return failure,
             Self::ResetPagination => "RESET_PAGINATION",
             Self::ReducePageSize => "REDUCE_PAGE_SIZE",
-            Self::SplitWindow(_) => "SPLIT_REQUEST_WINDOW",
+            Self::SplitWindow => "SPLIT_REQUEST_WINDOW",
         };
         let message =
             format!("an error handler answers {wish}, which this request cannot do; put it on the stream's own");
@@ -163,7 +163,7 @@ impl Client {
                 Action::Fail => return Err(failed(&request, &sent, verdict).into()),
                 Action::ResetPagination => return Err(Stop::ResetPagination),
                 Action::ReducePageSize => return Err(Stop::ReducePageSize),
-                Action::SplitRequestWindow => return Err(Stop::SplitWindow(verdict.message)),
+                Action::SplitRequestWindow => return Err(Stop::SplitWindow),
                 Action::Retry => verdict.wait,
                 Action::RateLimited => rotation.or(verdict.wait),
                 Action::RefreshTokenThenRetry => {

@@ -57,16 +57,6 @@ fn covers(allowed: &str, host: &str) -> bool {
     }
 }
 
-/// Whether both lead to the same host and port: where one's credentials may go, they may go with the other.
-pub(super) fn same_host(one: &str, other: &str) -> bool {
-    let place = |url: &str| {
-        let url = Url::parse(url).ok()?;
-        Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()?))
-    };
-    let (one, other) = (place(one), place(other));
-    one.is_some() && one == other
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,13 +77,5 @@ mod tests {
             assert_eq!(hosts.judge(url).is_ok(), allowed, "{url}");
             assert!(Hosts::any().judge(url).is_ok(), "{url}");
         }
-    }
-
-    #[test]
-    fn a_host_is_the_same_only_with_its_port() {
-        assert!(same_host("https://a.example/1", "https://A.example:443/2?x"));
-        assert!(!same_host("https://a.example/1", "https://b.example/1"));
-        assert!(!same_host("http://a.example:1/", "http://a.example:2/"));
-        assert!(!same_host("nothing", "nothing"));
     }
 }

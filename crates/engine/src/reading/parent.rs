@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use connectors::manifest::cursor::{Cursor, Ending, Entered, OpenSlice};
+use connectors::manifest::cursor::{Cursor, Ending, OpenSlice};
 use connectors::manifest::partition::Parent;
 use connectors::manifest::slice::Slice;
 use connectors::manifest::state::StreamState;
@@ -18,6 +18,9 @@ use super::run::Run;
 use super::slice::SliceReading;
 use super::stream::ReadStream;
 
+/// A record of a parent, and the slice that it was read from.
+type Found = (Json, Arc<Slice>);
+
 pub(super) struct ParentReading<'r> {
     run: &'r Run<'r>,
     stream: &'r ReadStream,
@@ -26,7 +29,7 @@ pub(super) struct ParentReading<'r> {
     reading: Option<(SliceReading<'r>, OpenSlice)>,
     records: VecDeque<Json>,
     /// One record behind, because only the next one tells whether it was the last.
-    held: Option<(Json, Arc<Slice>)>,
+    held: Option<Found>,
     is_over: bool,
     has_moved: bool,
 }
@@ -54,11 +57,11 @@ impl<'r> ParentReading<'r> {
 
     /// The next record and the slice that it was read from; `None` after the last. Boxed, because a parent may have
     /// parents of its own.
-    pub fn next(&mut self) -> BoxFuture<'_, Result<Option<(Json, Arc<Slice>)>, ReadFailure>> {
+    pub fn next(&mut self) -> BoxFuture<'_, Result<Option<Found>, ReadFailure>> {
         Box::pin(self.find())
     }
 
-    async fn find(&mut self) -> Result<Option<(Json, Arc<Slice>)>, ReadFailure> {
+    async fn find(&mut self) -> Result<Option<Found>, ReadFailure> {
         loop {
             if let Some(record) = self.record().await? {
                 let slice = self.reading.as_ref().map(|(_, open)| Arc::clone(open.slice())).unwrap_or_default();
@@ -122,8 +125,8 @@ impl<'r> ParentReading<'r> {
             let now = self.run.client.now();
             match self.partitions.next().await? {
                 Some(found) => {
-                    let entered = self.cursor.enter(found.partition, found.parents.as_ref(), now);
-                    debug_assert!(matches!(entered, Entered::New | Entered::Duplicate));
+                    // A partition that came before gives no slice.
+                    let _ = self.cursor.enter(found.partition, found.parents.as_ref(), now);
                 }
                 None => {
                     self.cursor.finish(Ending::Whole, self.partitions.parent_state(), now);

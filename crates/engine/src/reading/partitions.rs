@@ -15,7 +15,6 @@ use super::seen::Seen;
 use super::stream::ReadStream;
 
 pub(super) struct Partitions<'r> {
-    run: &'r Run<'r>,
     stream: &'r ReadStream,
     walk: Walk,
     parents: Vec<(Arc<Parent>, ParentReading<'r>)>,
@@ -40,7 +39,7 @@ impl<'r> Partitions<'r> {
         for (parent, parent_stream) in &stream.parents {
             parents.push((Arc::clone(parent), ParentReading::new(run, parent, parent_stream, state)?));
         }
-        let mut partitions = Self { run, stream, walk, parents, told: None };
+        let mut partitions = Self { stream, walk, parents, told: None };
         partitions.told = partitions.parent_state();
         Ok(partitions)
     }

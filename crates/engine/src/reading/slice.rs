@@ -14,7 +14,7 @@ use super::run::Run;
 use super::stream::{Pager, ReadStream, Way};
 
 pub(super) enum SliceReading<'r> {
-    Windows(Windows<'r>),
+    Windows(Box<Windows<'r>>),
     Job(Box<JobReading<'r>>),
 }
 
@@ -33,7 +33,7 @@ impl<'r> SliceReading<'r> {
         match &stream.way {
             Way::Pages(pager) => {
                 let waiting = vec![(Arc::clone(open.slice()), 0)];
-                Ok(Self::Windows(Windows { run, stream, pager, current: None, waiting }))
+                Ok(Self::Windows(Box::new(Windows { run, stream, pager, current: None, waiting })))
             }
             Way::Job(job) => Ok(Self::Job(Box::new(JobReading::new(run, stream, job, Arc::clone(open.slice()))))),
         }
@@ -65,7 +65,7 @@ impl Windows<'_> {
             match pages.next(open).await {
                 Ok(Some(records)) => return Ok(Some(records)),
                 Ok(None) => self.current = None,
-                Err(Stop::SplitWindow(_)) => {
+                Err(Stop::SplitWindow) => {
                     let (window, depth) = (Arc::clone(window), *depth);
                     self.current = None;
                     self.split(&window, depth, open)?;
@@ -78,7 +78,7 @@ impl Windows<'_> {
     /// Two halves instead of a window that the source refuses. What was read of it comes again, which is at least once.
     fn split(&mut self, window: &Slice, depth: u32, open: &OpenSlice) -> Result<(), ReadFailure> {
         let Some(splitting) = &self.pager.splitting else {
-            return Err(Stop::SplitWindow(None).into_failure());
+            return Err(Stop::SplitWindow.into_failure());
         };
         splitting.may_split(depth)?;
         let halves = open.halves(window, splitting.least)?.ok_or_else(|| splitting.smallest())?;

@@ -57,6 +57,7 @@ fn compared(case: &Case) -> Vec<String> {
 }
 
 /// All cases, or those whose name has the word in it that `GOLDENS` says.
+#[expect(clippy::disallowed_methods, reason = "which cases to run is said by whoever starts the tests")]
 fn chosen_cases() -> Vec<Case> {
     let word = std::env::var("GOLDENS").unwrap_or_default();
     let mut cases = cases();

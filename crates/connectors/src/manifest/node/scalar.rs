@@ -82,6 +82,16 @@ fn base_60(digits: &str) -> Option<u64> {
     Some(value)
 }
 
+/// `1:30.5` is 90.5.
+fn base_60_fraction(before: &str, after: &str, is_negative: bool) -> Option<Number> {
+    let whole = base_60(before)?;
+    if !after.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        return None;
+    }
+    let number = float(&format!("{whole}.{after}0"))?.as_f64()?;
+    Number::from_f64(if is_negative { -number } else { number })
+}
+
 /// A decimal point is needed, and a sign in the exponent: `1e3` and `1.0e3` are texts.
 fn fraction(text: &str, digits: &str) -> Option<Number> {
     let (mantissa, exponent) = match digits.find(['e', 'E']) {
@@ -89,6 +99,9 @@ fn fraction(text: &str, digits: &str) -> Option<Number> {
         None => (digits, None),
     };
     let (before, after) = mantissa.split_once('.')?;
+    if exponent.is_none() && before.contains(':') {
+        return base_60_fraction(before, after, digits.len() < text.len() && text.starts_with('-'));
+    }
     let are_digits = |part: &str| part.chars().all(|c| c.is_ascii_digit() || c == '_');
     let has_begin = if before.is_empty() {
         after.starts_with(|c: char| c.is_ascii_digit()) && digits.len() == text.len()

@@ -67,6 +67,7 @@ impl Read for RequestOption {
         if path.is_empty() || path.len() > PATH_MAX {
             return wrong("needs a 'field_path' of 1 to 64 names");
         }
-        Ok(Self { target, path, parameters: node.parameters() })
+        // The reference evaluates these names without any parameters.
+        Ok(Self { target, path, parameters: Parameters::default() })
     }
 }

@@ -95,14 +95,6 @@ impl Verb {
             Self::Read(args) => Some(&args.config),
         }
     }
-
-    pub fn reach(&self) -> Reach {
-        match self {
-            Self::Spec => Reach::default(),
-            Self::Check { reach, .. } | Self::Discover { reach, .. } => reach.clone(),
-            Self::Read(args) => args.reach.clone(),
-        }
-    }
 }
 
 impl ManifestArgs {

@@ -55,14 +55,13 @@ pub fn verb(verb: &Verb, wanted: &Wanted, environment: Environment<'_>) -> Outco
     let secrets = source.spec.as_ref().map(|spec| Secrets::of(&spec.schema, &config)).unwrap_or_default();
     let tally = if matches!(verb, Verb::Read(_)) { Tally::for_stderr() } else { Tally::silent() };
     let lines = Arc::new(Lines::new(stdout()?, SharedClock::clone(&clock), secrets, tally));
-    let outcome = run_here(async {
+    run_here(async {
         let ended = match told.iter().try_for_each(|message| lines.say(message)) {
             Ok(()) => act(verb, source, config, folder, &lines, &clock).await,
             Err(Closed) => Ok(()),
         };
         lines.finish().and(ended)
-    });
-    outcome
+    })
 }
 
 async fn act(
