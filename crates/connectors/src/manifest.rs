@@ -23,7 +23,6 @@ pub mod properties;
 pub mod request;
 pub mod schema;
 pub mod scope;
-pub mod scratch;
 pub mod select;
 pub mod setting;
 pub mod slice;
