@@ -49,7 +49,7 @@ fn templates_of_any_kind() {
             let restricted = template.value_of(&scope, Kinds::TEXT_OR_LIST);
             assert!(restricted.map_or(true, |value| value.is_string() || value.is_array()), "{text:?}");
             let _ = Condition::compile(&text).expect("it compiled as a template").holds(&scope);
-            let _ = Mapping::compile(&json!({ text.clone(): [text] })).expect("it compiled").value(&scope);
+            let _ = Mapping::compile(&json!({ &*text: [&*text] })).expect("it compiled").value(&scope);
         },
     );
     tally.check("templates");
