@@ -33,6 +33,7 @@ fn specs(recipe: &Recipe, vector: &Vector) -> Specs {
         webhook: Some(webhook),
         publish: false,
         connections: BTreeMap::new(),
+        connector: None,
     };
     Specs { sources: vec![source], ..Specs::default() }
 }

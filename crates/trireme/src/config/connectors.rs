@@ -1,6 +1,5 @@
 //! The connectors that a file's sources name: manifests beside it, or ours. Each file is read once, however many name it.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
@@ -14,6 +13,8 @@ use engine::entropy::{SharedEntropy, SystemEntropy};
 /// Largest manifest: the longest that is known has a tenth of it.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// Manifest and overrides, as they are named.
+type Key = (String, Option<String>);
 type Loaded = Result<Arc<Connector>, ConnectorError>;
 
 /// Finds connectors from the folder of a configuration.
@@ -21,7 +22,7 @@ pub struct Files {
     folder: PathBuf,
     clock: SharedClock,
     entropy: SharedEntropy,
-    loaded: Mutex<RefCell<BTreeMap<(String, Option<String>), Loaded>>>,
+    loaded: Mutex<BTreeMap<Key, Loaded>>,
 }
 
 impl Files {
@@ -56,13 +57,8 @@ impl fmt::Debug for Files {
 impl Connectors for Files {
     fn find(&self, name: &str, overrides: Option<&str>) -> Loaded {
         let key = (name.to_owned(), overrides.map(str::to_owned));
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = loaded.borrow().get(&key) {
-            return known.clone();
-        }
-        let found = self.load(name, overrides);
-        loaded.borrow_mut().insert(key, found.clone());
-        found
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.entry(key).or_insert_with(|| self.load(name, overrides)).clone()
     }
 }
 

@@ -26,7 +26,9 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn around(egress_allow: &[IpNet]) -> Surroundings<'_> {
-    Surroundings { directory: PathBuf::from("/etc/trireme"), env: &env, egress_allow, own: recipes::Own::default() }
+    let directory = PathBuf::from("/etc/trireme");
+    let connectors = Arc::new(connectors::Files::below(&directory));
+    Surroundings { directory, env: &env, egress_allow, own: recipes::Own::default(), connectors }
 }
 
 fn read_bytes(bytes: &[u8]) -> Result<Config, ConfigErrors> {

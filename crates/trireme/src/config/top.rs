@@ -8,7 +8,6 @@ use engine::spec::Specs;
 use url::Url;
 
 use super::objects::Owned;
-use super::recipes::Own;
 use super::{Config, Limits, Surroundings, egress, objects, retention, store};
 
 pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
@@ -21,8 +20,8 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
     if let Some(alerts) = fields.take("alerts").and_then(|at| at.fields()) {
         alerts.finish();
     }
-    let mut owned = vec![objects::owned(&mut fields, Tenant::default_tenant(), around.egress_allow, &around.own)];
-    owned.extend(fields.take("tenants").iter().flat_map(|at| tenants(at, &around.own)));
+    let mut owned = vec![objects::owned(&mut fields, Tenant::default_tenant(), around.egress_allow, around)];
+    owned.extend(fields.take("tenants").iter().flat_map(|at| tenants(at, around)));
     fields.finish();
 
     let sources = owned.iter().flat_map(|owned| &owned.specs.sources);
@@ -49,7 +48,7 @@ fn gather(config: &mut Config, owned: Owned) {
     config.specs.routes.extend(owned.specs.routes);
 }
 
-fn tenants(at: &At<'_>, own: &Own) -> Vec<Owned> {
+fn tenants(at: &At<'_>, around: &Surroundings<'_>) -> Vec<Owned> {
     let mut owned = Vec::new();
     for (tenant, at) in at.named_entries::<Tenant>() {
         if tenant == Tenant::default_tenant() {
@@ -58,7 +57,7 @@ fn tenants(at: &At<'_>, own: &Own) -> Vec<Owned> {
             continue;
         }
         if let Some(mut fields) = at.fields() {
-            owned.push(objects::owned(&mut fields, tenant, &[], own));
+            owned.push(objects::owned(&mut fields, tenant, &[], around));
             fields.finish();
         }
     }
