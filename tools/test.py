@@ -30,6 +30,7 @@ BUDGETS = {
     "engine": 60,
     "testkit::simulation": 240,
     "trireme::chaos": 360,
+    "trireme::connector": 120,
     "trireme::it": 600,
     "fuzz": 60,
     "doctests": 60,
