@@ -1,6 +1,6 @@
-//! Sees paging that goes nowhere. A token alone proves nothing (scrolling APIs give the same one for every page), so a
-//! circle is a page that came before, pointing to where it pointed before; and a standstill is many pages in a row that
-//! are the same to the byte.
+//! Sees paging that goes nowhere. A token alone proves nothing, because scrolling APIs give the same one for every page.
+//! So it is a circle if a page that came before points again to where it pointed before, and a standstill if many pages
+//! in a row look the same; where the token stays what it was, only a page that is the same to the byte counts at once.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
@@ -15,7 +15,7 @@ use super::PageFacts;
 
 /// Pages that are remembered; a circle longer than this goes unseen.
 pub const PAGES_KEPT: usize = 4_096;
-/// Pages in a row that may be the same to the byte. A source may have such data; so much of it hardly.
+/// Pages in a row that may look the same. A source may have such data; so much of it hardly.
 pub const SAME_PAGES_MAX: usize = 12;
 
 /// The pages of one slice so far.
@@ -25,8 +25,18 @@ pub struct Watch {
     seen: HashMap<[u8; 16], usize>,
     order: VecDeque<[u8; 16]>,
     pages: usize,
-    last_body: Option<u64>,
+    last: Option<Look>,
+    same_looks: usize,
     same_bodies: usize,
+}
+
+/// What of a page is compared with the next one.
+#[derive(Clone, Debug)]
+struct Look {
+    token: [u8; 16],
+    key: [u8; 16],
+    body: u64,
+    is_empty: bool,
 }
 
 impl Watch {
@@ -38,46 +48,61 @@ impl Watch {
     /// A page was read and points to the next one.
     pub(super) fn see(&mut self, token: &Json, reply: &Reply, page: &PageFacts<'_>) -> Result<(), Trouble> {
         self.pages += 1;
-        self.compare_bodies(reply)?;
-        let key = key(token, page);
-        if let Some(before) = self.seen.insert(key, self.pages) {
-            return Err(Trouble::Circle { pages: self.pages - before });
+        let look = Look::of(token, reply, page);
+        let last = self.last.replace(look.clone());
+        let is_same_key = last.as_ref().is_some_and(|last| last.key == look.key);
+        // An empty body says nothing: then what is paged by is in the headers.
+        let is_same_body = !look.is_empty && last.as_ref().is_some_and(|last| last.body == look.body);
+        self.same_looks = if is_same_key { self.same_looks + 1 } else { 1 };
+        self.same_bodies = if is_same_body { self.same_bodies + 1 } else { 1 };
+        let stands_still = self.same_looks.max(self.same_bodies);
+        if stands_still >= SAME_PAGES_MAX {
+            return Err(Trouble::Standstill { pages: stands_still });
         }
-        self.order.push_back(key);
+        if is_same_key && is_same_body {
+            return Err(Trouble::Circle { pages: 1 });
+        }
+        let scrolls = last.is_some_and(|last| last.token == look.token);
+        match self.remember(look.key) {
+            Some(before) if !scrolls => Err(Trouble::Circle { pages: self.pages - before }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a page; the number of the page that looked the same, if there was one.
+    fn remember(&mut self, key: [u8; 16]) -> Option<usize> {
+        let before = self.seen.insert(key, self.pages);
+        if before.is_none() {
+            self.order.push_back(key);
+        }
         if self.order.len() > PAGES_KEPT
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
         }
-        Ok(())
-    }
-
-    fn compare_bodies(&mut self, reply: &Reply) -> Result<(), Trouble> {
-        let mut hasher = FxHasher::default();
-        reply.body.hash(&mut hasher);
-        let body = hasher.finish();
-        // An empty body says nothing: then what is paged by is in the headers.
-        if self.last_body == Some(body) && !reply.body.is_empty() {
-            self.same_bodies += 1;
-        } else {
-            self.same_bodies = 1;
-        }
-        self.last_body = Some(body);
-        if self.same_bodies >= SAME_PAGES_MAX {
-            return Err(Trouble::Standstill { pages: self.same_bodies });
-        }
-        Ok(())
+        before
     }
 }
 
-/// Where a page points, how many records it had, and the last of them.
-fn key(token: &Json, page: &PageFacts<'_>) -> [u8; 16] {
-    let last = page.last_record.map(Json::to_string).unwrap_or_default();
-    let text = format!("{token}\n{}\n{last}", page.extracted);
-    let digest = digest(&SHA256, text.as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(&digest.as_ref()[..16]);
-    key
+impl Look {
+    /// Where a page points, how many records it had, and the last of them; its body apart.
+    fn of(token: &Json, reply: &Reply, page: &PageFacts<'_>) -> Self {
+        let mut hasher = FxHasher::default();
+        reply.body.hash(&mut hasher);
+        let body = hasher.finish();
+        // Where no record passed the filter, all that tells pages apart is the body.
+        let last = page.last_record.map_or_else(|| body.to_string(), Json::to_string);
+        let token = token.to_string();
+        let key = short_digest(&format!("{token}\n{}\n{last}", page.extracted));
+        Self { token: short_digest(&token), key, body, is_empty: reply.body.is_empty() }
+    }
+}
+
+/// Tokens and records are kept as digests: they may be secret, and they may be long.
+fn short_digest(text: &str) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest(&SHA256, text.as_bytes()).as_ref()[..16]);
+    short
 }
 
 #[cfg(test)]
@@ -126,6 +151,28 @@ mod tests {
         let seen: Vec<_> = (0..SAME_PAGES_MAX).map(|n| watch.see(&json!(n), &reply("same"), &page(&last))).collect();
         assert!(seen[..SAME_PAGES_MAX - 1].iter().all(Result::is_ok));
         assert_eq!(seen[SAME_PAGES_MAX - 1], Err(Trouble::Standstill { pages: SAME_PAGES_MAX }));
+    }
+
+    #[test]
+    fn a_token_that_stays_is_a_circle_at_once_only_with_the_same_page_to_the_byte() {
+        let last = json!({"status": "ok"});
+        let mut watch = Watch::new();
+        assert_eq!(watch.see(&json!("t"), &reply("same"), &page(&last)), Ok(()));
+        assert_eq!(watch.see(&json!("t"), &reply("same"), &page(&last)), Err(Trouble::Circle { pages: 1 }));
+        // Records that look alike in pages that differ: a few are believed, many are not.
+        let mut watch = Watch::new();
+        let mut see = |number: usize| watch.see(&json!("t"), &reply(&number.to_string()), &page(&last));
+        assert!((1..SAME_PAGES_MAX).all(|number| see(number).is_ok()));
+        assert_eq!(see(SAME_PAGES_MAX), Err(Trouble::Standstill { pages: SAME_PAGES_MAX }));
+    }
+
+    #[test]
+    fn pages_of_which_no_record_passed_the_filter_are_told_apart_by_their_bodies() {
+        let mut watch = Watch::new();
+        let filtered = PageFacts { extracted: 100, selected: 0, last_record: None, decoded: None, page_size: None };
+        for number in 0..3 * SAME_PAGES_MAX {
+            assert_eq!(watch.see(&json!("scroll"), &reply(&number.to_string()), &filtered), Ok(()));
+        }
     }
 
     #[test]
