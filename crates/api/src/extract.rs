@@ -64,6 +64,25 @@ where
     }
 }
 
+/// The three parameters of a path, in its order.
+pub struct NamedThree<A, B, C>(pub A, pub B, pub C);
+
+impl<A, B, C> FromRequestParts<App> for NamedThree<A, B, C>
+where
+    A: FromStr<Err: Display> + Send,
+    B: FromStr<Err: Display> + Send,
+    C: FromStr<Err: Display> + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Path((first, second, third)) = Path::<(String, String, String)>::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Code::InvalidParameter.because("The path holds bytes that are not UTF-8."))?;
+        Ok(Self(parsed(&first)?, parsed(&second)?, parsed(&third)?))
+    }
+}
+
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|error: T::Err| Problem::parameter("path", error.to_string()))
 }

@@ -1,7 +1,7 @@
 //! A source's connections, asked live: whether their credentials work, their streams, and records as they are now.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::{ConnectionName, SourceName};
 use engine::access::Caller;
 use engine::upstream::Account;
@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use crate::app::App;
-use crate::extract::Params;
+use crate::extract::{NamedPair, NamedThree, Params};
 use crate::problem::Problem;
 
 /// Records of a read that names no limit.
@@ -52,40 +52,38 @@ pub struct RecordsView {
     more: bool,
 }
 
-fn account(caller: Caller, source: &str, connection: &str) -> Result<Account, Problem> {
-    let source: SourceName = source.parse().map_err(|_| Problem::not_found("source", source))?;
-    let connection: ConnectionName = connection.parse().map_err(|_| Problem::not_found("connection", connection))?;
-    Ok(Account { tenant: caller.tenant, source, connection })
+fn account(caller: Caller, source: SourceName, connection: ConnectionName) -> Account {
+    Account { tenant: caller.tenant, source, connection }
 }
 
 pub async fn check(
     State(app): State<App>,
     caller: Caller,
-    Path((source, connection)): Path<(String, String)>,
+    NamedPair(source, connection): NamedPair<SourceName, ConnectionName>,
 ) -> Answer<CheckView> {
-    let checked = app.engine.check_connection(&account(caller, &source, &connection)?).await?;
+    let checked = app.engine.check_connection(&account(caller, source, connection)).await?;
     Ok(Json(CheckView { works: checked.works, why: checked.why }))
 }
 
 pub async fn streams(
     State(app): State<App>,
     caller: Caller,
-    Path((source, connection)): Path<(String, String)>,
+    NamedPair(source, connection): NamedPair<SourceName, ConnectionName>,
 ) -> Answer<StreamsView> {
-    let offers = app.engine.connection_streams(&account(caller, &source, &connection)?).await?;
+    let offers = app.engine.connection_streams(&account(caller, source, connection)).await?;
     Ok(Json(StreamsView { data: offers.iter().map(engine::reading::Offer::json).collect() }))
 }
 
 pub async fn records(
     State(app): State<App>,
     caller: Caller,
-    Path((source, connection, stream)): Path<(String, String, String)>,
+    NamedThree(source, connection, stream): NamedThree<SourceName, ConnectionName, String>,
     Params(query): Params<RecordsQuery>,
 ) -> Answer<RecordsView> {
     let limit = query.limit.unwrap_or(RECORDS_DEFAULT);
     if !(1..=engine::upstream::RECORDS_MAX).contains(&limit) {
         return Err(Problem::parameter("limit", "must be a whole number from 1 to 1000".to_owned()));
     }
-    let read = app.engine.read_records(&account(caller, &source, &connection)?, &stream, limit).await?;
+    let read = app.engine.read_records(&account(caller, source, connection), &stream, limit).await?;
     Ok(Json(RecordsView { data: read.records, more: read.more }))
 }

@@ -64,6 +64,7 @@ fn call(operation: &Operation, belongings: &[(&'static str, String)]) -> Call {
             path = path.replace("{id}", id).replace("{name}", id);
         }
     }
+    path = path.replace("{connection}", "default").replace("{stream}", "orders");
     assert!(!path.contains('{'), "nothing belongs into {path}");
     let call = Call::new(&operation.method, &path);
     if operation.method == "POST" || operation.method == "PUT" { call.json(&json!({})) } else { call }

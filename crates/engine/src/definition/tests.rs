@@ -115,15 +115,15 @@ fn sources_are_told_every_mistake() {
         (json!({"publish": true, "connections": {"acme": {}}}), vec!["/connections conflict"]),
         (
             json!({"webhook": {"provider": "none"}, "connections": {"unassigned": {}}, "foo": null}),
-            vec!["/foo unknown_key", "/connections/unassigned reserved"],
+            vec!["/connections/unassigned reserved", "/foo unknown_key"],
         ),
         (
             json!({"webhook": {"provider": "github", "secret": "a"}, "connections": {"../x": {}, "y": {"config": {}}}}),
-            vec!["/connections/..~1x invalid_name", "/connections/y/config not_in_this_version"],
+            vec!["/connections/..~1x invalid_name", "/connections/y/config conflict"],
         ),
         (
             json!({"connector": "x", "streams": {}, "poll": "1s"}),
-            vec!["/connector not_in_this_version", "/streams not_in_this_version", "/poll not_in_this_version"],
+            vec!["/streams not_in_this_version", "/poll not_in_this_version", "/connector unknown_name"],
         ),
     ] {
         assert_eq!(errors(read_source(json.clone())), expected, "{json}");

@@ -27,7 +27,8 @@ fn env(name: &str) -> Option<String> {
 
 fn around(egress_allow: &[IpNet]) -> Surroundings<'_> {
     let directory = PathBuf::from("/etc/trireme");
-    let connectors = Arc::new(connectors::Files::below(&directory));
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let connectors = Arc::new(connectors::Files::below(&examples));
     Surroundings { directory, env: &env, egress_allow, own: recipes::Own::default(), connectors }
 }
 

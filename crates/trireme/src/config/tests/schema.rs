@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 const GUIDE: &str = include_str!("../../../../../docs/guide/configuration.md");
 const COMMITTED: &str = include_str!("../../../../../docs/schemas/trireme.json");
 
-/// Mappings that take more keys than those listed: a provider's settings stand beside `provider`.
-const OPEN: [&str; 2] = ["sources.*.webhook", "sources.*.connections.*.webhook"];
+/// Mappings that take more keys than those listed: a provider's settings stand beside `provider`, and a `config` is what
+/// its connector asks for.
+const OPEN: [&str; 4] =
+    ["sources.*.webhook", "sources.*.connections.*.webhook", "sources.*.config", "sources.*.connections.*.config"];
 
 struct Row<'g> {
     key: &'g str,
