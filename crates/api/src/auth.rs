@@ -51,7 +51,7 @@ async fn allowed(app: &App, needed: Scope, headers: &HeaderMap) -> Result<Caller
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
-    /// A route that asks for a caller without being behind [`authorize`] lets nobody in.
+    /// A route that asks for a caller without being behind `authorize` lets nobody in.
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(unauthorized)
     }
