@@ -97,7 +97,8 @@ fn ambiguity<B>(request: &Request<B>) -> Option<Problem> {
 }
 
 /// Beside a length there is one way to say where a body ends: `chunked`, once. The parser takes the last coding of
-/// a list and never undoes the others.
+/// a list and never undoes the others. Where there are both, it goes by the chunks, drops the length, and closes the
+/// connection after the answer (RFC 9112 §6.3), so that nothing behind such a request is ever read as another one.
 fn has_plain_framing<B>(request: &Request<B>) -> bool {
     let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
     let (first, second) = (codings.next(), codings.next());

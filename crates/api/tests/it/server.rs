@@ -47,6 +47,16 @@ impl Server {
         wire.rest().await
     }
 
+    /// Of all events, in no order.
+    pub async fn payloads(&self) -> Vec<String> {
+        let mut payloads = Vec::new();
+        for id in self.gateway.call(crate::gateway::Call::get("/api/v1/events?limit=100")).await.ids() {
+            let payload = self.gateway.call(crate::gateway::Call::get(&format!("/api/v1/events/{id}/payload"))).await;
+            payloads.push(String::from_utf8_lossy(&payload.body).into_owned());
+        }
+        payloads
+    }
+
     pub async fn events(&self) -> usize {
         self.gateway.call(crate::gateway::Call::get("/api/v1/events")).await.ids().len()
     }

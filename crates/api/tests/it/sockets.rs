@@ -91,6 +91,40 @@ async fn threat_10_a_request_hidden_in_another_is_not_carried_out() {
     assert_eq!(statuses(&server.raw(twice).await), [200], "the same length twice says nothing else");
 }
 
+/// RFC 9112 §6.3: the chunks say where the body ends, whatever the length says, and the connection is of no use after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threat_10_a_request_with_a_length_and_chunks_is_read_by_its_chunks_alone_and_ends_its_connection() {
+    let server = Server::start(small()).await;
+    let next = post("/in/hooks", "", "next");
+    let (chunked, mut read) = ("Transfer-Encoding: chunked", Vec::new());
+    for (number, length) in ["0", "1", "4", "6", "19", "60000"].into_iter().enumerate() {
+        let length = format!("Content-Length: {length}");
+        let twice = format!("{length}\r\n{length}");
+        for (order, framing) in
+            [format!("{length}\r\n{chunked}"), format!("{chunked}\r\n{length}"), format!("{twice}\r\n{chunked}")]
+                .iter()
+                .enumerate()
+        {
+            let body = format!("both-{number}-{order}");
+            let (first, rest) = body.split_at(4);
+            let chunks = format!("4\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n", rest.len());
+            let answer =
+                server.raw(format!("POST /in/hooks HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{chunks}{next}")).await;
+            assert_eq!(statuses(&answer), [200], "what follows is answered by nobody: {framing}: {answer}");
+            assert!(answer.contains("connection: close"), "{framing}: {answer}");
+            read.push(body);
+        }
+    }
+    let mut payloads = server.payloads().await;
+    payloads.sort_unstable();
+    assert_eq!(payloads, read, "each is what its chunks hold, and nothing else came of any");
+    for wrong in ["-1", "4, 5", "x"] {
+        let both =
+            format!("POST /in/hooks HTTP/1.1\r\nhost: a\r\ncontent-length: {wrong}\r\n{chunked}\r\n\r\n0\r\n\r\n");
+        assert_eq!(statuses(&server.raw(&both).await), [400], "{wrong} is no length, whatever comes beside it");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn threat_10_a_length_that_lies_makes_no_event_of_half_a_body() {
     let server = Server::start(small()).await;
