@@ -9,7 +9,7 @@ use connectors::manifest::decode::{Decoded, Decoder, Limits, Table};
 use connectors::manifest::node::Document;
 use serde_json::{Value as Json, json};
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const LIMITS: Limits =
     Limits { document_bytes: 32 * 1024, item_bytes: 64 * 1024, inflated_bytes: 256 * 1024, archive_entries: 4 };
@@ -83,7 +83,8 @@ fn bodies_of_any_kind() {
         tallies[at].note(true);
         tallies[at].note(decode(decoder, b"\xff\"<PK", usize::MAX).is_ok());
     }
-    check!().with_test_time(TEST_TIME).with_iterations(6_000).with_type::<(u8, u8, Vec<Edit>)>().for_each(
+    let (time, inputs) = effort(6_000);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, u8, Vec<Edit>)>().for_each(
         |(pick, piece, edits)| {
             let at = usize::from(*pick) % seeds.len();
             let (decoder, body) = &seeds[at];
@@ -122,7 +123,8 @@ fn tables_of_any_kind() {
     };
     look(seed);
     look(b"a\n\"");
-    check!().with_test_time(TEST_TIME).with_iterations(2_000).with_type::<Vec<Edit>>().for_each(|edits| {
+    let (time, inputs) = effort(2_000);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<Vec<Edit>>().for_each(|edits| {
         look(&damaged(seed, &edits[..edits.len().min(3)]));
     });
     tally.check("tables");

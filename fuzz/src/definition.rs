@@ -9,7 +9,7 @@ use engine::transport::EgressPolicy;
 use serde_json::Value;
 use store::registry::ManagedBy;
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const CANARY: &str = "canarycanarycanary";
 const DESTINATION_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -37,34 +37,32 @@ fn definitions_of_any_kind() {
         destinations: ["app".parse().expect("a name")].into(),
     };
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(6_000).with_type::<(u8, Vec<Edit>)>().for_each(
-        |(pick, edits)| {
-            let seeds = [SOURCE, DESTINATION, ROUTE];
-            let kind = usize::from(*pick) % seeds.len();
-            let bytes = damaged(seeds[kind].as_bytes(), &edits[..edits.len().min(3)]);
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let Ok(json) = serde_json::from_slice::<Value>(&bytes) else { return };
-            let report = match kind {
-                0 => read_json(json, |at| definition::source(at, "github".parse().expect("a name"), &CONTEXT)).err(),
-                1 => read_json(json, |at| definition::destination(at, "app".parse().expect("a name"), &CONTEXT)).err(),
-                _ => read_json(json, |at| definition::route(at, &known, &CONTEXT)).err(),
-            };
-            tally.note(report.is_none());
-            if let Some(report) = report {
-                assert!(report.has_errors(), "refused without a reason");
-                // Damage may carry a secret into a value that is no secret, where it can only be quoted.
-                let moved =
-                    |secret: &str| text.matches(secret).count() != text.matches(&format!("\"{secret}\"")).count();
-                if moved(CANARY)
-                    || moved(DESTINATION_SECRET)
-                    || !text.contains(DESTINATION_SECRET) && text.contains("MfKQ9r8GKYqr")
-                {
-                    return;
-                }
-                let told = format!("{report:?}");
-                assert!(!told.contains(CANARY) && !told.contains("MfKQ9r8GKYqr"), "a secret is quoted: {told}");
+    let (time, inputs) = effort(6_000);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>)>().for_each(|(pick, edits)| {
+        let seeds = [SOURCE, DESTINATION, ROUTE];
+        let kind = usize::from(*pick) % seeds.len();
+        let bytes = damaged(seeds[kind].as_bytes(), &edits[..edits.len().min(3)]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Ok(json) = serde_json::from_slice::<Value>(&bytes) else { return };
+        let report = match kind {
+            0 => read_json(json, |at| definition::source(at, "github".parse().expect("a name"), &CONTEXT)).err(),
+            1 => read_json(json, |at| definition::destination(at, "app".parse().expect("a name"), &CONTEXT)).err(),
+            _ => read_json(json, |at| definition::route(at, &known, &CONTEXT)).err(),
+        };
+        tally.note(report.is_none());
+        if let Some(report) = report {
+            assert!(report.has_errors(), "refused without a reason");
+            // Damage may carry a secret into a value that is no secret, where it can only be quoted.
+            let moved = |secret: &str| text.matches(secret).count() != text.matches(&format!("\"{secret}\"")).count();
+            if moved(CANARY)
+                || moved(DESTINATION_SECRET)
+                || !text.contains(DESTINATION_SECRET) && text.contains("MfKQ9r8GKYqr")
+            {
+                return;
             }
-        },
-    );
+            let told = format!("{report:?}");
+            assert!(!told.contains(CANARY) && !told.contains("MfKQ9r8GKYqr"), "a secret is quoted: {told}");
+        }
+    });
     tally.check("definitions");
 }

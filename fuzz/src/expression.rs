@@ -8,7 +8,7 @@ use domain::Timestamp;
 use engine::entropy::SeededEntropy;
 use engine::expression::{Expression, Limits, Moment, Root};
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const EXPRESSIONS: [&str; 14] = [
     "data.action = 'opened'",
@@ -61,7 +61,8 @@ fn expressions_and_roots_of_any_kind() {
         look(text, ROOT.as_bytes());
     }
     let look = AssertUnwindSafe(look);
-    check!().with_test_time(TEST_TIME).with_iterations(3_000).with_type::<(u8, Vec<Edit>, Vec<Edit>)>().for_each(
+    let (time, inputs) = effort(3_000);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>, Vec<Edit>)>().for_each(
         |(pick, text, root)| {
             let seed = EXPRESSIONS[usize::from(*pick) % EXPRESSIONS.len()];
             let text = damaged(seed.as_bytes(), &text[..text.len().min(3)]);

@@ -16,6 +16,8 @@ mod manifest;
 #[cfg(test)]
 mod mutation;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod recipe;
 #[cfg(test)]
 mod response;

@@ -5,7 +5,7 @@ use connectors::manifest::inspect::inspect;
 use connectors::manifest::node::{Document, Limits};
 use connectors::manifest::overrides::Overrides;
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const SEED: &str = r#"version: 6.0.0
 type: DeclarativeSource
@@ -43,7 +43,8 @@ spec: {type: Spec, connection_specification: {type: object, required: [token], p
 #[test]
 fn manifests_of_any_kind() {
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(1_500).with_type::<Vec<Edit>>().for_each(|edits| {
+    let (time, inputs) = effort(1_500);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<Vec<Edit>>().for_each(|edits| {
         let bytes = damaged(SEED.as_bytes(), &edits[..edits.len().min(4)]);
         let text = String::from_utf8_lossy(&bytes);
         // Smaller than what is loaded, so that a walk to the end takes no time that one could wait for.

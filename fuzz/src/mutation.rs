@@ -65,9 +65,21 @@ fn edit(bytes: &mut Vec<u8>, place: usize, what: u8, argument: usize) {
     }
 }
 
-/// What the iterations of a target may take: enough on a machine that is busy with all the other tests, where the usual
+/// What the inputs of a target may take: enough on a machine that is busy with all the other tests, where the usual
 /// second is over before both ends were seen.
-pub const TEST_TIME: Duration = Duration::from_secs(20);
+const TEST_TIME: Duration = Duration::from_secs(20);
+/// The same of a long round.
+const SOAK_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// How long a target runs, and with how many inputs at most: few among all the other tests, as many as the time allows
+/// in a long round (`TRIREME_SOAK`).
+#[expect(clippy::disallowed_methods, reason = "the harness stands outside of the product")]
+pub fn effort(inputs: usize) -> (Duration, usize) {
+    match std::env::var("TRIREME_SOAK") {
+        Ok(_) => (SOAK_TIME, usize::MAX),
+        Err(_) => (TEST_TIME, inputs),
+    }
+}
 
 /// Counts how a target's inputs ended.
 #[derive(Default)]

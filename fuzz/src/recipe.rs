@@ -13,7 +13,7 @@ use connectors::provider::{
 use data_encoding::BASE64;
 use domain::{Assurance, Timestamp};
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const NOW: Timestamp = Timestamp::from_secs(1_769_851_800);
 const URL: &str = "https://hooks.example/in/x";
@@ -90,7 +90,8 @@ fn texts_of_recipes() {
     let files = std::fs::read_dir(folder).expect("the catalogue is there").map(|file| file.expect("a file").path());
     let texts: Vec<Vec<u8>> = files.map(|file| std::fs::read(file).expect("a file of the catalogue")).collect();
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(600).with_type::<(u8, Vec<Edit>)>().for_each(|(pick, edits)| {
+    let (time, inputs) = effort(600);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>)>().for_each(|(pick, edits)| {
         let bytes = damaged(&texts[usize::from(*pick) % texts.len()], &edits[..edits.len().min(4)]);
         let recipe = Recipe::from_yaml("fuzz.yaml", &String::from_utf8_lossy(&bytes));
         tally.note(recipe.is_ok());
@@ -109,7 +110,8 @@ fn requests_of_strangers() {
     let subjects = AssertUnwindSafe(Subject::all());
     let tally = Tally::default();
     type Input = (u8, u8, u8, Vec<(u8, Vec<u8>)>, Vec<u8>, Vec<Edit>);
-    check!().with_test_time(TEST_TIME).with_iterations(6_000).with_type::<Input>().for_each(
+    let (time, inputs) = effort(6_000);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<Input>().for_each(
         |(pick, method, like, headers, body, edits)| {
             let subject = &subjects[usize::from(*pick) % subjects.len()];
             let methods = ["POST", "POST", "POST", "GET", "HEAD", "OPTIONS", "PUT", ""];
@@ -164,7 +166,8 @@ fn tells_a_secret(subject: &Subject, value: &[u8]) -> bool {
 fn signed_bodies_of_any_kind() {
     let subjects = AssertUnwindSafe(Subject::all());
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(6_000).with_type::<(u8, u8, Vec<Edit>)>().for_each(
+    let (time, inputs) = effort(6_000);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, u8, Vec<Edit>)>().for_each(
         |(pick, sample, edits)| {
             let subject = &subjects[usize::from(*pick) % subjects.len()];
             let Some(request) = subject.signed(*sample, &edits[..edits.len().min(6)]) else { return };

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const ANSWERS: [&str; 6] = [
     "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
@@ -35,7 +35,8 @@ fn answers_of_any_kind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let policy = Arc::new(EgressPolicy::new(vec!["127.0.0.0/8".parse().expect("a range")], Vec::new()));
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(600).with_type::<(u8, Vec<Edit>)>().for_each(|(pick, edits)| {
+    let (time, inputs) = effort(600);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>)>().for_each(|(pick, edits)| {
         let answer = damaged(ANSWERS[usize::from(*pick) % ANSWERS.len()].as_bytes(), &edits[..edits.len().min(3)]);
         let answered = runtime.block_on(ask(answer.clone(), &policy));
         tally.note(answered.is_some());

@@ -7,7 +7,7 @@ use connectors::manifest::expression::{Condition, Kinds, Mapping, Template};
 use connectors::manifest::scope::Scope;
 use serde_json::json;
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const ITERATIONS: usize = 6_000;
 
@@ -36,22 +36,21 @@ fn templates_of_any_kind() {
     });
     let now = "2024-02-29T13:45:30.123456Z".parse().expect("a time");
     let scope = Scope::new(&config, now);
-    check!().with_test_time(TEST_TIME).with_iterations(ITERATIONS).with_type::<(u8, Vec<Edit>)>().for_each(
-        |(seed, edits)| {
-            let seed = SEEDS[usize::from(*seed) % SEEDS.len()];
-            let bytes = damaged(seed.as_bytes(), &edits[..edits.len().min(3)]);
-            let text = String::from_utf8_lossy(&bytes);
-            let Ok(template) = Template::compile(&text) else { return tally.note(false) };
-            tally.note(true);
-            let value = template.value(&scope);
-            assert_eq!(value, template.value(&scope), "{text:?}");
-            assert_eq!(value.is_ok(), template.text(&scope).is_ok(), "{text:?}");
-            let restricted = template.value_of(&scope, Kinds::TEXT_OR_LIST);
-            assert!(restricted.map_or(true, |value| value.is_string() || value.is_array()), "{text:?}");
-            let _ = Condition::compile(&text).expect("it compiled as a template").holds(&scope);
-            let _ = Mapping::compile(&json!({ &*text: [&*text] })).expect("it compiled").value(&scope);
-        },
-    );
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>)>().for_each(|(seed, edits)| {
+        let seed = SEEDS[usize::from(*seed) % SEEDS.len()];
+        let bytes = damaged(seed.as_bytes(), &edits[..edits.len().min(3)]);
+        let text = String::from_utf8_lossy(&bytes);
+        let Ok(template) = Template::compile(&text) else { return tally.note(false) };
+        tally.note(true);
+        let value = template.value(&scope);
+        assert_eq!(value, template.value(&scope), "{text:?}");
+        assert_eq!(value.is_ok(), template.text(&scope).is_ok(), "{text:?}");
+        let restricted = template.value_of(&scope, Kinds::TEXT_OR_LIST);
+        assert!(restricted.map_or(true, |value| value.is_string() || value.is_array()), "{text:?}");
+        let _ = Condition::compile(&text).expect("it compiled as a template").holds(&scope);
+        let _ = Mapping::compile(&json!({ &*text: [&*text] })).expect("it compiled").value(&scope);
+    });
     tally.check("templates");
 }
 
@@ -60,11 +59,9 @@ fn dates_of_any_kind() {
     let tally = Tally::default();
     let formats = ["%Y-%m-%dT%H:%M:%S.%f%z", "%d/%b/%y %I:%M %p", "%s", "%ms", "%G-W%V-%u", "%j %U %w %Y", "%_ms%Y"];
     let texts = ["2024-02-29T13:45:30.123456+02:00", "29/Feb/24 01:05 PM", "1709214330", "2024-W09-4", "060 08 4 2024"];
-    check!()
-        .with_test_time(TEST_TIME)
-        .with_iterations(ITERATIONS)
-        .with_type::<(u8, u8, Vec<Edit>, Vec<Edit>)>()
-        .for_each(|(format, text, format_edits, text_edits)| {
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, u8, Vec<Edit>, Vec<Edit>)>().for_each(
+        |(format, text, format_edits, text_edits)| {
             let format = formats[usize::from(*format) % formats.len()].as_bytes();
             let format = damaged(format, &format_edits[..format_edits.len().min(1)]);
             let text = texts[usize::from(*text) % texts.len()].as_bytes();
@@ -81,6 +78,7 @@ fn dates_of_any_kind() {
                 }
             }
             let _ = Period::parse(&text);
-        });
+        },
+    );
     tally.check("dates");
 }

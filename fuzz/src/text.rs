@@ -14,25 +14,24 @@ use engine::sign::Signer;
 use engine::transport::{EgressPolicy, HOP_HEADER, HOPS_MAX, Target, hops_of};
 use http::{HeaderMap, HeaderValue};
 
-use crate::mutation::{Edit, TEST_TIME, Tally, damaged};
+use crate::mutation::{Edit, Tally, damaged, effort};
 
 const ITERATIONS: usize = 4_000;
 
 /// Every text near these is refused, or read and printed and read as the same.
 fn reads_what_it_prints<T: FromStr + Display + PartialEq + std::fmt::Debug>(target: &str, seeds: &[&str]) {
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(ITERATIONS).with_type::<(u8, Vec<Edit>)>().for_each(
-        |(seed, edits)| {
-            let seed = seeds[usize::from(*seed) % seeds.len()];
-            let bytes = damaged(seed.as_bytes(), &edits[..edits.len().min(2)]);
-            let Ok(text) = String::from_utf8(bytes) else { return };
-            let read = text.parse::<T>().ok();
-            tally.note(read.is_some());
-            if let Some(value) = read {
-                assert_eq!(value.to_string().parse::<T>().ok(), Some(value), "{text:?}");
-            }
-        },
-    );
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>)>().for_each(|(seed, edits)| {
+        let seed = seeds[usize::from(*seed) % seeds.len()];
+        let bytes = damaged(seed.as_bytes(), &edits[..edits.len().min(2)]);
+        let Ok(text) = String::from_utf8(bytes) else { return };
+        let read = text.parse::<T>().ok();
+        tally.note(read.is_some());
+        if let Some(value) = read {
+            assert_eq!(value.to_string().parse::<T>().ok(), Some(value), "{text:?}");
+        }
+    });
     tally.check(target);
 }
 
@@ -63,24 +62,23 @@ fn rates() {
 #[test]
 fn durations_and_sizes() {
     let (durations, sizes) = (Tally::default(), Tally::default());
-    check!().with_test_time(TEST_TIME).with_iterations(ITERATIONS).with_type::<(u8, Vec<Edit>)>().for_each(
-        |(seed, edits)| {
-            let seeds =
-                ["10s", "100ms", "3d", "1h", "25 MiB", "512KiB", "0s", "9999999999999999999h", "18446744073709551615"];
-            let bytes = damaged(seeds[usize::from(*seed) % seeds.len()].as_bytes(), &edits[..edits.len().min(2)]);
-            let text = String::from_utf8_lossy(&bytes);
-            let duration = parse_duration(&text);
-            durations.note(duration.is_some());
-            if let Some(duration) = duration {
-                assert_eq!(parse_duration(&print_duration(duration)), Some(duration), "{text:?}");
-            }
-            let size = parse_size(&text);
-            sizes.note(size.is_some());
-            if let Some(size) = size {
-                assert_eq!(parse_size(&print_size(size)), Some(size), "{text:?}");
-            }
-        },
-    );
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>)>().for_each(|(seed, edits)| {
+        let seeds =
+            ["10s", "100ms", "3d", "1h", "25 MiB", "512KiB", "0s", "9999999999999999999h", "18446744073709551615"];
+        let bytes = damaged(seeds[usize::from(*seed) % seeds.len()].as_bytes(), &edits[..edits.len().min(2)]);
+        let text = String::from_utf8_lossy(&bytes);
+        let duration = parse_duration(&text);
+        durations.note(duration.is_some());
+        if let Some(duration) = duration {
+            assert_eq!(parse_duration(&print_duration(duration)), Some(duration), "{text:?}");
+        }
+        let size = parse_size(&text);
+        sizes.note(size.is_some());
+        if let Some(size) = size {
+            assert_eq!(parse_size(&print_size(size)), Some(size), "{text:?}");
+        }
+    });
     durations.check("durations");
     sizes.check("sizes");
 }
@@ -89,7 +87,8 @@ fn durations_and_sizes() {
 fn signing_secrets() {
     let tally = Tally::default();
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    check!().with_test_time(TEST_TIME).with_iterations(ITERATIONS).with_type::<Vec<Edit>>().for_each(|edits| {
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<Vec<Edit>>().for_each(|edits| {
         let bytes = damaged(secret.as_bytes(), &edits[..edits.len().min(1)]);
         let text = String::from_utf8_lossy(&bytes);
         match Signer::new([&*text]) {
@@ -117,18 +116,17 @@ fn urls_of_destinations() {
         "http://127.1/",
         "http://0x7f000001/",
     ];
-    check!().with_test_time(TEST_TIME).with_iterations(ITERATIONS).with_type::<(u8, Vec<Edit>)>().for_each(
-        |(seed, edits)| {
-            let bytes = damaged(seeds[usize::from(*seed) % seeds.len()].as_bytes(), &edits[..edits.len().min(3)]);
-            let text = String::from_utf8_lossy(&bytes);
-            let target = Target::parse(&text, &policy);
-            tally.note(target.is_ok());
-            if let Ok(target) = target {
-                let again = Target::parse(target.url(), &policy).expect("a normalised URL is allowed as the first was");
-                assert_eq!(again.url(), target.url(), "{text:?}");
-            }
-        },
-    );
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<(u8, Vec<Edit>)>().for_each(|(seed, edits)| {
+        let bytes = damaged(seeds[usize::from(*seed) % seeds.len()].as_bytes(), &edits[..edits.len().min(3)]);
+        let text = String::from_utf8_lossy(&bytes);
+        let target = Target::parse(&text, &policy);
+        tally.note(target.is_ok());
+        if let Ok(target) = target {
+            let again = Target::parse(target.url(), &policy).expect("a normalised URL is allowed as the first was");
+            assert_eq!(again.url(), target.url(), "{text:?}");
+        }
+    });
     tally.check("URLs");
 }
 
@@ -136,7 +134,8 @@ fn urls_of_destinations() {
 #[test]
 fn hop_headers() {
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(ITERATIONS).with_type::<Vec<Vec<u8>>>().for_each(|values| {
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<Vec<Vec<u8>>>().for_each(|values| {
         let values: Vec<HeaderValue> =
             values.iter().take(3).filter_map(|value| HeaderValue::from_bytes(value).ok()).collect();
         let headers: HeaderMap = values.iter().map(|value| (HOP_HEADER, value.clone())).collect();
@@ -153,7 +152,8 @@ fn hop_headers() {
 fn stored_heads() {
     let head = b"POST https://hooks.example/in/github\n192.0.2.1\nhost: hooks.example\nx-github-event: push\n";
     let tally = Tally::default();
-    check!().with_test_time(TEST_TIME).with_iterations(ITERATIONS).with_type::<Vec<Edit>>().for_each(|edits| {
+    let (time, inputs) = effort(ITERATIONS);
+    check!().with_test_time(time).with_iterations(inputs).with_type::<Vec<Edit>>().for_each(|edits| {
         let bytes = damaged(head, edits);
         let read = Head::decode(&bytes);
         let names: usize = read.headers.iter().map(|(name, value)| name.len() + value.len()).sum();

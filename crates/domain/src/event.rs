@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::identity::Scope;
 use crate::{Assurance, ConnectionName, EventId, RequestId, SourceName, Tenant, Timestamp};
 
 /// Longest type, native type or subject that is kept, in bytes; longer ones are cut at a character.
@@ -192,6 +193,38 @@ pub struct Event {
     /// Of the payload; empty when the sender named none.
     pub content_type: Arc<str>,
     pub payload: Bytes,
+}
+
+impl Event {
+    /// A native event without an account, of which nothing is known but whence it came and when.
+    #[must_use]
+    pub fn bare(id: EventId, source: SourceName, received_at: Timestamp) -> Self {
+        Self {
+            id,
+            tenant: Tenant::default_tenant(),
+            source,
+            connection: ConnectionName::default_connection(),
+            event_type: "unknown".into(),
+            native_type: None,
+            subject: None,
+            action: None,
+            version: None,
+            origin: Origin::Native,
+            assurance: Assurance::Body,
+            occurred_at: None,
+            received_at,
+            request: None,
+            head: Bytes::new(),
+            content_type: "".into(),
+            payload: Bytes::new(),
+        }
+    }
+
+    /// Within which its identities count.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { tenant: self.tenant.clone(), source: self.source.clone(), connection: self.connection.clone() }
+    }
 }
 
 #[cfg(test)]

@@ -196,7 +196,7 @@ pub fn body_of(event: &Event, mode: BodyMode, stale: bool) -> Body {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use domain::{Assurance, ConnectionName, Origin, Subject, Tenant};
+    use domain::Subject;
     use serde_json::json;
     use uuid::Uuid;
 
@@ -204,23 +204,13 @@ pub(crate) mod tests {
 
     pub(crate) fn event(content_type: &str, payload: &[u8]) -> Event {
         Event {
-            id: EventId::from_uuid(Uuid::from_u128(1)),
-            tenant: Tenant::default_tenant(),
-            source: "shop".parse().expect("a name"),
-            connection: ConnectionName::default_connection(),
             event_type: "orders.created".into(),
-            native_type: None,
             subject: Some(Subject::of("orders", "7")),
             action: Some(domain::Action::Created),
             version: Some(Version::Number(3)),
-            origin: Origin::Native,
-            assurance: Assurance::Body,
-            occurred_at: None,
-            received_at: Timestamp::EPOCH,
-            request: None,
-            head: Bytes::new(),
             content_type: content_type.into(),
             payload: Bytes::copy_from_slice(payload),
+            ..Event::bare(EventId::from_uuid(Uuid::from_u128(1)), "shop".parse().expect("a name"), Timestamp::EPOCH)
         }
     }
 

@@ -27,6 +27,15 @@ pub struct NewEvent {
     pub deliveries: Vec<NewDelivery>,
 }
 
+impl NewEvent {
+    /// One that nothing makes known again and that owes nothing.
+    #[must_use]
+    pub fn of(event: Event) -> Self {
+        let path = event.origin.as_str().into();
+        Self { event: Arc::new(event), identities: Vec::new(), state: None, path, deliveries: Vec::new() }
+    }
+}
+
 /// One delivery owed by an event that is being accepted.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
@@ -39,6 +48,14 @@ pub struct NewDelivery {
     /// The caller has room to send it at once and asks to own it from birth. Not granted where `held`, behind a
     /// lane's head, or after a later version was sent: only [`crate::dispatch::Claimed`] can say that it is stale.
     pub claim: Option<Lease>,
+}
+
+impl NewDelivery {
+    /// One that waits for nobody and that nobody owns yet.
+    #[must_use]
+    pub fn by(id: DeliveryId, route: RouteName, destination: DestinationName) -> Self {
+        Self { id, route, destination, lane: None, held: false, claim: None }
+    }
 }
 
 /// What is accepted or refused as a whole: the events of one inbound request, in one transaction.

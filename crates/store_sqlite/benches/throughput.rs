@@ -3,15 +3,12 @@
 //! Prints wall and processor time per row, and what each event writes.
 #![expect(clippy::print_stdout, reason = "the table is what it is run for")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::identity::{MessageIdentity, Scope, message_key};
+use domain::identity::{MessageIdentity, message_key};
 use domain::ordering::{Lane, OnDead, Ordering};
-use domain::{
-    Assurance, AttemptId, ConnectionName, DeliveryId, DeliveryState, Event, EventId, Origin, Subject, Tenant, Timestamp,
-};
+use domain::{AttemptId, DeliveryId, DeliveryState, Event, EventId, Subject, Tenant, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use store::dispatch::{Ask, Attempt, Claim, ClaimDue, Dispatch, Lease, Owner, Settlement};
 use store::intake::{AcceptGroup, Intake, NewDelivery, NewEvent};
@@ -156,49 +153,31 @@ fn id(number: u64, kind: u8, at: Timestamp) -> Uuid {
 }
 
 fn group(number: u64, load: Load, at: Timestamp) -> AcceptGroup {
-    let event = Arc::new(event(number, load, at));
-    let scope =
-        Scope { tenant: event.tenant.clone(), source: event.source.clone(), connection: event.connection.clone() };
-    let text = number.to_string();
+    let event = event(number, load, at);
+    let identity = message_key(&event.scope(), &MessageIdentity::Id(&number.to_string()));
     let lane = if load.lanes { Ordering::Subject } else { Ordering::None };
+    let (route, destination) = ("route".parse().expect("a name"), "app".parse().expect("a name"));
     let delivery = NewDelivery {
-        id: DeliveryId::from_uuid(id(number, 2, at)),
-        route: "route".parse().expect("a name"),
-        destination: "app".parse().expect("a name"),
         lane: Lane::of(lane, &event.source, &event.connection, event.subject.as_ref()),
-        held: false,
         claim: load.claim.then_some(Lease { owner: OWNER, span: LEASE }),
+        ..NewDelivery::by(DeliveryId::from_uuid(id(number, 2, at)), route, destination)
     };
-    let new = NewEvent {
-        identities: message_key(&scope, &MessageIdentity::Id(&text)).into_iter().collect(),
-        state: None,
-        path: "native".into(),
-        deliveries: vec![delivery],
-        event,
-    };
+    let new =
+        NewEvent { identities: identity.into_iter().collect(), deliveries: vec![delivery], ..NewEvent::of(event) };
     AcceptGroup { events: vec![new], request: None }
 }
 
 fn event(number: u64, load: Load, at: Timestamp) -> Event {
     let id = id(number, 1, at);
+    let source = format!("s{}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % load.sources).parse().expect("a name");
     Event {
-        id: EventId::from_uuid(id),
-        tenant: Tenant::default_tenant(),
-        source: format!("s{}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % load.sources).parse().expect("a name"),
-        connection: ConnectionName::default_connection(),
         event_type: "orders.updated".into(),
-        native_type: None,
         subject: load.lanes.then(|| Subject::of("orders", &number.to_string())),
-        action: None,
-        version: None,
-        origin: Origin::Native,
-        assurance: Assurance::Body,
-        occurred_at: None,
-        received_at: at,
         request: Some(domain::RequestId::from_uuid(id)),
         head: Bytes::from_static(&[b'h'; 300]),
         content_type: "application/json".into(),
         payload: Bytes::from_static(&[b'x'; 1024]),
+        ..Event::bare(EventId::from_uuid(id), source, at)
     }
 }
 

@@ -135,17 +135,7 @@ mod tests {
     use super::*;
 
     /// Made by openssl: common name `sender.example`, no alternative names.
-    const PEM: &str = "-----BEGIN CERTIFICATE-----
-MIIBhzCCAS2gAwIBAgIUa0pT4Ohs4hoETn++J0E2IaLdxZswCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOc2VuZGVyLmV4YW1wbGUwHhcNMjYxMTIxMDMxMTAzWhcNMzYx
-MTE4MDMxMTAzWjAZMRcwFQYDVQQDDA5zZW5kZXIuZXhhbXBsZTBZMBMGByqGSM49
-AgEGCCqGSM49AwEHA0IABInL7Mp92A/iEh5A61O70SLaf9xtma99Y18z2xsVLRid
-Qe2EXIJk+kWFQQrNdKelja5n//w/ZMTlqowVoc48fJqjUzBRMB0GA1UdDgQWBBTS
-1k/HYHSM84stOqDasqUdZNEWijAfBgNVHSMEGDAWgBTS1k/HYHSM84stOqDasqUd
-ZNEWijAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIHjbKcJykamP
-veMZdNTZ/ISL6FyZyyA+XsudRDn3k+gsAiEAgyWHLvCHlQMs1P5eoic5vBBmeW9l
-/SnIrwq/ZClGUNU=
------END CERTIFICATE-----";
+    const PEM: &str = include_str!("../../tests/it/sender.example.pem");
 
     #[test]
     fn a_certificate_says_its_key_its_time_and_its_name() {

@@ -307,17 +307,7 @@ fn a_challenge_may_be_hashed_with_a_secret_in_the_middle() {
     assert_eq!(String::from_utf8_lossy(&reply.body), expected);
 }
 
-/// Made by openssl, with its signature over `hello`.
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
-MIIBhzCCAS2gAwIBAgIUa0pT4Ohs4hoETn++J0E2IaLdxZswCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOc2VuZGVyLmV4YW1wbGUwHhcNMjYxMTIxMDMxMTAzWhcNMzYx
-MTE4MDMxMTAzWjAZMRcwFQYDVQQDDA5zZW5kZXIuZXhhbXBsZTBZMBMGByqGSM49
-AgEGCCqGSM49AwEHA0IABInL7Mp92A/iEh5A61O70SLaf9xtma99Y18z2xsVLRid
-Qe2EXIJk+kWFQQrNdKelja5n//w/ZMTlqowVoc48fJqjUzBRMB0GA1UdDgQWBBTS
-1k/HYHSM84stOqDasqUdZNEWijAfBgNVHSMEGDAWgBTS1k/HYHSM84stOqDasqUd
-ZNEWijAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIHjbKcJykamP
-veMZdNTZ/ISL6FyZyyA+XsudRDn3k+gsAiEAgyWHLvCHlQMs1P5eoic5vBBmeW9l
-/SnIrwq/ZClGUNU=
------END CERTIFICATE-----";
+/// With its signature over `hello`, made by openssl too.
+const CERTIFICATE: &str = include_str!("sender.example.pem");
 const CERTIFIED: &str =
     "MEYCIQDzj+Et+q47kiKvnIVwPcmEe3qPGFVVXL1QSXr9Mw7oDwIhANjqmi4qie7DtE3aEIBXGqN4HE5scwo0c8uyYIbL1O1I";

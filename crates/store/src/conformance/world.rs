@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::event::Origin;
-use domain::identity::{Digest, MessageIdentity, Scope, message_key};
+use domain::identity::{Digest, MessageIdentity, message_key};
 use domain::ordering::{Lane, OnDead, Ordering};
 use domain::request::{InboundRequest, Reason, Verdict};
 use domain::subject::SubjectState;
 use domain::{
-    Action, Assurance, AttemptId, ConnectionName, DeliveryId, DeliveryState, DestinationName, Event, EventId,
-    RequestId, SourceName, Subject, Tenant, Timestamp, Version,
+    Action, AttemptId, ConnectionName, DeliveryId, DeliveryState, DestinationName, Event, EventId, RequestId,
+    SourceName, Subject, Tenant, Timestamp, Version,
 };
 use uuid::Uuid;
 
@@ -75,38 +75,20 @@ impl World {
 
     /// A native event of the source `github` that nothing makes known again and that owes nothing.
     pub(super) fn event(&mut self) -> NewEvent {
-        let event = Event {
-            id: EventId::from_uuid(self.uuid()),
+        let bare = Event::bare(EventId::from_uuid(self.uuid()), name("github"), self.now);
+        NewEvent::of(Event {
             tenant: self.tenant.clone(),
-            source: name("github"),
-            connection: ConnectionName::default_connection(),
             event_type: "push".into(),
-            native_type: None,
-            subject: None,
-            action: None,
-            version: None,
-            origin: Origin::Native,
-            assurance: Assurance::Body,
-            occurred_at: None,
-            received_at: self.now,
-            request: None,
-            head: Bytes::new(),
             content_type: "application/json".into(),
             payload: Bytes::from_static(b"{}"),
-        };
-        NewEvent { event: Arc::new(event), identities: vec![], state: None, path: "native".into(), deliveries: vec![] }
+            ..bare
+        })
     }
 
     /// A delivery to a destination, by the route of the same name.
     pub(super) fn to(&mut self, destination: &str) -> NewDelivery {
-        NewDelivery {
-            id: DeliveryId::from_uuid(self.uuid()),
-            route: destination.parse().expect("a name"),
-            destination: name(destination),
-            lane: None,
-            held: false,
-            claim: None,
-        }
+        let id = DeliveryId::from_uuid(self.uuid());
+        NewDelivery::by(id, destination.parse().expect("a name"), name(destination))
     }
 
     /// Accepts one event and gives what became of it.
@@ -311,7 +293,7 @@ pub(super) trait Arrange: Sized {
 
     /// Known again by the sender's id. Say source and connection first.
     fn message(mut self, id: &str) -> Self {
-        let key = message_key(&scope(&self.arrival().event), &MessageIdentity::Id(id)).expect("ids always have a key");
+        let key = message_key(&self.arrival().event.scope(), &MessageIdentity::Id(id)).expect("ids always have a key");
         self.arrival().identities.push(key);
         self
     }
@@ -320,7 +302,7 @@ pub(super) trait Arrange: Sized {
     fn bytes_within(mut self, within: Duration) -> Self {
         let event = self.arrival().event.clone();
         let identity = MessageIdentity::Bytes { bytes: &event.payload, ordinal: 0, within };
-        let key = message_key(&scope(&event), &identity).expect("a span makes a key");
+        let key = message_key(&event.scope(), &identity).expect("a span makes a key");
         self.arrival().identities.push(key);
         self
     }
@@ -358,10 +340,6 @@ impl Arrange for NewEvent {
     fn arrival(&mut self) -> &mut NewEvent {
         self
     }
-}
-
-fn scope(event: &Event) -> Scope {
-    Scope { tenant: event.tenant.clone(), source: event.source.clone(), connection: event.connection.clone() }
 }
 
 /// Says of a delivery how it waits.

@@ -1,7 +1,7 @@
 //! Whether an arrival is an event that is known already (design §6, Identity).
 
 use domain::event::Origin;
-use domain::identity::{Digest, IdentityKey, Scope, state_key};
+use domain::identity::{Digest, IdentityKey, state_key};
 use domain::subject::{Advance, SubjectRow, SubjectState, advance};
 use domain::{Event, EventId, Subject, Timestamp};
 use rusqlite::params;
@@ -102,9 +102,7 @@ fn by_state(tx: &mut Tx<'_, '_>, place: Place, state: &SubjectState, event: &Eve
         }
         return Ok(Arrival::Nothing(told_by.unwrap_or(event.id)));
     };
-    let scope =
-        Scope { tenant: event.tenant.clone(), source: event.source.clone(), connection: event.connection.clone() };
-    let digest = state_key(&scope, subject, mark, state.deleted).digest;
+    let digest = state_key(&event.scope(), subject, mark, state.deleted).digest;
     let native = matches!(event.origin, Origin::Native | Origin::Published);
     // A native arrival that another native one has met already is a fact of its own.
     let joined = look_up(tx, place, &digest)?.filter(|known| !(native && known.native));

@@ -90,32 +90,65 @@ fn events(
     limit: u32,
     pruned: &mut Pruned,
 ) -> Result<(), Failure> {
-    let (before, dead_before) = (now - retention.events, (now - retention.dead_letters).as_micros());
+    let dead_before = (now - retention.dead_letters).as_micros();
     let look = limit.saturating_mul(LOOK_PER_ROW);
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, time(row, 1)?));
+    let read = |row: &rusqlite::Row<'_>| Ok(Candidate { seq: row.get(0)?, received_at: time(row, 1)?, rest: () });
     let candidates = tx.sql.rows(Query::old_events, (tx.memory.pruning.event, look), read)?;
-    let whole = candidates.len() == look as usize;
-    let mut last = None;
-    for (event, received_at) in candidates {
-        if pruned.events >= u64::from(limit) || pruned.deliveries >= u64::from(limit) {
-            break;
-        }
-        last = Some(event).filter(|_| received_at < before);
-        if received_at >= before {
-            continue;
-        }
+    let bounds = Bounds { before: now - retention.events, look, limit };
+    tx.memory.pruning.event = go_through(tx, candidates, bounds, |tx, event, ()| {
         let read = |row: &rusqlite::Row<'_>| Ok((crate::row::count(row, 0)?, row.get::<_, i64>(1)?));
         let (deliveries, keeping) = tx.row(Query::deliveries_left, (event, dead_before), read)?.unwrap_or_default();
-        if keeping == 0 {
-            remove_event(tx, event, now)?;
-            pruned.events += 1;
-            pruned.deliveries += deliveries;
+        if keeping > 0 {
+            return Ok(0);
         }
-    }
-    let stopped = pruned.events >= u64::from(limit) || pruned.deliveries >= u64::from(limit);
-    tx.memory.pruning.event = last.filter(|_| whole || stopped).unwrap_or(0);
+        remove_event(tx, event, now)?;
+        pruned.events += 1;
+        pruned.deliveries += deliveries;
+        Ok(deliveries.max(1))
+    })?;
     pruned.more |= tx.memory.pruning.event != 0;
     keep_numbers(tx, pruned)
+}
+
+/// What may be removed for its age.
+struct Candidate<R> {
+    seq: i64,
+    received_at: Timestamp,
+    rest: R,
+}
+
+/// Of one round.
+#[derive(Clone, Copy)]
+struct Bounds {
+    before: Timestamp,
+    /// Candidates that were asked for.
+    look: u32,
+    /// Rows to remove.
+    limit: u32,
+}
+
+/// Goes through candidates in order until enough rows are removed, of which `remove` says how many it removed. Gives
+/// where the next round goes on, or 0: from the beginning, because the last one seen was the last one there is or too
+/// young.
+fn go_through<R>(
+    tx: &mut Tx<'_, '_>,
+    candidates: Vec<Candidate<R>>,
+    bounds: Bounds,
+    mut remove: impl FnMut(&mut Tx<'_, '_>, i64, R) -> Result<u64, Failure>,
+) -> Result<i64, Failure> {
+    let Bounds { before, look, limit } = bounds;
+    let whole = candidates.len() == look as usize;
+    let (mut last, mut removed) = (None, 0);
+    for Candidate { seq, received_at, rest } in candidates {
+        if removed >= u64::from(limit) {
+            break;
+        }
+        last = Some(seq).filter(|_| received_at < before);
+        if received_at < before {
+            removed += remove(tx, seq, rest)?;
+        }
+    }
+    Ok(last.filter(|_| whole || removed >= u64::from(limit)).unwrap_or(0))
 }
 
 fn remove_event(tx: &mut Tx<'_, '_>, event: i64, now: Timestamp) -> Result<(), Failure> {
@@ -150,25 +183,21 @@ fn old_requests(tx: &mut Tx<'_, '_>, before: Timestamp, limit: u32, pruned: &mut
     let look = limit.saturating_mul(LOOK_PER_ROW);
     let candidates = tx.sql.rows(Query::old_requests, (tx.memory.pruning.request, look), |row| {
         let counted = (row.get::<_, i64>(3)?, row.get::<_, i64>(4)?, text_or_none(row, 5)?, row.get::<_, i64>(6)?);
-        Ok((row.get::<_, i64>(0)?, time(row, 1)?, verdict_of(row.get(2)?)?, counted))
+        Ok(Candidate { seq: row.get(0)?, received_at: time(row, 1)?, rest: (verdict_of(row.get(2)?)?, counted) })
     })?;
-    let whole = candidates.len() == look as usize;
-    let mut last = None;
-    for (seq, received_at, verdict, (tenant, source, reason, bytes)) in candidates {
-        if pruned.requests >= u64::from(limit) {
-            break;
-        }
-        last = Some(seq).filter(|_| received_at < before);
-        if verdict == Verdict::Pending || received_at >= before {
-            continue;
+    let bounds = Bounds { before, look, limit };
+    tx.memory.pruning.request = go_through(tx, candidates, bounds, |tx, seq, (verdict, counted)| {
+        let (tenant, source, reason, bytes) = counted;
+        if verdict == Verdict::Pending {
+            return Ok(0);
         }
         if let (Verdict::Rejected, Some(reason)) = (verdict, &reason) {
             requests::count(tx, (tenant, source, reason), -1, -bytes)?;
         }
         tx.execute(Query::delete_request, [seq])?;
         pruned.requests += 1;
-    }
-    tx.memory.pruning.request = last.filter(|_| whole || pruned.requests >= u64::from(limit)).unwrap_or(0);
+        Ok(1)
+    })?;
     pruned.more |= tx.memory.pruning.request != 0;
     Ok(())
 }

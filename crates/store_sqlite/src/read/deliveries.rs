@@ -3,7 +3,7 @@
 use domain::{DeliveryId, DeliveryState};
 use rusqlite::Row;
 use store::dispatch::Prepared;
-use store::read::{Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, Listed, PAGE_MAX, Page, Position};
+use store::read::{Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, Listed, Page, Position};
 use uuid::Uuid;
 
 use crate::code::Stored;
@@ -11,8 +11,7 @@ use crate::failure::Failure;
 use crate::names::NameId;
 use crate::query::Query;
 use crate::read::events::not_a_position;
-use crate::read::merge::{Merge, RANGES_MAX, Walk};
-use crate::read::patience::Patience;
+use crate::read::merge::{self, Merge, RANGES_MAX, Walk};
 use crate::row::{Lookup, attempt, bytes, delivery, text, time, uuid};
 use crate::view::View;
 
@@ -96,15 +95,7 @@ fn index(view: &mut View<'_, '_>, tenant: NameId, filter: &DeliveryFilter) -> Re
 
 /// The destinations that have deliveries in a state that waits.
 pub(crate) fn open_destinations(view: &mut View<'_, '_>, tenant: NameId, state: Stored) -> Result<Vec<i64>, Failure> {
-    let mut found = Vec::new();
-    let mut last = i64::MIN;
-    while let Some(next) =
-        view.row(Query::next_open_destination, (tenant, state as i64, last), |row| Ok(row.get::<_, i64>(0)?))?
-    {
-        found.push(next);
-        last = next;
-    }
-    Ok(found)
+    merge::ranges(view, Query::next_open_destination, usize::MAX, |last| (tenant, state as i64, last))
 }
 
 pub(crate) fn list(
@@ -113,30 +104,21 @@ pub(crate) fn list(
     filter: &DeliveryFilter,
     page: &Page,
 ) -> Result<Listed<DeliveryRow>, Failure> {
-    let mut listed = Listed { rows: Vec::new(), next: None, searched_until: None };
     let lookup = view.lookup();
-    let Some(tenant) = lookup.id(tenant)? else { return Ok(listed) };
-    let mut last = page.after.as_ref().map_or(Ok(Uuid::max()), parse)?;
-    let mut patience = Patience::new(page.scan, view.shared.options.inline);
-    let mut walk = walk(view, tenant, filter, last)?;
-    while let Some((id, seq)) = walk.next(view)? {
-        if listed.rows.len() >= page.limit.clamp(1, PAGE_MAX) as usize {
-            listed.next = Some(position(last));
-            return Ok(listed);
-        }
-        last = id;
-        let Some(row) = load(view, lookup, seq)? else { continue };
-        let made = row.created_at;
-        if matches(filter, &row) {
-            listed.rows.push(row);
-        }
-        if patience.exhausted() {
-            listed.next = Some(position(last));
-            listed.searched_until = Some(made);
-            return Ok(listed);
-        }
-    }
-    Ok(listed)
+    let Some(tenant) = lookup.id(tenant)? else {
+        return Ok(Listed { rows: Vec::new(), next: None, searched_until: None });
+    };
+    let after = page.after.as_ref().map_or(Ok(Uuid::max()), parse)?;
+    let walk = walk(view, tenant, filter, after)?;
+    walk.page(
+        view,
+        page,
+        |(id, _)| position(id),
+        |view, (_, seq)| {
+            let row = load(view, lookup, seq)?;
+            Ok(row.map(|row| (row.created_at, Some(row).filter(|row| matches(filter, row)))))
+        },
+    )
 }
 
 /// Ids of up to `limit` deliveries that match, however long that takes.

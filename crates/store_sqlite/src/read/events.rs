@@ -7,13 +7,13 @@ use memchr::memmem::Finder;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use store::StoreError;
-use store::read::{EventFilter, EventRow, Listed, PAGE_MAX, Page, Position, STRETCH_BYTES_MAX, Stretch};
+use store::read::{EventFilter, EventRow, Listed, Page, Position, STRETCH_BYTES_MAX, Stretch};
 
 use crate::code::origin_code;
 use crate::failure::Failure;
 use crate::names::NameId;
 use crate::query::Query;
-use crate::read::merge::{Merge, RANGES_MAX, Walk};
+use crate::read::merge::{self, Merge, RANGES_MAX, Walk};
 use crate::read::patience::Patience;
 use crate::row::{Lookup, count, event, micros};
 use crate::view::View;
@@ -172,15 +172,7 @@ fn index(view: &mut View<'_, '_>, tenant: NameId, wanted: &mut Wanted<'_>) -> Re
 
 /// The connections of a source that have events, as far as it matters how many there are.
 fn connections(view: &mut View<'_, '_>, tenant: NameId, source: NameId) -> Result<Vec<i64>, Failure> {
-    let mut found = Vec::new();
-    let mut last = i64::MIN;
-    while found.len() <= RANGES_MAX {
-        let next = view.row(Query::next_connection, (tenant, source, last), |row| Ok(row.get::<_, i64>(0)?))?;
-        let Some(next) = next else { break };
-        found.push(next);
-        last = next;
-    }
-    Ok(found)
+    merge::ranges(view, Query::next_connection, RANGES_MAX + 1, |last| (tenant, source, last))
 }
 
 pub(crate) fn list(
@@ -189,32 +181,18 @@ pub(crate) fn list(
     filter: &EventFilter,
     page: &Page,
 ) -> Result<Listed<EventRow>, Failure> {
-    let mut listed = Listed { rows: Vec::new(), next: None, searched_until: None };
     let lookup = view.lookup();
     let (Some(tenant), Some(mut wanted)) = (lookup.id(tenant)?, Wanted::of(filter, lookup)?) else {
-        return Ok(listed);
+        return Ok(Listed { rows: Vec::new(), next: None, searched_until: None });
     };
     let after = page.after.as_ref().map_or(Ok(NEWEST), parse)?;
-    let mut patience = Patience::new(page.scan, view.shared.options.inline);
-    let mut walk = walk(view, tenant, filter, &mut wanted, after)?;
-    let mut last = after;
-    while let Some(key) = walk.next(view)? {
-        if listed.rows.len() >= page.limit.clamp(1, PAGE_MAX) as usize {
-            listed.next = Some(position(last));
-            return Ok(listed);
-        }
-        last = key;
-        let found = view.row(wanted.query(), [key.1], |row| {
+    let walk = walk(view, tenant, filter, &mut wanted, after)?;
+    walk.page(view, page, position, |view, (at, seq)| {
+        let found = view.row(wanted.query(), [seq], |row| {
             Ok(if wanted.matches(row)? { Some(event_row(row, lookup)?) } else { None })
         })?;
-        listed.rows.extend(found.flatten());
-        if patience.exhausted() {
-            listed.next = Some(position(last));
-            listed.searched_until = Some(Timestamp::from_micros(key.0));
-            return Ok(listed);
-        }
-    }
-    Ok(listed)
+        Ok(Some((Timestamp::from_micros(at), found.flatten())))
+    })
 }
 
 fn event_row(row: &Row<'_>, lookup: Lookup<'_>) -> Result<EventRow, Failure> {

@@ -1,6 +1,12 @@
 //! One list out of several ranges of an index, newest first, read in chunks.
 
+use domain::Timestamp;
+use rusqlite::Params;
+use store::read::{Listed, PAGE_MAX, Page, Position};
+
 use crate::failure::Failure;
+use crate::query::Query;
+use crate::read::patience::Patience;
 use crate::view::View;
 
 /// Entries of the first chunk of a range; each later one is twice as long, up to the most.
@@ -17,6 +23,22 @@ struct Range<K> {
     before: K,
     chunk: usize,
     ended: bool,
+}
+
+/// The ranges that an index has, found by leaping from each to the next one, but not more than `most`.
+pub(crate) fn ranges<P: Params>(
+    view: &mut View<'_, '_>,
+    next: Query,
+    most: usize,
+    params: impl Fn(i64) -> P,
+) -> Result<Vec<i64>, Failure> {
+    let mut found = Vec::new();
+    while found.len() < most {
+        let last = found.last().copied().unwrap_or(i64::MIN);
+        let Some(range) = view.row(next, params(last), |row| Ok(row.get::<_, i64>(0)?))? else { break };
+        found.push(range);
+    }
+    Ok(found)
 }
 
 /// An index, or part of one, that a list walks through.
@@ -58,5 +80,34 @@ impl<W: Walk> Merge<W> {
         }
         let newest = self.ranges.iter_mut().max_by_key(|range| range.buffer.last().copied());
         Ok(newest.and_then(|range| range.buffer.pop()))
+    }
+
+    /// One page of what is wanted: until it is full, the walk is over, or its time is up. `look` gives of an entry its
+    /// time and what to show, if it is wanted; nothing of one that is gone meanwhile.
+    pub(crate) fn page<R>(
+        mut self,
+        view: &mut View<'_, '_>,
+        page: &Page,
+        position: fn(W::Key) -> Position,
+        mut look: impl FnMut(&mut View<'_, '_>, W::Key) -> Result<Option<(Timestamp, Option<R>)>, Failure>,
+    ) -> Result<Listed<R>, Failure> {
+        let mut listed = Listed { rows: Vec::new(), next: None, searched_until: None };
+        let mut patience = Patience::new(page.scan, view.shared.options.inline);
+        let mut last = None;
+        while let Some(key) = self.next(view)? {
+            if listed.rows.len() >= page.limit.clamp(1, PAGE_MAX) as usize {
+                listed.next = last.map(position);
+                return Ok(listed);
+            }
+            last = Some(key);
+            let Some((at, row)) = look(view, key)? else { continue };
+            listed.rows.extend(row);
+            if patience.exhausted() {
+                listed.next = Some(position(key));
+                listed.searched_until = Some(at);
+                return Ok(listed);
+            }
+        }
+        Ok(listed)
     }
 }

@@ -1,6 +1,6 @@
 //! The queue, the end, and the disk's failure as everyone outside of the writer sees them.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -28,9 +28,8 @@ fn poll<T>(verb: &mut Verb<'_, T>) -> Poll<Result<T, StoreError>> {
     verb.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses_at_once_and_ingest_first() {
-    let (_folder, store) = on_disk(|options| options.queue_commands = 8);
+/// A job that keeps the writer at work until it is released.
+fn held_up(store: &SqliteStore) -> (Verb<'_, ()>, Sender<()>) {
     let (release, held) = channel::<()>();
     let (started, waiting) = channel();
     let held = std::sync::Mutex::new(held);
@@ -39,10 +38,17 @@ async fn a_full_queue_refuses_at_once_and_ingest_first() {
         held.lock().expect("one job").recv().expect("the test releases it");
         Ok(())
     });
-    let settling = || store.renew(Owner(1), Duration::ZERO, Timestamp::EPOCH);
-    let mut queued: Vec<_> = Vec::new();
     assert!(poll(&mut busy).is_pending());
     waiting.recv().expect("the writer is at work");
+    (busy, release)
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_ingest_first() {
+    let (_folder, store) = on_disk(|options| options.queue_commands = 8);
+    let (busy, release) = held_up(&store);
+    let settling = || store.renew(Owner(1), Duration::ZERO, Timestamp::EPOCH);
+    let mut queued: Vec<_> = Vec::new();
     // Ingest may fill three quarters; the rest is for what is owed.
     let mut refused = 0;
     for _ in 0..8 {
@@ -72,16 +78,7 @@ async fn a_full_queue_refuses_at_once_and_ingest_first() {
 #[tokio::test]
 async fn large_bodies_are_bounded_together_but_one_always_fits() {
     let (_folder, store) = on_disk(|options| options.queue_bytes = 100);
-    let (release, held) = channel::<()>();
-    let (started, waiting) = channel();
-    let held = std::sync::Mutex::new(held);
-    let mut busy = store.write(Work::rows(1), move |_, _| {
-        started.send(()).expect("the test waits");
-        held.lock().expect("one job").recv().expect("the test releases it");
-        Ok(())
-    });
-    assert!(poll(&mut busy).is_pending());
-    waiting.recv().expect("the writer is at work");
+    let (busy, release) = held_up(&store);
     let mut giant = store.write(Work::ingest(1, 1_000), |_, _| Ok(()));
     assert!(poll(&mut giant).is_pending(), "alone it is taken");
     assert_eq!(store.write(Work::ingest(1, 1), |_, _| Ok(())).await, Err(StoreError::Overloaded));

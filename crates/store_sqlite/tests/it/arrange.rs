@@ -1,15 +1,12 @@
 //! Stores, events and deliveries for tests that look at files.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::identity::{MessageIdentity, Scope, message_key};
+use domain::identity::{MessageIdentity, message_key};
 use domain::ordering::OnDead;
-use domain::{
-    Assurance, AttemptId, ConnectionName, DeliveryId, DeliveryState, Event, EventId, Origin, Tenant, Timestamp,
-};
+use domain::{AttemptId, DeliveryId, DeliveryState, Event, EventId, Tenant, Timestamp};
 use store::StoreError;
 use store::dispatch::{Attempt, Claim, Dispatch, Lease, Owner, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, NewDelivery, NewEvent};
@@ -41,43 +38,13 @@ pub fn delivery_id(number: u64) -> DeliveryId {
 
 /// The event of a number, known again by it, that owes `app` one delivery, claimed at birth or not.
 pub fn event(number: u64, payload: usize, claim: Option<Lease>) -> NewEvent {
-    let event = Event {
-        id: event_id(number),
-        tenant: tenant(),
-        source: "github".parse().expect("a name"),
-        connection: ConnectionName::default_connection(),
-        event_type: "push".into(),
-        native_type: None,
-        subject: None,
-        action: None,
-        version: None,
-        origin: Origin::Native,
-        assurance: Assurance::Body,
-        occurred_at: None,
-        received_at: NOW,
-        request: None,
-        head: Bytes::new(),
-        content_type: "".into(),
-        payload: vec![b'x'; payload].into(),
-    };
-    let scope =
-        Scope { tenant: event.tenant.clone(), source: event.source.clone(), connection: event.connection.clone() };
-    let id = number.to_string();
-    let delivery = NewDelivery {
-        id: delivery_id(number),
-        route: "github-app".parse().expect("a name"),
-        destination: "app".parse().expect("a name"),
-        lane: None,
-        held: false,
-        claim,
-    };
-    NewEvent {
-        event: Arc::new(event),
-        identities: message_key(&scope, &MessageIdentity::Id(&id)).into_iter().collect(),
-        state: None,
-        path: "native".into(),
-        deliveries: vec![delivery],
-    }
+    let source = "github".parse().expect("a name");
+    let bare = Event::bare(event_id(number), source, NOW);
+    let event = Event { event_type: "push".into(), payload: vec![b'x'; payload].into(), ..bare };
+    let (route, destination) = ("github-app".parse().expect("a name"), "app".parse().expect("a name"));
+    let delivery = NewDelivery { claim, ..NewDelivery::by(delivery_id(number), route, destination) };
+    let identity = message_key(&event.scope(), &MessageIdentity::Id(&number.to_string()));
+    NewEvent { identities: identity.into_iter().collect(), deliveries: vec![delivery], ..NewEvent::of(event) }
 }
 
 pub async fn accept(store: &SqliteStore, event: NewEvent) -> Result<Accepted, StoreError> {

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use domain::request::InboundRequest;
 use domain::{ConnectionName, EventId, Tenant};
 use engine::receive::Receipt;
-use engine::spec::{RoleSecret, Secret, SourceSpec, Specs, WebhookSpec};
+use engine::spec::{RoleSecret, Secret, SourceSpec, Specs};
 use ring::hmac;
 use store::read::{EventFilter, Page};
-use store::registry::ManagedBy;
 
-use crate::rig::{Rig, memory};
+use crate::rig::{Rig, listening, memory};
 
 const CONNECTIONS: usize = 4_000;
 
@@ -34,22 +32,8 @@ fn specs() -> Specs {
         let secret = RoleSecret::new(String::new(), Secret::new(secret(number)));
         (connection(number), vec![RoleSecret { name: Some(key(number)), ..secret }])
     };
-    let webhook = WebhookSpec {
-        provider: "pusher".to_owned(),
-        secrets: Vec::new(),
-        settings: BTreeMap::new(),
-        dedupe_within: None,
-        allow_from: None,
-    };
-    let source = SourceSpec {
-        tenant: Tenant::default_tenant(),
-        name: "channels".parse().expect("a name"),
-        managed_by: ManagedBy::File,
-        webhook: Some(webhook),
-        publish: false,
-        connections: (0..CONNECTIONS).map(own).collect(),
-        connector: None,
-    };
+    let source =
+        SourceSpec { connections: (0..CONNECTIONS).map(own).collect(), ..listening("channels", "pusher", Vec::new()) };
     Specs { sources: vec![source], ..Specs::default() }
 }
 
@@ -59,18 +43,8 @@ async fn send(rig: &Rig, says: usize, signs: usize, event: usize) -> Receipt {
     let body = format!(r#"{{"time_ms":{at},"events":[{{"name":"channel_occupied","channel":"galley-{event}"}}]}}"#);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret(signs).as_bytes()), body.as_bytes());
     let headers = [("x-pusher-key", key(says)), ("x-pusher-signature", HEXLOWER.encode(tag.as_ref()))];
-    let request = InboundRequest {
-        id: rig.engine.new_request_id(),
-        tenant: Tenant::default_tenant(),
-        source: "channels".parse().expect("a name"),
-        connection: "".into(),
-        method: "POST".into(),
-        url: "https://hooks.example/in/channels".into(),
-        headers: headers.into_iter().map(|(name, value)| (name.into(), Bytes::from(value))).collect(),
-        body: body.into(),
-        remote: "192.0.2.1".into(),
-        received_at: rig.clock.now(),
-    };
+    let headers = headers.map(|(name, value)| (name.into(), Bytes::from(value))).to_vec();
+    let request = rig.request("channels", headers, body.into());
     rig.engine.receive(request).await
 }
 

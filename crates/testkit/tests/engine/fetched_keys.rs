@@ -1,7 +1,6 @@
 //! Keys that a sender publishes: fetched once and from nowhere else, waited for while nobody answers, and no storm
 //! for whoever makes names up.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,17 +9,16 @@ use bytes::Bytes;
 use connectors::provider::{Catalogue, FetchedKeys, KeyFormat, Pending, Recipe};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use domain::Tenant;
-use domain::request::{InboundRequest, Verdict};
+use domain::request::Verdict;
 use engine::fetch::KeyFetcher;
 use engine::receive::Receipt;
-use engine::spec::{SourceSpec, Specs, WebhookSpec};
+use engine::spec::Specs;
 use engine::transport::{EgressPolicy, Transport};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use store::Store;
 use store::read::{Page, RequestFilter};
-use store::registry::ManagedBy;
 
-use crate::rig::{Rig, memory};
+use crate::rig::{Rig, listening, memory};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const URL: &str = "https://keys.eu.sender.example/set";
@@ -54,22 +52,7 @@ fn key_set(kid: &str) -> Vec<u8> {
 fn specs() -> Specs {
     let recipe = Recipe::from_yaml("publishing.yaml", RECIPE).expect("a recipe");
     let catalogue = Catalogue::with_own([recipe]).expect("no other is called so");
-    let webhook = WebhookSpec {
-        provider: "publishing".to_owned(),
-        secrets: Vec::new(),
-        settings: BTreeMap::new(),
-        dedupe_within: None,
-        allow_from: None,
-    };
-    let source = SourceSpec {
-        tenant: Tenant::default_tenant(),
-        name: "sender".parse().expect("a name"),
-        managed_by: ManagedBy::File,
-        webhook: Some(webhook),
-        publish: false,
-        connections: BTreeMap::new(),
-        connector: None,
-    };
+    let source = listening("sender", "publishing", Vec::new());
     Specs { catalogue: Arc::new(catalogue), sources: vec![source], ..Specs::default() }
 }
 
@@ -90,18 +73,8 @@ fn fetches(rig: &Rig) -> u64 {
 async fn send(rig: &Rig, url: &str, kid: &str, body: &str) -> Receipt {
     let signature = BASE64.encode(pair().sign(body.as_bytes()).as_ref());
     let headers = [("x-key-url", url.to_owned()), ("x-key-id", kid.to_owned()), ("x-signature", signature)];
-    let request = InboundRequest {
-        id: rig.engine.new_request_id(),
-        tenant: Tenant::default_tenant(),
-        source: "sender".parse().expect("a name"),
-        connection: "".into(),
-        method: "POST".into(),
-        url: "https://hooks.example/in/sender".into(),
-        headers: headers.into_iter().map(|(name, value)| (name.into(), Bytes::from(value))).collect(),
-        body: body.to_owned().into(),
-        remote: "192.0.2.1".into(),
-        received_at: rig.clock.now(),
-    };
+    let headers = headers.map(|(name, value)| (name.into(), Bytes::from(value))).to_vec();
+    let request = rig.request("sender", headers, body.to_owned().into());
     rig.engine.receive(request).await
 }
 

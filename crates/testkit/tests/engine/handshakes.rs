@@ -1,6 +1,5 @@
 //! Handshakes with effects: addresses that wait for a person, and secrets that survive a restart.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,16 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use connectors::provider::{Catalogue, Recipe};
 use data_encoding::HEXLOWER;
-use domain::request::InboundRequest;
 use domain::{SourceName, Tenant};
 use engine::EngineError;
 use engine::handshakes::{PAIRING_DEFAULT, PROPOSALS_WAITING_MAX, Proposal, ProposalState};
 use engine::receive::Receipt;
-use engine::spec::{RoleSecret, Secret, SourceSpec, Specs, WebhookSpec};
+use engine::spec::{RoleSecret, Secret, Specs};
 use ring::hmac;
-use store::registry::ManagedBy;
 
-use crate::rig::{Rig, memory};
+use crate::rig::{Rig, listening, memory};
 
 const SECRET: &str = "a-secret-of-sufficient-length";
 const URL: &str = "https://confirm.eu.asking.example/yes?Token=t1";
@@ -52,39 +49,13 @@ fn specs(secret: Option<&str>) -> Specs {
     let recipe = Recipe::from_yaml("asking.yaml", RECIPE).expect("a recipe");
     let catalogue = Catalogue::with_own([recipe]).expect("no other is called so");
     let secrets = secret.map(|secret| RoleSecret::new(String::new(), Secret::new(secret.to_owned())));
-    let webhook = WebhookSpec {
-        provider: "asking".to_owned(),
-        secrets: secrets.into_iter().collect(),
-        settings: BTreeMap::new(),
-        dedupe_within: None,
-        allow_from: None,
-    };
-    let source = SourceSpec {
-        tenant: Tenant::default_tenant(),
-        name: name(),
-        managed_by: ManagedBy::File,
-        webhook: Some(webhook),
-        publish: false,
-        connections: BTreeMap::new(),
-        connector: None,
-    };
+    let source = listening("sender", "asking", secrets.into_iter().collect());
     Specs { catalogue: Arc::new(catalogue), sources: vec![source], ..Specs::default() }
 }
 
 async fn send(rig: &Rig, headers: &[(&str, &str)], body: &str) -> Receipt {
     let headers = headers.iter().map(|(name, value)| ((*name).into(), Bytes::from((*value).to_owned())));
-    let request = InboundRequest {
-        id: rig.engine.new_request_id(),
-        tenant: Tenant::default_tenant(),
-        source: name(),
-        connection: "".into(),
-        method: "POST".into(),
-        url: "https://hooks.example/in/sender".into(),
-        headers: headers.collect(),
-        body: body.to_owned().into(),
-        remote: "192.0.2.1".into(),
-        received_at: rig.clock.now(),
-    };
+    let request = rig.request("sender", headers.collect(), body.to_owned().into());
     rig.engine.receive(request).await
 }
 

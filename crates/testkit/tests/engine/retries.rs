@@ -1,56 +1,36 @@
 //! A sender's retry is the same event for as long as its recipe says: what vectors say of their events coming again, by
 //! a gateway that receives them again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use connectors::provider::{Again, Kind, Recipe, Vector, catalogue};
+use domain::Timestamp;
 use domain::request::InboundRequest;
-use domain::{Tenant, Timestamp};
 use engine::receive::Receipt;
-use engine::spec::{RoleSecret, Secret, SourceSpec, Specs, WebhookSpec};
-use store::registry::ManagedBy;
+use engine::spec::{RoleSecret, Secret, Specs};
 use testkit::sim_clock::SimClock;
 
-use crate::rig::{Rig, memory};
+use crate::rig::{Rig, listening, memory};
 
 fn specs(recipe: &Recipe, vector: &Vector) -> Specs {
     let secret = |(index, (role, value)): (usize, &(connectors::provider::Role, String))| RoleSecret {
         name: vector.secret_names.get(index).cloned().flatten(),
         ..RoleSecret::new(role.as_str().to_owned(), Secret::new(value.clone()))
     };
-    let webhook = WebhookSpec {
-        provider: recipe.name().to_owned(),
-        secrets: vector.secrets.iter().enumerate().map(secret).collect(),
-        settings: vector.settings.iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
-        dedupe_within: None,
-        allow_from: None,
-    };
-    let source = SourceSpec {
-        tenant: Tenant::default_tenant(),
-        name: "sender".parse().expect("a name"),
-        managed_by: ManagedBy::File,
-        webhook: Some(webhook),
-        publish: false,
-        connections: BTreeMap::new(),
-        connector: None,
-    };
+    let secrets = vector.secrets.iter().enumerate().map(secret).collect();
+    let mut source = listening("sender", recipe.name(), secrets);
+    let settings = vector.settings.iter().map(|(name, value)| (name.to_owned(), value.into()));
+    source.webhook.as_mut().expect("it listens").settings = settings.collect();
     Specs { sources: vec![source], ..Specs::default() }
 }
 
 /// Which of the events were known already; `None` if the request was not accepted.
 async fn receive(rig: &Rig, vector: &Vector, received_at: Timestamp) -> Option<Vec<bool>> {
     let request = InboundRequest {
-        id: rig.engine.new_request_id(),
-        tenant: Tenant::default_tenant(),
-        source: "sender".parse().expect("a name"),
-        connection: "".into(),
         method: vector.method.as_str().into(),
         url: vector.url.as_str().into(),
-        headers: vector.headers.clone(),
-        body: vector.body.clone(),
-        remote: "192.0.2.1".into(),
         received_at,
+        ..rig.request("sender", vector.headers.clone(), vector.body.clone())
     };
     match rig.engine.receive(request).await {
         Receipt::Accepted { events, .. } => Some(events.into_iter().map(|(_, duplicate)| duplicate).collect()),

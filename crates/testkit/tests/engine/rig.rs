@@ -163,19 +163,25 @@ impl Rig {
             ("x-github-delivery", format!("delivery-{number}")),
             ("x-hub-signature-256", format!("sha256={}", HEXLOWER.encode(tag.as_ref()))),
         ];
-        let request = InboundRequest {
+        let headers = headers.map(|(name, value)| (name.into(), Bytes::from(value))).to_vec();
+        let request = InboundRequest { remote: remote.into(), ..self.request("github", headers, body) };
+        self.engine.receive(request).await
+    }
+
+    /// A request to a source, received now.
+    pub fn request(&self, source: &str, headers: Vec<(Arc<str>, Bytes)>, body: Bytes) -> InboundRequest {
+        InboundRequest {
             id: self.engine.new_request_id(),
             tenant: Tenant::default_tenant(),
-            source: "github".parse().expect("a name"),
+            source: source.parse().expect("a name"),
             connection: "".into(),
             method: "POST".into(),
-            url: "https://hooks.example/in/github".into(),
-            headers: headers.into_iter().map(|(name, value)| (name.into(), Bytes::from(value))).collect(),
+            url: format!("https://hooks.example/in/{source}").into(),
+            headers,
             body,
-            remote: remote.into(),
+            remote: "192.0.2.1".into(),
             received_at: self.clock.now(),
-        };
-        self.engine.receive(request).await
+        }
     }
 
     /// Kinds and objects of the open alerts.
@@ -201,19 +207,24 @@ pub fn memory() -> Arc<dyn Store> {
 /// Sources `github` (signed) and `own` (published), destinations `app` and `crm`, and a route from `own` to `app`.
 pub fn specs() -> Specs {
     let signing = RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()));
-    let webhook = WebhookSpec {
-        provider: "github".to_owned(),
-        secrets: vec![signing],
-        settings: BTreeMap::new(),
-        dedupe_within: None,
-        allow_from: None,
-    };
     Specs {
-        sources: vec![source("github", Some(webhook)), source("own", None)],
+        sources: vec![listening("github", "github", vec![signing]), source("own", None)],
         destinations: vec![destination("app"), destination("crm")],
         routes: vec![route("app")],
         ..Specs::default()
     }
+}
+
+/// A source that listens to a sender.
+pub fn listening(name: &str, provider: &str, secrets: Vec<RoleSecret>) -> SourceSpec {
+    let webhook = WebhookSpec {
+        provider: provider.to_owned(),
+        secrets,
+        settings: BTreeMap::new(),
+        dedupe_within: None,
+        allow_from: None,
+    };
+    source(name, Some(webhook))
 }
 
 fn source(name: &str, webhook: Option<WebhookSpec>) -> SourceSpec {

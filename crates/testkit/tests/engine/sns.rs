@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connectors::provider::{Kind, Recipe, Vector, catalogue};
-use domain::request::{InboundRequest, Verdict};
+use domain::request::Verdict;
 use domain::{RequestId, SourceName, Tenant};
 use engine::clock::SharedClock;
 use engine::handshakes::{Proposal, ProposalState};
 use engine::receive::Receipt;
-use engine::spec::{RoleSecret, Secret, SourceSpec, Specs, WebhookSpec};
+use engine::spec::{RoleSecret, Secret, SourceSpec, Specs};
 use store::Store;
 use store::read::{EventFilter, EventRow, Page, RequestFilter};
-use store::registry::ManagedBy;
 use testkit::sim_clock::SimClock;
 
-use crate::rig::{Rig, memory};
+use crate::rig::{Rig, listening, memory};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const CHINA: &str = "of China";
@@ -41,22 +40,7 @@ fn secret(vector: &Vector) -> RoleSecret {
 
 /// The source `sns`, of one topic, or of one in each of its connections.
 fn specs(secrets: Vec<RoleSecret>, connections: BTreeMap<domain::ConnectionName, Vec<RoleSecret>>) -> Specs {
-    let webhook = WebhookSpec {
-        provider: "aws-sns".to_owned(),
-        secrets,
-        settings: BTreeMap::new(),
-        dedupe_within: None,
-        allow_from: None,
-    };
-    let source = SourceSpec {
-        tenant: Tenant::default_tenant(),
-        name: "sns".parse().expect("a name"),
-        managed_by: ManagedBy::File,
-        webhook: Some(webhook),
-        publish: false,
-        connections,
-        connector: None,
-    };
+    let source = SourceSpec { connections, ..listening("sns", "aws-sns", secrets) };
     Specs { sources: vec![source], ..Specs::default() }
 }
 
@@ -84,18 +68,7 @@ fn fetches(rig: &Rig) -> u64 {
 }
 
 async fn send(rig: &Rig, vector: &Vector) -> Receipt {
-    let request = InboundRequest {
-        id: rig.engine.new_request_id(),
-        tenant: Tenant::default_tenant(),
-        source: "sns".parse().expect("a name"),
-        connection: "".into(),
-        method: "POST".into(),
-        url: "https://hooks.example/in/sns".into(),
-        headers: vector.headers.clone(),
-        body: vector.body.clone(),
-        remote: "192.0.2.1".into(),
-        received_at: rig.clock.now(),
-    };
+    let request = rig.request("sns", vector.headers.clone(), vector.body.clone());
     rig.engine.receive(request).await
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::events::after_page;
+use super::filter::PageArgs;
 use super::progress::{bar, confirm};
 use crate::client::{Gateway, GatewayArgs, query, segment};
 use crate::exit::{Failure, Outcome};
@@ -42,15 +43,10 @@ struct ChoiceArgs {
 }
 
 impl ChoiceArgs {
-    fn path(&self, limit: u32, cursor: Option<String>) -> String {
-        let parameters = [
-            ("destination", self.destination.clone()),
-            ("source", self.source.clone()),
-            ("cause", self.cause.clone()),
-            ("limit", Some(limit.to_string())),
-            ("cursor", cursor),
-        ];
-        format!("/api/v1/dead-letters{}", query(parameters))
+    fn path(&self, page: &PageArgs) -> String {
+        let parameters =
+            [("destination", self.destination.clone()), ("source", self.source.clone()), ("cause", self.cause.clone())];
+        format!("/api/v1/dead-letters{}", query(parameters.into_iter().chain(page.parameters())))
     }
 }
 
@@ -58,12 +54,8 @@ impl ChoiceArgs {
 struct ListArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
-    /// How many at most
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// Where the list before ended (its `next`)
-    #[arg(long)]
-    cursor: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     gateway: GatewayArgs,
 }
@@ -95,7 +87,7 @@ pub async fn run(args: DeadLettersArgs, output: Output) -> Outcome {
 
 async fn list(args: ListArgs, output: Output) -> Outcome {
     let gateway = Gateway::new(&args.gateway)?;
-    let page = gateway.get(&args.choice.path(args.limit, args.cursor)).await?;
+    let page = gateway.get(&args.choice.path(&args.page)).await?;
     output.json(&page)?;
     let rows: Vec<_> = page["data"].as_array().into_iter().flatten().map(row).collect();
     if rows.is_empty() && output.is_terminal() {
@@ -134,12 +126,12 @@ async fn retry(args: RetryArgs, output: Output) -> Outcome {
 
 /// Collected before the first retry: a list that shrinks while it is read skips some.
 async fn all_ids(gateway: &Gateway, choice: &ChoiceArgs) -> Outcome<Vec<String>> {
-    let (mut ids, mut cursor) = (Vec::new(), None);
+    let (mut ids, mut wanted) = (Vec::new(), PageArgs { limit: PAGE, cursor: None });
     loop {
-        let page = gateway.get(&choice.path(PAGE, cursor)).await?;
+        let page = gateway.get(&choice.path(&wanted)).await?;
         ids.extend(page["data"].as_array().into_iter().flatten().map(|letter| cell(letter, "/id")));
-        cursor = page["next"].as_str().map(str::to_owned);
-        if cursor.is_none() {
+        wanted.cursor = page["next"].as_str().map(str::to_owned);
+        if wanted.cursor.is_none() {
             return Ok(ids);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::filter::{FilterArgs, TimeArgs};
+use super::filter::{FilterArgs, PageArgs, TimeArgs};
 use crate::client::{Gateway, GatewayArgs, query, segment};
 use crate::exit::Outcome;
 use crate::output::{Output, cell, clean};
@@ -32,12 +32,8 @@ struct ListArgs {
     filter: FilterArgs,
     #[command(flatten)]
     time: TimeArgs,
-    /// How many at most
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// Where the list before ended (its `next`)
-    #[arg(long)]
-    cursor: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     gateway: GatewayArgs,
 }
@@ -67,9 +63,8 @@ pub async fn run(args: EventsArgs, output: Output) -> Outcome {
 
 async fn list(args: &ListArgs, output: Output) -> Outcome {
     let gateway = Gateway::new(&args.gateway)?;
-    let paging = [("limit", Some(args.limit.to_string())), ("cursor", args.cursor.clone())];
     let times = args.time.parameters(gateway.clock.now())?;
-    let parameters = args.filter.parameters().chain(times).chain(paging);
+    let parameters = args.filter.parameters().chain(times).chain(args.page.parameters());
     let page = gateway.get(&format!("/api/v1/events{}", query(parameters))).await?;
     output.json(&page)?;
     let rows = page["data"].as_array().into_iter().flatten().map(row).collect();

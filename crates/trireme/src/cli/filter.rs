@@ -60,6 +60,23 @@ impl TimeArgs {
     }
 }
 
+/// Which part of a list to show.
+#[derive(clap::Args, Clone, Debug)]
+pub struct PageArgs {
+    /// How many at most
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+    /// Where the list before ended (its `next`)
+    #[arg(long)]
+    pub cursor: Option<String>,
+}
+
+impl PageArgs {
+    pub fn parameters(&self) -> [(&'static str, Option<String>); 2] {
+        [("limit", Some(self.limit.to_string())), ("cursor", self.cursor.clone())]
+    }
+}
+
 /// Parameters that have a value, as the JSON object of a filter.
 pub fn object(parameters: impl IntoIterator<Item = (&'static str, Option<String>)>) -> Map<String, Value> {
     parameters.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))).collect()

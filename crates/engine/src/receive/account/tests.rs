@@ -47,13 +47,17 @@ fn secret_of(number: usize) -> String {
     format!("the secret of shop {number}")
 }
 
+fn secret(number: usize, name: Option<String>) -> RoleSecret {
+    RoleSecret { name, ..RoleSecret::new("signing".to_owned(), Secret::new(secret_of(number))) }
+}
+
 /// Each connection has a secret of its own, called `key-N` if they are called anything.
 fn set(recipe: &Recipe, named: bool) -> KeySet {
-    let secret = |number: usize| {
-        let secret = RoleSecret::new("signing".to_owned(), Secret::new(secret_of(number)));
-        let name = named.then(|| format!("key-{number}"));
-        (connection(number), vec![RoleSecret { name, ..secret }])
-    };
+    let own = |number| (connection(number), vec![secret(number, named.then(|| format!("key-{number}")))]);
+    set_of(recipe, (0..CONNECTIONS).map(own).collect())
+}
+
+fn set_of(recipe: &Recipe, connections: BTreeMap<ConnectionName, Vec<RoleSecret>>) -> KeySet {
     let webhook = WebhookSpec {
         provider: "many".to_owned(),
         secrets: Vec::new(),
@@ -67,7 +71,7 @@ fn set(recipe: &Recipe, named: bool) -> KeySet {
         managed_by: ManagedBy::File,
         webhook: None,
         publish: false,
-        connections: (0..CONNECTIONS).map(secret).collect(),
+        connections,
         connector: None,
     };
     KeySet::compile(recipe, &spec, &webhook, &[]).expect("usable secrets")
@@ -140,30 +144,13 @@ fn where_nothing_names_the_account_every_secret_is_tried_until_one_is_right() {
 #[test]
 fn a_secret_that_is_called_nothing_counts_beside_the_named_ones() {
     let recipe = recipe(BY_KEY, "", "");
-    let mut spec = SourceSpec {
-        tenant: Tenant::default_tenant(),
-        name: "many".parse().expect("a name"),
-        managed_by: ManagedBy::File,
-        webhook: None,
-        publish: false,
-        connections: BTreeMap::new(),
-        connector: None,
-    };
-    let webhook = WebhookSpec {
-        provider: "many".to_owned(),
-        secrets: Vec::new(),
-        settings: BTreeMap::new(),
-        dedupe_within: None,
-        allow_from: None,
-    };
-    let secret = |number: usize, name: Option<&str>| RoleSecret {
-        name: name.map(str::to_owned),
-        ..RoleSecret::new("signing".to_owned(), Secret::new(secret_of(number)))
-    };
-    spec.connections.insert(connection(1), vec![secret(1, Some("key-1"))]);
-    spec.connections.insert(connection(2), vec![secret(2, Some("key-2")), secret(22, None)]);
-    spec.connections.insert(connection(3), vec![secret(3, Some("key-1")), secret(33, Some("key-1"))]);
-    let set = KeySet::compile(&recipe, &spec, &webhook, &[]).expect("usable secrets");
+    let named = |number, name: &str| secret(number, Some(name.to_owned()));
+    let connections = [
+        (connection(1), vec![named(1, "key-1")]),
+        (connection(2), vec![named(2, "key-2"), secret(22, None)]),
+        (connection(3), vec![named(3, "key-1"), named(33, "key-1")]),
+    ];
+    let set = set_of(&recipe, connections.into());
     for (signer, key, expected) in [
         (1, "key-1", (Some(connection(1)), 1)),
         (22, "key-unheard-of", (Some(connection(2)), 1)),

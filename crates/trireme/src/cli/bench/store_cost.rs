@@ -2,18 +2,14 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bench::calibration::StoreCost;
 use bench::stopwatch::thread_cpu;
 use bytes::Bytes;
-use domain::identity::{MessageIdentity, Scope, message_key};
+use domain::identity::{MessageIdentity, message_key};
 use domain::ordering::OnDead;
-use domain::{
-    Assurance, AttemptId, ConnectionName, DeliveryId, DeliveryState, Event, EventId, Origin, SourceName, Tenant,
-    Timestamp,
-};
+use domain::{AttemptId, DeliveryId, DeliveryState, Event, EventId, Tenant, Timestamp};
 use engine::entropy::{SeededEntropy, uuid_v7};
 use store::dispatch::{Attempt, Claim, Dispatch, Lease, Owner, Settlement};
 use store::intake::{AcceptGroup, Intake, NewDelivery, NewEvent};
@@ -76,45 +72,21 @@ struct Making {
 impl Making {
     fn group(&mut self) -> AcceptGroup {
         self.now = self.now + Duration::from_micros(30);
-        let (tenant, connection) = (Tenant::default_tenant(), ConnectionName::default_connection());
-        let source: SourceName = "bench".parse().expect("a plain word is a name");
+        let name = "a plain word is a name";
         let id = EventId::from_uuid(uuid_v7(&self.entropy, self.now));
-        let scope = Scope { tenant: tenant.clone(), source: source.clone(), connection: connection.clone() };
-        let identity = message_key(&scope, &MessageIdentity::Id(&id.to_string()));
         let event = Event {
-            id,
-            tenant,
-            source,
-            connection,
             event_type: "bench".into(),
-            native_type: None,
-            subject: None,
-            action: None,
-            version: None,
-            origin: Origin::Native,
-            assurance: Assurance::Body,
-            occurred_at: None,
-            received_at: self.now,
-            request: None,
-            head: Bytes::new(),
             content_type: "application/json".into(),
             payload: Bytes::from(vec![b'x'; PAYLOAD_BYTES]),
+            ..Event::bare(id, "bench".parse().expect(name), self.now)
         };
-        let delivery = NewDelivery {
-            id: DeliveryId::from_uuid(uuid_v7(&self.entropy, self.now)),
-            route: "bench-sink".parse().expect("a plain word is a name"),
-            destination: "sink".parse().expect("a plain word is a name"),
-            lane: None,
-            held: false,
-            claim: Some(Lease { owner: Owner(1), span: Duration::from_secs(60) }),
-        };
-        let event = NewEvent {
-            event: Arc::new(event),
-            identities: identity.into_iter().collect(),
-            state: None,
-            path: "native".into(),
-            deliveries: vec![delivery],
-        };
+        let (route, sink) = ("bench-sink".parse().expect(name), "sink".parse().expect(name));
+        let delivery = DeliveryId::from_uuid(uuid_v7(&self.entropy, self.now));
+        let claim = Some(Lease { owner: Owner(1), span: Duration::from_secs(60) });
+        let delivery = NewDelivery { claim, ..NewDelivery::by(delivery, route, sink) };
+        let identity = message_key(&event.scope(), &MessageIdentity::Id(&id.to_string()));
+        let event =
+            NewEvent { identities: identity.into_iter().collect(), deliveries: vec![delivery], ..NewEvent::of(event) };
         AcceptGroup { events: vec![event], request: None }
     }
 
