@@ -5,8 +5,10 @@
 
 pub mod assurance;
 pub mod breaker;
+pub mod budget;
 pub mod call;
 pub mod delivery;
+pub mod diff;
 pub mod event;
 pub mod id;
 pub mod identity;
@@ -17,6 +19,7 @@ pub mod poll;
 pub mod rate;
 pub mod request;
 pub mod retry;
+pub mod run;
 pub mod subject;
 pub mod suggest;
 pub mod time;
@@ -28,4 +31,5 @@ pub use event::{Action, Event, Origin, Subject, Version};
 pub use id::{AlertId, AttemptId, DeliveryId, EventId, HandshakeId, PairingId, ReplayId, RequestId, RunId};
 pub use latency::Latencies;
 pub use name::{ConnectionName, DestinationName, RouteName, SourceName, Tenant};
+pub use run::{Gap, Run, RunFigures, RunKind, RunState, StreamKey};
 pub use time::Timestamp;

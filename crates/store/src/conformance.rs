@@ -10,6 +10,7 @@ pub mod keep;
 pub mod lanes;
 pub mod lists;
 pub mod people;
+pub mod reading;
 pub mod registry;
 pub mod replays;
 pub mod requests;
@@ -152,6 +153,23 @@ macro_rules! conformance_suite {
                 of_each_connection_the_newest_calls_stay
                 figures_add_up_by_minute_and_by_hour
                 figures_are_forgotten_with_age;
+            reading:
+                a_stream_has_one_reader_until_its_lease_ends
+                a_page_is_committed_with_its_checkpoint_or_not_at_all
+                who_lost_a_stream_cannot_write_to_it
+                a_stream_ends_with_its_process_and_can_begin_anew
+                polls_add_up
+                checkpoints_are_listed_by_source_connection_and_stream
+                known_subjects_are_given_in_their_order_and_by_their_object
+                absent_subjects_are_replaced_as_a_whole
+                a_run_is_written_again_and_read_back_whole
+                runs_are_listed_by_every_filter_newest_first
+                of_each_stream_the_newest_runs_of_a_kind_stay_with_their_gaps
+                runs_of_a_process_that_ended_are_interrupted
+                a_gap_whose_webhook_comes_after_all_is_late
+                the_gaps_of_a_run_are_bounded
+                a_budget_is_shared_by_all_who_reserve_of_it
+                what_a_source_says_of_a_budget_counts_for_all;
             walk:
                 random_steps_lose_nothing_and_double_no_lane;
         }

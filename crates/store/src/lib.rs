@@ -12,6 +12,7 @@ pub mod intake;
 pub mod keep;
 pub mod people;
 pub mod read;
+pub mod reading;
 pub mod registry;
 pub mod watch;
 
@@ -25,7 +26,14 @@ pub type Verb<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 
 /// Everything the engine asks of a store. One supertrait per duty keeps each list short.
 pub trait Store:
-    intake::Intake + dispatch::Dispatch + people::People + read::Read + registry::Registry + keep::Keep + watch::Watch
+    intake::Intake
+    + dispatch::Dispatch
+    + people::People
+    + read::Read
+    + registry::Registry
+    + keep::Keep
+    + watch::Watch
+    + reading::Reading
 {
 }
 
@@ -37,6 +45,7 @@ impl<T> Store for T where
         + registry::Registry
         + keep::Keep
         + watch::Watch
+        + reading::Reading
         + ?Sized
 {
 }

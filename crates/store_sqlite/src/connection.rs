@@ -121,6 +121,7 @@ pub(crate) fn recover(tx: &mut Tx<'_, '_>) -> Result<(), Failure> {
     tx.execute(Query::put_counter, rusqlite::params![FRESH_FROM, next])?;
     tx.memory.fresh_from = next;
     tx.execute(Query::forget_unanswered, [])?;
+    tx.execute(Query::end_leases, [])?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 //! | `checkpoint` | folding the log back without stopping the writer |
 //! | `query`, `statements`, `row`, `code`, `names` | SQL by name, and rows as the domain's nouns |
 //! | `claims`, `lane` | what is in flight (memory only); who waits for whom |
-//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/` | the verbs, as the traits group them |
+//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/` | the verbs, as the traits group them |
 //!
 //! Nothing here reads a clock to decide anything: `now` is an argument of every verb that needs it.
 
@@ -29,6 +29,7 @@ mod options;
 mod people;
 mod query;
 mod read;
+mod reading;
 mod registry;
 mod row;
 mod shared;

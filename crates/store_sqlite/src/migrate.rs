@@ -12,8 +12,11 @@ use crate::failure::store_error;
 const APPLICATION_ID: i64 = 0x5452_4d45;
 
 /// Every migration there ever was, oldest first. A released one never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_watch.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_watch.sql"),
+    include_str!("../migrations/0003_reading.sql"),
+];
 
 /// Beside the migrations, because it has to be there before the first.
 const BOOKKEEPING: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

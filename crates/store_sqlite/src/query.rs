@@ -90,6 +90,12 @@ queries! {
         delete_event identities_from delete_identity old_requests old_idempotency old_alerts
         lanes_from delete_lane blocked_lanes old_replays;
     "watch.sql": insert_call trim_calls calls_by_seq calls_of_connection figure put_figure forget_figures figures;
+    "reading.sql": checkpoint insert_checkpoint lease_checkpoint renew_checkpoint leave_checkpoint move_checkpoint
+        forget_checkpoint put_progress checkpoints end_leases known_subject subjects_from
+        absent_of forget_absent insert_absent
+        insert_run old_runs delete_run delete_gaps running_runs interrupt_run run_by_id runs_by_seq
+        insert_gap count_gaps gaps_of_run late_gaps mark_late_gap
+        budget put_budget budgets;
 }
 
 impl Query {

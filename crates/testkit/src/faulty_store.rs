@@ -5,10 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::identity::Digest;
+use domain::budget::{Allowance, Grant, Word};
+use domain::identity::{Digest, Scope};
 use domain::request::{Reason, Verdict};
-use domain::{Call, DeliveryId, DestinationName, EventId, ReplayId, RequestId, SourceName, Tenant, Timestamp};
-use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Owner, PreparedDelivery, Settled, Settlement};
+use domain::run::{Gap, Run, StreamKey};
+use domain::subject::SubjectRow;
+use domain::{
+    Call, DeliveryId, DestinationName, EventId, ReplayId, RequestId, RunId, SourceName, Subject, Tenant, Timestamp,
+};
+use store::dispatch::{Claim, ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
 use store::people::{DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
@@ -16,6 +21,7 @@ use store::read::{
     Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, Page, Position,
     Read, RequestFilter, Stretch,
 };
+use store::reading::{BudgetRow, Checkpoint, Known, Polled, ReadPage, Reading, RunFilter};
 use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
 use store::watch::{CallFilter, Figure, Series, Step, Watch};
 use store::{Store, StoreError, Verb};
@@ -173,6 +179,29 @@ verbs! {
         requests(tenant: Tenant, filter: RequestFilter, page: Page) -> Listed<KeptRequest>;
         request(tenant: Tenant, id: RequestId) -> Option<KeptRequest>;
         backlog() -> Vec<Backlog>;
+    }
+    Reading {
+        take_stream(key: StreamKey, lease: Lease, now: Timestamp) -> Option<(Checkpoint, Claim)>;
+        renew_stream(key: StreamKey, claim: Claim, until: Timestamp) -> ();
+        leave_stream(key: StreamKey, claim: Claim) -> ();
+        commit_page(page: ReadPage, now: Timestamp) -> Vec<Accepted>;
+        forget_checkpoint(key: StreamKey) -> bool;
+        note_polls(polls: Vec<Polled>) -> ();
+        checkpoints(tenant: Tenant, source: Option<SourceName>) -> Vec<Checkpoint>;
+        known_subjects(scope: Scope, subjects: Vec<Subject>) -> Vec<Option<Known>>;
+        subjects_of(scope: Scope, object: Arc<str>, after: Option<Subject>, limit: u32) -> Vec<(Subject, SubjectRow)>;
+        absent_subjects(key: StreamKey) -> Vec<Subject>;
+        put_absent_subjects(key: StreamKey, claim: Claim, subjects: Vec<Subject>) -> ();
+        put_run(run: Run) -> ();
+        end_lost_runs(now: Timestamp) -> u32;
+        run(tenant: Tenant, id: RunId) -> Option<Run>;
+        runs(tenant: Tenant, filter: RunFilter, page: Page) -> Listed<Run>;
+        add_gaps(gaps: Vec<Gap>) -> ();
+        gaps(tenant: Tenant, run: RunId) -> Vec<Gap>;
+        mark_late(key: StreamKey) -> u32;
+        reserve(tenant: Tenant, scope: Arc<str>, allowance: Allowance, wanted: u32, hold: Duration, now: Timestamp) -> Grant;
+        learn_budget(tenant: Tenant, scope: Arc<str>, word: Word, now: Timestamp) -> ();
+        budgets(tenant: Tenant) -> Vec<BudgetRow>;
     }
     Registry {
         objects() -> Vec<Object>;

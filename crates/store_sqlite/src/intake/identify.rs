@@ -150,7 +150,7 @@ fn look_up(tx: &mut Tx<'_, '_>, place: Place, digest: &Digest) -> Result<Option<
     })
 }
 
-fn read_subject(
+pub(crate) fn read_subject(
     tx: &mut Tx<'_, '_>,
     place: Place,
     subject: &Subject,
@@ -168,7 +168,7 @@ fn read_subject(
     })
 }
 
-fn put_subject(
+pub(crate) fn put_subject(
     tx: &mut Tx<'_, '_>,
     place: Place,
     subject: &Subject,

@@ -9,7 +9,8 @@ use domain::{RequestId, SourceName, Tenant, Timestamp};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::{StoreError, Verb};
 
-pub(crate) use self::accept::{Owing, owe};
+pub(crate) use self::accept::{Owing, accept_events, owe};
+pub(crate) use self::identify::{put_subject, read_subject};
 use crate::SqliteStore;
 use crate::failure::Failure;
 use crate::job::{Company, Work};
@@ -60,7 +61,7 @@ impl Intake for SqliteStore {
     ) -> Verb<'_, Vec<Accepted>> {
         self.write(Work::ingest(1 + events.len(), bytes_of(&events)), move |tx, _| {
             requests::rejudge(tx, (tenant.as_str(), request), verdict, reason.as_ref(), due)?;
-            accept::accept_events(tx, &events, now)
+            accept_events(tx, &events, now)
         })
     }
 
@@ -100,6 +101,6 @@ fn accept_in(
     }
 }
 
-fn bytes_of(events: &[NewEvent]) -> usize {
+pub(crate) fn bytes_of(events: &[NewEvent]) -> usize {
     events.iter().map(|new| new.event.payload.len() + new.event.head.len()).sum()
 }

@@ -47,6 +47,8 @@ fn no_statement_scans_a_table_that_grows() {
         Query::forget_unanswered,
         Query::old_alerts,
         Query::old_replays,
+        Query::end_leases,
+        Query::running_runs,
     ];
     // A handful of rows of one event or round each.
     let may_sort = [Query::sightings, Query::deliveries_of_event];
