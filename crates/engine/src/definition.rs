@@ -13,6 +13,7 @@ mod retry;
 mod route;
 mod secret;
 mod source;
+mod stream;
 mod tree;
 mod units;
 mod write;

@@ -1,5 +1,7 @@
 //! What is configured, as plain checked values: made by the file or the API, compiled by [`crate::topology`].
 
+mod stream;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +18,10 @@ use serde::{Deserialize, Serialize};
 use store::registry::ManagedBy;
 use zeroize::Zeroizing;
 
+pub use self::stream::{
+    BudgetScope, BudgetSpec, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec, Schedule, Start,
+    StreamSpec,
+};
 use crate::connector::Connector;
 
 /// A secret text: wiped when dropped, never printed.
@@ -93,6 +99,10 @@ pub struct ConnectorSpec {
     pub overrides: Option<String>,
     pub connector: Arc<Connector>,
     pub configs: BTreeMap<ConnectionName, ConnectionConfig>,
+    /// What is asked by itself, by the stream's name.
+    pub streams: BTreeMap<Arc<str>, StreamSpec>,
+    /// What the source allows; `None`: as the manifest says, if it does.
+    pub budget: Option<BudgetSpec>,
 }
 
 /// The configuration of a connection. It holds credentials: never printed.

@@ -45,6 +45,7 @@ mod tests;
 mod windows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
@@ -138,6 +139,19 @@ impl Cursor {
         scope: &Scope<'_>,
         catalog_field: &[String],
     ) -> Result<Self, CursorError> {
+        Self::begin_overlapping(sync, router, state, scope, catalog_field, Duration::ZERO)
+    }
+
+    /// The same, reading at least `overlap` again of what was read before, whatever the manifest's lookback is: what
+    /// sources show late, or under the time of something shown already, is not lost then.
+    pub fn begin_overlapping(
+        sync: Option<&IncrementalSync>,
+        router: Option<&PartitionRouter>,
+        state: &StreamState,
+        scope: &Scope<'_>,
+        catalog_field: &[String],
+        overlap: Duration,
+    ) -> Result<Self, CursorError> {
         let state = state.fields();
         let kind = match (sync, router) {
             (None, _) => Kind::Snapshot { opening: None },
@@ -147,11 +161,11 @@ impl Cursor {
                 Kind::Counts { counting: Counting::resume(field, start, state)?, opening: None }
             }
             (Some(IncrementalSync::Dates(dates)), None) => {
-                let rules = dates.rules(scope, catalog_field)?;
+                let rules = dates.rules_overlapping(scope, catalog_field, overlap)?;
                 Kind::Dates { progress: Progress::resume(&rules, state)?, rules, opening: None }
             }
             (Some(IncrementalSync::Dates(dates)), Some(router)) => {
-                let rules = dates.rules(scope, catalog_field)?;
+                let rules = dates.rules_overlapping(scope, catalog_field, overlap)?;
                 let is_shared = dates.shares_cursor || router.is_grouping();
                 Kind::Partitions(Box::new(Partitions::resume(&rules, state, is_shared, scope.now())?))
             }

@@ -6,15 +6,25 @@ use connectors::manifest::spec::Weight;
 use domain::ConnectionName;
 use serde_json::Value as Json;
 
-use super::Context;
 use super::reader::{At, Fields};
 use super::secret::SECRET_MARKER;
 use super::tree::{Node, Value};
+use super::{Context, stream};
 use crate::connector::ConnectorError;
 use crate::spec::{ConnectionConfig, ConnectorSpec};
 
-/// Reads what a source says of its connector. `configs`: those of its connections, with their places.
+/// Reads what a source says of its connector, its streams and its budget. `configs`: those of its connections, with their places.
 pub(super) fn connector(
+    fields: &mut Fields<'_>,
+    configs: Vec<(ConnectionName, At<'_>)>,
+    context: &Context,
+) -> Option<ConnectorSpec> {
+    let spec = named_connector(fields, configs, context);
+    let (streams, budget) = stream::streams(fields, spec.as_ref());
+    spec.map(|spec| ConnectorSpec { streams, budget, ..spec })
+}
+
+fn named_connector(
     fields: &mut Fields<'_>,
     configs: Vec<(ConnectionName, At<'_>)>,
     context: &Context,
@@ -51,7 +61,8 @@ pub(super) fn connector(
             at.error("conflict", "the connection 'default' is configured twice", "keep one of both");
         }
     }
-    Some(ConnectorSpec { name, overrides, connector, configs: kept })
+    let (streams, budget) = (BTreeMap::new(), None);
+    Some(ConnectorSpec { name, overrides, connector, configs: kept, streams, budget })
 }
 
 fn tell(at: &At<'_>, error: &ConnectorError) {

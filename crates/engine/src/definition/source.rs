@@ -12,9 +12,6 @@ use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
 /// Longest span within which equal bytes may count as the sender's retry: no known sender retries for longer.
 const DEDUPE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What asks an API by itself. Refused by name, so that nobody believes it to be done.
-const POLLING_KEYS: [&str; 2] = ["streams", "poll"];
-
 /// Reads one source.
 #[must_use]
 pub fn source(at: &At<'_>, name: SourceName, context: &Context) -> Option<SourceSpec> {
@@ -23,7 +20,7 @@ pub fn source(at: &At<'_>, name: SourceName, context: &Context) -> Option<Source
     let publish = fields.take("publish");
     let connections = fields.take("connections");
     let has_connector = fields.has("connector");
-    check_origin(&mut fields, &name, webhook.is_some() || publish.is_some() || has_connector);
+    check_origin(&fields, &name, webhook.is_some() || publish.is_some() || has_connector);
     if let (None, Some(connections), false) = (&webhook, &connections, has_connector) {
         let message = "connections are accounts of a 'webhook' or a 'connector', and there is neither";
         connections.error("conflict", message, "add one of both, or remove 'connections'");
@@ -43,11 +40,8 @@ pub fn source(at: &At<'_>, name: SourceName, context: &Context) -> Option<Source
 }
 
 /// A source takes its events from somewhere.
-fn check_origin(fields: &mut Fields<'_>, name: &SourceName, has_one: bool) {
-    for key in POLLING_KEYS {
-        fields.refuse(key, "a source's streams are read when somebody asks for them, they are not polled");
-    }
-    if !has_one && !POLLING_KEYS.iter().any(|key| fields.has(key)) {
+fn check_origin(fields: &Fields<'_>, name: &SourceName, has_one: bool) {
+    if !has_one {
         let help = "add webhook: { provider: … } to listen to a sender, publish: true for events of your own, or \
             connector: … to ask an API";
         fields.at().error("missing_key", format!("source '{name}' has nothing to take events from"), help);

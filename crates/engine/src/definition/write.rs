@@ -2,6 +2,8 @@
 //!
 //! Secrets go through the caller's hands, who masks or seals them.
 
+mod stream;
+
 use domain::breaker::BreakerPolicy;
 use domain::retry::{Backoff, RetryPolicy};
 use ipnet::IpNet;
@@ -24,6 +26,11 @@ pub fn write_source(spec: &SourceSpec, cover: Cover<'_>) -> Json {
     if let Some(connector) = &spec.connector {
         json.insert("connector".to_owned(), connector.name.as_str().into());
         json.extend(connector.overrides.iter().map(|path| ("overrides".to_owned(), path.as_str().into())));
+        json.extend(connector.budget.iter().map(|budget| ("budget".to_owned(), stream::budget(budget))));
+        if !connector.streams.is_empty() {
+            let streams = connector.streams.iter().map(|(name, spec)| (name.to_string(), stream::stream(spec)));
+            json.insert("streams".to_owned(), streams.collect::<Map<_, _>>().into());
+        }
     }
     if !spec.connections.is_empty() {
         let mut connections = Map::new();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::manifest::node::Read as _;
 use connectors::manifest::request::additions::Hosts as AllowedHosts;
@@ -59,6 +60,8 @@ pub struct Wanted {
     pub cursor_field: Vec<String>,
     /// The schema that the catalog asks for.
     pub schema: Option<Json>,
+    /// How much of what was read before is read again at least.
+    pub overlap: Duration,
 }
 
 /// Reads one source with one configuration.
@@ -182,6 +185,7 @@ impl Reader {
         let circumstances = Circumstances {
             catalog_field: wanted.cursor_field,
             wanted_schema: wanted.schema,
+            overlap: wanted.overlap,
             ..self.circumstances(&named.name)
         };
         run.tell_standing(&name, Standing::Started).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::manifest::cursor::{Cursor, IncrementalSync, OpenSlice, add_slice};
 use connectors::manifest::page::{PageSizeReduction, PaginationReset, Paginator, RequestWindowSplitting};
@@ -37,6 +38,8 @@ pub(super) struct Circumstances {
     pub wanted_schema: Option<Json>,
     /// Its answers are asked for again by others.
     pub is_shared: bool,
+    /// How much of what was read before is read again at least.
+    pub overlap: Duration,
 }
 
 pub(super) struct ReadStream {
@@ -88,7 +91,8 @@ impl ReadStream {
             state = migration.migrate(state, &scope)?;
         }
         let field = &self.circumstances.catalog_field;
-        let cursor = Cursor::begin(self.sync(), self.declared.router(), &state, &scope, field)?;
+        let (sync, router, overlap) = (self.sync(), self.declared.router(), self.circumstances.overlap);
+        let cursor = Cursor::begin_overlapping(sync, router, &state, &scope, field, overlap)?;
         Ok((cursor, state))
     }
 

@@ -1,6 +1,7 @@
 //! `incremental_sync` as the manifest writes it: a cursor of dates or of counts, its texts still templates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -16,7 +17,7 @@ use super::clamp::Clamping;
 use super::count::Count;
 use super::error::CursorError;
 use super::formats::Formats;
-use super::point::is_nothing;
+use super::point::{exactly, is_nothing};
 use super::rules::Rules;
 
 /// What a stream's cursor is made of.
@@ -92,6 +93,16 @@ impl DatetimeCursor {
 
     /// Its settings for one run. `catalog_field` is what the catalog names as cursor field, if anything.
     pub fn rules(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<Rules>, CursorError> {
+        self.rules_overlapping(scope, catalog_field, Duration::ZERO)
+    }
+
+    /// The same with a lookback of at least `overlap`.
+    pub(super) fn rules_overlapping(
+        &self,
+        scope: &Scope<'_>,
+        catalog_field: &[String],
+        overlap: Duration,
+    ) -> Result<Arc<Rules>, CursorError> {
         let text = |option, setting: &Setting| setting.text(scope).map_err(|failure| template(option, failure));
         let duration = |option, setting: &Option<Setting>| {
             let text = setting.as_ref().map(|setting| text(option, setting)).transpose()?;
@@ -106,7 +117,7 @@ impl DatetimeCursor {
             formats: Formats::new(self.inputs.clone(), self.output.clone()),
             start: self.start.point("start_datetime", &self.output, scope)?,
             end: self.end.as_ref().map(|end| end.point("end_datetime", &self.output, scope)).transpose()?,
-            lookback: duration("lookback_window", &self.lookback)?,
+            lookback: longer(duration("lookback_window", &self.lookback)?, overlap),
             step: duration("step", &self.step)?,
             granularity: self.granularity,
             clamp: self.clamping.as_ref().map(|clamping| clamping.evaluate(scope)).transpose()?.unwrap_or_default(),
@@ -147,6 +158,20 @@ impl CursorField {
             _ => Ok(self.name.text(scope).map_err(|failure| template("cursor_field", failure))?.into()),
         }
     }
+}
+
+/// A manifest's lookback, or the overlap where that reaches further back. One of months is longer than any overlap.
+fn longer(lookback: Option<Period>, overlap: Duration) -> Option<Period> {
+    let micros = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
+    let is_longer = |period: &Period| shortest(period) >= i128::from(micros);
+    lookback.filter(is_longer).or_else(|| (micros > 0).then(|| exactly(micros))).or(lookback)
+}
+
+/// The least that a period can come to, in microseconds: years and months of their shortest length.
+#[expect(clippy::cast_possible_truncation, reason = "a float beyond the integers becomes the largest of them")]
+fn shortest(period: &Period) -> i128 {
+    const DAY: f64 = 86_400e6;
+    period.micros() + (period.years * 365.0 * DAY + period.months * 28.0 * DAY) as i128
 }
 
 pub(super) fn template(option: &'static str, failure: crate::manifest::expression::Failure) -> CursorError {

@@ -1,0 +1,269 @@
+//! `streams.<name>` and `budget` of a source: what is asked by itself, when, and at what cost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connectors::manifest::node::Read as _;
+use connectors::manifest::stream::Stream;
+use domain::Timestamp;
+use domain::budget::{Allowance, Counting};
+use domain::rate::Rate;
+use domain::suggest::nearest;
+
+use super::reader::{At, Fields};
+use super::units::print_duration;
+use crate::connector::Connector;
+use crate::spec::{
+    BudgetScope, BudgetSpec, ConnectorSpec, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec,
+    Schedule, Start, StreamSpec,
+};
+
+/// Longest time between two polls or reconciliations, and longest look back.
+const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// Shortest time between two reconciliations: each reads a window anew.
+const RECONCILE_MIN: Duration = Duration::from_secs(10);
+/// Longest overlap: more is a reconciliation.
+const OVERLAP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most requests at once of a bucket.
+const BURST_MAX: u32 = 1_000_000;
+const WEIGHT_MAX: u32 = 1_000;
+/// A stream of a shared budget that names no longest wait is asked once a day at least.
+const AT_MOST_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads `streams` and `budget`, and judges them against the connector.
+pub(super) fn streams(
+    fields: &mut Fields<'_>,
+    connector: Option<&ConnectorSpec>,
+) -> (BTreeMap<Arc<str>, StreamSpec>, Option<BudgetSpec>) {
+    let (streams_at, budget_at) = (fields.take("streams"), fields.take("budget"));
+    let budget = budget_at.as_ref().and_then(budget);
+    let Some(spec) = connector else {
+        // A connector that could not be read was told already.
+        if !fields.has("connector") {
+            for at in [&streams_at, &budget_at].into_iter().flatten() {
+                at.error(
+                    "conflict",
+                    "this is for a connector, and none is named",
+                    "add connector: NAME, or ./FILE.yaml",
+                );
+            }
+        }
+        return (BTreeMap::new(), budget);
+    };
+    let mut found: BTreeMap<Arc<str>, StreamSpec> = BTreeMap::new();
+    let mut places = BTreeMap::new();
+    for (name, at) in streams_at.iter().flat_map(named) {
+        check_stream(&at, &name, &spec.connector);
+        if let Some(stream) = stream(&at) {
+            places.insert(Arc::clone(&name), at);
+            found.insert(name, stream);
+        }
+    }
+    check_shares(&found, &places);
+    if let (Some(budget), Some(at)) = (&budget, &budget_at) {
+        check_cost(at, &found, budget, spec.configs.len().max(1));
+    }
+    (found, budget)
+}
+
+fn named<'a>(at: &At<'a>) -> Vec<(Arc<str>, At<'a>)> {
+    at.fields()
+        .map(|fields| fields.rest().into_iter().map(|(name, at)| (name.into(), at)).collect())
+        .unwrap_or_default()
+}
+
+fn stream(at: &At<'_>) -> Option<StreamSpec> {
+    let mut fields = at.fields()?;
+    let poll = fields.take("poll").and_then(|at| poll(&at));
+    let reconcile = fields.take("reconcile").and_then(|at| reconcile(&at));
+    let start = fields.take("start").and_then(|at| start(&at)).unwrap_or_default();
+    let overlap = fields.take("overlap").and_then(|at| at.duration(Duration::ZERO..=OVERLAP_MAX));
+    fields.finish();
+    Some(StreamSpec { poll, reconcile, start, overlap: overlap.unwrap_or(OVERLAP_DEFAULT) })
+}
+
+/// A text is an interval; a mapping says more.
+fn poll(at: &At<'_>) -> Option<PollSpec> {
+    if !is_map(at) {
+        return at.duration(POLL_MIN..=SPAN_MAX).map(|interval| PollSpec::On(Schedule::Every(interval)));
+    }
+    let mut fields = at.fields()?;
+    let rate: Option<Rate> = fields.take("budget").and_then(|at| at.parsed("a rate", "5000/h or 60/m"));
+    if let Some(rate) = rate {
+        let at_least = fields.take("at_least").and_then(|at| at.duration(POLL_MIN..=SPAN_MAX)).unwrap_or(POLL_MIN);
+        let at_most = fields.take("at_most");
+        let most = at_most.as_ref().and_then(|at| at.duration(POLL_MIN..=SPAN_MAX)).unwrap_or(AT_MOST_DEFAULT);
+        if let Some(at) = at_most.filter(|_| most < at_least) {
+            let message = format!("'at_most' is shorter than 'at_least' ({})", print_duration(at_least));
+            at.error("conflict", message, "write the longer time as 'at_most'");
+        }
+        let weight = fields.take("weight").and_then(|at| at.integer(1..=WEIGHT_MAX)).unwrap_or(1);
+        fields.finish();
+        return Some(PollSpec::Budget(PollBudget { rate, at_least, at_most: most, weight: f64::from(weight) }));
+    }
+    let schedule = schedule(&mut fields, POLL_MIN);
+    fields.finish();
+    schedule.map(PollSpec::On)
+}
+
+/// `every` or `cron`.
+fn schedule(fields: &mut Fields<'_>, least: Duration) -> Option<Schedule> {
+    let (every, cron) = (fields.take("every"), fields.take("cron"));
+    match (every, cron) {
+        (Some(_), Some(at)) => {
+            at.error("conflict", "both 'every' and 'cron' are given", "keep the one that you mean");
+            None
+        }
+        (Some(at), None) => at.duration(least..=SPAN_MAX).map(Schedule::Every),
+        (None, Some(at)) => match at.text()?.as_str().parse::<Cron>() {
+            Ok(cron) => Some(Schedule::Cron(cron)),
+            Err(error) => {
+                let message = format!("this is no crontab: {}", error.replace('\n', " "));
+                at.error("invalid_value", message, "write five fields, as cron: \"*/15 * * * *\"");
+                None
+            }
+        },
+        (None, None) => {
+            let help = "write every: 1h, or cron: \"0 * * * *\"";
+            fields.at().error("missing_key", "it is not said when", help);
+            None
+        }
+    }
+}
+
+fn reconcile(at: &At<'_>) -> Option<ReconcileSpec> {
+    if !is_map(at) {
+        let interval = at.duration(RECONCILE_MIN..=SPAN_MAX)?;
+        let schedule = Schedule::Every(interval);
+        return Some(ReconcileSpec { schedule, lookback: None, grace: None, max_deletes: None });
+    }
+    let mut fields = at.fields()?;
+    let schedule = schedule(&mut fields, RECONCILE_MIN);
+    let lookback = fields.take("lookback").and_then(|at| at.duration(POLL_MIN..=SPAN_MAX));
+    let grace = fields.take("grace").and_then(|at| at.duration(Duration::ZERO..=SPAN_MAX));
+    let max_deletes = fields.take("max_deletes").and_then(|at| at.integer(0..=u32::MAX));
+    fields.finish();
+    Some(ReconcileSpec { schedule: schedule?, lookback, grace, max_deletes })
+}
+
+fn start(at: &At<'_>) -> Option<Start> {
+    let text = at.text()?.as_str();
+    match text {
+        "now" => Some(Start::Now),
+        "all" => Some(Start::All),
+        _ => match text.parse::<Timestamp>() {
+            Ok(time) => Some(Start::Since(time)),
+            Err(_) => {
+                let help = "write start: now, start: all, or a time as start: 2026-01-31T00:00:00Z";
+                at.error("invalid_value", format!("'{}' is no start", at.shown(at.text()?)), help);
+                None
+            }
+        },
+    }
+}
+
+/// A text is a rate; a mapping says more.
+fn budget(at: &At<'_>) -> Option<BudgetSpec> {
+    const EXAMPLES: &str = "5000/h or 100/s";
+    if !is_map(at) {
+        let allowance: Allowance = at.parsed("a rate", EXAMPLES)?;
+        return Some(BudgetSpec { allowance, scope: BudgetScope::default() });
+    }
+    let mut fields = at.fields()?;
+    let limit = fields.require("limit", "so many requests in a time, as limit: 5000/h");
+    let limit: Option<Rate> = limit.and_then(|at| at.parsed("a rate", EXAMPLES));
+    let counting = fields.take("window").and_then(|at| at.choice(&[("moving", 0), ("fixed", 1), ("bucket", 2)]));
+    let burst = fields.take("burst");
+    if let Some(at) = burst.as_ref().filter(|_| counting != Some(2)) {
+        at.error("conflict", "'burst' says nothing without window: bucket", "add window: bucket, or remove 'burst'");
+    }
+    let burst = burst.and_then(|at| at.integer(1..=BURST_MAX));
+    let scope = fields.take("scope").and_then(|at| Some(at.text()?.as_str().to_owned()));
+    fields.finish();
+    let rate = limit?;
+    let counting = match counting.unwrap_or(0) {
+        1 => Counting::Fixed,
+        2 => Counting::Bucket { burst: burst.unwrap_or(rate.count) },
+        _ => Counting::Moving,
+    };
+    let scope = match scope.as_deref() {
+        None | Some("connection") => BudgetScope::Connection,
+        Some("source") => BudgetScope::Source,
+        Some(name) => BudgetScope::Named(name.to_owned()),
+    };
+    Some(BudgetSpec { allowance: Allowance { rate, counting }, scope })
+}
+
+fn is_map(at: &At<'_>) -> bool {
+    matches!(at.node().value, super::tree::Value::Map(_))
+}
+
+/// The stream is one of the connector's, and it can tell a change.
+fn check_stream(at: &At<'_>, name: &str, connector: &Connector) {
+    let declared = connector.source.declared();
+    let Some(found) = declared.iter().find(|declared| declared.name == name) else {
+        let makes_more = connector.source.dynamic_nodes().is_ok_and(|templates| !templates.is_empty());
+        let near = nearest(name, declared.iter().map(|declared| declared.name.as_str()));
+        let help = match near {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "`trireme connector inspect` lists its streams".to_owned(),
+        };
+        let message = format!("the connector has no stream '{name}'");
+        if makes_more {
+            at.warning("unknown_name", format!("{message}, unless the source makes one of that name"), help);
+        } else {
+            at.error_at_key("unknown_name", message, help);
+        }
+        return;
+    };
+    match Stream::read(&found.node.afresh()) {
+        Err(problem) => at.error_at_key("stream_unusable", problem.to_string(), "see `trireme connector inspect`"),
+        Ok(stream) if stream.ways().iter().all(|way| way.sync.is_none() && way.primary_key.is_empty()) => {
+            let message = format!("changes of '{name}' can never be told: it has neither a cursor nor a primary key");
+            at.error_at_key(
+                "poll_blind",
+                message,
+                "give the stream a primary_key in the manifest, or read it yourself",
+            );
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Streams that are polled from one budget say the same of it.
+fn check_shares(streams: &BTreeMap<Arc<str>, StreamSpec>, places: &BTreeMap<Arc<str>, At<'_>>) {
+    let mut first: Option<(&Arc<str>, Rate)> = None;
+    for (name, stream) in streams {
+        let Some(PollSpec::Budget(share)) = &stream.poll else { continue };
+        match first {
+            None => first = Some((name, share.rate)),
+            Some((other, rate)) if rate != share.rate => {
+                let message = format!("the streams of a source share one poll budget, and '{other}' says {rate}");
+                places[name].error("conflict", message, format!("write budget: {rate} here too"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Fixed intervals need no more requests than the source allows: at least one each, for each connection.
+fn check_cost(at: &At<'_>, streams: &BTreeMap<Arc<str>, StreamSpec>, budget: &BudgetSpec, connections: usize) {
+    let sharing = if budget.scope == BudgetScope::Connection { 1.0 } else { connections as f64 };
+    let per_second = |stream: &StreamSpec| match &stream.poll {
+        Some(PollSpec::On(Schedule::Every(interval))) => 1.0 / interval.as_secs_f64(),
+        _ => 0.0,
+    };
+    let wanted: f64 = streams.values().map(per_second).sum::<f64>() * sharing;
+    let Allowance { rate, .. } = budget.allowance;
+    let allowed = f64::from(rate.count) / rate.per.as_secs_f64();
+    if wanted > allowed {
+        let polled = streams.values().filter(|stream| per_second(stream) > 0.0).count() as f64;
+        let interval = Duration::from_secs_f64((polled * sharing / allowed).ceil().max(1.0));
+        let message =
+            format!("{rate} is too small: the polls of its streams need at least {}/h", (wanted * 3_600.0).ceil());
+        let help =
+            format!("an interval of {} is what it allows, or poll: {{ budget: {rate} }}", print_duration(interval));
+        at.error("budget_too_small", message, help);
+    }
+}
