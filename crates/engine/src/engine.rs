@@ -41,6 +41,7 @@ use crate::settle::Settler;
 use crate::telemetry;
 use crate::topology::{Policies, SpecError, Topology};
 use crate::transport::Transport;
+use crate::upstream::{UpstreamParts, Upstreams};
 use crate::vault::Vault;
 use crate::work::DestinationKey;
 
@@ -107,10 +108,10 @@ pub(crate) struct Inner {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub policies: Arc<dyn Policies + Send + Sync>,
-    pub transport: Arc<dyn Transport>,
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
     pub ledger: Arc<Ledger>,
+    pub upstreams: Upstreams,
     pub heads: HeadSeal,
     pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
@@ -245,15 +246,24 @@ impl Engine {
             dispatch: dispatch.clone(),
             stop: stop.clone(),
         });
+        let upstreams = Upstreams::new(&UpstreamParts {
+            store: &store,
+            clock: &clock,
+            entropy: &entropy,
+            transport: &transport,
+            policies: &policies,
+            vault: &vault,
+            ledger: &ledger,
+        });
         let inner = Inner {
             store,
             clock,
             entropy,
             policies,
-            transport,
             vault,
             alerts,
             ledger,
+            upstreams,
             heads,
             handshakes,
             topology: RwLock::default(),

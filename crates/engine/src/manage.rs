@@ -217,6 +217,7 @@ impl Engine {
         self.take_suspicions(&topology);
         let unchanged = self.inner.handshakes.take_over(&topology).await?;
         *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
+        self.inner.upstreams.keep_only(&topology);
         self.inner.configured.send_replace(Arc::clone(&topology));
         drop(unchanged);
         self.inner.dispatch.tell(Message::Topology(topology));

@@ -12,6 +12,7 @@ mod formulas;
 mod hosts;
 mod inflate;
 mod job;
+mod one;
 mod pages;
 mod parent;
 mod partitions;
@@ -28,6 +29,7 @@ mod spool;
 mod stream;
 mod tokens;
 mod told;
+mod usable;
 mod wire;
 
 pub use asked::{Asked, CallSink, Unwritten};
@@ -36,7 +38,8 @@ pub use failure::{Blame, ReadFailure};
 pub use formulas::Jsonata;
 pub use hosts::Hosts;
 pub use reader::{Files, Outside, Reader, Wanted};
-pub use told::{Closed, ConfigWriter, Level, Listener, Standing, Told};
+pub use told::{Closed, ConfigWriter, Deaf, Level, Listener, Standing, Told};
+pub use usable::{migrated, usable};
 pub use wire::PAGE_BYTES_MAX;
 
 /// A time as the manifests' templates know it.

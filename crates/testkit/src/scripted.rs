@@ -9,9 +9,11 @@ mod place;
 mod query;
 mod script;
 mod serve;
+mod transport;
 
 pub use script::{Script, ScriptError};
 pub use serve::ScriptedSource;
+pub use transport::ScriptedTransport;
 
 /// What stands for the server's address in scripts, configs and logs, which outlive its port.
 pub const BASE: &str = "$BASE";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::manifest::wire::{Request, plain_url};
-use domain::Timestamp;
+use domain::{Purpose, Timestamp};
 use http::{HeaderMap, Method};
 
 use super::wire::Undelivered;
@@ -14,8 +14,7 @@ use super::wire::Undelivered;
 pub struct Asked {
     /// `None` for what belongs to no stream.
     pub stream: Option<Arc<str>>,
-    /// It was for an access token.
-    pub is_token: bool,
+    pub purpose: Purpose,
     pub method: Method,
     pub url: String,
     pub started_at: Timestamp,
@@ -42,9 +41,14 @@ impl CallSink for Unwritten {
 
 /// What a request is for.
 #[derive(Clone, Debug)]
-pub(super) enum For {
-    Stream(Arc<str>),
-    Token,
+pub(super) struct For {
+    pub stream: Option<Arc<str>>,
+    pub purpose: Purpose,
+}
+
+impl For {
+    /// A token belongs to no stream, whichever needed it first.
+    pub const TOKEN: Self = Self { stream: None, purpose: Purpose::Token };
 }
 
 /// A request under way.
@@ -65,17 +69,14 @@ impl Asking {
     /// How it ended: status, headers and bytes of the answer, or why there is none.
     pub fn end(self, ended: Result<(u16, &HeaderMap, u64), &Undelivered>, now: Duration) -> Asked {
         let Self { what, method, url, started_at, began } = self;
-        let (stream, is_token) = match what {
-            For::Stream(stream) => (Some(stream), false),
-            For::Token => (None, true),
-        };
+        let For { stream, purpose } = what;
         let duration = now.saturating_sub(began);
         let (status, error, bytes, budget_left) = match ended {
             Ok((status, headers, bytes)) => (Some(status), None, bytes, budget_left(headers)),
             Err(Undelivered::Network(_)) => (None, Some("network"), 0, None),
             Err(Undelivered::Refused(failure)) => (None, Some(failure.code), 0, None),
         };
-        Asked { stream, is_token, method, url, started_at, duration, status, error, bytes, budget_left }
+        Asked { stream, purpose, method, url, started_at, duration, status, error, bytes, budget_left }
     }
 }
 

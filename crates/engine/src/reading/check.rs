@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use connectors::manifest::source::Check;
+use domain::Purpose;
 use serde_json::Value as Json;
 
 use super::failure::ReadFailure;
@@ -18,7 +19,7 @@ const NAMES_FIELD: &str = "__airbyte_check_stream_names";
 impl Reader {
     /// `Ok(Err(why))` if the configuration does not work. A failure is that it could not even be tried.
     pub async fn check(&self, listener: &dyn Listener) -> Result<Result<(), String>, ReadFailure> {
-        let run = self.run(listener);
+        let run = self.run(Purpose::Check, listener);
         let check = self.source().check.clone().ok_or_else(|| {
             ReadFailure::system("check_missing", "the manifest has no 'check', which says how a connection is tried")
         })?;

@@ -11,12 +11,12 @@ use connectors::manifest::wire::{Outcome, Reply, Request, plain_url};
 use serde_json::Value as Json;
 
 use super::asked::For;
-use super::cache::Cache;
 use super::failure::{Blame, ReadFailure};
+use super::run::Occasion;
 use super::seen::Seen;
 use super::spool::Spool;
-use super::tokens::Tokens;
-use super::told::{ConfigWriter, Level, Listener, Standing, Told};
+use super::tokens::{Held, Tokens};
+use super::told::{ConfigWriter, Level, Standing, Told};
 use super::wire::{Patience, Undelivered, Wire};
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
@@ -28,11 +28,10 @@ mod quota;
 pub(super) use pace::Pace;
 pub(super) use quota::SharedQuotas;
 
-/// What every request of one reading shares.
+/// What every request of one reader shares.
 pub(super) struct Client {
     pub wire: Wire,
     pub tokens: Tokens,
-    pub cache: Cache,
     pub pace: Pace,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
@@ -44,7 +43,7 @@ pub(super) struct Client {
 #[derive(Clone, Copy)]
 pub(super) struct Question<'a> {
     pub stream: &'a Arc<str>,
-    pub listener: &'a dyn Listener,
+    pub occasion: &'a Occasion<'a>,
     pub requester: &'a Requester,
     pub additions: &'a Additions,
     pub seen: Seen<'a>,
@@ -121,8 +120,7 @@ impl Client {
         config: Arc<Json>,
     ) -> Self {
         let clock = SharedClock::clone(&wire.clock);
-        let (tokens, cache) = (Tokens::default(), Cache::default());
-        Self { wire, tokens, cache, pace, clock, entropy, writer, config: Mutex::new(config) }
+        Self { wire, tokens: Tokens::default(), pace, clock, entropy, writer, config: Mutex::new(config) }
     }
 
     /// The configuration as it is now: rotated tokens change it.
@@ -147,7 +145,11 @@ impl Client {
             let config = self.config();
             let request = {
                 let scope = question.seen.scope(&config, self.now());
-                question.requester.request(&scope, question.additions.clone(), token.as_deref())?
+                question.requester.request(
+                    &scope,
+                    question.additions.clone(),
+                    token.as_ref().map(|held| &held.token),
+                )?
             };
             let sent = self.send(&question, &request).await;
             let rotation = match &sent {
@@ -160,6 +162,10 @@ impl Client {
             }
             let wait = match verdict.action {
                 Action::Success | Action::Ignore => return answered(sent),
+                Action::Fail if is_outdated(&sent, token.as_deref(), question.occasion) => {
+                    refused = token;
+                    continue;
+                }
                 Action::Fail => return Err(failed(&request, &sent, verdict).into()),
                 Action::ResetPagination => return Err(Stop::ResetPagination),
                 Action::ReducePageSize => return Err(Stop::ReducePageSize),
@@ -180,14 +186,14 @@ impl Client {
     async fn send(&self, question: &Question<'_>, request: &Request) -> Result<Answer, Undelivered> {
         let cached = question.cached.filter(|_| !question.spooled);
         if let Some(name) = cached
-            && let Some(reply) = self.cache.get(name, request)
+            && let Some(reply) = question.occasion.cache.get(name, request)
         {
             return Ok(Answer { reply, spool: None });
         }
         self.pace.admit(request, &self.clock).await?;
         let timeouts = question.requester.timeouts();
         let patience = Patience { connect: timeouts.connect, read: timeouts.read };
-        let what = For::Stream(Arc::clone(question.stream));
+        let what = For { stream: Some(Arc::clone(question.stream)), purpose: question.occasion.purpose };
         let answer = if question.spooled {
             let downloaded = self.wire.download(what, request.clone(), patience).await?;
             Answer { reply: downloaded.reply, spool: downloaded.body }
@@ -196,7 +202,7 @@ impl Client {
         };
         self.pace.learn(request, &answer.reply, &self.clock);
         if let Some(name) = cached {
-            self.cache.put(name, request, &answer.reply);
+            question.occasion.cache.put(name, request, &answer.reply);
         }
         Ok(answer)
     }
@@ -220,7 +226,7 @@ impl Client {
 
     async fn tell_limited(&self, question: &Question<'_>) -> Result<(), ReadFailure> {
         let told = Told::Standing { stream: Arc::clone(question.stream), standing: Standing::RateLimited };
-        question.listener.tell(told).await.map_err(Into::into)
+        question.occasion.listener.tell(told).await.map_err(Into::into)
     }
 
     async fn tell_wait(
@@ -231,7 +237,7 @@ impl Client {
     ) -> Result<(), ReadFailure> {
         let seconds = wait.unwrap_or_default().as_secs_f64();
         let message = format!("{} is asked again in {seconds} s", plain_url(&request.url));
-        question.listener.tell(Told::Note { level: Level::Info, message }).await.map_err(Into::into)
+        question.occasion.listener.tell(Told::Note { level: Level::Info, message }).await.map_err(Into::into)
     }
 }
 
@@ -243,6 +249,13 @@ fn answered(sent: Result<Answer, Undelivered>) -> Result<Answer, Stop> {
     })
 }
 
+/// Whether the source refused a token that an earlier run got: it may have been revoked before its time, so the request
+/// is worth a new one.
+fn is_outdated(sent: &Result<Answer, Undelivered>, token: Option<&Held>, occasion: &Occasion<'_>) -> bool {
+    let is_refused = sent.as_ref().is_ok_and(|answer| answer.reply.status == 401);
+    is_refused && token.is_some_and(|held| held.run < occasion.number)
+}
+
 fn failed(request: &Request, sent: &Result<Answer, Undelivered>, verdict: Verdict) -> ReadFailure {
     let blame = verdict.failure_type.map_or(Blame::System, Blame::from);
     let what = match sent {
@@ -252,5 +265,7 @@ fn failed(request: &Request, sent: &Result<Answer, Undelivered>, verdict: Verdic
     let url = plain_url(&request.url);
     let message = verdict.message.unwrap_or_else(|| format!("{} {url} failed with {what}", request.method));
     let said = verdict.detail.map_or_else(String::new, |said| format!("; the source says: {said}"));
-    ReadFailure::new(blame, "source_failed", message).detail(format!("{} {url}: {what}{said}", request.method))
+    let status = sent.as_ref().ok().map(|answer| answer.reply.status);
+    let failure = ReadFailure::new(blame, "source_failed", message);
+    ReadFailure { status, ..failure }.detail(format!("{} {url}: {what}{said}", request.method))
 }

@@ -1,6 +1,7 @@
 //! What a source offers to be read: its streams with their schemas, keys and cursors.
 
 use connectors::manifest::cursor::IncrementalSync;
+use domain::Purpose;
 use serde_json::{Value as Json, json};
 
 use super::failure::ReadFailure;
@@ -24,7 +25,7 @@ pub struct Offer {
 impl Reader {
     /// All streams that there are for the configuration.
     pub async fn discover(&self, listener: &dyn Listener) -> Result<Vec<Offer>, ReadFailure> {
-        let run = self.run(listener);
+        let run = self.run(Purpose::Read, listener);
         let mut offers = Vec::new();
         for named in self.streams(&run, None).await? {
             let stream = named.stream?;

@@ -33,6 +33,8 @@ pub struct ReadFailure {
     pub code: &'static str,
     pub message: String,
     pub detail: Option<String>,
+    /// Of the answer that was the failure, if it was one.
+    pub status: Option<u16>,
 }
 
 impl ReadFailure {
@@ -44,7 +46,7 @@ impl ReadFailure {
     }
 
     pub fn new(blame: Blame, code: &'static str, message: impl Into<String>) -> Self {
-        Self { blame, code, message: message.into(), detail: None }
+        Self { blame, code, message: message.into(), detail: None, status: None }
     }
 
     pub fn config(code: &'static str, message: impl Into<String>) -> Self {

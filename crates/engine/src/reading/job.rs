@@ -261,7 +261,7 @@ impl<'r> JobReading<'r> {
         let additions = Additions::new();
         let question = Question {
             stream: &self.stream.name,
-            listener: self.run.listener,
+            occasion: &self.run.occasion,
             requester,
             additions: &additions,
             seen: said.seen(Some(&self.slice)),

@@ -144,7 +144,7 @@ impl<'r> Pages<'r> {
         let additions = self.additions(token, slice)?;
         let question = Question {
             stream: &self.stream.name,
-            listener: self.run.listener,
+            occasion: &self.run.occasion,
             requester: &self.pager.requester,
             additions: &additions,
             seen: Seen::of(slice, self.said.as_deref()),

@@ -169,9 +169,9 @@ impl<'r> Reading<'r> {
         let stream = || Arc::clone(&self.stream.name);
         if !self.is_running.swap(true, Ordering::Relaxed) {
             let told = Told::Standing { stream: stream(), standing: Standing::Running };
-            self.run.listener.tell(told).await?;
+            self.run.occasion.listener.tell(told).await?;
         }
-        Ok(self.run.listener.tell(Told::Records { stream: stream(), records }).await?)
+        Ok(self.run.occasion.listener.tell(Told::Records { stream: stream(), records }).await?)
     }
 
     async fn close(&self, outcome: Outcome) -> Result<(), ReadFailure> {
@@ -204,7 +204,7 @@ impl<'r> Reading<'r> {
 
     async fn tell_state(&self, state: Json) -> Result<(), ReadFailure> {
         let stream = Arc::clone(&self.stream.name);
-        Ok(self.run.listener.tell(Told::State { stream, state }).await?)
+        Ok(self.run.occasion.listener.tell(Told::State { stream, state }).await?)
     }
 }
 

@@ -1,7 +1,8 @@
 //! One source with one configuration: what can be read of it, whether that works, and the reading.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use connectors::manifest::node::Read as _;
@@ -9,17 +10,19 @@ use connectors::manifest::request::additions::Hosts as AllowedHosts;
 use connectors::manifest::slice::Slice;
 use connectors::manifest::source::Source;
 use connectors::manifest::stream::{Stream, Values};
+use domain::Purpose;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 
 use super::asked::CallSink;
+use super::cache::Cache;
 use super::client::{Client, Pace};
 use super::failure::{Blame, ReadFailure};
 use super::hosts::Hosts;
 use super::read::{Ended, read};
-use super::run::Run;
+use super::run::{Occasion, Run};
 use super::seen::Seen;
 use super::stream::{Circumstances, ReadStream};
 use super::told::{Closed, ConfigWriter, Listener, Standing, Told};
@@ -64,12 +67,16 @@ pub struct Wanted {
     pub overlap: Duration,
 }
 
-/// Reads one source with one configuration.
+/// Reads one source with one configuration, as often as it is asked to: its tokens and its budget are kept between runs.
 pub struct Reader {
     source: Arc<Source>,
     pub(super) client: Client,
     level: usize,
-    jobs: usize,
+    /// The source's own count: it does not matter who of ours began a job.
+    jobs: Arc<Semaphore>,
+    /// Runs that were begun.
+    runs: AtomicU64,
+    groups: OnceLock<Groups>,
     files: Files,
     /// Streams that others take their partitions from.
     shared: BTreeSet<String>,
@@ -103,7 +110,9 @@ impl Reader {
         let client = Client::new(wire, Pace::of(budget), entropy, writer, config);
         let level = usize::try_from(level.clamp(1, LEVEL_MAX)).unwrap_or(1);
         let shared = source.parent_names();
-        Ok(Self { source, client, level, jobs: jobs.unwrap_or(JOBS_DEFAULT).max(1), files, shared, allowed_hosts })
+        let jobs = Arc::new(Semaphore::new(jobs.unwrap_or(JOBS_DEFAULT).clamp(1, Semaphore::MAX_PERMITS)));
+        let (runs, groups) = (AtomicU64::new(0), OnceLock::new());
+        Ok(Self { source, client, level, jobs, runs, groups, files, shared, allowed_hosts })
     }
 
     #[must_use]
@@ -117,22 +126,23 @@ impl Reader {
         self.client.config()
     }
 
-    pub(super) fn run<'r>(&'r self, listener: &'r dyn Listener) -> Run<'r> {
+    pub(super) fn run<'r>(&'r self, purpose: Purpose, listener: &'r dyn Listener) -> Run<'r> {
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
         Run {
             client: &self.client,
-            listener,
+            occasion: Occasion { listener, purpose, number, cache: Cache::default() },
             allowed_hosts: Arc::clone(&self.allowed_hosts),
             files: &*self.files,
             level: self.level,
             workers: Arc::new(Semaphore::new(self.level)),
-            jobs: Arc::new(Semaphore::new(self.jobs)),
+            jobs: Arc::clone(&self.jobs),
             finders: Arc::new(Semaphore::new((self.level / 2).max(1))),
         }
     }
 
     /// Reads the streams, several at once, and says whether all were read whole. What fails is told as it fails.
-    pub async fn read(&self, wanted: Vec<Wanted>, listener: &dyn Listener) -> Result<bool, Closed> {
-        let run = self.run(listener);
+    pub async fn read(&self, purpose: Purpose, wanted: Vec<Wanted>, listener: &dyn Listener) -> Result<bool, Closed> {
+        let run = self.run(purpose, listener);
         match self.read_all(&run, wanted).await {
             Ok(is_whole) => Ok(is_whole),
             Err(failure) if failure.is_closed() => Err(Closed),
@@ -151,7 +161,7 @@ impl Reader {
         let mut reading = FuturesUnordered::new();
         for wanted in wanted {
             match known.remove(&wanted.name) {
-                Some(named) => reading.push(self.read_one(run, named, wanted, &groups)),
+                Some(named) => reading.push(self.read_one(run, named, wanted, groups)),
                 None => run.tell_standing(&wanted.name.as_str().into(), Standing::Incomplete).await?,
             }
         }
@@ -277,9 +287,12 @@ impl Reader {
         Circumstances { is_shared: self.shared.contains(name), ..Circumstances::default() }
     }
 
-    fn groups(&self) -> Result<Groups, ReadFailure> {
+    fn groups(&self) -> Result<&Groups, ReadFailure> {
+        if let Some(known) = self.groups.get() {
+            return Ok(known);
+        }
         let groups = self.source.groups()?.into_iter().map(|group| (group.streams, Arc::default()));
-        Ok(Groups(groups.collect()))
+        Ok(self.groups.get_or_init(|| Groups(groups.collect())))
     }
 }
 

@@ -3,15 +3,27 @@
 use std::sync::Arc;
 
 use connectors::manifest::request::additions::Hosts as AllowedHosts;
+use domain::Purpose;
 use tokio::sync::Semaphore;
 
+use super::cache::Cache;
 use super::client::Client;
 use super::failure::ReadFailure;
 use super::told::{Level, Listener, Standing, Told};
 
+/// Who asks and why, and what is known only as long as they do.
+pub(super) struct Occasion<'r> {
+    pub listener: &'r dyn Listener,
+    pub purpose: Purpose,
+    /// Later runs of a reader have greater ones.
+    pub number: u64,
+    /// Answers that this run asks for again.
+    pub cache: Cache,
+}
+
 pub(super) struct Run<'r> {
     pub client: &'r Client,
-    pub listener: &'r dyn Listener,
+    pub occasion: Occasion<'r>,
     /// Hosts that a next page may be at, beside the source's own.
     pub allowed_hosts: AllowedHosts,
     /// The files of the manifest's package.
@@ -28,14 +40,18 @@ pub(super) struct Run<'r> {
 
 impl Run<'_> {
     pub async fn note(&self, message: String) -> Result<(), ReadFailure> {
-        self.listener.tell(Told::Note { level: Level::Warn, message }).await.map_err(Into::into)
+        self.occasion.listener.tell(Told::Note { level: Level::Warn, message }).await.map_err(Into::into)
     }
 
     pub async fn tell_standing(&self, stream: &Arc<str>, standing: Standing) -> Result<(), ReadFailure> {
-        self.listener.tell(Told::Standing { stream: Arc::clone(stream), standing }).await.map_err(Into::into)
+        self.occasion.listener.tell(Told::Standing { stream: Arc::clone(stream), standing }).await.map_err(Into::into)
     }
 
     pub async fn tell_failed(&self, stream: &Arc<str>, failure: ReadFailure) -> Result<(), ReadFailure> {
-        self.listener.tell(Told::Failed { stream: Some(Arc::clone(stream)), failure }).await.map_err(Into::into)
+        self.occasion
+            .listener
+            .tell(Told::Failed { stream: Some(Arc::clone(stream)), failure })
+            .await
+            .map_err(Into::into)
     }
 }

@@ -1,4 +1,4 @@
-//! The tokens of one reading, one for each set of credentials. Whoever needs one that is not there, or no longer good,
+//! The tokens of one reader, one for each set of credentials. Whoever needs one that is not there, or no longer good,
 //! gets it; everybody else who needs the same one meanwhile waits for that.
 
 use std::collections::HashMap;
@@ -22,7 +22,13 @@ pub(super) struct Tokens {
 pub(super) struct Slot {
     /// Held by the one who gets a token.
     pub turn: tokio::sync::Mutex<()>,
-    kept: Mutex<Option<Arc<Token>>>,
+    kept: Mutex<Option<Arc<Held>>>,
+}
+
+/// A token that was got, and the number of the run that got it: one of an earlier run may have been revoked since.
+pub(super) struct Held {
+    pub token: Token,
+    pub run: u64,
 }
 
 impl Tokens {
@@ -47,13 +53,13 @@ impl Tokens {
 }
 
 impl Slot {
-    pub fn kept(&self) -> Option<Arc<Token>> {
+    pub fn kept(&self) -> Option<Arc<Held>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub fn keep(&self, token: Token) -> Arc<Token> {
-        let token = Arc::new(token);
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&token));
-        token
+    pub fn keep(&self, held: Held) -> Arc<Held> {
+        let held = Arc::new(held);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&held));
+        held
     }
 }

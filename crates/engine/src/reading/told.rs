@@ -66,6 +66,15 @@ pub trait Listener: Send + Sync {
     fn tell(&self, told: Told) -> BoxFuture<'_, Result<(), Closed>>;
 }
 
+/// Listens to nothing: for questions whose answer is all that is wanted.
+pub struct Deaf;
+
+impl Listener for Deaf {
+    fn tell(&self, _: Told) -> BoxFuture<'_, Result<(), Closed>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 /// Keeps what an authenticator changes in the configuration: a rotated refresh token is worthless once it was used, so
 /// the next one must be durable before anything else is done with it.
 pub trait ConfigWriter: Send + Sync {

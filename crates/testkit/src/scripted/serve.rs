@@ -28,7 +28,7 @@ use super::query::Asked;
 use super::script::{Per, Reply, Script};
 use super::{BASE, OTHER_HOST, log};
 
-type Body = BoxBody<Bytes, io::Error>;
+pub(super) type Body = BoxBody<Bytes, io::Error>;
 
 /// A server that runs until it is dropped.
 pub struct ScriptedSource {
@@ -38,7 +38,7 @@ pub struct ScriptedSource {
     thread: Option<JoinHandle<()>>,
 }
 
-struct State {
+pub(super) struct State {
     script: Script,
     base: String,
     other: String,
@@ -53,13 +53,8 @@ impl ScriptedSource {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let state = Arc::new(State {
-            script,
-            base: format!("http://{address}"),
-            other: format!("http://localhost:{}", address.port()),
-            turns: Mutex::default(),
-            log: Mutex::default(),
-        });
+        let other = format!("http://localhost:{}", address.port());
+        let state = Arc::new(State::new(script, format!("http://{address}"), other));
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&state);
         let thread = std::thread::spawn(move || {
@@ -85,15 +80,14 @@ impl ScriptedSource {
 
     /// Puts the placeholder where `text` has the server's address.
     pub fn neutral(&self, text: &str) -> String {
-        let plain = text.replace(&self.state.base, BASE).replace(&self.state.other, OTHER_HOST);
+        let plain = self.state.neutral(text);
         let local = format!("localhost:{}", self.address.port());
         plain.replace(&self.address.to_string(), BASE).replace(&local, OTHER_HOST)
     }
 
     /// What was asked so far, in order of arrival.
     pub fn requests(&self) -> Vec<Json> {
-        let lines = lock(&self.state.log).clone();
-        let text = self.neutral(&Json::Array(lines).to_string());
+        let text = self.neutral(&Json::Array(self.state.requests()).to_string());
         serde_json::from_str(&text).expect("an address holds nothing that JSON would escape")
     }
 }
@@ -128,11 +122,24 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
 }
 
 impl State {
-    fn addressed(&self, text: &str) -> String {
+    pub fn new(script: Script, base: String, other: String) -> Self {
+        Self { script, base, other, turns: Mutex::default(), log: Mutex::default() }
+    }
+
+    pub fn addressed(&self, text: &str) -> String {
         text.replace(BASE, &self.base).replace(OTHER_HOST, &self.other)
     }
 
-    fn answer(&self, mut asked: Asked) -> Response<Body> {
+    fn neutral(&self, text: &str) -> String {
+        text.replace(&self.base, BASE).replace(&self.other, OTHER_HOST)
+    }
+
+    /// With the address as it is, where the log has it.
+    pub fn requests(&self) -> Vec<Json> {
+        lock(&self.log).clone()
+    }
+
+    pub fn answer(&self, mut asked: Asked) -> Response<Body> {
         let reply = self.reply(&mut asked);
         lock(&self.log).push(log::entry(&asked, &self.script.log, reply.is_some()));
         match reply {

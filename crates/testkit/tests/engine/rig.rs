@@ -54,6 +54,19 @@ pub struct Network {
     pub down: AtomicBool,
 }
 
+impl Network {
+    fn new() -> Self {
+        Self {
+            status: AtomicU16::new(200),
+            sent: AtomicU64::new(0),
+            published: Mutex::new((503, Bytes::new())),
+            fetched: AtomicU64::new(0),
+            asked: Mutex::default(),
+            down: AtomicBool::new(false),
+        }
+    }
+}
+
 impl Transport for Network {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         let (status, body_head) = if request.method == Method::GET {
@@ -97,24 +110,37 @@ impl Rig {
 
     /// On a store that an earlier process may have used.
     pub async fn with(store: Arc<dyn Store>, specs: Specs) -> Self {
-        let clock: SharedClock = Arc::new(SimClock::starting_at(Timestamp::from_secs(1_800_000_000)));
-        Self::at(store, specs, clock).await
+        Self::at(store, specs, clock()).await
     }
 
     pub async fn at(store: Arc<dyn Store>, specs: Specs, clock: SharedClock) -> Self {
-        let network = Arc::new(Network {
-            status: AtomicU16::new(200),
-            sent: AtomicU64::new(0),
-            published: Mutex::new((503, Bytes::new())),
-            fetched: AtomicU64::new(0),
-            asked: Mutex::default(),
-            down: AtomicBool::new(false),
-        });
+        let network = Arc::new(Network::new());
+        let transport = Arc::clone(&network) as _;
+        Self::on(store, specs, clock, network, transport).await
+    }
+
+    /// One whose requests all go another way than to the network of the rig.
+    pub async fn reaching(
+        store: Arc<dyn Store>,
+        specs: Specs,
+        clock: SharedClock,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self::on(store, specs, clock, Arc::new(Network::new()), transport).await
+    }
+
+    async fn on(
+        store: Arc<dyn Store>,
+        specs: Specs,
+        clock: SharedClock,
+        network: Arc<Network>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             entropy: Arc::new(SeededEntropy::new(7)),
-            transport: Arc::clone(&network) as _,
+            transport,
             policies: Arc::new(Arc::new(EgressPolicy::default())),
             vault: Arc::new(Vault::new(MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits"))),
             retention: RETENTION,
@@ -200,6 +226,10 @@ impl Rig {
     }
 }
 
+pub fn clock() -> SharedClock {
+    Arc::new(SimClock::starting_at(Timestamp::from_secs(1_800_000_000)))
+}
+
 pub fn memory() -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(OpenOptions::memory().inline()).expect("a store in memory opens"))
 }
@@ -227,7 +257,7 @@ pub fn listening(name: &str, provider: &str, secrets: Vec<RoleSecret>) -> Source
     source(name, Some(webhook))
 }
 
-fn source(name: &str, webhook: Option<WebhookSpec>) -> SourceSpec {
+pub fn source(name: &str, webhook: Option<WebhookSpec>) -> SourceSpec {
     SourceSpec {
         tenant: Tenant::default_tenant(),
         name: name.parse().expect("a name"),

@@ -8,6 +8,7 @@ use engine::clock::{Clock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::sealed_head::{KEY_SETTING, rewrap_key};
 use engine::spec::Secret;
+use engine::upstream::rewrap_rotated;
 use engine::vault::{MasterKey, Vault, VaultError};
 use engine::{handshakes, rewrap_object};
 use store::Store;
@@ -90,6 +91,7 @@ async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usi
     let objects = store.objects().await.map_err(|error| store_failure(&error))?;
     for source in objects.iter().filter(|object| object.kind == ObjectKind::Source) {
         rewrap_handshakes(store, former, next, source).await?;
+        rewrap_connections(store, former, next, source).await?;
     }
     let sealed: Vec<Object> = objects.into_iter().filter(|object| object.managed_by == ManagedBy::Api).collect();
     let count = sealed.len();
@@ -114,6 +116,12 @@ async fn rewrap_handshakes(store: &dyn Store, former: &Vault, next: &Vault, sour
     let rewrapped = handshakes::rewrap(former, next, &SystemEntropy::new(), place, &kept);
     let rewrapped = rewrapped.map_err(|error| vault_failure(&error))?;
     store.put_setting(name, rewrapped).await.map_err(|error| store_failure(&error))
+}
+
+/// What a source changed in the configurations of its connections.
+async fn rewrap_connections(store: &dyn Store, former: &Vault, next: &Vault, source: &Object) -> Outcome {
+    let rewrapped = rewrap_rotated(store, (former, next), &SystemEntropy::new(), &source.tenant, &source.name).await;
+    rewrapped.map_err(|error| store_failure(&error))?.map_err(|error| vault_failure(&error))
 }
 
 /// Of the requests themselves nothing changes: their heads are sealed by this key.

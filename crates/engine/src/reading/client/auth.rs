@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::super::asked::For;
 use super::super::failure::{Blame, ReadFailure};
-use super::super::tokens::Slot;
+use super::super::tokens::{Held, Slot};
 use super::super::wire::{Patience, Undelivered};
 use super::{Client, Question, Stop};
 
@@ -30,8 +30,8 @@ impl Client {
     pub(super) async fn token(
         &self,
         question: &Question<'_>,
-        refused: Option<Arc<Token>>,
-    ) -> Result<Option<Arc<Token>>, ReadFailure> {
+        refused: Option<Arc<Held>>,
+    ) -> Result<Option<Arc<Held>>, ReadFailure> {
         let config = self.config();
         let key = question.requester.authenticator().key(&question.seen.scope(&config, self.now()))?;
         let Some(key) = key else { return Ok(None) };
@@ -40,7 +40,7 @@ impl Client {
         }
         let slot = self.tokens.slot(key);
         if refused.is_none()
-            && let Some(kept) = slot.kept().filter(|kept| !kept.is_due(self.now()))
+            && let Some(kept) = slot.kept().filter(|kept| !kept.token.is_due(self.now()))
         {
             return Ok(Some(kept));
         }
@@ -53,15 +53,16 @@ impl Client {
         &self,
         question: &Question<'_>,
         slot: &Slot,
-        refused: Option<&Arc<Token>>,
-    ) -> Result<Option<Arc<Token>>, ReadFailure> {
+        refused: Option<&Arc<Held>>,
+    ) -> Result<Option<Arc<Held>>, ReadFailure> {
         let kept = slot.kept();
         let is_refused = match (refused, &kept) {
-            (Some(refused), Some(kept)) => Arc::ptr_eq(refused, kept) || refused == kept,
+            (Some(refused), Some(kept)) => refused.token == kept.token,
             (Some(_), None) => true,
             (None, _) => false,
         };
-        let token = match self.todo(question, kept.as_deref(), is_refused)? {
+        let kept = kept.as_ref().map(|kept| &kept.token);
+        let token = match self.todo(question, kept, is_refused)? {
             None => return Ok(None),
             Some(Todo::Have(token)) => token,
             Some(Todo::Send(errand)) => self.run(question, errand).await?,
@@ -73,10 +74,10 @@ impl Client {
                 }
             }
         };
-        if !token.writes.is_empty() && kept.as_deref() != Some(&token) {
+        if !token.writes.is_empty() && kept != Some(&token) {
             self.write_back(&token).await?;
         }
-        Ok(Some(slot.keep(token)))
+        Ok(Some(slot.keep(Held { token, run: question.occasion.number })))
     }
 
     fn todo<'a>(
@@ -116,7 +117,7 @@ impl Client {
     async fn send_errand(&self, question: &Question<'_>, errand: &Errand) -> Result<Reply, ReadFailure> {
         let mut attempts = Attempts::new();
         loop {
-            let sent = self.wire.send(For::Token, errand.request.clone(), Patience::default()).await;
+            let sent = self.wire.send(For::TOKEN, errand.request.clone(), Patience::default()).await;
             let outcome = match &sent {
                 Ok(reply) => Outcome::Reply(reply),
                 Err(Undelivered::Network(excuse)) => Outcome::Network(excuse),
@@ -151,7 +152,9 @@ impl Client {
         Box::pin(async move {
             let additions = Additions::new();
             let login = Question { requester, additions: &additions, cached: None, spooled: false, ..*question };
-            self.ask(login).await.map(|answer| answer.reply).map_err(Stop::into_failure)
+            let answer = self.ask(login).await.map_err(Stop::into_failure);
+            // Its status says nothing about what the token was for.
+            answer.map(|answer| answer.reply).map_err(|failure| ReadFailure { status: None, ..failure })
         })
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::super::asked::For;
 use super::super::failure::ReadFailure;
+use super::super::tokens::Held;
 use super::super::wire::{Patience, Undelivered};
 use super::{Client, Question};
 
@@ -35,8 +36,8 @@ impl Client {
         &self,
         question: &Question<'_>,
         quotas: &SharedQuotas,
-    ) -> Result<Arc<Token>, ReadFailure> {
-        let draft = self.draft(question)?;
+    ) -> Result<Arc<Held>, ReadFailure> {
+        let (draft, run) = (self.draft(question)?, question.occasion.number);
         let mut since = None;
         loop {
             let mut counted = quotas.lock().await;
@@ -44,7 +45,7 @@ impl Client {
                 Acquired::Use { token, pause } => {
                     drop(counted);
                     self.clock.sleep(pause).await;
-                    return Ok(Arc::new(token));
+                    return Ok(Arc::new(Held { token, run }));
                 }
                 // Held meanwhile, so that the source is asked once for all who wait.
                 Acquired::Ask(questions) => {
@@ -72,7 +73,7 @@ impl Client {
 
     async fn status_of(&self, request: Request, quotas: &Quotas) -> Result<Reply, ReadFailure> {
         let reply =
-            self.wire.send(For::Token, request, Patience::default()).await.map_err(
+            self.wire.send(For::TOKEN, request, Patience::default()).await.map_err(
                 |undelivered| match undelivered {
                     Undelivered::Network(excuse) => ReadFailure::transient("quota_unreachable", excuse),
                     Undelivered::Refused(failure) => failure,

@@ -11,11 +11,12 @@ use connectors::manifest::node::{Document, Limits};
 use connectors::manifest::overrides::Overrides;
 use connectors::manifest::problem::Problem;
 use connectors::manifest::source::Source;
-use connectors::manifest::spec::Weight;
+use domain::Purpose;
 use engine::clock::{SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::reading::{
-    Blame, Closed, ConfigWriter, Hosts, Jsonata, Offer, Outside, ReadFailure, Reader, Unwritten, Wanted as WantedStream,
+    Blame, Closed, ConfigWriter, Hosts, Jsonata, Offer, Outside, ReadFailure, Reader, Unwritten,
+    Wanted as WantedStream, migrated, timestamp,
 };
 use engine::transport::{EgressPolicy, HttpTransport, TransportOptions};
 use serde_json::{Map, Value};
@@ -178,7 +179,7 @@ async fn read(
         cursor_field: chosen.cursor_field,
         schema: chosen.schema,
     });
-    match reader.read(wanted.collect(), &**lines).await {
+    match reader.read(Purpose::Read, wanted.collect(), &**lines).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Stop::Told),
         Err(Closed) => Err(Stop::Closed),
@@ -186,27 +187,15 @@ async fn read(
 }
 
 /// The configuration as the manifest's streams expect it, if it is one that they can be read with.
-async fn usable(
-    source: &Source,
-    mut config: Value,
-    lines: &Arc<Lines>,
-    clock: &SharedClock,
-) -> Result<Value, ReadFailure> {
+async fn usable(source: &Source, config: Value, lines: &Arc<Lines>, clock: &SharedClock) -> Result<Value, ReadFailure> {
     let Some(spec) = &source.spec else { return Ok(config) };
-    let now = engine::reading::timestamp(clock.now());
-    let invalid = |error: &dyn std::fmt::Display| ReadFailure::config("config_invalid", error.to_string());
-    if spec.migrate(&mut config, now).map_err(|error| invalid(&error))? {
+    let now = timestamp(clock.now());
+    let (config, changed) = migrated(spec, config, now)?;
+    if changed {
         let kept = lines.keep(Arc::new(config.clone())).await;
         kept.map_err(|problem| ReadFailure::system("config_not_kept", problem))?;
     }
-    let wrong = spec.check(&config).into_iter().chain(spec.validate(&config, now));
-    let wrong: Vec<_> = wrong.filter(|problem| problem.weight == Weight::Error).collect();
-    if !wrong.is_empty() {
-        let told: Vec<_> = wrong.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
-        return Err(invalid(&format!("the configuration is not what the connector asks for: {}", told.join("; "))));
-    }
-    spec.transform(&mut config, now).map_err(|error| invalid(&error))?;
-    Ok(config)
+    engine::reading::usable(spec, config, now)
 }
 
 fn reader(

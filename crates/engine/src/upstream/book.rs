@@ -1,0 +1,77 @@
+//! Writes down what was asked of a source, and hides the secrets of its configuration in whatever is told of it.
+
+use std::sync::Arc;
+
+use domain::Call;
+use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
+
+use super::{Account, Upstream};
+use crate::connector::Connector;
+use crate::ledger::Ledger;
+use crate::reading::{Asked, CallSink, Closed, Listener, ReadFailure, Told};
+
+/// The secrets of one connection: what its connector's specification calls so.
+#[derive(Clone)]
+pub(super) struct Mask {
+    pub connector: Arc<Connector>,
+    pub config: Arc<Json>,
+}
+
+impl Mask {
+    pub fn hide(&self, text: &str) -> String {
+        match &self.connector.source.spec {
+            Some(spec) => spec.secrets().hide(text, &self.config),
+            None => text.to_owned(),
+        }
+    }
+
+    pub fn failure(&self, failure: ReadFailure) -> ReadFailure {
+        let detail = failure.detail.map(|detail| self.hide(&detail));
+        ReadFailure { message: self.hide(&failure.message), detail, ..failure }
+    }
+}
+
+/// Writes calls into the ledger. Some sources have their key in the path.
+pub(super) struct Book {
+    pub ledger: Arc<Ledger>,
+    pub account: Account,
+    pub mask: Mask,
+}
+
+impl CallSink for Book {
+    fn asked(&self, asked: Asked) {
+        let Account { tenant, source, connection } = self.account.clone();
+        self.ledger.call(Call {
+            tenant,
+            source,
+            connection,
+            stream: asked.stream,
+            purpose: asked.purpose,
+            method: asked.method.as_str().into(),
+            url: self.mask.hide(&asked.url),
+            started_at: asked.started_at,
+            duration: asked.duration,
+            status: asked.status,
+            error: asked.error.map(Into::into),
+            bytes: asked.bytes,
+            budget_left: asked.budget_left,
+        });
+    }
+}
+
+/// Hands on what is told, without secrets, and looks at what failed.
+pub(super) struct Censor<'l> {
+    pub upstream: &'l Upstream,
+    pub listener: &'l dyn Listener,
+}
+
+impl Listener for Censor<'_> {
+    fn tell(&self, told: Told) -> BoxFuture<'_, Result<(), Closed>> {
+        self.listener.tell(match told {
+            Told::Failed { stream, failure } => Told::Failed { stream, failure: self.upstream.looked_at(failure) },
+            Told::Note { level, message } => Told::Note { level, message: self.upstream.mask.hide(&message) },
+            told @ (Told::Standing { .. } | Told::Records { .. } | Told::State { .. }) => told,
+        })
+    }
+}
