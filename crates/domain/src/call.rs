@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ConnectionName, SourceName, Tenant, Timestamp};
 
 /// Why a source was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// A person or a program reads records through us.

@@ -266,7 +266,7 @@ fn read_answer(attempt: &mut Attempt, response: OutboundResponse, now: Timestamp
 }
 
 /// `Retry-After` in seconds or as an HTTP date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(secs) = text.parse::<u64>() {
         return Some(Duration::from_secs(secs.min(domain::retry::WAIT_MAX.as_secs())));

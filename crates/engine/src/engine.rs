@@ -22,6 +22,7 @@ use tracing::Instrument;
 use crate::accept::Acceptor;
 use crate::alert::Alerts;
 use crate::allow::refresh::Refresher;
+use crate::budget::Budgets;
 use crate::clock::SharedClock;
 use crate::definition::Report;
 use crate::deliver::Deliverer;
@@ -110,6 +111,7 @@ pub(crate) struct Inner {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
+    pub budgets: Arc<Budgets>,
     pub ledger: Arc<Ledger>,
     pub upstreams: Upstreams,
     pub heads: HeadSeal,
@@ -246,6 +248,7 @@ impl Engine {
             dispatch: dispatch.clone(),
             stop: stop.clone(),
         });
+        let budgets = Arc::new(Budgets::new(Arc::clone(&store), Arc::clone(&clock), stop.clone()));
         let upstreams = Upstreams::new(&UpstreamParts {
             store: &store,
             clock: &clock,
@@ -254,6 +257,7 @@ impl Engine {
             policies: &policies,
             vault: &vault,
             ledger: &ledger,
+            budgets: &budgets,
         });
         let inner = Inner {
             store,
@@ -262,6 +266,7 @@ impl Engine {
             policies,
             vault,
             alerts,
+            budgets,
             ledger,
             upstreams,
             heads,
@@ -329,6 +334,12 @@ impl Engine {
     pub async fn receive(&self, request: InboundRequest) -> Receipt {
         let span = telemetry::receive_span(request.source.as_str());
         self.inner.receiver.receive(&self.topology(), request).instrument(span).await
+    }
+
+    /// What every request to a source is paid from.
+    #[must_use]
+    pub fn budgets(&self) -> &Arc<Budgets> {
+        &self.inner.budgets
     }
 
     /// Where calls and figures are written down.

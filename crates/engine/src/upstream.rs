@@ -16,6 +16,7 @@ use serde_json::{Value as Json, json};
 use crate::connector::Connector;
 use crate::engine::{Engine, EngineError};
 use crate::reading::{Closed, Deaf, Listener, Offer, ReadFailure, Reader, Wanted};
+use crate::spec::ConnectorSpec;
 use crate::topology::Topology;
 use book::{Censor, Mask};
 use rotated::RotatedError;
@@ -151,7 +152,7 @@ impl Upstream {
 
 impl Topology {
     /// What a connection is read with.
-    fn upstream(&self, account: &Account) -> Result<(Arc<Connector>, Arc<Json>), EngineError> {
+    pub(crate) fn upstream(&self, account: &Account) -> Result<(&ConnectorSpec, Arc<Json>), EngineError> {
         let Account { tenant, source: name, connection } = account;
         let unknown = |what: String| Err(EngineError::NotFound(what));
         let Some(source) = self.source(tenant.as_str(), name.as_str()) else {
@@ -168,6 +169,6 @@ impl Topology {
             }
             None => return unknown(format!("source '{name}' has no connection '{connection}' with a config")),
         };
-        Ok((Arc::clone(&spec.connector), config))
+        Ok((spec, config))
     }
 }

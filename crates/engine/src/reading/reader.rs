@@ -27,6 +27,7 @@ use super::seen::Seen;
 use super::stream::{Circumstances, ReadStream};
 use super::told::{Closed, ConfigWriter, Listener, Standing, Told};
 use super::wire::Wire;
+use crate::budget::Purse;
 use crate::clock::SharedClock;
 use crate::entropy::SharedEntropy;
 use crate::transport::{EgressPolicy, Transport};
@@ -49,6 +50,8 @@ pub struct Outside {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub calls: Arc<dyn CallSink>,
+    /// `None`: what is asked costs nobody anything.
+    pub purse: Option<Purse>,
     pub writer: Arc<dyn ConfigWriter>,
     pub files: Files,
 }
@@ -104,9 +107,9 @@ impl Reader {
         let jobs = source.jobs_max()?.map(|most| most.value(&scope)).transpose()?;
         let jobs = jobs.as_ref().and_then(Json::as_u64).and_then(|most| usize::try_from(most).ok());
         let budget = source.budget()?.map(|plan| plan.open(&scope)).transpose()?;
-        let Outside { transport, policy, hosts, clock, entropy, calls, writer, files } = outside;
+        let Outside { transport, policy, hosts, clock, entropy, calls, purse, writer, files } = outside;
         let allowed_hosts = hosts.listed();
-        let wire = Wire { transport, policy, hosts, clock, calls };
+        let wire = Wire { transport, policy, hosts, clock, calls, purse };
         let client = Client::new(wire, Pace::of(budget), entropy, writer, config);
         let level = usize::try_from(level.clamp(1, LEVEL_MAX)).unwrap_or(1);
         let shared = source.parent_names();

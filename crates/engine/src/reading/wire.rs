@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connectors::manifest::wire::{Reply, Request, plain_url};
+use domain::Purpose;
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::asked::{Asking, CallSink, For};
 use super::failure::ReadFailure;
@@ -15,6 +16,7 @@ use super::hosts::Hosts;
 use super::inflate::{ACCEPTED, inflate};
 use super::redirect::{REDIRECTS_MAX, follow};
 use super::spool::Spool;
+use crate::budget::Purse;
 use crate::clock::{Elapsed, SharedClock, timeout};
 use crate::transport::{
     BodyEnd, EgressPolicy, Limits, OpenResponse, OutboundRequest, OutboundResponse, SendError, Target, Transport,
@@ -81,36 +83,44 @@ pub(super) struct Wire {
     pub hosts: Hosts,
     pub clock: SharedClock,
     pub calls: Arc<dyn CallSink>,
+    /// `None`: what is asked costs nobody anything.
+    pub purse: Option<Purse>,
 }
 
 impl Wire {
     /// Sends and reads the answer whole.
     pub async fn send(&self, what: For, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
+        let purpose = what.purpose;
+        self.pay(purpose).await?;
         let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
-        let sent = self.send_on(request, patience).await;
+        let sent = self.send_on(purpose, request, patience).await;
         let ended = sent.as_ref().map(|reply| (reply.status, &reply.headers, reply.body.len() as u64));
         self.calls.asked(asking.end(ended, self.clock.monotonic()));
         sent
     }
 
-    async fn send_on(&self, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
+    /// Sends what was paid for. Every further request that it takes is paid as well.
+    async fn send_on(&self, purpose: Purpose, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.once(&request, patience.limits()).await?;
+            let response = self.once(purpose, &request, patience.limits()).await?;
             let next =
                 follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
             match next {
                 Some(next) => request = next,
                 None => return whole(response, request.url),
             }
+            self.pay(purpose).await?;
         }
         Err(too_many_redirects(&request).into())
     }
 
     /// Sends and spools the answer.
     pub async fn download(&self, what: For, request: Request, patience: Patience) -> Result<Downloaded, Undelivered> {
+        let purpose = what.purpose;
+        self.pay(purpose).await?;
         let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
-        let sent = self.download_on(request, patience).await;
+        let sent = self.download_on(purpose, request, patience).await;
         let ended = sent.as_ref().map(|got| {
             let bytes = got.body.as_ref().map_or(got.reply.body.len() as u64, Spool::len);
             (got.reply.status, &got.reply.headers, bytes)
@@ -119,11 +129,18 @@ impl Wire {
         sent
     }
 
-    async fn download_on(&self, request: Request, patience: Patience) -> Result<Downloaded, Undelivered> {
+    async fn download_on(
+        &self,
+        purpose: Purpose,
+        request: Request,
+        patience: Patience,
+    ) -> Result<Downloaded, Undelivered> {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
             let outbound = self.outbound(&request, patience.limits())?;
-            let mut response = self.transport.open(outbound).await.map_err(undelivered)?;
+            let opened = self.transport.open(outbound).await;
+            self.answered(opened.as_ref().ok().map(|response| (response.status, &response.headers)));
+            let mut response = opened.map_err(undelivered)?;
             let next =
                 follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
             let Some(next) = next else {
@@ -131,8 +148,22 @@ impl Wire {
                 return self.spooled(&mut response, request.url, silence).await;
             };
             request = next;
+            self.pay(purpose).await?;
         }
         Err(too_many_redirects(&request).into())
+    }
+
+    /// Waits until the budget has room for a request.
+    async fn pay(&self, purpose: Purpose) -> Result<(), Undelivered> {
+        let Some(purse) = &self.purse else { return Ok(()) };
+        let paid = purse.pay(purpose).await;
+        paid.map_err(|error| ReadFailure::transient("budget_unreachable", format!("the budget: {error}")).into())
+    }
+
+    fn answered(&self, answer: Option<(u16, &HeaderMap)>) {
+        if let Some(purse) = &self.purse {
+            purse.answered(answer);
+        }
     }
 
     fn outbound(&self, request: &Request, limits: Limits) -> Result<OutboundRequest, Undelivered> {
@@ -149,13 +180,29 @@ impl Wire {
     }
 
     /// Servers close kept connections at any time; a question that met such a close is asked once more.
-    async fn once(&self, request: &Request, limits: Limits) -> Result<OutboundResponse, Undelivered> {
-        match self.transport.send(self.outbound(request, limits)?).await {
+    async fn once(&self, purpose: Purpose, request: &Request, limits: Limits) -> Result<OutboundResponse, Undelivered> {
+        match self.sent(request, limits).await? {
             Err(SendError::ConnectionReset { kept: true, .. }) if is_question(&request.method) => {
-                self.transport.send(self.outbound(request, limits)?).await.map_err(undelivered)
+                self.pay(purpose).await?;
+                self.sent(request, limits).await?.map_err(undelivered)
             }
             other => other.map_err(undelivered),
         }
+    }
+
+    /// The outer error is that our own rules forbid it.
+    async fn sent(
+        &self,
+        request: &Request,
+        limits: Limits,
+    ) -> Result<Result<OutboundResponse, SendError>, Undelivered> {
+        let outbound = self.outbound(request, limits);
+        if outbound.is_err() {
+            self.answered(None);
+        }
+        let sent = self.transport.send(outbound?).await;
+        self.answered(sent.as_ref().ok().map(|response| (response.status, &response.headers)));
+        Ok(sent)
     }
 
     async fn spooled(

@@ -11,6 +11,7 @@ use store::Store;
 use super::book::{Book, Mask};
 use super::rotated::{Keeper, Rotated};
 use super::{Account, Unopened, Upstream};
+use crate::budget::{Budgets, Purse};
 use crate::clock::SharedClock;
 use crate::connector::Connector;
 use crate::entropy::SharedEntropy;
@@ -29,6 +30,7 @@ pub(crate) struct Upstreams {
     policies: Arc<dyn Policies + Send + Sync>,
     vault: Arc<Vault>,
     ledger: Arc<Ledger>,
+    budgets: Arc<Budgets>,
     slots: Mutex<FxHashMap<Account, Arc<Slot>>>,
     /// Readers that were made.
     made: AtomicU64,
@@ -52,6 +54,7 @@ pub(super) struct Definition {
     pub connector: Arc<Connector>,
     pub config: Arc<Json>,
     policy: Arc<EgressPolicy>,
+    purse: Purse,
 }
 
 /// What the upstreams are made with.
@@ -63,6 +66,7 @@ pub(crate) struct UpstreamParts<'p> {
     pub policies: &'p Arc<dyn Policies + Send + Sync>,
     pub vault: &'p Arc<Vault>,
     pub ledger: &'p Arc<Ledger>,
+    pub budgets: &'p Arc<Budgets>,
 }
 
 impl Upstreams {
@@ -75,6 +79,7 @@ impl Upstreams {
             policies: Arc::clone(parts.policies),
             vault: Arc::clone(parts.vault),
             ledger: Arc::clone(parts.ledger),
+            budgets: Arc::clone(parts.budgets),
             slots: Mutex::default(),
             made: AtomicU64::new(0),
             listing: Arc::default(),
@@ -110,8 +115,9 @@ impl Upstreams {
     }
 
     fn definition(&self, topology: &Topology, account: &Account) -> Result<Definition, Unopened> {
-        let (connector, config) = topology.upstream(account)?;
-        Ok(Definition { connector, config, policy: self.policies.egress(&account.tenant) })
+        let (spec, config) = topology.upstream(account)?;
+        let (connector, policy) = (Arc::clone(&spec.connector), self.policies.egress(&account.tenant));
+        Ok(Definition { connector, config, policy, purse: self.budgets.purse(account, spec) })
     }
 
     fn slot(&self, account: &Account) -> Arc<Slot> {
@@ -139,7 +145,7 @@ impl Upstreams {
         definition: &Definition,
         rotated: &Arc<Rotated>,
     ) -> Result<Upstream, Unopened> {
-        let Definition { connector, config, policy } = definition;
+        let Definition { connector, config, policy, purse } = definition;
         let owner = Arc::new(self.usable(connector, config)?);
         let config = rotated.applied(&owner).await?;
         let mask = Mask { connector: Arc::clone(connector), config: Arc::clone(&config) };
@@ -153,6 +159,7 @@ impl Upstreams {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             calls: Arc::new(book),
+            purse: Some(purse.clone()),
             writer: Arc::new(keeper),
             files: Arc::clone(&connector.files),
         };

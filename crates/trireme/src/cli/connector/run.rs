@@ -214,6 +214,7 @@ fn reader(
         hosts: Hosts::any(),
         clock: SharedClock::clone(clock),
         entropy: SystemEntropy::shared(),
+        purse: None,
         calls: Arc::new(Unwritten),
         writer: Arc::<Lines>::clone(lines),
         files: Arc::new(move |path| files::beside(folder.as_deref()?, path)),

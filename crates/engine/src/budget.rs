@@ -1,0 +1,149 @@
+//! Budgets: every request to a source is paid from the budget of its scope before it is sent, whoever asks, the most
+//! urgent first. What is reserved of an allowance is durable before it is used, so that all nodes together keep it.
+
+mod pacer;
+mod word;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::budget::{Allowance, Counting};
+use domain::rate::Rate;
+use domain::{ConnectionName, Purpose, SourceName, Tenant, Timestamp};
+use http::HeaderMap;
+use rustc_hash::FxHashMap;
+use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::spec::{BudgetScope, BudgetSpec, ConnectorSpec, PollSpec};
+use crate::upstream::Account;
+use pacer::Pacer;
+
+/// How a budget stands, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BudgetView {
+    pub scope: Arc<str>,
+    /// `None`: only what the source itself says counts.
+    pub allowance: Option<Allowance>,
+    /// Requests that count against the allowance now, over all nodes.
+    pub used: u64,
+    /// Requests of this node in the current window, by what they were for.
+    pub by_purpose: BTreeMap<Purpose, u64>,
+    /// What the source said is left.
+    pub left: Option<u64>,
+    /// Nothing is sent before then.
+    pub stopped_until: Option<Timestamp>,
+    /// Requests that wait for their turn on this node.
+    pub waiting: usize,
+}
+
+/// Keeps the pacers of all scopes.
+pub struct Budgets {
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+    stop: CancellationToken,
+    pacers: Mutex<FxHashMap<(Tenant, Arc<str>), Arc<Pacer>>>,
+}
+
+/// What one connection pays from.
+#[derive(Clone)]
+pub struct Purse {
+    own: Arc<Pacer>,
+    /// What polls pay from beside it.
+    polls: Option<Arc<Pacer>>,
+}
+
+impl Budgets {
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: SharedClock, stop: CancellationToken) -> Self {
+        Self { store, clock, stop, pacers: Mutex::default() }
+    }
+
+    /// What a connection pays from, as it is configured now.
+    #[must_use]
+    pub fn purse(&self, account: &Account, spec: &ConnectorSpec) -> Purse {
+        let scope = scope_of(spec.budget.as_ref(), &account.source, &account.connection);
+        let own = self.pacer(&account.tenant, scope, spec.budget.as_ref().map(|budget| budget.allowance));
+        let rate = spec.streams.values().find_map(|stream| match &stream.poll {
+            Some(PollSpec::Budget(share)) => Some(share.rate),
+            _ => None,
+        });
+        let polls = rate.map(|rate| self.polls(&account.tenant, &account.source, rate));
+        Purse { own, polls }
+    }
+
+    /// What the streams of a source that are polled from a shared budget pay from: spread over its time, and never more
+    /// than it in any span of that length.
+    pub(crate) fn polls(&self, tenant: &Tenant, source: &SourceName, rate: Rate) -> Arc<Pacer> {
+        let burst = (rate.count / 360).max(1);
+        let rate = Rate { count: rate.count.saturating_sub(burst).max(1), per: rate.per };
+        let allowance = Allowance { rate, counting: Counting::Bucket { burst } };
+        self.pacer(tenant, format!("polls/{source}").into(), Some(allowance))
+    }
+
+    fn pacer(&self, tenant: &Tenant, scope: Arc<str>, allowance: Option<Allowance>) -> Arc<Pacer> {
+        let mut pacers = self.pacers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (tenant.clone(), scope);
+        if let Some(known) = pacers.get(&key) {
+            known.set_allowance(allowance);
+            return Arc::clone(known);
+        }
+        let (store, clock, stop) = (Arc::clone(&self.store), Arc::clone(&self.clock), self.stop.clone());
+        let pacer = Arc::new(Pacer::new(store, clock, stop, key.clone(), allowance));
+        pacers.insert(key, Arc::clone(&pacer));
+        pacer
+    }
+
+    /// Every budget of a tenant that was used, by its scope.
+    pub async fn views(&self, tenant: &Tenant) -> Result<Vec<BudgetView>, StoreError> {
+        let rows = self.store.budgets(tenant.clone()).await?;
+        let pacers: Vec<Arc<Pacer>> = {
+            let pacers = self.pacers.lock().unwrap_or_else(PoisonError::into_inner);
+            pacers.iter().filter(|((owner, _), _)| owner == tenant).map(|(_, pacer)| Arc::clone(pacer)).collect()
+        };
+        let now = self.clock.now();
+        let view = |pacer: Arc<Pacer>| {
+            let kept = rows.iter().find(|row| row.scope == *pacer.scope());
+            pacer.view(kept.map(|row| &row.account), now)
+        };
+        let mut views: Vec<BudgetView> = pacers.into_iter().map(view).collect();
+        views.sort_by(|one, other| one.scope.cmp(&other.scope));
+        Ok(views)
+    }
+}
+
+/// Under which name a connection's requests are counted.
+fn scope_of(budget: Option<&BudgetSpec>, source: &SourceName, connection: &ConnectionName) -> Arc<str> {
+    match budget.map(|budget| &budget.scope) {
+        None | Some(BudgetScope::Connection) => format!("connection/{source}/{connection}").into(),
+        Some(BudgetScope::Source) => format!("source/{source}").into(),
+        Some(BudgetScope::Named(name)) => format!("shared/{name}").into(),
+    }
+}
+
+impl PartialEq for Purse {
+    /// Whether both pay from the same.
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: &Option<Arc<Pacer>>, other: &Option<Arc<Pacer>>| match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        Arc::ptr_eq(&self.own, &other.own) && same(&self.polls, &other.polls)
+    }
+}
+
+impl Purse {
+    /// Waits until a request may be sent. Whoever gives up waiting has paid nothing.
+    pub async fn pay(&self, purpose: Purpose) -> Result<(), StoreError> {
+        if let Some(polls) = self.polls.as_ref().filter(|_| purpose == Purpose::Poll) {
+            polls.admit(purpose).await?;
+        }
+        self.own.admit(purpose).await
+    }
+
+    /// What an answer says of the budget; `None`: there was no answer.
+    pub fn answered(&self, answer: Option<(u16, &HeaderMap)>) {
+        self.own.answered(answer);
+    }
+}
