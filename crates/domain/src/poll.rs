@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 
 /// After this time an observation counts for 1/e of what it did: long enough to know a slow stream, short enough to
@@ -31,7 +33,7 @@ pub enum Found {
 }
 
 /// Changes and the time over which they were seen, both fading.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Fading {
     changes: f64,
     /// Seconds.
@@ -47,7 +49,7 @@ impl Fading {
 }
 
 /// What is known of how often a stream changes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChangeRate {
     seen: Fading,
     /// By the hour of the day, in UTC.
@@ -166,6 +168,19 @@ impl<K: Clone + PartialEq> Schedule<K> {
         let rate = ChangeRate::default();
         let not_before = Timestamp::from_micros(i64::MIN);
         self.slots.push(Slot { key, terms, rate, asked_at, not_before, hinted: false, under_way: false });
+    }
+
+    /// Takes up what was learned of a stream before.
+    pub fn restore(&mut self, key: &K, rate: ChangeRate) {
+        if let Some(slot) = self.slot(key) {
+            slot.rate = rate;
+        }
+    }
+
+    /// What was learned of a stream.
+    #[must_use]
+    pub fn learned(&self, key: &K) -> Option<&ChangeRate> {
+        self.slots.iter().find(|slot| slot.key == *key).map(|slot| &slot.rate)
     }
 
     pub fn remove(&mut self, key: &K) {

@@ -49,6 +49,10 @@ fn native(row: SubjectRow, arrival: &SubjectState) -> Advance {
         // An older version is a fact of its own, but it does not turn the subject back.
         return Advance { row, mark: arrival.version.map(StateMark::Version) };
     }
+    if arrival.deleted && row.deleted && row.digest.is_some() {
+        // What a reading found gone is gone once: the webhook tells the same, whatever version it names.
+        return Advance { mark: Some(StateMark::Change(row.change)), row };
+    }
     changed(row, arrival, None)
 }
 
@@ -135,6 +139,14 @@ mod tests {
     fn a_known_version_with_another_digest_is_a_change() {
         let told = play(&[reading(Some(1), "a"), reading(Some(1), "b"), reading(Some(2), "c")]);
         assert_eq!(told, [version(1), change(2), version(2)]);
+    }
+
+    #[test]
+    fn a_webhook_about_what_a_reading_found_gone_is_the_same_deletion() {
+        let gone = |state: SubjectState| SubjectState { deleted: true, ..state };
+        let told = play(&[reading(Some(1), "a"), gone(reading(None, "")), gone(native(Some(2))), native(Some(3))]);
+        assert_eq!(told, [version(1), change(2), change(2), version(3)]);
+        assert_eq!(play(&[gone(native(Some(2))), gone(reading(None, ""))]), [version(2), None]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use domain::subject::SubjectState;
 use domain::{DeliveryId, Event};
 use store::dispatch::{Claim, Lease, Owner};
 use store::intake::{AcceptGroup, Accepted, KeptRequest, NewDelivery, NewEvent};
+use store::reading::ReadPage;
 use store::{Store, StoreError};
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -72,6 +73,21 @@ impl Acceptor {
         let (events, newborns) = self.owe(source, arrivals);
         let (tenant, verdict) = (request.tenant.clone(), domain::request::Verdict::Accepted);
         let accepted = self.store.rejudge(tenant, request.id, verdict, None, None, events, self.clock.now()).await?;
+        self.hand_on(source, &accepted, newborns);
+        Ok(accepted)
+    }
+
+    /// Commits a page of a stream, with how far that leads, then hands on what was claimed at birth. `page` has no
+    /// events yet.
+    pub(crate) async fn read_page(
+        &self,
+        source: &Source,
+        arrivals: Vec<Arrival>,
+        page: ReadPage,
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let (events, newborns) = self.owe(source, arrivals);
+        let span = telemetry::accept_span(source.spec.name.as_str(), events.len());
+        let accepted = self.store.commit_page(ReadPage { events, ..page }, self.clock.now()).instrument(span).await?;
         self.hand_on(source, &accepted, newborns);
         Ok(accepted)
     }

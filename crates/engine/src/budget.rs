@@ -76,8 +76,9 @@ impl Budgets {
     /// What the streams of a source that are polled from a shared budget pay from: spread over its time, and never more
     /// than it in any span of that length.
     pub(crate) fn polls(&self, tenant: &Tenant, source: &SourceName, rate: Rate) -> Arc<Pacer> {
+        // What is in the bucket at first, and what is sent a little late, count against the time as well.
         let burst = (rate.count / 360).max(1);
-        let rate = Rate { count: rate.count.saturating_sub(burst).max(1), per: rate.per };
+        let rate = Rate { count: rate.count.saturating_sub(burst + rate.count / 100).max(1), per: rate.per };
         let allowance = Allowance { rate, counting: Counting::Bucket { burst } };
         self.pacer(tenant, format!("polls/{source}").into(), Some(allowance))
     }

@@ -39,6 +39,7 @@ use crate::receive::{Receipt, Receiver};
 use crate::replay::Replayer;
 use crate::sealed_head::HeadSeal;
 use crate::settle::Settler;
+use crate::streams::{self, Scheduler, StreamsHandle};
 use crate::telemetry;
 use crate::topology::{Policies, SpecError, Topology};
 use crate::transport::Transport;
@@ -113,7 +114,8 @@ pub(crate) struct Inner {
     pub alerts: Alerts,
     pub budgets: Arc<Budgets>,
     pub ledger: Arc<Ledger>,
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
+    pub streams: StreamsHandle,
     pub heads: HeadSeal,
     pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
@@ -144,6 +146,7 @@ impl Engine {
         let (gone, gones) = tokio::sync::mpsc::unbounded_channel();
         let (accepted_sender, accepted) = watch::channel(0);
         let (failure, stop) = (Failure::default(), CancellationToken::new());
+        let (configured, topology) = watch::channel(Arc::default());
         let alerts = Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let ledger = Arc::new(Ledger::new(Arc::clone(&store), Arc::clone(&clock)));
         let heads = HeadSeal::new(Arc::clone(&entropy));
@@ -205,7 +208,6 @@ impl Engine {
         tasks.spawn(keeper.run());
         tasks.spawn(alerts.clone().run(stop.clone()));
         tasks.spawn(Arc::clone(&ledger).run(stop.clone()));
-        let (configured, topology) = watch::channel(Arc::default());
         let handshakes = Arc::new(Handshakes {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -249,7 +251,7 @@ impl Engine {
             stop: stop.clone(),
         });
         let budgets = Arc::new(Budgets::new(Arc::clone(&store), Arc::clone(&clock), stop.clone()));
-        let upstreams = Upstreams::new(&UpstreamParts {
+        let upstreams = Arc::new(Upstreams::new(&UpstreamParts {
             store: &store,
             clock: &clock,
             entropy: &entropy,
@@ -258,7 +260,22 @@ impl Engine {
             vault: &vault,
             ledger: &ledger,
             budgets: &budgets,
-        });
+        }));
+        let (streams, orders) = StreamsHandle::new();
+        let reading = streams::Parts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            owner,
+            acceptor: Arc::clone(&acceptor),
+            upstreams: Arc::clone(&upstreams),
+            budgets: Arc::clone(&budgets),
+            alerts: alerts.clone(),
+            failure: failure.clone(),
+            topology: configured.subscribe(),
+            stop: stop.clone(),
+        };
+        tasks.spawn(Scheduler::new(reading, orders).run());
         let inner = Inner {
             store,
             clock,
@@ -269,6 +286,7 @@ impl Engine {
             budgets,
             ledger,
             upstreams,
+            streams,
             heads,
             handshakes,
             topology: RwLock::default(),
@@ -340,6 +358,12 @@ impl Engine {
     #[must_use]
     pub fn budgets(&self) -> &Arc<Budgets> {
         &self.inner.budgets
+    }
+
+    /// Where wishes for streams go.
+    #[must_use]
+    pub fn stream_orders(&self) -> &StreamsHandle {
+        &self.inner.streams
     }
 
     /// Where calls and figures are written down.

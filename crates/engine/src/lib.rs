@@ -35,6 +35,7 @@ pub mod settle;
 pub mod sign;
 pub mod signatures;
 pub mod spec;
+pub mod streams;
 pub mod telemetry;
 pub mod topology;
 pub mod transport;

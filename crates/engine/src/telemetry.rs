@@ -27,6 +27,14 @@ pub const STORE_BYTES: &str = "trireme_store_bytes";
 pub const STORE_DISK_FREE: &str = "trireme_store_disk_free_bytes";
 pub const ALERTS_OPEN: &str = "trireme_alerts_open";
 pub const CALLS: &str = "trireme_calls_total";
+/// Polls, by whether they found something: what found nothing is the waste of polling.
+pub const POLLS: &str = "trireme_polls_total";
+/// Changes that polls found.
+pub const CHANGES: &str = "trireme_poll_changes_total";
+/// Requests that polls and reconciliations took.
+pub const READ_REQUESTS: &str = "trireme_read_requests_total";
+/// Changes that nobody had told before reconciliation found them.
+pub const GAPS: &str = "trireme_gaps_total";
 pub const CALL_SECONDS: &str = "trireme_call_seconds";
 
 pub fn accepted(source: &str, duplicate: bool) {
@@ -53,6 +61,24 @@ pub fn called(source: &str, purpose: &'static str, failed: bool, took: std::time
     let outcome = if failed { "failed" } else { "ok" };
     counter!(CALLS, "source" => source.to_owned(), "purpose" => purpose, "outcome" => outcome).increment(1);
     histogram!(CALL_SECONDS, "source" => source.to_owned()).record(took.as_secs_f64());
+}
+
+/// A poll has ended.
+pub fn polled(source: &str, found: u64, failed: bool, requests: u64) {
+    let outcome = match (failed, found) {
+        (true, _) => "failed",
+        (false, 0) => "nothing",
+        (false, _) => "changes",
+    };
+    counter!(POLLS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
+    counter!(CHANGES, "source" => source.to_owned()).increment(found);
+    counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "poll").increment(requests);
+}
+
+/// A reconciliation has ended.
+pub fn reconciled(source: &str, missed: u64, requests: u64) {
+    counter!(GAPS, "source" => source.to_owned()).increment(missed);
+    counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "reconcile").increment(requests);
 }
 
 /// Calls came faster than the store takes them: so many are in no list.

@@ -18,7 +18,7 @@ use crate::engine::{Engine, EngineError};
 use crate::reading::{Closed, Deaf, Listener, Offer, ReadFailure, Reader, Wanted};
 use crate::spec::ConnectorSpec;
 use crate::topology::Topology;
-use book::{Censor, Mask};
+use book::{Censor, Counted, Mask};
 use rotated::RotatedError;
 
 pub use live::{Checked, LiveRead, RECORDS_MAX};
@@ -73,6 +73,7 @@ pub struct Upstream {
     account: Account,
     reader: Reader,
     mask: Mask,
+    counted: Arc<Counted>,
     /// Its credentials were refused: whoever asks next begins with what the store has.
     is_spent: AtomicBool,
 }
@@ -86,8 +87,8 @@ impl Engine {
 }
 
 impl Upstream {
-    fn new(account: Account, reader: Reader, mask: Mask) -> Self {
-        Self { account, reader, mask, is_spent: AtomicBool::new(false) }
+    fn new(account: Account, reader: Reader, mask: Mask, counted: Arc<Counted>) -> Self {
+        Self { account, reader, mask, counted, is_spent: AtomicBool::new(false) }
     }
 
     #[must_use]
@@ -132,6 +133,12 @@ impl Upstream {
         let source = self.reader.source();
         source.declared().iter().any(|declared| declared.name == stream)
             || !source.dynamic_nodes().is_ok_and(|templates| templates.is_empty())
+    }
+
+    /// Requests sent for a stream and a purpose since this way was made.
+    #[must_use]
+    pub fn requests(&self, stream: &Arc<str>, purpose: Purpose) -> u64 {
+        self.counted.of(stream, purpose)
     }
 
     fn censor<'l>(&'l self, listener: &'l dyn Listener) -> Censor<'l> {

@@ -26,6 +26,26 @@ pub const DISK_RESERVE: &str = "disk_reserve";
 pub const STORE_FAILING: &str = "store_failing";
 /// `route/<name>/destination/<name>`: deliveries to where the route does not lead any more.
 pub const ROUTE_MOVED: &str = "route_moved";
+/// `source/<name>/connection/<name>/stream/<name>`: reconciliation found changes that nobody had told.
+pub const GAP_FOUND: &str = "gap_found";
+/// The same: more records are gone than a run may tell, so a person has to say so.
+pub const DELETES_WAITING: &str = "deletes_waiting";
+/// The same: it could not be read several times in a row.
+pub const STREAM_FAILING: &str = "stream_failing";
+/// `source/<name>/connection/<name>`: the source refuses its credentials.
+pub const CREDENTIALS_REFUSED: &str = "credentials_refused";
+
+/// The object of alerts about a stream.
+#[must_use]
+pub fn stream_object(key: &domain::StreamKey) -> String {
+    format!("{}/stream/{}", connection_object(key), key.stream)
+}
+
+/// The object of alerts about the connection of a stream.
+#[must_use]
+pub fn connection_object(key: &domain::StreamKey) -> String {
+    format!("source/{}/connection/{}", key.source, key.connection)
+}
 
 /// The object of alerts about the store.
 pub const STORE: &str = "store";

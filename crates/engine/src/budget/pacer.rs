@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::budget::{Account, Allowance, Block, Grant, Word};
+use domain::budget::{Account, Allowance, Block, Counting, Grant, Word};
 use domain::{Purpose, Tenant, Timestamp};
 use http::HeaderMap;
 use store::{Store, StoreError};
@@ -75,6 +75,11 @@ impl Pacer {
 
     pub fn scope(&self) -> &Arc<str> {
         &self.scope
+    }
+
+    /// Whether somebody waits for a request.
+    pub fn waits(&self) -> bool {
+        !self.state().waiting.is_empty()
     }
 
     pub fn set_allowance(&self, allowance: Option<Allowance>) {
@@ -175,7 +180,7 @@ impl Pacer {
             self.store.learn_budget(tenant, scope, word, now).await?;
         }
         let (tenant, scope) = scope();
-        let counted = hold(&allowance) + (allowance.rate.per / 5).min(WAY_MAX);
+        let counted = hold(&allowance) + way(&allowance);
         self.store.reserve(tenant, scope, allowance, requests, counted, now).await
     }
 
@@ -210,9 +215,20 @@ impl Pacer {
     }
 }
 
-/// A small part of the window, so that what is reserved and not used costs little of it.
+/// A small part of the window, so that what is reserved and not used costs little of it. A bucket keeps back what comes
+/// in that time, so it has to be shorter there.
 fn hold(allowance: &Allowance) -> Duration {
-    (allowance.rate.per / 10).min(HOLD_MAX)
+    match allowance.counting {
+        Counting::Bucket { .. } => (allowance.rate.per / 100).min(HOLD_MAX / 20),
+        Counting::Moving | Counting::Fixed => (allowance.rate.per / 10).min(HOLD_MAX),
+    }
+}
+
+fn way(allowance: &Allowance) -> Duration {
+    match allowance.counting {
+        Counting::Bucket { .. } => (allowance.rate.per / 50).min(WAY_MAX / 10),
+        Counting::Moving | Counting::Fixed => (allowance.rate.per / 5).min(WAY_MAX),
+    }
 }
 
 /// What the ones that wait need.

@@ -1,9 +1,10 @@
 //! Writes down what was asked of a source, and hides the secrets of its configuration in whatever is told of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::Call;
+use domain::{Call, Purpose};
 use futures_util::future::BoxFuture;
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
 use super::{Account, Upstream};
@@ -37,10 +38,29 @@ pub(super) struct Book {
     pub ledger: Arc<Ledger>,
     pub account: Account,
     pub mask: Mask,
+    pub counted: Arc<Counted>,
+}
+
+/// Requests by stream and purpose, for runs to say what they cost.
+#[derive(Default)]
+pub(super) struct Counted(Mutex<FxHashMap<(Arc<str>, Purpose), u64>>);
+
+impl Counted {
+    fn add(&self, stream: Arc<str>, purpose: Purpose) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry((stream, purpose)).or_default() += 1;
+    }
+
+    pub fn of(&self, stream: &Arc<str>, purpose: Purpose) -> u64 {
+        let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.get(&(Arc::clone(stream), purpose)).copied().unwrap_or_default()
+    }
 }
 
 impl CallSink for Book {
     fn asked(&self, asked: Asked) {
+        if let Some(stream) = &asked.stream {
+            self.counted.add(Arc::clone(stream), asked.purpose);
+        }
         let Account { tenant, source, connection } = self.account.clone();
         self.ledger.call(Call {
             tenant,

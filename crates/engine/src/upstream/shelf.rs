@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use store::Store;
 
-use super::book::{Book, Mask};
+use super::book::{Book, Counted, Mask};
 use super::rotated::{Keeper, Rotated};
 use super::{Account, Unopened, Upstream};
 use crate::budget::{Budgets, Purse};
@@ -149,7 +149,9 @@ impl Upstreams {
         let owner = Arc::new(self.usable(connector, config)?);
         let config = rotated.applied(&owner).await?;
         let mask = Mask { connector: Arc::clone(connector), config: Arc::clone(&config) };
-        let book = Book { ledger: Arc::clone(&self.ledger), account: account.clone(), mask: mask.clone() };
+        let counted = Arc::<Counted>::default();
+        let (ledger, account) = (Arc::clone(&self.ledger), account.clone());
+        let book = Book { ledger, account: account.clone(), mask: mask.clone(), counted: Arc::clone(&counted) };
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let keeper = Keeper { rotated: Arc::clone(rotated), number, owner };
         let outside = Outside {
@@ -164,7 +166,7 @@ impl Upstreams {
             files: Arc::clone(&connector.files),
         };
         let reader = Reader::new(Arc::clone(&connector.source), config, outside).map_err(|why| mask.failure(why))?;
-        Ok(Upstream::new(account.clone(), reader, mask))
+        Ok(Upstream::new(account, reader, mask, counted))
     }
 
     /// The owner's configuration as the streams expect it, if it is one that they can be read with.

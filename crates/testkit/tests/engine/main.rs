@@ -11,4 +11,5 @@ mod refusals;
 mod retries;
 mod rig;
 mod sns;
+mod streams;
 mod upstream;

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::manifest::node::{Document, Limits};
 use connectors::manifest::overrides::Overrides;
@@ -178,6 +179,7 @@ async fn read(
         name: chosen.name,
         cursor_field: chosen.cursor_field,
         schema: chosen.schema,
+        overlap: Duration::ZERO,
     });
     match reader.read(Purpose::Read, wanted.collect(), &**lines).await {
         Ok(true) => Ok(()),

@@ -1,0 +1,83 @@
+//! Streams that are read by themselves: polls that make virtual webhooks, first scans, and reconciliation. What is read
+//! is compared with what is known of its subject, and only what differs is told.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `model` | what is known of a stream: how its records are named, versioned and deleted |
+//! | `fold` | records as readings, and what they tell |
+//! | `run` | takes a stream, reads it, commits page by page |
+//! | `poll` | polls, first scans and ordered runs, from being due to what they came to |
+//! | `deletes` | what a complete scan did not have, confirmed before it is told |
+//! | `reconcile` | a run that judges what webhooks should have told |
+//! | `slot`, `schedule` | which stream is read when, and by whose wish |
+
+mod deletes;
+mod fold;
+mod model;
+mod poll;
+mod reconcile;
+mod run;
+mod schedule;
+mod slot;
+mod view;
+
+use std::sync::Arc;
+
+use domain::run::{Run, StreamKey};
+use store::Store;
+use store::dispatch::Owner;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::Acceptor;
+use crate::alert::Alerts;
+use crate::budget::Budgets;
+use crate::clock::SharedClock;
+use crate::engine::EngineError;
+use crate::entropy::SharedEntropy;
+use crate::failure::Failure;
+use crate::topology::Topology;
+use crate::upstream::Upstreams;
+
+pub(crate) use schedule::Scheduler;
+pub use schedule::StreamsHandle;
+pub use view::StreamView;
+
+/// What reading streams takes from the engine.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    pub entropy: SharedEntropy,
+    pub owner: Owner,
+    pub acceptor: Arc<Acceptor>,
+    pub upstreams: Arc<Upstreams>,
+    pub budgets: Arc<Budgets>,
+    pub alerts: Alerts,
+    pub failure: Failure,
+    pub topology: watch::Receiver<Arc<Topology>>,
+    pub stop: CancellationToken,
+}
+
+/// What somebody wants of a stream now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Poll,
+    Reconcile {
+        /// It only reports.
+        dry: bool,
+        /// A person has seen how many would go, and says so.
+        deletes_confirmed: bool,
+    },
+    /// The first scan again, told as `start` says.
+    Backfill(crate::spec::Start),
+}
+
+/// A wish, and who waits for its run.
+pub(crate) struct Order {
+    pub key: StreamKey,
+    pub wish: Wish,
+    pub answer: oneshot::Sender<Result<Run, EngineError>>,
+}
+
+pub(crate) type Orders = mpsc::UnboundedReceiver<schedule::Message>;

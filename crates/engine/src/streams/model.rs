@@ -1,0 +1,304 @@
+//! What is known of a stream: the object that its records are, what names one, which of two states is the later, and
+//! how it is told that one is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connectors::manifest::extension::Deletes;
+use connectors::manifest::node::Read as _;
+use connectors::manifest::scope::Scope;
+use connectors::manifest::stream::Stream;
+use domain::identity::Digest;
+use domain::subject::SubjectState;
+use domain::{Subject, Timestamp, Version};
+use ring::digest::{Context, SHA256};
+use serde_json::Value as Json;
+
+use crate::connector::Connector;
+use crate::reading::ReadFailure;
+
+/// Longest id that is kept as it is; longer ones are kept as their digest, so that no two become one by being cut.
+const ID_BYTES_MAX: usize = 128;
+/// Two changes within it have one version, where a time is written in whole seconds.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub stream: Arc<str>,
+    pub object: Arc<str>,
+    /// Paths of what names a record; empty where nothing does.
+    key: Vec<Vec<String>>,
+    version: Option<VersionField>,
+    pub deletes: Deletes,
+    /// One record can be asked for by its id.
+    pub has_get: bool,
+    /// Each reading of the stream gives all of its records.
+    pub is_whole: bool,
+    /// It lists what is gone.
+    lists_gone: bool,
+}
+
+#[derive(Clone, Debug)]
+struct VersionField {
+    path: Vec<String>,
+    precision: Duration,
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    /// `None`: nothing names it, and its bytes are all that tells it apart.
+    pub subject: Option<Subject>,
+    pub state: SubjectState,
+    pub digest: Digest,
+    /// Until then another state may have the same version.
+    pub settled_at: Option<Timestamp>,
+}
+
+impl Model {
+    /// What a connector says of one of its streams.
+    pub fn of(connector: &Connector, stream: &str, config: &Json, now: Timestamp) -> Result<Self, ReadFailure> {
+        let declared = connector.source.declared().iter().find(|declared| declared.name == stream);
+        let typed = declared.map(|declared| Stream::read(&declared.node.afresh())).transpose()?;
+        let extension = connector.extension.streams.get(stream);
+        let ways = typed.iter().flat_map(Stream::ways);
+        let (mut key, mut cursor) = (Vec::new(), None);
+        for way in ways {
+            key.clone_from(&way.primary_key.0);
+            if let Some(sync) = &way.sync {
+                let scope = Scope::new(config, crate::reading::timestamp(now));
+                cursor = Some(sync.field(&scope, &[])?.to_string());
+            }
+        }
+        let is_whole = cursor.is_none();
+        let version = extension.and_then(|extension| extension.version.as_ref());
+        let version = match version {
+            Some(version) => Some(VersionField { path: version.field.clone(), precision: version.precision }),
+            None => cursor.map(|field| VersionField { path: vec![field], precision: Duration::ZERO }),
+        };
+        Ok(Self {
+            stream: stream.into(),
+            object: extension.and_then(|extension| extension.object.as_deref()).unwrap_or(stream).into(),
+            has_get: extension.is_some_and(|extension| extension.get.is_some()) && key.len() == 1,
+            key,
+            version,
+            // Where nothing is said, what a complete list does not have any more is gone.
+            deletes: match extension {
+                Some(extension) => extension.deletes.clone(),
+                None if is_whole => Deletes::Scan,
+                None => Deletes::None,
+            },
+            is_whole,
+            lists_gone: false,
+        })
+    }
+
+    /// The same stream as one that lists what is gone of another's records.
+    pub fn gone_of(self, other: &Self) -> Self {
+        Self { object: Arc::clone(&other.object), deletes: Deletes::None, lists_gone: true, ..self }
+    }
+
+    /// What a record says of its subject.
+    pub fn reading(&self, record: &Json) -> Reading {
+        let subject = self.subject(record);
+        let version = self.version.as_ref().and_then(|field| {
+            let value = at(record, &field.path)?;
+            version_of(value, field.precision)
+        });
+        let settled_at = match (version, &self.version) {
+            (Some(Version::Time(time)), Some(field)) => {
+                let value = at(record, &field.path).and_then(Json::as_str).unwrap_or_default();
+                let tick = if value.contains('.') { field.precision } else { field.precision.max(WHOLE_SECOND) };
+                Some(time + tick)
+            }
+            _ => None,
+        };
+        let deleted = match &self.deletes {
+            Deletes::Tombstone(path) => at(record, path).is_some_and(says_something),
+            Deletes::None | Deletes::Feed(_) | Deletes::Scan => self.lists_gone,
+        };
+        let digest = digest_of(record);
+        let state = SubjectState { version, deleted, reading: Some(digest) };
+        Reading { subject, state, digest, settled_at }
+    }
+
+    /// What a record is called, if something names it.
+    pub fn subject(&self, record: &Json) -> Option<Subject> {
+        if self.key.is_empty() {
+            return None;
+        }
+        let parts: Option<Vec<&Json>> = self.key.iter().map(|path| at(record, path)).collect();
+        Some(Subject::of(&self.object, &id_text(&parts?)?))
+    }
+
+    /// The id in a subject's name, if it was kept as it is.
+    pub fn id_of<'s>(&self, subject: &'s Subject) -> Option<&'s str> {
+        let id = subject.as_str().strip_prefix(&*self.object)?.strip_prefix('/')?;
+        (!id.starts_with(DIGESTED)).then_some(id)
+    }
+
+    /// What is told of a record of which only the name is known.
+    pub fn stub(&self, subject: &Subject) -> Json {
+        let id = self.id_of(subject).unwrap_or_else(|| subject.as_str());
+        let field = match &self.key[..] {
+            [path] => path.last().map_or("id", String::as_str),
+            _ => "id",
+        };
+        Json::Object([(field.to_owned(), Json::from(id))].into_iter().collect())
+    }
+}
+
+/// What an id begins with that was too long to be kept.
+const DIGESTED: &str = "sha256:";
+
+/// The parts of a key as one text; `None` if one of them is nothing.
+pub(crate) fn id_text(parts: &[&Json]) -> Option<String> {
+    let mut texts = Vec::with_capacity(parts.len());
+    for part in parts {
+        texts.push(match part {
+            Json::Null => return None,
+            Json::String(text) if text.is_empty() => return None,
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+    }
+    let text = texts.join(",");
+    if text.len() <= ID_BYTES_MAX {
+        return Some(text);
+    }
+    // The parts, and not their joined text: "a,b" and "c" are other parts than "a" and "b,c".
+    let whole = Json::Array(parts.iter().map(|part| (*part).clone()).collect());
+    Some(format!("{DIGESTED}{}", data_encoding::HEXLOWER.encode(&digest_of(&whole).0)))
+}
+
+/// A value as a version: a time, at the precision that its source keeps, or a number.
+pub(crate) fn version_of(value: &Json, precision: Duration) -> Option<Version> {
+    match value {
+        Json::Number(number) => number.as_i64().map(Version::Number),
+        Json::String(text) => match text.trim().parse::<i64>() {
+            Ok(number) => Some(Version::Number(number)),
+            Err(_) => time_of(text).map(|time| Version::Time(floor(time, precision))),
+        },
+        _ => None,
+    }
+}
+
+/// A time with its zone, else of UTC.
+fn time_of(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let micros = match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time.as_microsecond(),
+        Err(_) => {
+            let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+            civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_microsecond()
+        }
+    };
+    Some(Timestamp::from_micros(micros))
+}
+
+fn floor(time: Timestamp, precision: Duration) -> Timestamp {
+    let tick = i64::try_from(precision.as_micros()).unwrap_or(i64::MAX).max(1);
+    Timestamp::from_micros(time.as_micros().div_euclid(tick) * tick)
+}
+
+pub(crate) fn at<'r>(record: &'r Json, path: &[String]) -> Option<&'r Json> {
+    path.iter().try_fold(record, |at, name| match at {
+        Json::Object(fields) => fields.get(name),
+        Json::Array(items) => items.get(name.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
+/// Whether a field of a record is there and means yes.
+fn says_something(value: &Json) -> bool {
+    match value {
+        Json::Null | Json::Bool(false) => false,
+        Json::String(text) => !text.is_empty(),
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::Bool(true) | Json::Array(_) | Json::Object(_) => true,
+    }
+}
+
+/// The digest of a record, whatever the order of its fields: some sources write them in another one each time.
+pub(crate) fn digest_of(record: &Json) -> Digest {
+    let mut context = Context::new(&SHA256);
+    feed(&mut context, record);
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    Digest(digest)
+}
+
+fn feed(context: &mut Context, value: &Json) {
+    match value {
+        Json::Object(fields) => {
+            let mut names: Vec<&String> = fields.keys().collect();
+            names.sort_unstable();
+            context.update(b"{");
+            context.update(&(fields.len() as u64).to_be_bytes());
+            for name in names {
+                text(context, name);
+                feed(context, &fields[name]);
+            }
+        }
+        Json::Array(items) => {
+            context.update(b"[");
+            context.update(&(items.len() as u64).to_be_bytes());
+            items.iter().for_each(|item| feed(context, item));
+        }
+        Json::String(own) => text(context, own),
+        Json::Number(number) => {
+            context.update(b"#");
+            text(context, &number.to_string());
+        }
+        Json::Bool(true) => context.update(b"t"),
+        Json::Bool(false) => context.update(b"f"),
+        Json::Null => context.update(b"n"),
+    }
+}
+
+fn text(context: &mut Context, text: &str) {
+    context.update(b"\"");
+    context.update(&(text.len() as u64).to_be_bytes());
+    context.update(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_order_of_fields_changes_nothing_and_everything_else_does() {
+        let one: Json = serde_json::from_str(r#"{"a": 1, "b": [1, 2]}"#).expect("JSON");
+        let other: Json = serde_json::from_str(r#"{"b": [1, 2], "a": 1}"#).expect("JSON");
+        assert_eq!(digest_of(&one), digest_of(&other));
+        for different in
+            [json!({"a": 1, "b": [2, 1]}), json!({"a": "1", "b": [1, 2]}), json!({"a": 1}), json!(["a", 1])]
+        {
+            assert_ne!(digest_of(&one), digest_of(&different), "{different}");
+        }
+    }
+
+    #[test]
+    fn ids_are_told_apart_however_long_they_are() {
+        let (long, longer) = ("x".repeat(300), "x".repeat(301));
+        let text = |parts: &[Json]| id_text(&parts.iter().collect::<Vec<_>>());
+        assert_eq!(text(&[json!(7), json!("a")]), Some("7,a".to_owned()));
+        assert_ne!(text(&[json!(long)]), text(&[json!(longer)]));
+        assert_ne!(text(&[json!(long.clone()), json!("b,c")]), text(&[json!(format!("{long},b")), json!("c")]));
+        assert_eq!((text(&[json!(null)]), text(&[json!("")])), (None, None));
+    }
+
+    #[test]
+    fn versions_are_times_or_numbers() {
+        let second = Duration::from_secs(1);
+        let time = |text: &str| Some(Version::Time(text.parse().expect("a time")));
+        assert_eq!(version_of(&json!("2026-01-02T03:04:05.678Z"), second), time("2026-01-02T03:04:05Z"));
+        assert_eq!(version_of(&json!("2026-01-02T03:04:05+01:00"), Duration::ZERO), time("2026-01-02T02:04:05Z"));
+        assert_eq!(version_of(&json!("2026-01-02 03:04:05"), Duration::ZERO), time("2026-01-02T03:04:05Z"));
+        assert_eq!(version_of(&json!(17), second), Some(Version::Number(17)));
+        assert_eq!(version_of(&json!("17"), second), Some(Version::Number(17)));
+        assert_eq!((version_of(&json!("later"), second), version_of(&json!(null), second)), (None, None));
+    }
+}

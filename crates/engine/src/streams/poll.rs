@@ -1,0 +1,313 @@
+//! Polls, first scans and ordered runs, from being due to what they came to.
+
+use std::collections::{BTreeSet, HashMap};
+
+use connectors::manifest::extension::Deletes;
+use domain::event::Origin;
+use domain::poll::ChangeRate;
+use domain::run::{Run, RunFigures, RunKind, StreamKey};
+use domain::{Purpose, SourceName, Tenant};
+use serde_json::Value as Json;
+use store::StoreError;
+use store::reading::{Polled, Progress, ReadPage};
+use tokio::sync::oneshot;
+
+use super::Parts;
+use super::deletes::{Bounds, Gone};
+use super::fold::Mode;
+use super::reconcile::Learned;
+use super::run::{Broken, How, NotTaken, Outcome, Taken, add, state_of};
+use super::schedule::Ending;
+use crate::alert::{CREDENTIALS_REFUSED, connection_object};
+use crate::engine::EngineError;
+use crate::reading::ReadFailure;
+use crate::spec::Start;
+
+type Answer = oneshot::Sender<Result<Run, EngineError>>;
+
+impl Parts {
+    /// Reads what is new of a stream; a first time, all of it.
+    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>) -> Ending {
+        let taken = match self.take(key).await {
+            Ok(taken) => taken,
+            Err(not) => return self.not_taken(not, answer),
+        };
+        let ending = if taken.checkpoint.baseline_at.is_none() {
+            let start = taken.spec.start;
+            self.scan(&taken, start, answer).await
+        } else {
+            self.catch_up(&taken, answer).await
+        };
+        self.leave(&taken).await;
+        ending
+    }
+
+    /// The first complete scan, or another one.
+    async fn scan(&self, taken: &Taken, start: Start, answer: Option<Answer>) -> Ending {
+        let run = self.begun(&taken.key, RunKind::Backfill, false);
+        if let Err(failed) = self.announce(&run, answer).await {
+            return failed;
+        }
+        let how = How {
+            purpose: Purpose::Backfill,
+            mode: Mode::Baseline(start),
+            state: state_of(&taken.checkpoint),
+            overlap: taken.spec.overlap,
+            moves: true,
+            dry: false,
+            remembers: false,
+        };
+        let mut outcome = self.read(taken, how).await;
+        if outcome.failure.is_none()
+            && let Err(error) = self.end_baseline(taken).await
+        {
+            outcome.failure = Some(Broken::Store(error));
+        }
+        self.conclude(taken, Some(run), outcome).await
+    }
+
+    async fn end_baseline(&self, taken: &Taken) -> Result<(), StoreError> {
+        let (key, claim) = (taken.key.clone(), taken.claim);
+        let page = ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, baseline: true };
+        self.store.commit_page(page, self.clock.now()).await.map(drop)
+    }
+
+    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>) -> Ending {
+        let run = self.begun(&taken.key, RunKind::Poll, false);
+        let ordered = answer.is_some();
+        if ordered && let Err(failed) = self.announce(&run, answer).await {
+            return failed;
+        }
+        let is_whole = taken.model.is_whole;
+        let how = How {
+            purpose: Purpose::Poll,
+            mode: Mode::Poll,
+            state: if is_whole { Json::Null } else { state_of(&taken.checkpoint) },
+            overlap: taken.spec.overlap,
+            moves: true,
+            dry: false,
+            remembers: is_whole,
+        };
+        let mut outcome = self.read(taken, how).await;
+        let mut run = Some(run);
+        if outcome.failure.is_none() && is_whole {
+            let most = taken.spec.reconcile.as_ref().and_then(|spec| spec.max_deletes);
+            let bounds = Bounds { max: most, confirmed: false };
+            let gone = self.gone(taken, &outcome.seen, (Purpose::Poll, Origin::Virtual), bounds, false).await;
+            match gone {
+                Ok(gone) => {
+                    let Gone { deleted, told, unconfirmed, requests, waits, .. } = gone;
+                    let more = RunFigures { deleted, told, unconfirmed, requests, ..RunFigures::default() };
+                    add(&mut outcome.figures, more);
+                    self.tell_waiting(taken, waits);
+                }
+                Err(broken) => outcome.failure = Some(broken),
+            }
+        }
+        if outcome.failure.is_none()
+            && let Err(broken) = self.catch_up_on_gone(taken, &mut outcome).await
+        {
+            outcome.failure = Some(broken);
+        }
+        // Polls that find nothing are counted, not listed.
+        if !ordered && outcome.figures.told == 0 && outcome.failure.is_none() {
+            run = None;
+        }
+        self.conclude(taken, run, outcome).await
+    }
+
+    /// Reads the stream that lists what is gone of this one, if there is such a one.
+    async fn catch_up_on_gone(&self, taken: &Taken, outcome: &mut Outcome) -> Result<(), Broken> {
+        let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(()) };
+        let key = StreamKey { stream: feed.as_str().into(), ..taken.key.clone() };
+        let listed = match self.take(&key).await {
+            Ok(listed) => listed,
+            // Whoever has it tells what it lists.
+            Err(NotTaken::Busy) => return Ok(()),
+            Err(NotTaken::Gone) => return Err(Broken::Stopped),
+            Err(NotTaken::Failed(error)) => {
+                return Err(Broken::Source(ReadFailure::config("feed_unread", error.to_string())));
+            }
+        };
+        let listed = Taken { model: listed.model.clone().gone_of(&taken.model), ..listed };
+        let is_first = listed.checkpoint.baseline_at.is_none();
+        let how = How {
+            purpose: Purpose::Poll,
+            mode: if is_first { Mode::Baseline(Start::Now) } else { Mode::Poll },
+            state: state_of(&listed.checkpoint),
+            overlap: taken.spec.overlap,
+            moves: true,
+            dry: false,
+            remembers: false,
+        };
+        let found = self.read(&listed, how).await;
+        add(&mut outcome.figures, found.figures);
+        let ended = match found.failure {
+            Some(broken) => Err(broken),
+            None if is_first => self.end_baseline(&listed).await.map_err(Broken::Store),
+            None => Ok(()),
+        };
+        self.leave(&listed).await;
+        ended
+    }
+
+    /// Writes a run down and tells it to whoever wished for it.
+    async fn announce(&self, run: &Run, answer: Option<Answer>) -> Result<(), Ending> {
+        let written = self.store.put_run(run.clone()).await;
+        let failed = written.as_ref().err().cloned();
+        if let Some(answer) = answer {
+            // Whoever asked may have gone.
+            let _ = answer.send(written.map(|()| run.clone()).map_err(EngineError::from));
+        }
+        match failed {
+            None => Ok(()),
+            Some(error) => Err(self.failed(error.to_string())),
+        }
+    }
+
+    async fn conclude(&self, taken: &Taken, run: Option<Run>, outcome: Outcome) -> Ending {
+        let now = self.clock.now();
+        if let Some(run) = run {
+            self.write_run(self.ended(run, &outcome, None)).await;
+        }
+        self.tell_credentials(taken, outcome.failure.as_ref());
+        let failed = outcome.failure.is_some();
+        let found = outcome.figures.told;
+        let progress = Progress {
+            asked_at: Some(now),
+            read_at: (!failed).then_some(now),
+            changed_at: (found > 0).then_some(now),
+            polls: 1,
+            empty: u64::from(!failed && found == 0),
+            failed: u64::from(failed),
+            changes: found,
+            requests: outcome.figures.requests,
+        };
+        crate::telemetry::polled(taken.key.source.as_str(), found, failed, outcome.figures.requests);
+        if let Some(Broken::Store(error)) = &outcome.failure {
+            self.alerts.store_failed("streams", error);
+            if error.fatal() {
+                self.failure.report(error.clone());
+            }
+        }
+        let message = outcome.failure.as_ref().map(Broken::message);
+        Ending::Polled { found, failed, again_at: outcome.again_at, progress, message }
+    }
+
+    pub(super) async fn write_run(&self, run: Run) {
+        if let Err(error) = self.store.put_run(run).await {
+            // It is told as interrupted on the next start.
+            crate::telemetry::store_failed("put_run", &error);
+        }
+    }
+
+    /// Tells whether the source takes the connection's credentials.
+    fn tell_credentials(&self, taken: &Taken, failure: Option<&Broken>) {
+        let (tenant, object) = (&taken.key.tenant, connection_object(&taken.key));
+        match failure {
+            Some(Broken::Source(failure)) if failure.code == "auth_failed" || failure.status == Some(401) => {
+                self.alerts.note(tenant, CREDENTIALS_REFUSED, object, failure.message.clone());
+            }
+            None => self.alerts.gone(tenant, CREDENTIALS_REFUSED, object),
+            Some(_) => {}
+        }
+    }
+
+    /// A person's wish for the first scan once more, told as they say.
+    pub(super) async fn backfill(&self, key: &StreamKey, start: Start, answer: Answer) -> Ending {
+        if let Err(error) = self.store.forget_checkpoint(key.clone()).await {
+            let _ = answer.send(Err(error.clone().into()));
+            return self.failed(error.to_string());
+        }
+        let taken = match self.take(key).await {
+            Ok(taken) => taken,
+            Err(not) => return self.not_taken(not, Some(answer)),
+        };
+        let ending = self.scan(&taken, start, Some(answer)).await;
+        self.leave(&taken).await;
+        ending
+    }
+
+    /// Reconciles a stream; one that was never scanned is scanned first.
+    pub(super) async fn reconcile_now(
+        &self,
+        key: &StreamKey,
+        answer: Option<Answer>,
+        (dry, deletes_confirmed): (bool, bool),
+    ) -> Ending {
+        let taken = match self.take(key).await {
+            Ok(taken) => taken,
+            Err(not) => return self.not_taken(not, answer),
+        };
+        if taken.checkpoint.baseline_at.is_none() {
+            let start = taken.spec.start;
+            let ending = self.scan(&taken, start, answer).await;
+            self.leave(&taken).await;
+            return ending;
+        }
+        let run = self.begun(key, RunKind::Reconcile, dry);
+        if let Err(failed) = self.announce(&run, answer).await {
+            self.leave(&taken).await;
+            return failed;
+        }
+        let (run, outcome) = self.reconcile(&taken, run, deletes_confirmed).await;
+        self.write_run(run).await;
+        self.tell_credentials(&taken, outcome.failure.as_ref());
+        crate::telemetry::reconciled(key.source.as_str(), outcome.figures.missed, outcome.figures.requests);
+        self.leave(&taken).await;
+        Ending::Reconciled
+    }
+
+    fn not_taken(&self, not: NotTaken, answer: Option<Answer>) -> Ending {
+        let (ending, error) = match not {
+            NotTaken::Busy => (
+                Ending::Busy,
+                EngineError::Conflict("the stream is being read by another node: try again shortly".to_owned()),
+            ),
+            NotTaken::Gone => {
+                (Ending::Nothing, EngineError::NotFound("the stream is not configured any more".to_owned()))
+            }
+            NotTaken::Failed(error) => (self.failed(error.to_string()), error),
+        };
+        if let Some(answer) = answer {
+            let _ = answer.send(Err(error));
+        }
+        ending
+    }
+
+    fn failed(&self, message: String) -> Ending {
+        let now = self.clock.now();
+        let progress = Progress { asked_at: Some(now), polls: 1, failed: 1, ..Progress::default() };
+        Ending::Polled { found: 0, failed: true, again_at: None, progress, message: Some(message) }
+    }
+
+    /// Writes down what polls came to, with the rates that were learned.
+    pub(super) async fn note(&self, polls: Vec<(Polled, Option<ChangeRate>)>) -> Result<(), StoreError> {
+        let owners: BTreeSet<(Tenant, SourceName)> = polls
+            .iter()
+            .filter(|(_, rate)| rate.is_some())
+            .map(|(polled, _)| (polled.key.tenant.clone(), polled.key.source.clone()))
+            .collect();
+        let mut known: HashMap<StreamKey, Learned> = HashMap::new();
+        for (tenant, source) in owners {
+            let rows = self.store.checkpoints(tenant, Some(source)).await?;
+            known.extend(rows.into_iter().map(|row| (row.key, Learned::read(&row.learned))));
+        }
+        let noted = polls.into_iter().map(|(polled, rate)| {
+            let learned = rate.map(|rate| {
+                let known = known.remove(&polled.key).unwrap_or_default();
+                Learned { rate: Some(rate), ..known }.write()
+            });
+            Polled { learned, ..polled }
+        });
+        self.store.note_polls(noted.collect()).await
+    }
+
+    pub(super) async fn keep_learned(&self, taken: &Taken, learned: &Learned) {
+        let key = taken.key.clone();
+        let polled = Polled { key, progress: Progress::default(), learned: Some(learned.write()) };
+        if let Err(error) = self.store.note_polls(vec![polled]).await {
+            crate::telemetry::store_failed("note_polls", &error);
+        }
+    }
+}

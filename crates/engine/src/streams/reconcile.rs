@@ -1,0 +1,220 @@
+//! Reconciliation: reads what the source has, tells what no webhook told, and weighs how far the webhooks can be relied
+//! on.
+
+use std::time::Duration;
+
+use domain::event::Origin;
+use domain::run::{Gap, Run, RunState, Trust};
+use domain::{Latencies, Purpose, Version};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use store::StoreError;
+use store::reading::Known;
+
+use super::Parts;
+use super::deletes::{Bounds, Gone};
+use super::fold::{Missed, Mode};
+use super::model::Reading;
+use super::run::{Broken, How, Outcome, Taken, state_of};
+use crate::alert::{DELETES_WAITING, GAP_FOUND, stream_object};
+use crate::spec::ReconcileSpec;
+
+/// The least time that a webhook is given before its change counts as missed.
+const GRACE_MIN: Duration = Duration::from_secs(120);
+
+/// What is learned of a stream and kept with its checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Learned {
+    /// Of webhooks, behind their changes: what [`Latencies::to_bytes`] gives.
+    pub delays: Vec<u8>,
+    pub rate: Option<domain::poll::ChangeRate>,
+}
+
+impl Learned {
+    /// What cannot be read is learned anew.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
+
+    pub(super) fn write(&self) -> std::sync::Arc<[u8]> {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    fn delays(&self) -> Latencies {
+        Latencies::from_bytes(&self.delays).unwrap_or_default()
+    }
+}
+
+/// How far what was read had been told by webhooks.
+#[derive(Debug, Default)]
+pub(super) struct Weighing {
+    caught: u64,
+    uncaught: u64,
+    delays: Latencies,
+}
+
+impl Weighing {
+    /// Looks at records whose state is known: who had told it, and how long after the change.
+    pub(super) fn weigh(&mut self, compared: &[(Reading, Option<Known>)]) {
+        for (reading, known) in compared {
+            let Some(known) = known.as_ref().filter(|known| known.row.version == reading.state.version) else {
+                continue;
+            };
+            match known.told {
+                Some((Origin::Native, at)) => {
+                    self.caught += 1;
+                    if let Some(Version::Time(changed)) = known.row.version {
+                        self.delays.add(at.since(changed));
+                    }
+                }
+                Some((Origin::Reconciled, _)) => self.uncaught += 1,
+                Some((Origin::Virtual | Origin::Backfill | Origin::Published, _)) | None => {}
+            }
+        }
+    }
+
+    fn trust(&self, missed: u64) -> Option<Trust> {
+        let all = self.caught + self.uncaught + missed;
+        (all > 0).then(|| Trust {
+            caught: self.caught as f64 / all as f64,
+            delay_p50: self.delays.quantile(0.5),
+            delay_p99: self.delays.quantile(0.99),
+        })
+    }
+}
+
+impl Parts {
+    /// Compares a stream with what is known of it.
+    pub(super) async fn reconcile(&self, taken: &Taken, run: Run, deletes_confirmed: bool) -> (Run, Outcome) {
+        let spec = taken.spec.reconcile.clone();
+        let mut learned = Learned::read(&taken.checkpoint.learned);
+        let grace = spec.as_ref().and_then(|spec| spec.grace);
+        let grace = grace.unwrap_or_else(|| learned.delays().quantile(0.99).unwrap_or_default().max(GRACE_MIN));
+        let mut outcome = self.read(taken, self.how(taken, spec.as_ref(), grace, run.dry)).await;
+        outcome.figures.late = if run.dry { 0 } else { self.late(taken, &mut outcome).await };
+        let is_complete = outcome.failure.is_none() && self.reads_all(taken, spec.as_ref());
+        let mut waits = None;
+        if is_complete {
+            let bounds = Bounds { max: spec.as_ref().and_then(|spec| spec.max_deletes), confirmed: deletes_confirmed };
+            let gone = self.gone(taken, &outcome.seen, (Purpose::Reconcile, Origin::Reconciled), bounds, run.dry).await;
+            waits = count(&mut outcome, gone);
+        }
+        let gaps = gaps(&run, &outcome.missed);
+        let trust = outcome.trust.trust(outcome.figures.missed);
+        let run = self.ended(Run { trust, ..run }, &outcome, waits);
+        if let Err(error) = self.note_gaps(taken, &run, gaps).await {
+            outcome.failure.get_or_insert(Broken::Store(error));
+        }
+        learned.delays = outcome.trust.delays.to_bytes();
+        if !learned.delays.is_empty() && !run.dry {
+            self.keep_learned(taken, &learned).await;
+        }
+        (run, outcome)
+    }
+
+    fn how(&self, taken: &Taken, spec: Option<&ReconcileSpec>, grace: Duration, dry: bool) -> How {
+        let before = self.clock.now() - grace;
+        let lookback = spec.and_then(|spec| spec.lookback).filter(|_| !self.reads_all(taken, spec));
+        let state = if lookback.is_some() { state_of(&taken.checkpoint) } else { Json::Null };
+        How {
+            purpose: Purpose::Reconcile,
+            mode: Mode::Reconcile { before },
+            state,
+            // What was too young for this run is read again by the next one.
+            overlap: lookback.map_or(Duration::ZERO, |lookback| lookback.max(grace * 2)),
+            // What is too young to be judged must not be passed by a poll's checkpoint.
+            moves: taken.spec.poll.is_none() && !dry,
+            dry,
+            remembers: lookback.is_none(),
+        }
+    }
+
+    /// Whether a run looks at every record that there is.
+    fn reads_all(&self, taken: &Taken, spec: Option<&ReconcileSpec>) -> bool {
+        taken.model.is_whole || spec.is_none_or(|spec| spec.lookback.is_none())
+    }
+
+    async fn late(&self, taken: &Taken, outcome: &mut Outcome) -> u64 {
+        match self.store.mark_late(taken.key.clone()).await {
+            Ok(late) => u64::from(late),
+            Err(error) => {
+                outcome.failure.get_or_insert(Broken::Store(error));
+                0
+            }
+        }
+    }
+
+    /// A run at its end.
+    pub(super) fn ended(&self, run: Run, outcome: &Outcome, waits: Option<String>) -> Run {
+        let (state, problem) = match (&outcome.failure, waits) {
+            (Some(Broken::Stopped), _) => (RunState::Interrupted, None),
+            (Some(broken), _) => (RunState::Failed, Some(broken.message())),
+            (None, Some(waits)) => (RunState::Waiting, Some(waits)),
+            (None, None) => (RunState::Done, None),
+        };
+        Run { state, problem, finished_at: Some(self.clock.now()), figures: outcome.figures, ..run }
+    }
+
+    async fn note_gaps(&self, taken: &Taken, run: &Run, gaps: Vec<Gap>) -> Result<(), StoreError> {
+        let (tenant, object) = (&taken.key.tenant, stream_object(&taken.key));
+        if !run.dry {
+            if matches!(run.state, RunState::Waiting | RunState::Done) {
+                self.tell_waiting(taken, run.problem.clone());
+            }
+            match gaps.len() {
+                0 if run.state == RunState::Done => self.alerts.gone(tenant, GAP_FOUND, object),
+                0 => {}
+                count => {
+                    let detail = format!("{count} changes were told by nobody until reconciliation found them");
+                    self.alerts.note(tenant, GAP_FOUND, object, detail);
+                }
+            }
+        }
+        if gaps.is_empty() { Ok(()) } else { self.store.add_gaps(gaps).await }
+    }
+}
+
+impl Parts {
+    /// Tells that deletions wait for a person, or that none do any more.
+    pub(super) fn tell_waiting(&self, taken: &Taken, waits: Option<String>) {
+        let (tenant, object) = (&taken.key.tenant, stream_object(&taken.key));
+        match waits {
+            Some(waits) => self.alerts.note(tenant, DELETES_WAITING, object, waits),
+            None => self.alerts.gone(tenant, DELETES_WAITING, object),
+        }
+    }
+}
+
+/// Adds what is gone; gives what has to wait for a person.
+fn count(outcome: &mut Outcome, gone: Result<Gone, Broken>) -> Option<String> {
+    match gone {
+        Ok(gone) => {
+            outcome.figures.deleted += gone.deleted;
+            outcome.figures.told += gone.told;
+            outcome.figures.unconfirmed += gone.unconfirmed;
+            outcome.figures.requests += gone.requests;
+            outcome.figures.missed += gone.missed.len() as u64;
+            outcome.missed.extend(gone.missed);
+            gone.waits
+        }
+        Err(broken) => {
+            outcome.failure.get_or_insert(broken);
+            None
+        }
+    }
+}
+
+fn gaps(run: &Run, missed: &[Missed]) -> Vec<Gap> {
+    let gap = |missed: &Missed| Gap {
+        run: run.id,
+        key: run.key.clone(),
+        subject: missed.subject.clone(),
+        action: missed.action,
+        version: missed.version,
+        event: (!run.dry).then_some(missed.event),
+        found_at: run.started_at,
+        late_at: None,
+    };
+    missed.iter().map(gap).collect()
+}

@@ -1,0 +1,302 @@
+//! One reading of one stream: taken, read page by page, each committed with how far it leads, and given back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::identity::{Digest, Scope};
+use domain::run::{Run, RunFigures, RunKind, RunState, StreamKey};
+use domain::{Purpose, RunId, Timestamp};
+use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
+use store::StoreError;
+use store::dispatch::{Claim, Lease};
+use store::intake::Accepted;
+use store::reading::{Checkpoint, ReadPage};
+use tokio::sync::Mutex;
+
+use super::Parts;
+use super::fold::{Fold, Folded, Missed, Mode, sooner};
+use super::model::Model;
+use crate::accept::Arrival;
+use crate::engine::EngineError;
+use crate::entropy::uuid_v7;
+use crate::reading::{Closed, ReadFailure, Wanted};
+use crate::spec::StreamSpec;
+use crate::topology::Source;
+use crate::upstream::{Account, Ended, Page, Taker, Unopened, Upstream};
+
+/// How long a stream is ours without being renewed.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+
+/// A stream that is ours to read, and all that reading it takes.
+pub(super) struct Taken {
+    pub key: StreamKey,
+    pub source: Arc<Source>,
+    pub spec: StreamSpec,
+    pub upstream: Arc<Upstream>,
+    pub model: Model,
+    pub claim: Claim,
+    pub checkpoint: Checkpoint,
+}
+
+/// Why a stream was not read.
+#[derive(Debug)]
+pub(super) enum NotTaken {
+    /// Another one reads it.
+    Busy,
+    /// It is not configured any more.
+    Gone,
+    Failed(EngineError),
+}
+
+/// What a reading came to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub figures: RunFigures,
+    pub missed: Vec<Missed>,
+    pub again_at: Option<Timestamp>,
+    /// Every subject that was read, where all were to be.
+    pub seen: HashSet<Digest>,
+    pub trust: super::reconcile::Weighing,
+    pub failure: Option<Broken>,
+}
+
+/// Why a reading broke off. What was committed before counts.
+#[derive(Clone, Debug)]
+pub(super) enum Broken {
+    Source(ReadFailure),
+    Store(StoreError),
+    /// The process stops.
+    Stopped,
+}
+
+impl Broken {
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Source(failure) => failure.message.clone(),
+            Self::Store(error) => error.to_string(),
+            Self::Stopped => "it was stopped".to_owned(),
+        }
+    }
+}
+
+impl Parts {
+    /// Takes a stream, so that nobody else reads it.
+    pub(super) async fn take(&self, key: &StreamKey) -> Result<Taken, NotTaken> {
+        let topology = Arc::clone(&self.topology.borrow());
+        let source = topology.source(key.tenant.as_str(), key.source.as_str()).cloned().ok_or(NotTaken::Gone)?;
+        let account =
+            Account { tenant: key.tenant.clone(), source: key.source.clone(), connection: key.connection.clone() };
+        let spec = source.spec.connector.as_ref().and_then(|spec| spec.streams.get(&key.stream)).cloned();
+        let (connector, config) = topology.upstream(&account).map_err(NotTaken::Failed)?;
+        let now = self.clock.now();
+        let failed = |failure: ReadFailure| NotTaken::Failed(Unopened::Failed(failure).into());
+        let model = Model::of(&connector.connector, &key.stream, &config, now).map_err(failed)?;
+        let upstream = self.upstreams.get(&topology, &account).await;
+        let upstream = upstream.map_err(|unopened| NotTaken::Failed(unopened.into()))?;
+        let lease = Lease { owner: self.owner, span: LEASE };
+        let taken = self.store.take_stream(key.clone(), lease, now).await;
+        let Some((checkpoint, claim)) = taken.map_err(|error| NotTaken::Failed(error.into()))? else {
+            return Err(NotTaken::Busy);
+        };
+        let spec = spec.unwrap_or_default();
+        Ok(Taken { key: key.clone(), source, spec, upstream, model, claim, checkpoint })
+    }
+
+    /// Reads what the state leads to, and commits it. `state` is where reading begins; the checkpoint moves only if
+    /// `moves`.
+    pub(super) async fn read(&self, taken: &Taken, reading: How) -> Outcome {
+        let scope = scope(&taken.key);
+        let fold = Fold {
+            store: &*self.store,
+            entropy: &*self.entropy,
+            scope: &scope,
+            model: &taken.model,
+            mode: reading.mode,
+        };
+        let before = taken.upstream.requests(&taken.key.stream, reading.purpose);
+        let desk = Desk {
+            parts: self,
+            taken,
+            fold,
+            moves: reading.moves,
+            dry: reading.dry,
+            remembers: reading.remembers,
+            gathered: Mutex::default(),
+        };
+        let wanted = Wanted {
+            name: taken.key.stream.to_string(),
+            state: reading.state,
+            overlap: reading.overlap,
+            ..Wanted::default()
+        };
+        let ended = tokio::select! {
+            ended = taken.upstream.pages(reading.purpose, wanted, &desk) => Ok(ended),
+            error = self.keep(taken) => Err(Broken::Store(error)),
+            () = self.stop.cancelled() => Err(Broken::Stopped),
+        };
+        let Gathered { mut outcome, refused } = desk.gathered.into_inner();
+        outcome.figures.requests = taken.upstream.requests(&taken.key.stream, reading.purpose).saturating_sub(before);
+        outcome.failure = match (ended, refused) {
+            (_, Some(error)) => Some(Broken::Store(error)),
+            (Ok(Ended::Whole), None) => None,
+            (Ok(Ended::Closed), None) => Some(Broken::Stopped),
+            (Ok(Ended::Failed(failure)), None) => Some(Broken::Source(failure)),
+            (Err(broken), None) => Some(broken),
+        };
+        outcome
+    }
+
+    /// Renews the lease until that fails.
+    async fn keep(&self, taken: &Taken) -> StoreError {
+        loop {
+            self.clock.sleep(LEASE / 3).await;
+            let until = self.clock.now() + LEASE;
+            match self.store.renew_stream(taken.key.clone(), taken.claim, until).await {
+                Ok(()) => {}
+                Err(error) if error.retryable() && !error.fatal() => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Gives the stream back, so that it can be read again at once.
+    pub(super) async fn leave(&self, taken: &Taken) {
+        let left = self.store.leave_stream(taken.key.clone(), taken.claim).await;
+        if let Err(error) = left {
+            // Its lease ends by itself.
+            crate::telemetry::store_failed("leave_stream", &error);
+        }
+    }
+
+    pub(super) fn begun(&self, key: &StreamKey, kind: RunKind, dry: bool) -> Run {
+        let now = self.clock.now();
+        Run {
+            id: RunId::from_uuid(uuid_v7(&*self.entropy, now)),
+            key: key.clone(),
+            kind,
+            dry,
+            state: RunState::Running,
+            started_at: now,
+            finished_at: None,
+            figures: RunFigures::default(),
+            trust: None,
+            problem: None,
+        }
+    }
+}
+
+/// How a stream is read.
+pub(super) struct How {
+    pub purpose: Purpose,
+    pub mode: Mode,
+    pub state: Json,
+    pub overlap: Duration,
+    /// The checkpoint goes along.
+    pub moves: bool,
+    /// Nothing is committed.
+    pub dry: bool,
+    /// All subjects are to be gathered.
+    pub remembers: bool,
+}
+
+pub(super) fn scope(key: &StreamKey) -> Scope {
+    Scope { tenant: key.tenant.clone(), source: key.source.clone(), connection: key.connection.clone() }
+}
+
+/// Where the state of a checkpoint leads.
+pub(super) fn state_of(checkpoint: &Checkpoint) -> Json {
+    serde_json::from_str(&checkpoint.state).unwrap_or_default()
+}
+
+/// Folds and commits what is read.
+struct Desk<'r> {
+    parts: &'r Parts,
+    taken: &'r Taken,
+    fold: Fold<'r>,
+    moves: bool,
+    dry: bool,
+    remembers: bool,
+    gathered: Mutex<Gathered>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    outcome: Outcome,
+    refused: Option<StoreError>,
+}
+
+impl Desk<'_> {
+    async fn commit(&self, page: Page, gathered: &mut Gathered) -> Result<(), StoreError> {
+        let Folded { arrivals, quiet, missed, figures, compared, again_at } =
+            self.fold.fold(page.records, self.parts.clock.now()).await?;
+        let outcome = &mut gathered.outcome;
+        if self.remembers {
+            let subjects = compared.iter().filter(|(reading, _)| !reading.state.deleted);
+            outcome.seen.extend(subjects.filter_map(|(reading, _)| reading.subject.as_ref()).map(digest_of_name));
+        }
+        outcome.trust.weigh(&compared);
+        outcome.again_at = sooner(outcome.again_at, again_at);
+        let accepted = if self.dry { Vec::new() } else { self.write(arrivals, quiet, page.state).await? };
+        let told = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;
+        // A change that was told by another way in the meantime is not missed any more.
+        let is_new = |missed: &Missed| self.dry || accepted.iter().any(|accepted| accepted.id == missed.event);
+        let missed: Vec<Missed> = missed.into_iter().filter(is_new).collect();
+        add(&mut outcome.figures, RunFigures { told, missed: missed.len() as u64, ..figures });
+        outcome.missed.extend(missed);
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        arrivals: Vec<Arrival>,
+        quiet: Vec<store::reading::Quiet>,
+        state: Option<Json>,
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let state = state.filter(|_| self.moves).map(|state| Arc::<str>::from(state.to_string()));
+        if arrivals.is_empty()
+            && quiet.is_empty()
+            && state.as_ref().is_none_or(|state| *state == self.taken.checkpoint.state)
+        {
+            return Ok(Vec::new());
+        }
+        let (key, claim) = (self.taken.key.clone(), self.taken.claim);
+        let page = ReadPage { key, claim, events: Vec::new(), quiet, state, baseline: false };
+        self.parts.acceptor.read_page(&self.taken.source, arrivals, page).await
+    }
+}
+
+impl Taker for Desk<'_> {
+    fn take(&self, page: Page) -> BoxFuture<'_, Result<(), Closed>> {
+        Box::pin(async move {
+            let mut gathered = self.gathered.lock().await;
+            match self.commit(page, &mut gathered).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    gathered.refused.get_or_insert(error);
+                    Err(Closed)
+                }
+            }
+        })
+    }
+}
+
+/// A subject's name in little room.
+pub(super) fn digest_of_name(subject: &domain::Subject) -> Digest {
+    Digest::of(subject.as_str().as_bytes())
+}
+
+pub(super) fn add(sum: &mut RunFigures, more: RunFigures) {
+    let RunFigures { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } = more;
+    sum.requests += requests;
+    sum.seen += seen;
+    sum.told += told;
+    sum.matched += matched;
+    sum.missed += missed;
+    sum.young += young;
+    sum.late += late;
+    sum.changed += changed;
+    sum.deleted += deleted;
+    sum.unconfirmed += unconfirmed;
+}

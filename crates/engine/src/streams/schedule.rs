@@ -1,0 +1,500 @@
+//! The schedule: which stream is read when, and by whose wish. Nothing is read here; what is due is begun and its end
+//! awaited.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::poll::{ChangeRate, Found, Next, Schedule as Pool, Terms};
+use domain::run::{Run, StreamKey};
+use domain::{ConnectionName, SourceName, Tenant, Timestamp};
+use store::StoreError;
+use store::reading::{Checkpoint, Polled, Progress};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::reconcile::Learned;
+use super::run::LEASE;
+use super::slot::{Due, Slot};
+use super::view::{Shown, StreamView};
+use super::{Order, Parts, Wish};
+use crate::alert::{STREAM_FAILING, stream_object};
+use crate::engine::EngineError;
+use crate::spec::{PollBudget, PollSpec, StreamSpec};
+use crate::topology::Topology;
+
+/// Readings under way at once on this node: each holds a page in memory.
+const RUNS_MAX: usize = 64;
+/// How often what polls came to is written down.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
+/// Polls that fail in a row before a person is told.
+const FAILURES_TOLD: u32 = 3;
+/// A stream that another node reads is looked at again after this.
+const BUSY_WAIT: Duration = LEASE;
+/// Longest sleep: what is due is looked through again then, whatever was missed.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) enum Message {
+    Order(Order),
+    Hint(StreamKey),
+    View(Tenant, oneshot::Sender<Vec<Shown>>),
+}
+
+/// Where wishes go.
+#[derive(Clone)]
+pub struct StreamsHandle {
+    inbox: mpsc::UnboundedSender<Message>,
+}
+
+impl StreamsHandle {
+    pub(crate) fn new() -> (Self, super::Orders) {
+        let (inbox, orders) = mpsc::unbounded_channel();
+        (Self { inbox }, orders)
+    }
+
+    /// Has a stream read now; gives the run that was begun. It goes on by itself.
+    pub async fn order(&self, key: StreamKey, wish: Wish) -> Result<Run, EngineError> {
+        let (answer, begun) = oneshot::channel();
+        let closed = || EngineError::Store(StoreError::Closed);
+        self.inbox.send(Message::Order(Order { key, wish, answer })).map_err(|_| closed())?;
+        begun.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Something changed in a stream: it is read at once, if it is polled.
+    pub fn hint(&self, key: StreamKey) {
+        // Nobody listens only while the engine stops.
+        let _ = self.inbox.send(Message::Hint(key));
+    }
+
+    pub(crate) async fn shown(&self, tenant: Tenant) -> Vec<Shown> {
+        let (answer, shown) = oneshot::channel();
+        let _ = self.inbox.send(Message::View(tenant, answer));
+        shown.await.unwrap_or_default()
+    }
+}
+
+/// The streams of one source that are polled from one budget.
+struct Shared {
+    pool: Pool<usize>,
+    rate: domain::rate::Rate,
+    /// When the next request of the budget may go to one of them.
+    pick_at: Timestamp,
+}
+
+/// How a reading ended, for the schedule.
+struct Finished {
+    pub index: usize,
+    pub what: Ending,
+}
+
+pub(super) enum Ending {
+    Polled {
+        found: u64,
+        failed: bool,
+        again_at: Option<Timestamp>,
+        progress: Progress,
+        message: Option<String>,
+    },
+    Reconciled,
+    /// Another node has it.
+    Busy,
+    /// It is not configured any more, or the engine stops.
+    Nothing,
+}
+
+pub(crate) struct Scheduler {
+    parts: Parts,
+    inbox: super::Orders,
+    slots: Vec<Slot>,
+    by_key: HashMap<StreamKey, usize>,
+    /// When which slot may be due. Entries that are not true any more are passed over.
+    due: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    shared: HashMap<(Tenant, SourceName), Shared>,
+    runs: JoinSet<Finished>,
+    /// Slots that are due and found no room.
+    crowded: BTreeSet<usize>,
+    notes: HashMap<StreamKey, Progress>,
+    noted_at: Timestamp,
+}
+
+impl Scheduler {
+    pub fn new(parts: Parts, inbox: super::Orders) -> Self {
+        let noted_at = parts.clock.now();
+        Self {
+            parts,
+            inbox,
+            slots: Vec::new(),
+            by_key: HashMap::new(),
+            due: BinaryHeap::new(),
+            shared: HashMap::new(),
+            runs: JoinSet::new(),
+            crowded: BTreeSet::new(),
+            notes: HashMap::new(),
+            noted_at,
+        }
+    }
+
+    /// Reads what is due until the engine stops; then waits for what is under way, which stops by itself.
+    pub async fn run(mut self) {
+        let mut topology = self.parts.topology.clone();
+        self.check(self.parts.store.end_lost_runs(self.parts.clock.now()).await.map(drop));
+        self.redefine().await;
+        loop {
+            let now = self.parts.clock.now();
+            self.begin_due(now);
+            let wait = self.next_at(now).since(now).clamp(Duration::from_millis(1), SLEEP_MAX);
+            tokio::select! {
+                biased;
+                () = self.parts.stop.cancelled() => break,
+                changed = topology.changed() => match changed {
+                    Ok(()) => self.redefine().await,
+                    Err(_) => break,
+                },
+                Some(finished) = self.runs.join_next(), if !self.runs.is_empty() => {
+                    if let Ok(finished) = finished {
+                        self.finished(finished);
+                    }
+                }
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.hear(message),
+                    None => break,
+                },
+                () = self.parts.clock.sleep(wait) => {}
+            }
+            self.note_now_and_then().await;
+        }
+        while let Some(finished) = self.runs.join_next().await {
+            if let Ok(finished) = finished {
+                self.finished(finished);
+            }
+        }
+        self.note().await;
+    }
+
+    /// Takes up what is configured now.
+    async fn redefine(&mut self) {
+        let topology = Arc::clone(&self.parts.topology.borrow());
+        let wanted = wanted(&topology);
+        let now = self.parts.clock.now();
+        let mut known: HashMap<StreamKey, Checkpoint> = HashMap::new();
+        let tenants: BTreeSet<Tenant> = wanted.keys().map(|key| key.tenant.clone()).collect();
+        for tenant in tenants {
+            match self.parts.store.checkpoints(tenant, None).await {
+                Ok(rows) => known.extend(rows.into_iter().map(|row| (row.key.clone(), row))),
+                Err(error) => self.check(Err(error)),
+            }
+        }
+        self.shared.clear();
+        for slot in &mut self.slots {
+            if !wanted.contains_key(&slot.key) {
+                slot.redefine(StreamSpec::default(), now);
+            }
+        }
+        for (key, spec) in wanted {
+            let checkpoint = known.get(&key);
+            let index = self.slot(&key, &spec, checkpoint.and_then(|row| row.progress.asked_at), now);
+            if let Some(PollSpec::Budget(share)) = spec.poll {
+                let learned = checkpoint.and_then(|row| Learned::read(&row.learned).rate);
+                self.share(index, &key, share, learned, now);
+            }
+        }
+    }
+
+    fn slot(&mut self, key: &StreamKey, spec: &StreamSpec, asked_at: Option<Timestamp>, now: Timestamp) -> usize {
+        let index = match self.by_key.get(key) {
+            Some(index) => {
+                self.slots[*index].redefine(spec.clone(), now);
+                *index
+            }
+            None => {
+                self.slots.push(Slot::new(key.clone(), spec.clone(), asked_at, now));
+                self.by_key.insert(key.clone(), self.slots.len() - 1);
+                self.slots.len() - 1
+            }
+        };
+        self.remind(index, now);
+        index
+    }
+
+    fn share(&mut self, index: usize, key: &StreamKey, share: PollBudget, learned: Option<ChangeRate>, now: Timestamp) {
+        let owner = (key.tenant.clone(), key.source.clone());
+        let fresh = || Shared { pool: Pool::default(), rate: share.rate, pick_at: now };
+        let shared = self.shared.entry(owner).or_insert_with(fresh);
+        let terms = Terms { weight: share.weight, at_least: share.at_least, at_most: share.at_most };
+        // What was never asked has waited for as long as anything may.
+        let asked_at = self.slots[index].asked_at.unwrap_or(now - share.at_most);
+        shared.pool.put(index, terms, asked_at);
+        if let Some(rate) = learned {
+            shared.pool.restore(&index, rate);
+        }
+    }
+
+    /// Notes when a slot has to be looked at.
+    fn remind(&mut self, index: usize, now: Timestamp) {
+        let at = self.slots[index].due_at(now);
+        if at != Timestamp::NEVER {
+            self.due.push(Reverse((at, index)));
+        }
+    }
+
+    fn next_at(&self, now: Timestamp) -> Timestamp {
+        let slot = self.due.peek().map(|Reverse((at, _))| *at);
+        let pick = self.shared.values().map(|shared| shared.pick_at).min();
+        if self.runs.len() >= RUNS_MAX {
+            // The end of a run wakes.
+            return now + SLEEP_MAX;
+        }
+        slot.into_iter().chain(pick).min().unwrap_or(now + SLEEP_MAX)
+    }
+
+    fn begin_due(&mut self, now: Timestamp) {
+        for index in std::mem::take(&mut self.crowded) {
+            self.begin(index, now);
+        }
+        while let Some(Reverse((at, index))) = self.due.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            self.due.pop();
+            // The clock may have gone on since it was reminded of.
+            if at <= now {
+                self.begin(index, now);
+            }
+        }
+        self.pick(now);
+    }
+
+    fn begin(&mut self, index: usize, now: Timestamp) {
+        if self.slots[index].due_at(now) > now {
+            self.remind(index, now);
+            return;
+        }
+        if self.runs.len() >= RUNS_MAX {
+            self.crowded.insert(index);
+            return;
+        }
+        if let Some(due) = self.slots[index].take(now) {
+            self.spawn(index, due);
+        }
+    }
+
+    fn spawn(&mut self, index: usize, due: Due) {
+        let (parts, key) = (self.parts.clone(), self.slots[index].key.clone());
+        self.runs.spawn(async move {
+            let what = match due {
+                Due::Poll => parts.poll(&key, None).await,
+                Due::Reconcile => parts.reconcile_now(&key, None, (false, false)).await,
+                Due::Ordered(Order { wish, answer, .. }) => match wish {
+                    Wish::Poll => parts.poll(&key, Some(answer)).await,
+                    Wish::Reconcile { dry, deletes_confirmed } => {
+                        parts.reconcile_now(&key, Some(answer), (dry, deletes_confirmed)).await
+                    }
+                    Wish::Backfill(start) => parts.backfill(&key, start, answer).await,
+                },
+            };
+            Finished { index, what }
+        });
+    }
+
+    /// Gives requests of shared budgets to the streams where they are worth most.
+    fn pick(&mut self, now: Timestamp) {
+        let mut picked = Vec::new();
+        for ((tenant, source), shared) in &mut self.shared {
+            let pace = shared.rate.per / shared.rate.count.max(1);
+            let polls = self.parts.budgets.polls(tenant, source, shared.rate);
+            while shared.pick_at <= now && self.runs.len() + picked.len() < RUNS_MAX {
+                if polls.waits() {
+                    // What was picked before has not been paid yet.
+                    shared.pick_at = now + pace;
+                    break;
+                }
+                match shared.pool.next(now) {
+                    Next::Ask(index) if self.slots[index].running => {
+                        shared.pool.failed(&index, now, None);
+                    }
+                    Next::Ask(index) => {
+                        self.slots[index].begin(true, now);
+                        picked.push(index);
+                        shared.pick_at = shared.pick_at.max(now - pace) + pace;
+                    }
+                    Next::Wait(until) => shared.pick_at = until.max(now + Duration::from_millis(1)),
+                    Next::Idle => shared.pick_at = now + Duration::from_secs(1),
+                }
+            }
+        }
+        for index in picked {
+            self.spawn(index, Due::Poll);
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        let now = self.parts.clock.now();
+        match message {
+            Message::Hint(key) => {
+                let Some(index) = self.by_key.get(&key).copied() else { return };
+                let slot = &mut self.slots[index];
+                if slot.spec.poll.is_none() {
+                    return;
+                }
+                slot.hinted = true;
+                self.remind(index, now);
+            }
+            Message::Order(order) => {
+                let key = order.key.clone();
+                let topology = Arc::clone(&self.parts.topology.borrow());
+                let spec = spec_of(&topology, &key).unwrap_or_default();
+                let index = self.slot(&key, &spec, None, now);
+                self.slots[index].orders.push(order);
+                self.remind(index, now);
+            }
+            Message::View(tenant, answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.shown(&tenant, now));
+            }
+        }
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        let now = self.parts.clock.now();
+        let Finished { index, what } = finished;
+        let slot = &mut self.slots[index];
+        let owner = (slot.key.tenant.clone(), slot.key.source.clone());
+        match what {
+            Ending::Polled { found, failed, again_at, progress, message } => {
+                let not_before = slot.polled(failed, again_at, now);
+                add(self.notes.entry(slot.key.clone()).or_default(), progress);
+                let (tenant, object) = (slot.key.tenant.clone(), stream_object(&slot.key));
+                match message {
+                    Some(message) if slot.failures >= FAILURES_TOLD => {
+                        self.parts.alerts.note(&tenant, STREAM_FAILING, object, message);
+                    }
+                    None if !failed => self.parts.alerts.gone(&tenant, STREAM_FAILING, object),
+                    Some(_) | None => {}
+                }
+                if let Some(shared) = self.shared.get_mut(&owner) {
+                    if failed {
+                        shared.pool.failed(&index, now, not_before);
+                    } else {
+                        let found = u32::try_from(found).unwrap_or(u32::MAX);
+                        let found = if found == 0 { Found::Nothing } else { Found::Changes(found) };
+                        shared.pool.asked(&index, found, now, None);
+                    }
+                }
+            }
+            Ending::Reconciled => slot.reconciled(now),
+            Ending::Busy => {
+                slot.running = false;
+                slot.poll_at = slot.poll_at.max(now + BUSY_WAIT);
+                slot.reconcile_at = slot.reconcile_at.max(now + BUSY_WAIT);
+                if let Some(shared) = self.shared.get_mut(&owner) {
+                    shared.pool.failed(&index, now, Some(now + BUSY_WAIT));
+                }
+            }
+            Ending::Nothing => {
+                slot.running = false;
+                slot.redefine(StreamSpec::default(), now);
+            }
+        }
+        self.remind(index, now);
+    }
+
+    fn shown(&self, tenant: &Tenant, now: Timestamp) -> Vec<Shown> {
+        let slots = self.slots.iter().enumerate().filter(|(_, slot)| slot.key.tenant == *tenant);
+        let shown = slots.map(|(index, slot)| {
+            let shared = self.shared.get(&(slot.key.tenant.clone(), slot.key.source.clone()));
+            let due = slot.due_at(now);
+            Shown {
+                key: slot.key.clone(),
+                spec: slot.spec.clone(),
+                running: slot.running,
+                next_at: Some(due).filter(|due| *due != Timestamp::NEVER),
+                reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER),
+                failures: slot.failures,
+                rate: shared.and_then(|shared| shared.pool.rate(&index)),
+                unwritten: self.notes.get(&slot.key).copied().unwrap_or_default(),
+            }
+        });
+        shown.collect()
+    }
+
+    async fn note_now_and_then(&mut self) {
+        let now = self.parts.clock.now();
+        if now.since(self.noted_at) >= NOTE_EVERY && !self.notes.is_empty() {
+            self.noted_at = now;
+            self.note().await;
+        }
+    }
+
+    /// Writes down what polls came to. What is lost in a crash is a few seconds of figures.
+    async fn note(&mut self) {
+        let notes = std::mem::take(&mut self.notes);
+        let polled = notes.into_iter().map(|(key, progress)| {
+            let index = self.by_key.get(&key).copied();
+            let shared = self.shared.get(&(key.tenant.clone(), key.source.clone()));
+            let rate = shared.zip(index).and_then(|(shared, index)| shared.pool.learned(&index).cloned());
+            (Polled { key, progress, learned: None }, rate)
+        });
+        let polled: Vec<_> = polled.collect();
+        if polled.is_empty() {
+            return;
+        }
+        let written = self.parts.note(polled).await;
+        self.check(written);
+    }
+
+    fn check(&self, done: Result<(), StoreError>) {
+        if let Err(error) = done {
+            self.parts.alerts.store_failed("streams", &error);
+            if error.fatal() {
+                self.parts.failure.report(error);
+            }
+        }
+    }
+}
+
+/// What is to be read by itself, of every connection.
+fn wanted(topology: &Topology) -> HashMap<StreamKey, StreamSpec> {
+    let mut wanted = HashMap::new();
+    for source in topology.sources() {
+        let Some(spec) = &source.spec.connector else { continue };
+        let default = [ConnectionName::default_connection()];
+        let connections: Vec<&ConnectionName> =
+            if spec.configs.is_empty() { default.iter().collect() } else { spec.configs.keys().collect() };
+        for connection in connections {
+            for (stream, own) in &spec.streams {
+                let key = StreamKey {
+                    tenant: source.spec.tenant.clone(),
+                    source: source.spec.name.clone(),
+                    connection: connection.clone(),
+                    stream: Arc::clone(stream),
+                };
+                wanted.insert(key, own.clone());
+            }
+        }
+    }
+    wanted
+}
+
+fn spec_of(topology: &Topology, key: &StreamKey) -> Option<StreamSpec> {
+    let source = topology.source(key.tenant.as_str(), key.source.as_str())?;
+    source.spec.connector.as_ref()?.streams.get(&key.stream).cloned()
+}
+
+pub(super) fn add(sum: &mut Progress, more: Progress) {
+    sum.asked_at = sum.asked_at.max(more.asked_at);
+    sum.read_at = sum.read_at.max(more.read_at);
+    sum.changed_at = sum.changed_at.max(more.changed_at);
+    sum.polls += more.polls;
+    sum.empty += more.empty;
+    sum.failed += more.failed;
+    sum.changes += more.changes;
+    sum.requests += more.requests;
+}
+
+/// What the engine shows of its streams is put together from the schedule and the store.
+pub(super) fn views(shown: Vec<Shown>, checkpoints: Vec<Checkpoint>) -> Vec<StreamView> {
+    let mut by_key: HashMap<StreamKey, Checkpoint> =
+        checkpoints.into_iter().map(|row| (row.key.clone(), row)).collect();
+    let mut views: Vec<StreamView> =
+        shown.into_iter().map(|shown| StreamView::new(by_key.remove(&shown.key), shown)).collect();
+    views.sort_by(|one, other| one.key.cmp(&other.key));
+    views
+}

@@ -1,0 +1,151 @@
+//! One stream's place in the schedule: what is due, what is wished, how it went.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::run::StreamKey;
+
+use super::Order;
+use crate::spec::{PollSpec, StreamSpec};
+
+/// First wait after a poll that failed, doubled each time.
+const FAILED_WAIT: Duration = Duration::from_secs(5);
+const FAILED_WAIT_MAX: Duration = Duration::from_secs(600);
+/// A reading right after the tick of a version would be within it again by a hair.
+const TICK_SLACK: Duration = Duration::from_millis(100);
+
+pub(super) struct Slot {
+    pub key: StreamKey,
+    pub spec: StreamSpec,
+    /// When it is read next by itself; `Timestamp::NEVER` if not.
+    pub poll_at: Timestamp,
+    pub reconcile_at: Timestamp,
+    pub running: bool,
+    /// A webhook told that something changed.
+    pub hinted: bool,
+    pub orders: Vec<Order>,
+    /// Polls that failed in a row.
+    pub failures: u32,
+    pub asked_at: Option<Timestamp>,
+    pub reconciled_at: Option<Timestamp>,
+}
+
+/// What a stream is to be read for.
+pub(super) enum Due {
+    Ordered(Order),
+    Poll,
+    Reconcile,
+}
+
+impl Slot {
+    pub fn new(key: StreamKey, spec: StreamSpec, asked_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let mut slot = Self {
+            key,
+            spec,
+            poll_at: Timestamp::NEVER,
+            reconcile_at: Timestamp::NEVER,
+            running: false,
+            hinted: false,
+            orders: Vec::new(),
+            failures: 0,
+            asked_at,
+            reconciled_at: None,
+        };
+        slot.plan(now);
+        slot
+    }
+
+    /// Takes another definition over.
+    pub fn redefine(&mut self, spec: StreamSpec, now: Timestamp) {
+        if self.spec != spec {
+            self.spec = spec;
+            self.plan(now);
+        }
+    }
+
+    fn plan(&mut self, now: Timestamp) {
+        self.poll_at = match &self.spec.poll {
+            Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now),
+            // Whoever picks from the budget picks it.
+            Some(PollSpec::Budget(_)) | None => Timestamp::NEVER,
+        };
+        self.reconcile_at = match &self.spec.reconcile {
+            // The first one waits for its interval: there is nothing to compare with before.
+            Some(spec) => spec.schedule.next(self.reconciled_at.or(Some(now)), now),
+            None => Timestamp::NEVER,
+        };
+    }
+
+    /// When something of it is due.
+    pub fn due_at(&self, now: Timestamp) -> Timestamp {
+        if self.running {
+            return Timestamp::NEVER;
+        }
+        if !self.orders.is_empty() {
+            return now;
+        }
+        let hinted = if self.hinted { self.hint_at(now) } else { Timestamp::NEVER };
+        self.poll_at.min(self.reconcile_at).min(hinted)
+    }
+
+    /// A hint polls at once, but not more often than the stream may be asked, and not while its source fails.
+    fn hint_at(&self, now: Timestamp) -> Timestamp {
+        let least = match &self.spec.poll {
+            Some(PollSpec::Budget(share)) => share.at_least,
+            _ => crate::spec::POLL_MIN,
+        };
+        let soonest = self.asked_at.map_or(now, |asked| (asked + least).max(now));
+        if self.failures > 0 { soonest.max(self.poll_at) } else { soonest }
+    }
+
+    /// The most urgent thing that is due.
+    pub fn take(&mut self, now: Timestamp) -> Option<Due> {
+        if self.running || self.due_at(now) > now {
+            return None;
+        }
+        let due = if self.orders.is_empty() {
+            let polls = self.poll_at <= now || (self.hinted && self.hint_at(now) <= now);
+            if polls { Due::Poll } else { Due::Reconcile }
+        } else {
+            Due::Ordered(self.orders.remove(0))
+        };
+        self.begin(matches!(due, Due::Poll), now);
+        Some(due)
+    }
+
+    pub fn begin(&mut self, polls: bool, now: Timestamp) {
+        self.running = true;
+        if polls {
+            self.hinted = false;
+            self.asked_at = Some(now);
+        }
+    }
+
+    /// A poll has ended; gives when the stream may be asked again, if it failed.
+    pub fn polled(&mut self, failed: bool, again_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        self.running = false;
+        self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
+        self.poll_at = match &self.spec.poll {
+            Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now).max(now),
+            Some(PollSpec::Budget(_)) | None => Timestamp::NEVER,
+        };
+        if failed {
+            let wait = FAILED_WAIT * 2_u32.saturating_pow((self.failures - 1).min(16));
+            let not_before = now + wait.min(FAILED_WAIT_MAX);
+            self.poll_at = self.poll_at.max(not_before);
+            return Some(not_before);
+        }
+        if let Some(again) = again_at.filter(|_| self.spec.poll.is_some()) {
+            self.poll_at = self.poll_at.min((again + TICK_SLACK).max(now + crate::spec::POLL_MIN));
+        }
+        None
+    }
+
+    pub fn reconciled(&mut self, now: Timestamp) {
+        self.running = false;
+        self.reconciled_at = Some(now);
+        if let Some(spec) = &self.spec.reconcile {
+            self.reconcile_at = spec.schedule.next(Some(now), now).max(now + Duration::from_secs(1));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A stream as people see it.
+
+use domain::Tenant;
+use domain::Timestamp;
+use domain::run::StreamKey;
+use store::reading::{Checkpoint, Progress};
+
+use super::schedule::views;
+use crate::engine::{Engine, EngineError};
+use crate::spec::StreamSpec;
+
+/// What the schedule knows of a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub key: StreamKey,
+    pub spec: StreamSpec,
+    pub running: bool,
+    pub next_at: Option<Timestamp>,
+    pub reconcile_at: Option<Timestamp>,
+    pub failures: u32,
+    /// Changes per second, where polls share a budget.
+    pub rate: Option<f64>,
+    /// What polls came to since it was last written down.
+    pub unwritten: Progress,
+}
+
+/// A stream that is read by itself, or was.
+#[derive(Clone, Debug)]
+pub struct StreamView {
+    pub key: StreamKey,
+    pub spec: StreamSpec,
+    pub running: bool,
+    pub next_at: Option<Timestamp>,
+    pub reconcile_at: Option<Timestamp>,
+    /// Polls that failed in a row.
+    pub failures: u32,
+    /// Changes per hour: estimated where polls share a budget, else as counted.
+    pub changes_per_hour: Option<f64>,
+    /// The connector format's own state, as JSON; empty at the beginning.
+    pub state: String,
+    /// When the first complete scan ended.
+    pub baseline_at: Option<Timestamp>,
+    pub progress: Progress,
+}
+
+impl StreamView {
+    pub(super) fn new(checkpoint: Option<Checkpoint>, shown: Shown) -> Self {
+        let Shown { key, spec, running, next_at, reconcile_at, failures, rate, unwritten } = shown;
+        let (state, baseline_at, mut progress) = match checkpoint {
+            Some(row) => (row.state.to_string(), row.baseline_at, row.progress),
+            None => (String::new(), None, Progress::default()),
+        };
+        super::schedule::add(&mut progress, unwritten);
+        let changes_per_hour = rate.map(|rate| rate * 3_600.0).or_else(|| {
+            let since = progress.read_at?.since(baseline_at?).as_secs_f64();
+            (since >= 60.0).then(|| progress.changes as f64 / since * 3_600.0)
+        });
+        Self { key, spec, running, next_at, reconcile_at, failures, changes_per_hour, state, baseline_at, progress }
+    }
+
+    /// How long ago the stream was last read to its end.
+    #[must_use]
+    pub fn lag(&self, now: Timestamp) -> Option<std::time::Duration> {
+        self.progress.read_at.map(|read| now.since(read))
+    }
+
+    /// Requests spent for each change found.
+    #[must_use]
+    pub fn requests_per_change(&self) -> Option<f64> {
+        (self.progress.changes > 0).then(|| self.progress.requests as f64 / self.progress.changes as f64)
+    }
+}
+
+impl Engine {
+    /// The streams of a tenant that are read by themselves, by source, connection and name.
+    pub async fn streams(&self, tenant: &Tenant) -> Result<Vec<StreamView>, EngineError> {
+        let shown = self.inner.streams.shown(tenant.clone()).await;
+        let checkpoints = self.inner.store.checkpoints(tenant.clone(), None).await?;
+        Ok(views(shown, checkpoints))
+    }
+}
