@@ -104,6 +104,13 @@ impl Retriever {
         if matches!(sync, Some(IncrementalSync::Counts(_))) {
             return wrong("lazy_read_pointer needs a cursor of dates, or none");
         }
+        let sync = stream.get("incremental_sync");
+        if ["step", "cursor_granularity"]
+            .iter()
+            .any(|field| sync.as_ref().is_some_and(|sync| sync.get(field).is_some()))
+        {
+            return wrong("lazy_read_pointer reads one slice for each parent; leave out step and cursor_granularity");
+        }
         Ok(())
     }
 }
