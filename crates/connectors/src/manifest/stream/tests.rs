@@ -106,6 +106,14 @@ fn what_cannot_be_combined_is_told() {
             ),
             "lazy_read_pointer reads one slice for each parent",
         ),
+        (
+            simple("", ", request_window_splitting: {type: RequestWindowSplitting}"),
+            "request_window_splitting needs a cursor of dates",
+        ),
+        (
+            simple(&format!("{DATES},"), ", request_window_splitting: {type: RequestWindowSplitting}"),
+            "request_window_splitting needs 'cursor_granularity'",
+        ),
         ("{name: s}".to_owned(), "needs 'retriever'"),
         ("{name: s, retriever: {type: SimpleRetriever}}".to_owned(), "needs 'requester'"),
         ("{type: MagicStream}".to_owned(), "MagicStream is not supported here"),
