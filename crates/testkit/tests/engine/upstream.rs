@@ -1,6 +1,8 @@
 //! Connections that are asked: one reader for all who ask, tokens got once, rotated secrets that outlive a restart, jobs
 //! that a source runs, and pages with the position behind them.
 
+mod slicing;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

@@ -119,7 +119,8 @@ from airbyte_cdk.cli.source_declarative_manifest import run
 manifest, config, catalog = sys.argv[1:]
 merged = json.load(open(config)) | {'__injected_declarative_manifest': yaml.safe_load(open(manifest))}
 json.dump(merged, open(config + '.reference', 'w'))
-run(['read', '--config', config + '.reference', '--catalog', catalog])
+sys.argv = ['source-declarative-manifest', 'read', '--config', config + '.reference', '--catalog', catalog]
+run()
 ";
     let mut command = Command::new(python);
     command.args(["-c", PROGRAM]).arg(&launch.manifest).arg(&launch.config).arg(&launch.catalog);
