@@ -4,10 +4,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::error::BenchError;
+use crate::stopwatch::Stopwatch;
 
 /// Bytes of each record: what records of common sources have in the middle.
 pub const RECORD_BYTES: usize = 486;
@@ -21,6 +23,9 @@ const PAGE_PARAMETER: &str = "page=";
 /// What a reader needs to read the list: written by us, in the format that it is there to run.
 const MANIFEST: &str = include_str!("listing/manifest.yaml");
 
+/// Properties in the schema of each stream that is there for the manifest's length.
+const PROPERTIES: usize = 24;
+
 /// A running source.
 pub struct Listing {
     address: SocketAddr,
@@ -30,6 +35,8 @@ pub struct Listing {
 struct Shared {
     records: u64,
     served: AtomicU64,
+    stopwatch: Stopwatch,
+    first: OnceLock<Duration>,
     stopped: AtomicBool,
 }
 
@@ -41,7 +48,13 @@ impl Listing {
     pub fn start(records: u64) -> Result<Self, BenchError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(BenchError::io("listen on loopback"))?;
         let address = listener.local_addr().map_err(BenchError::io("read the source's address"))?;
-        let shared = Arc::new(Shared { records, served: AtomicU64::new(0), stopped: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            records,
+            served: AtomicU64::new(0),
+            stopwatch: Stopwatch::start(),
+            first: OnceLock::new(),
+            stopped: AtomicBool::new(false),
+        });
         let serving = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("listing".to_owned()).spawn(move || accept(&listener, &serving));
         thread.map_err(BenchError::io("start the source's thread"))?;
@@ -52,6 +65,32 @@ impl Listing {
     #[must_use]
     pub fn manifest(&self) -> String {
         MANIFEST.replace("$BASE", &format!("http://{}", self.address))
+    }
+
+    /// The same with more streams, until it is about so long.
+    #[must_use]
+    pub fn manifest_of(&self, bytes: usize) -> String {
+        let manifest = self.manifest();
+        let (head, tail) = manifest.split_once("\nspec:").unwrap_or((&manifest, ""));
+        let mut text = head.to_owned();
+        let mut number = 0;
+        while text.len() + tail.len() < bytes {
+            number += 1;
+            write_stream(&mut text, number, self.address);
+        }
+        format!("{text}\nspec:{tail}")
+    }
+
+    /// What its requests are timed with.
+    #[must_use]
+    pub fn stopwatch(&self) -> Stopwatch {
+        self.shared.stopwatch
+    }
+
+    /// When the first request came.
+    #[must_use]
+    pub fn first_request(&self) -> Option<Duration> {
+        self.shared.first.get().copied()
     }
 
     /// How many pages were asked for.
@@ -86,6 +125,7 @@ fn serve(mut connection: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut request = Vec::new();
     let mut page = String::new();
     while read_request(&mut connection, &mut request)? {
+        shared.first.get_or_init(|| shared.stopwatch.elapsed());
         let number = page_of(&request);
         shared.served.fetch_add(1, Relaxed);
         write_page(&mut page, number, shared.records);
@@ -135,6 +175,39 @@ fn write_page(page: &mut String, number: u64, records: u64) {
     page.push_str(&next);
 }
 
+/// A stream as large manifests have them: nothing shared, a schema written out.
+fn write_stream(text: &mut String, number: usize, address: SocketAddr) {
+    write!(
+        text,
+        r#"
+  - type: DeclarativeStream
+    name: more_{number}
+    primary_key: [id]
+    retriever:
+      type: SimpleRetriever
+      requester:
+        type: HttpRequester
+        url_base: http://{address}
+        path: "more/{number}/{{{{ config['region'] or 'all' }}}}"
+        authenticator: {{ type: BearerAuthenticator, api_token: "{{{{ config['token'] }}}}" }}
+      record_selector: {{ type: RecordSelector, extractor: {{ type: DpathExtractor, field_path: [data] }} }}
+    schema_loader:
+      type: InlineSchemaLoader
+      schema:
+        type: object
+        properties:"#
+    )
+    .expect("a String takes any text");
+    for property in 0..PROPERTIES {
+        let kind = ["string", "integer", "number", "boolean"][property % 4];
+        write!(
+            text,
+            "\n          property_{property}:\n            type: [\"null\", {kind}]\n            description: What it says."
+        )
+        .expect("a String takes any text");
+    }
+}
+
 /// A record as sources have them: a key, a time, a few fields of each kind, and text.
 fn write_record(page: &mut String, id: u64) {
     let begin = page.len();
@@ -172,6 +245,15 @@ mod tests {
             let page: serde_json::Value = serde_json::from_str(&page).unwrap();
             assert_eq!((page["data"].as_array().unwrap().len(), &page["next"]), (records, &next));
         }
+    }
+
+    #[test]
+    fn a_manifest_can_be_as_long_as_real_ones() {
+        let listing = Listing::start(1).unwrap();
+        assert_eq!(listing.manifest_of(0), listing.manifest());
+        let long = listing.manifest_of(100_000);
+        assert!((100_000..105_000).contains(&long.len()), "{}", long.len());
+        assert!(long.starts_with(listing.manifest().split_once("\nspec:").unwrap().0) && long.contains("more_2"));
     }
 
     #[test]

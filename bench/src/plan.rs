@@ -8,12 +8,9 @@ use crate::machine::Machine;
 use crate::report::{About, Failure, Report, Results};
 use crate::rig::Bench;
 use crate::scenario::{
-    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions, accounts, ack_one, backlog,
-    idle, isolation, latency, reading, ready, throughput,
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadingOptions, ThroughputOptions, accounts,
+    ack_one, backlog, idle, isolation, latency, reading, ready, throughput,
 };
-
-/// Records of the connector that is read: the goals are stated for so many.
-const READING_RECORDS: u64 = 200_000;
 
 /// One of the scenarios, for `--only`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +80,7 @@ pub struct Plan {
     pub accounts: AccountsOptions,
     pub idle: Duration,
     pub backlog: BacklogOptions,
-    /// Records to be read.
-    pub reading: u64,
+    pub reading: ReadingOptions,
 }
 
 impl Plan {
@@ -117,7 +113,7 @@ impl Plan {
             accounts: AccountsOptions { accounts: 5_000, connections, warm_up: throughput / 5, window: throughput / 2 },
             idle,
             backlog: BacklogOptions { events, connections, live_per_second: per_second },
-            reading: READING_RECORDS,
+            reading: ReadingOptions::default(),
         }
     }
 
@@ -168,9 +164,7 @@ impl Outcome<'_> {
             Scenario::Idle => idle(bench, plan.idle).map(|run| results.idle.push(run)),
             Scenario::Ready => ready(bench).map(|run| results.ready.push(run)),
             Scenario::Backlog => backlog(bench, &plan.backlog).map(|run| results.backlog.push(run)),
-            Scenario::Reading => {
-                reading(bench.scratch, bench.reader, plan.reading).map(|run| results.reading.push(run))
-            }
+            Scenario::Reading => reading(bench, &plan.reading).map(|run| results.reading.push(run)),
         };
         if let Err(error) = done {
             let (scenario, code) = (scenario.name().to_owned(), error.code().to_owned());

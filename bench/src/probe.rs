@@ -11,9 +11,18 @@ const PAGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// Status and body. HTTP/1.0, so that the answer ends where the connection does and is never chunked.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask(address, path, "")
+}
+
+/// The same for what only those see who have a key.
+pub(crate) fn get_with_key(address: SocketAddr, path: &str, key: &str) -> io::Result<(u16, String)> {
+    ask(address, path, &format!("authorization: Bearer {key}\r\n"))
+}
+
+fn ask(address: SocketAddr, path: &str, header: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_WAIT_MAX)?;
     stream.set_read_timeout(Some(ANSWER_WAIT_MAX))?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n{header}\r\n").as_bytes())?;
     let mut page = String::new();
     stream.take(PAGE_BYTES_MAX).read_to_string(&mut page)?;
     let body = page.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();

@@ -48,6 +48,16 @@ pub fn cpu(pid: u32) -> Result<Duration, BenchError> {
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
+/// Time on the processor of all children of this process that were waited for.
+///
+/// # Errors
+/// When /proc is not mounted.
+pub fn children_cpu() -> Result<Duration, BenchError> {
+    let file = "/proc/self/stat";
+    let ticks = children_ticks(&read(file)?).ok_or_else(|| unreadable(file, "it does not look like a stat line"))?;
+    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
 /// The most memory that it ever had resident.
 ///
 /// # Errors
@@ -130,8 +140,17 @@ pub fn machine_busy() -> Result<Duration, BenchError> {
 
 /// utime + stime: fields 14 and 15, counted behind the name, which may hold blanks and brackets of its own.
 fn cpu_ticks(stat: &str) -> Option<u64> {
+    ticks(stat, 11)
+}
+
+/// cutime + cstime: fields 16 and 17.
+fn children_ticks(stat: &str) -> Option<u64> {
+    ticks(stat, 13)
+}
+
+fn ticks(stat: &str, skipped: usize) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(") ")?;
-    let mut times = fields.split(' ').skip(11);
+    let mut times = fields.split(' ').skip(skipped);
     Some(times.next()?.parse::<u64>().ok()? + times.next()?.parse::<u64>().ok()?)
 }
 

@@ -15,7 +15,7 @@ use crate::generator::{Generator, Load, Pace, Sent};
 use crate::ledger::{Ledger, Missing};
 use crate::payload::Template;
 use crate::process::{self, Usage};
-use crate::scenario::ReaderCommand;
+use crate::scenario::Readers;
 use crate::signing::Signing;
 use crate::sink::Sink;
 use crate::stopwatch::{Stopwatch, pause};
@@ -29,8 +29,9 @@ pub struct Bench<'a> {
     /// Folder on the disk to be measured; each rig makes one of its own in it and removes it.
     pub scratch: &'a Path,
     pub signing: Signing,
-    /// How a connector is read.
-    pub reader: ReaderCommand<'a>,
+    pub readers: Readers<'a>,
+    /// A key that opens the gateways' APIs.
+    pub admin_key: &'a str,
     /// How long deliveries may stand still before what is missing counts as lost.
     pub patience: Duration,
     /// Told what is going on, for people who wait.
@@ -204,6 +205,11 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, BenchError> {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).map_err(|source| BenchError::Write { path: path.clone(), source }).map(|()| path)
     }
 }
 

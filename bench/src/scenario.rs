@@ -17,6 +17,8 @@ pub use backlog::{Backlog, BacklogOptions, backlog};
 pub use idle::{Idle, idle};
 pub use isolation::{Isolation, IsolationOptions, isolation};
 pub use latency::{Latency, LatencyOptions, latency};
-pub use reading::{ReadLaunch, ReaderCommand, Reading, reading};
+pub use reading::{
+    FirstRequest, IdleConnectors, ReadCost, ReadLaunch, ReaderCommand, Readers, Reading, ReadingOptions, reading,
+};
 pub use ready::{Ready, ready};
 pub use throughput::{Throughput, ThroughputOptions, throughput};

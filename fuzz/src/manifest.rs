@@ -4,6 +4,7 @@ use bolero::check;
 use connectors::manifest::inspect::inspect;
 use connectors::manifest::node::{Document, Limits};
 use connectors::manifest::overrides::Overrides;
+use connectors::manifest::source::Source;
 
 use crate::mutation::{Edit, Tally, damaged, effort};
 
@@ -59,6 +60,11 @@ fn manifests_of_any_kind() {
         let inspection = inspect(&document, Overrides::default(), None);
         assert!(!inspection.streams.is_empty() || !inspection.problems.is_empty(), "nothing is told of {text}");
         let _ = document.root().loaded();
+        if let Ok(source) = Source::load(&document, Overrides::default()) {
+            // What a reader asks before it reads a stream: a mistake in one of them must not end the walk over all.
+            let _ = (source.parent_names(), source.groups(), source.dynamic().is_ok());
+            let _ = (source.budget().is_ok(), source.jobs_max().is_ok());
+        }
         tally.note(inspection.problems.is_empty());
     });
     tally.check("manifests");

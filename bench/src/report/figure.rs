@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::Results;
+use crate::scenario::Reading;
 use crate::stats::Spread;
 
 /// One row: a figure over all runs.
@@ -169,9 +170,21 @@ fn reading(rows: &mut Rows, results: &Results) {
     let Some(first) = runs.first() else { return };
     let what = format!("reading {} records", super::number(first.records as f64));
     let goal = |bound| Some(Goal::AtMost(bound));
-    rows.add(format!("{what}, CPU"), "s", goal(2.0), runs, |run| Some(run.cpu_s));
-    rows.add(what.clone(), "/CPU s", Some(Goal::AtLeast(100_000.0)), runs, |run| Some(run.records_per_cpu_s));
-    rows.add(format!("{what}, peak memory"), "MiB", goal(30.0), runs, |run| Some(run.peak_rss_mib));
-    rows.add(format!("{what}, wall time"), "s", None, runs, |run| Some(run.wall_s));
-    rows.add(format!("{what}, first output"), "ms", None, runs, |run| Some(run.first_output_ms));
+    rows.add(format!("{what}, CPU"), "s", goal(2.0), runs, |run| Some(run.ours.cpu_s));
+    rows.add(what.clone(), "/CPU s", Some(Goal::AtLeast(100_000.0)), runs, |run| Some(run.ours.records_per_cpu_s));
+    let ratio = |run: &Reading| Some(run.ours.records_per_cpu_s / run.reference.as_ref()?.records_per_cpu_s);
+    rows.add(what.clone(), "× the reference", Some(Goal::AtLeast(10.0)), runs, ratio);
+    rows.add(format!("{what}, peak memory"), "MiB", goal(30.0), runs, |run| Some(run.ours.peak_rss_mib));
+    rows.add(format!("{what}, wall time"), "s", None, runs, |run| Some(run.ours.wall_s));
+    rows.add(format!("{what}, first output"), "ms", None, runs, |run| Some(run.ours.first_output_ms));
+    let theirs = format!("{what}, the reference");
+    rows.add(theirs.clone(), "/CPU s", None, runs, |run| Some(run.reference.as_ref()?.records_per_cpu_s));
+    rows.add(theirs.clone(), "MiB", None, runs, |run| Some(run.reference.as_ref()?.peak_rss_mib));
+    rows.add(theirs, "s", None, runs, |run| Some(run.reference.as_ref()?.wall_s));
+    let first_request =
+        format!("first request, manifest of {} bytes", super::number(first.first_request.manifest_bytes as f64));
+    rows.add(first_request.clone(), "ms", goal(50.0), runs, |run| Some(run.first_request.wall_ms));
+    rows.add(first_request, "CPU ms", goal(50.0), runs, |run| Some(run.first_request.cpu_ms));
+    let idle = format!("memory, {} idle connectors", super::number(first.idle.connectors as f64));
+    rows.add(idle, "MiB", goal(150.0), runs, |run| Some(run.idle.rss_mib));
 }

@@ -1,17 +1,25 @@
 //! What reading a connector takes: a list of pages through cursor pagination and a datetime cursor, by a process that
-//! prints each record on its stdout.
+//! prints each record on its stdout; the same by the reference, where there is one; the way to the first request; and
+//! many connectors in one gateway.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod connectors;
+mod first_request;
+mod reader;
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde::Serialize;
 
 use crate::error::BenchError;
 use crate::listing::{Listing, PAGE_RECORDS, RECORD_BYTES};
-use crate::process::{MemoryWatch, peak_rss_bytes, usage};
-use crate::rig::Folder;
+use crate::process::{MemoryWatch, children_cpu, peak_rss_bytes};
+use crate::rig::{Bench, Folder};
 use crate::stopwatch::Stopwatch;
+
+pub use connectors::IdleConnectors;
+pub use first_request::FirstRequest;
+use reader::Reader;
 
 /// What a reader is started with.
 #[derive(Clone, Debug)]
@@ -24,10 +32,47 @@ pub struct ReadLaunch {
 /// Makes the command that reads.
 pub type ReaderCommand<'a> = &'a dyn Fn(&ReadLaunch) -> Command;
 
+/// How connectors are read.
+#[derive(Clone, Copy)]
+pub struct Readers<'a> {
+    pub ours: ReaderCommand<'a>,
+    /// The program that the format comes from. `None`: it is not here, and nothing is compared.
+    pub reference: Option<ReaderCommand<'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ReadingOptions {
+    pub records: u64,
+    /// Length of the manifest on whose way to the first request is measured.
+    pub manifest_bytes: usize,
+    /// How often a reader is started for that.
+    pub starts: u32,
+    pub connectors: usize,
+    /// Length of each of their manifests.
+    pub connector_bytes: usize,
+}
+
+impl Default for ReadingOptions {
+    /// What the goals are stated for; 33 kB is the median of the manifests that people have written.
+    fn default() -> Self {
+        Self { records: 200_000, manifest_bytes: 1_000_000, starts: 20, connectors: 500, connector_bytes: 33_000 }
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Reading {
     pub records: u64,
     pub record_bytes: usize,
+    pub ours: ReadCost,
+    /// `None` if the reference is not here.
+    pub reference: Option<ReadCost>,
+    pub first_request: FirstRequest,
+    pub idle: IdleConnectors,
+}
+
+/// One reading of the list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReadCost {
     pub cpu_s: f64,
     pub records_per_cpu_s: f64,
     pub peak_rss_mib: f64,
@@ -37,97 +82,52 @@ pub struct Reading {
 }
 
 /// # Errors
-/// When the reader cannot be started, fails, or prints other than each record once.
-pub fn reading(scratch: &Path, command: ReaderCommand<'_>, records: u64) -> Result<Reading, BenchError> {
-    let listing = Listing::start(records)?;
-    let folder = Folder::new(scratch)?;
-    let launch = write_inputs(folder.path(), &listing)?;
+/// When a reader cannot be started, fails, or prints other than each record once.
+pub fn reading(bench: &Bench<'_>, options: &ReadingOptions) -> Result<Reading, BenchError> {
+    let Readers { ours, reference } = bench.readers;
+    let listing = Listing::start(options.records)?;
+    let folder = Folder::new(bench.scratch)?;
+    let launch = write_launch(&folder, &listing.manifest())?;
+    let reference = reference.map(|reference| read(&listing, &launch, reference, options.records)).transpose()?;
+    Ok(Reading {
+        records: options.records,
+        record_bytes: RECORD_BYTES,
+        ours: read(&listing, &launch, ours, options.records)?,
+        reference,
+        first_request: first_request::first_request(bench, options)?,
+        idle: connectors::idle_connectors(bench, options)?,
+    })
+}
+
+fn read(
+    listing: &Listing,
+    launch: &ReadLaunch,
+    command: ReaderCommand<'_>,
+    records: u64,
+) -> Result<ReadCost, BenchError> {
+    let (served, cpu) = (listing.pages_served(), children_cpu()?);
     let stopwatch = Stopwatch::start();
-    let spawned = command(&launch).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut child = Reader(spawned.map_err(|error| BenchError::NotStarted(Box::new(error)))?);
-    let watch = MemoryWatch::start_with(child.0.id(), peak_rss_bytes, || 0)?;
-    let printed = child.drain(stopwatch)?;
+    let mut reader = Reader::start(command(launch))?;
+    let watch = MemoryWatch::start_with(reader.pid(), peak_rss_bytes, || 0)?;
+    let printed = reader.drain(stopwatch)?;
     let wall_s = stopwatch.elapsed().as_secs_f64();
-    // Its times can be read as long as nobody has waited for it.
-    let cpu_s = usage_of_ended(child.0.id())?;
     let peak_rss_mib = watch.stop()?.iter().map(|sample| sample.rss_mib).fold(0.0, f64::max);
-    let status = child.0.wait().map_err(BenchError::io("wait for the reader"))?;
-    let pages = records.div_ceil(PAGE_RECORDS);
-    if !status.success() || printed.records != records || listing.pages_served() != pages {
-        let how =
-            format!("{status}, {} of {records} records, {} of {pages} pages", printed.records, listing.pages_served());
+    let status = reader.wait()?;
+    let cpu_s = children_cpu()?.saturating_sub(cpu).as_secs_f64();
+    let (served, pages) = (listing.pages_served() - served, records.div_ceil(PAGE_RECORDS));
+    if !status.success() || printed.records != records || served != pages {
+        let how = format!("{status}, {} of {records} records, {served} of {pages} pages", printed.records);
         return Err(BenchError::Exited { how, log: printed.last });
     }
-    Ok(Reading {
-        records,
-        record_bytes: RECORD_BYTES,
-        cpu_s,
-        records_per_cpu_s: records as f64 / cpu_s,
-        peak_rss_mib,
-        wall_s,
-        first_output_ms: printed.first_ms,
-    })
+    let records_per_cpu_s = records as f64 / cpu_s;
+    Ok(ReadCost { cpu_s, records_per_cpu_s, peak_rss_mib, wall_s, first_output_ms: printed.first_ms })
 }
 
-fn usage_of_ended(pid: u32) -> Result<f64, BenchError> {
-    crate::process::cpu(pid).map(|cpu| cpu.as_secs_f64()).or_else(|_| usage(pid).map(|usage| usage.cpu.as_secs_f64()))
-}
-
-fn write_inputs(folder: &Path, listing: &Listing) -> Result<ReadLaunch, BenchError> {
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).map_err(|source| BenchError::Write { path: path.clone(), source }).map(|()| path)
-    };
+fn write_launch(folder: &Folder, manifest: &str) -> Result<ReadLaunch, BenchError> {
     let catalog = r#"{"streams":[{"stream":{"name":"items","json_schema":{},"supported_sync_modes":["full_refresh","incremental"]},"sync_mode":"incremental","destination_sync_mode":"append"}]}"#;
     Ok(ReadLaunch {
-        manifest: write("manifest.yaml", &listing.manifest())?,
-        config: write("config.json", r#"{"token":"bench"}"#)?,
-        catalog: write("catalog.json", catalog)?,
+        manifest: folder.write("manifest.yaml", manifest)?,
+        config: folder.write("config.json", r#"{"token":"bench"}"#)?,
+        catalog: folder.write("catalog.json", catalog)?,
     })
-}
-
-/// A reader; killed when dropped.
-struct Reader(Child);
-
-struct Printed {
-    records: u64,
-    first_ms: f64,
-    /// The end of what it printed, for a person to see why it failed.
-    last: String,
-}
-
-impl Reader {
-    /// Reads what it prints to the end, as whoever drives a connector does.
-    fn drain(&mut self, stopwatch: Stopwatch) -> Result<Printed, BenchError> {
-        const MARK: &[u8] = b"{\"type\":\"RECORD\"";
-        let mut printed = Printed { records: 0, first_ms: 0.0, last: String::new() };
-        let Some(mut stdout) = self.0.stdout.take() else { return Ok(printed) };
-        let mut piece = vec![0; 256 * 1024];
-        let mut left: Vec<u8> = Vec::new();
-        loop {
-            let read = stdout.read(&mut piece).map_err(BenchError::io("read what the reader prints"))?;
-            if read == 0 {
-                break;
-            }
-            if printed.first_ms == 0.0 {
-                printed.first_ms = stopwatch.elapsed().as_secs_f64() * 1000.0;
-            }
-            left.extend_from_slice(&piece[..read]);
-            let whole = left.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let lines = left[..whole].split(|byte| *byte == b'\n');
-            printed.records += lines.filter(|line| line.starts_with(MARK)).count() as u64;
-            let shown = &left[whole.saturating_sub(1_000)..whole];
-            printed.last = String::from_utf8_lossy(shown).into_owned();
-            left.drain(..whole);
-        }
-        Ok(printed)
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        // Both fail only when it is gone already, which is what is wanted.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

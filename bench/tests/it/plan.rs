@@ -5,7 +5,9 @@ use std::time::Duration;
 use bench::calibration::StoreCost;
 use bench::plan::{Plan, Scenario};
 use bench::report::{About, Report};
-use bench::scenario::{AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ThroughputOptions};
+use bench::scenario::{
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadingOptions, ThroughputOptions,
+};
 
 use crate::fake_gateway::{FakeLauncher, Faults};
 use crate::scenarios::with_bench;
@@ -25,7 +27,7 @@ fn tiny() -> Plan {
         accounts: AccountsOptions { accounts: 50, connections: 2, warm_up: time, window: time },
         idle: time,
         backlog: BacklogOptions { events: 100, connections: 2, live_per_second: 100.0 },
-        reading: 100,
+        reading: ReadingOptions { records: 100, manifest_bytes: 0, starts: 1, connectors: 0, connector_bytes: 0 },
     }
 }
 

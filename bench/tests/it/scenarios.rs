@@ -6,8 +6,8 @@ use std::time::Duration;
 use bench::calibration::{Calibration, StoreCost};
 use bench::gateway::Launcher;
 use bench::scenario::{
-    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadLaunch, accounts, ack_one, backlog, idle,
-    isolation, latency, reading, ready,
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadLaunch, ReaderCommand, Readers,
+    ReadingOptions, accounts, ack_one, backlog, idle, isolation, latency, reading, ready,
 };
 use bench::signing::Signing;
 use bench::{Bench, BenchError};
@@ -16,11 +16,18 @@ use crate::fake_gateway::{FakeLauncher, Faults, SECRET};
 
 /// A bench around `launcher`, in a folder that it has to leave empty.
 pub fn with_bench<T>(launcher: &dyn Launcher, run: impl FnOnce(&Bench<'_>) -> T) -> T {
+    with_reader(launcher, &no_reader, run)
+}
+
+/// The same with a program that reads connectors; it is its own reference.
+fn with_reader<T>(launcher: &dyn Launcher, reader: ReaderCommand<'_>, run: impl FnOnce(&Bench<'_>) -> T) -> T {
     let scratch = tempfile::tempdir().unwrap();
     let signing = Signing::generic_hmac(SECRET);
     // Longer than a busy machine keeps a thread waiting, short enough to wait for in a test.
     let patience = Duration::from_secs(2);
-    let result = run(&Bench { launcher, scratch: scratch.path(), signing, reader: &no_reader, patience, say: &|_| {} });
+    let readers = Readers { ours: reader, reference: Some(reader) };
+    let (admin_key, say) = ("key", &|_: &str| {});
+    let result = run(&Bench { launcher, scratch: scratch.path(), signing, readers, admin_key, patience, say });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "a scenario left its folder behind");
     result
 }
@@ -149,21 +156,27 @@ fn scripted_reader(launch: &ReadLaunch) -> Command {
     command
 }
 
+/// The reader of these tests understands one stream; nothing here answers for connectors.
+fn few() -> ReadingOptions {
+    ReadingOptions { records: 250, manifest_bytes: 0, starts: 2, connectors: 0, connector_bytes: 0 }
+}
+
 #[test]
 fn a_reading_counts_what_is_printed_and_what_was_asked_for() {
-    let scratch = tempfile::tempdir().unwrap();
-    let read = reading(scratch.path(), &scripted_reader, 250).unwrap();
+    let launcher = FakeLauncher::with(Faults::default());
+    let read = with_reader(&launcher, &scripted_reader, |bench| reading(bench, &few())).unwrap();
     assert_eq!((read.records, read.record_bytes), (250, 486));
-    assert!(
-        read.peak_rss_mib > 0.0 && read.first_output_ms > 0.0 && read.wall_s * 1000.0 >= read.first_output_ms,
-        "{read:?}"
-    );
+    for cost in [&read.ours, read.reference.as_ref().unwrap()] {
+        assert!(cost.peak_rss_mib > 0.0 && cost.first_output_ms > 0.0, "{read:?}");
+        assert!(cost.wall_s * 1000.0 >= cost.first_output_ms, "{read:?}");
+    }
+    assert!(read.first_request.wall_ms > 0.0, "{read:?}");
+    assert!(read.idle.rss_mib > 0.0, "{read:?}");
 }
 
 #[test]
 fn a_reader_that_leaves_records_out_is_an_error_and_no_figure() {
-    let scratch = tempfile::tempdir().unwrap();
-    let failed = reading(scratch.path(), &no_reader, 250).unwrap_err();
+    let launcher = FakeLauncher::with(Faults::default());
+    let failed = with_bench(&launcher, |bench| reading(bench, &few())).unwrap_err();
     assert!(matches!(&failed, BenchError::Exited { how, .. } if how.contains("0 of 250 records")), "{failed}");
-    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
 }

@@ -65,16 +65,34 @@ impl Gateway {
     }
 
     pub async fn on(clock: SharedClock, settings: Settings) -> Self {
-        let store = Arc::new(SqliteStore::open(OpenOptions::memory()).expect("a store in memory opens"));
+        let sink = Arc::new(Sink { status: AtomicU16::new(200) });
+        let transport = Arc::clone(&sink) as _;
+        Self::of(clock, settings, OpenOptions::memory(), sink, transport).await
+    }
+
+    /// One whose requests all go another way than to the sink. Its store has no threads, so that the time can be the
+    /// test's own.
+    pub async fn reaching(clock: SharedClock, transport: Arc<dyn Transport>) -> Self {
+        let sink = Arc::new(Sink { status: AtomicU16::new(200) });
+        Self::of(clock, Settings::default(), OpenOptions::memory().inline(), sink, transport).await
+    }
+
+    async fn of(
+        clock: SharedClock,
+        settings: Settings,
+        options: OpenOptions,
+        sink: Arc<Sink>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        let store = Arc::new(SqliteStore::open(options).expect("a store in memory opens"));
         let entropy = SystemEntropy::shared();
         let key = MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits");
-        let sink = Arc::new(Sink { status: AtomicU16::new(200) });
         let policy = EgressPolicy::new(vec!["127.0.0.0/8".parse().expect("a range")], Vec::new());
         let engine = Engine::start(Parts {
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            transport: Arc::clone(&sink) as _,
+            transport,
             policies: Arc::new(Arc::new(policy)),
             vault: Arc::new(Vault::new(key)),
             retention: Retention::default(),

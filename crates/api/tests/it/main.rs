@@ -18,3 +18,4 @@ mod requests;
 mod server;
 mod sockets;
 mod tail;
+mod upstream;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use connectors::manifest::source::Check;
+use connectors::manifest::source::{Check, CheckDynamic};
 use domain::Purpose;
 use serde_json::Value as Json;
 
@@ -23,49 +23,27 @@ impl Reader {
         let check = self.source().check.clone().ok_or_else(|| {
             ReadFailure::system("check_missing", "the manifest has no 'check', which says how a connection is tried")
         })?;
-        match &check {
-            Check::Streams { streams, .. } => {
-                let names = self.named(&streams.names)?;
-                let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-                let needs_made = !streams.dynamic.is_empty();
-                let known = self.streams(&run, (!needs_made).then_some(&wanted)).await?;
-                if known.is_empty() {
-                    return Ok(Err("the manifest has no stream to check".to_owned()));
-                }
-                for name in &names {
-                    let Some(named) = known.iter().find(|named| named.name == *name) else {
-                        let message = format!("'{name}' is to be checked, but there is no such stream");
-                        return Err(ReadFailure::system("check_stream_unknown", message));
-                    };
-                    if let Err(why) = self.available(&run, named).await? {
-                        return Ok(Err(why));
-                    }
-                }
-                for dynamic in &streams.dynamic {
-                    let made = known.iter().filter(|named| named.template.as_ref() == Some(&dynamic.name));
-                    let count = dynamic.count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-                    for named in made.take(count) {
-                        if let Err(why) = self.available(&run, named).await? {
-                            return Ok(Err(why));
-                        }
-                    }
-                }
-                Ok(Ok(()))
-            }
-            Check::Dynamic { count, probes, .. } => {
-                let known = self.streams(&run, None).await?;
-                if known.is_empty() {
-                    return Ok(Err("the manifest has no stream to check".to_owned()));
-                }
-                let count = usize::try_from(*count).unwrap_or(usize::MAX);
-                for named in known.iter().take(if *probes { count } else { 0 }) {
-                    if let Err(why) = self.available(&run, named).await? {
-                        return Ok(Err(why));
-                    }
-                }
-                Ok(Ok(()))
+        let (names, templates) = match &check {
+            Check::Streams { streams, .. } => (self.named(&streams.names)?, &*streams.dynamic),
+            Check::Dynamic { .. } => (Vec::new(), &[][..]),
+        };
+        let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let needs_made = matches!(check, Check::Dynamic { .. }) || !templates.is_empty();
+        let known = self.streams(&run, (!needs_made).then_some(&wanted)).await?;
+        if known.is_empty() {
+            return Ok(Err("the manifest has no stream to check".to_owned()));
+        }
+        let probed: Vec<&Named> = match &check {
+            Check::Streams { .. } => chosen(&known, &names, templates)?,
+            Check::Dynamic { probes: false, .. } => Vec::new(),
+            Check::Dynamic { count, .. } => known.iter().take(size(*count)).collect(),
+        };
+        for named in probed {
+            if let Err(why) = self.available(&run, named).await? {
+                return Ok(Err(why));
             }
         }
+        Ok(Ok(()))
     }
 
     fn named(&self, names: &[String]) -> Result<Vec<String>, ReadFailure> {
@@ -96,6 +74,27 @@ impl Reader {
             Err(failure) => Ok(Err(format!("stream {} is not available: {failure}", named.name))),
         }
     }
+}
+
+/// Of the streams that there are, those that the manifest names, and so many of those that its templates made.
+fn chosen<'k>(known: &'k [Named], names: &[String], templates: &[CheckDynamic]) -> Result<Vec<&'k Named>, ReadFailure> {
+    let mut chosen = Vec::new();
+    for name in names {
+        let named = known.iter().find(|named| named.name == *name).ok_or_else(|| {
+            let message = format!("'{name}' is to be checked, but there is no such stream");
+            ReadFailure::system("check_stream_unknown", message)
+        })?;
+        chosen.push(named);
+    }
+    for template in templates {
+        let made = known.iter().filter(|named| named.template.as_ref() == Some(&template.name));
+        chosen.extend(made.take(template.count.map_or(usize::MAX, size)));
+    }
+    Ok(chosen)
+}
+
+fn size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// Asks the first slice for a record. Whether there was a slice.

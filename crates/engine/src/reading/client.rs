@@ -143,14 +143,7 @@ impl Client {
         loop {
             let token = self.token(&question, refused.take()).await?;
             let config = self.config();
-            let request = {
-                let scope = question.seen.scope(&config, self.now());
-                question.requester.request(
-                    &scope,
-                    question.additions.clone(),
-                    token.as_ref().map(|held| &held.token),
-                )?
-            };
+            let request = self.request(&question, &config, token.as_deref())?;
             let sent = self.send(&question, &request).await;
             let rotation = match &sent {
                 Ok(answer) if token.is_some() => self.learn_quota(&question, &request, &answer.reply).await,
@@ -180,6 +173,11 @@ impl Client {
             self.tell_wait(&question, &request, wait).await?;
             self.clock.sleep(wait.unwrap_or_default()).await;
         }
+    }
+
+    fn request(&self, question: &Question<'_>, config: &Json, token: Option<&Held>) -> Result<Request, ReadFailure> {
+        let scope = question.seen.scope(config, self.now());
+        Ok(question.requester.request(&scope, question.additions.clone(), token.map(|held| &held.token))?)
     }
 
     /// One attempt. A cached answer costs nobody anything.

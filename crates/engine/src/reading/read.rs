@@ -90,8 +90,8 @@ async fn read_slices(
     let mut permit = Some(permit);
     let mut slices = FuturesUnordered::new();
     let mut parents = None;
-    let mut finding: Option<Finding<'_>> = match Partitions::new(run, stream, state) {
-        Ok(partitions) => Some(Box::pin(Finder { run, cursor, partitions }.next())),
+    let mut finding = match Partitions::new(run, stream, state) {
+        Ok(partitions) => Some(Finder { run, cursor, partitions }.search()),
         Err(failure) => {
             ended.tell(run, stream, failure).await?;
             None
@@ -110,7 +110,7 @@ async fn read_slices(
                     Ok(Some(open)) => {
                         slices.push(reading.slice(open));
                         if ended.failures.len() < FAILURES_MAX {
-                            finding = Some(Box::pin(finder.next()));
+                            finding = Some(finder.search());
                         }
                     }
                     Ok(None) => parents = finder.partitions.parent_state(),
@@ -134,6 +134,10 @@ async fn next_of<'r>(finding: &mut Option<Finding<'r>>) -> (Finder<'r>, Result<O
 }
 
 impl<'r> Finder<'r> {
+    fn search(self) -> Finding<'r> {
+        Box::pin(self.next())
+    }
+
     async fn next(mut self) -> (Self, Result<Option<OpenSlice>, ReadFailure>) {
         let found = self.find().await;
         (self, found)

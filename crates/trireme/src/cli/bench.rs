@@ -10,9 +10,11 @@ use bench::Bench;
 use bench::gateway::{CommandLauncher, Launch};
 use bench::plan::{Plan, Scenario};
 use bench::report::{About, Report};
-use bench::scenario::ReadLaunch;
+use bench::scenario::{ReadLaunch, ReaderCommand, Readers};
 use bench::signing::Signing;
+use engine::access::KeyText;
 use engine::clock::{Clock, SystemClock};
+use engine::entropy::SystemEntropy;
 
 use super::progress::bar;
 use crate::exit::{Failure, Outcome};
@@ -34,6 +36,9 @@ pub struct BenchArgs {
     /// Folder on the disk to measure; what is made in it is removed
     #[arg(long, value_name = "FOLDER")]
     scratch: Option<PathBuf>,
+    /// A Python that has the reference of the connector format (airbyte-cdk), to be measured beside
+    #[arg(long, value_name = "PYTHON")]
+    reference: Option<PathBuf>,
     /// Write the tables between the marks of this page
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -66,9 +71,15 @@ pub fn run(args: BenchArgs, output: Output) -> Outcome {
 
 fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
     let binary = std::env::current_exe().map_err(|error| Failure::general("no_binary", error.to_string()))?;
-    let reading = binary.clone();
-    let reader = move |launch: &ReadLaunch| reader(&reading, launch);
-    let launcher = CommandLauncher(move |launch: &Launch| gateway(&binary, launch));
+    let key = KeyText::generate(&SystemEntropy::new());
+    let admin_key = key.text().expose();
+    let ours = |launch: &ReadLaunch| reader(&binary, launch);
+    let theirs = args.reference.as_deref().map(|python| move |launch: &ReadLaunch| reference(python, launch));
+    let readers = Readers { ours: &ours, reference: theirs.as_ref().map(|theirs| theirs as ReaderCommand<'_>) };
+    if readers.reference.is_none() && plan.scenarios.contains(&Scenario::Reading) {
+        aside("Reading is not compared with the reference: --reference names a Python that has airbyte-cdk.");
+    }
+    let launcher = CommandLauncher(|launch: &Launch| gateway(&binary, launch, admin_key));
     let scratch = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let steps = bar((plan.scenarios.len() * plan.rounds) as u64 + 1, "measuring");
     let say = |what: &str| {
@@ -77,15 +88,16 @@ fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
     };
     let signing = Signing::generic_hmac(SECRET);
     let bench =
-        Bench { launcher: &launcher, scratch: &scratch, signing, reader: &reader, patience: PATIENCE, say: &say };
+        Bench { launcher: &launcher, scratch: &scratch, signing, readers, admin_key, patience: PATIENCE, say: &say };
     let report = plan.run(&bench, Some(&store_cost::measure), about(args.full));
     steps.finish_and_clear();
     report.map_err(|error| Failure::general(error.code(), error.to_string()))
 }
 
 /// This binary as its users run it, but for its log.
-fn gateway(binary: &Path, launch: &Launch) -> Command {
+fn gateway(binary: &Path, launch: &Launch, admin_key: &str) -> Command {
     let mut command = Command::new(binary);
+    command.env("TRIREME_ADMIN_KEY", admin_key);
     command.args(["serve", "--log-filter", "warn", "--listen"]).arg(launch.listen.to_string());
     command.arg("--config").arg(&launch.config).arg("--data").arg(&launch.data);
     command
@@ -96,6 +108,22 @@ fn reader(binary: &Path, launch: &ReadLaunch) -> Command {
     let mut command = Command::new(binary);
     command.args(["connector", "read", "--egress-allow", "127.0.0.0/8", "--manifest"]).arg(&launch.manifest);
     command.arg("--config").arg(&launch.config).arg("--catalog").arg(&launch.catalog);
+    command
+}
+
+/// The reference as its users run it. It takes the manifest inside of the configuration.
+fn reference(python: &Path, launch: &ReadLaunch) -> Command {
+    const PROGRAM: &str = "
+import json, sys, yaml
+from airbyte_cdk.cli.source_declarative_manifest import run
+manifest, config, catalog = sys.argv[1:]
+merged = json.load(open(config)) | {'__injected_declarative_manifest': yaml.safe_load(open(manifest))}
+json.dump(merged, open(config + '.reference', 'w'))
+sys.argv = ['source-declarative-manifest', 'read', '--config', config + '.reference', '--catalog', catalog]
+run()
+";
+    let mut command = Command::new(python);
+    command.args(["-c", PROGRAM]).arg(&launch.manifest).arg(&launch.config).arg(&launch.catalog);
     command
 }
 

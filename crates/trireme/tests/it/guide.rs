@@ -1,7 +1,7 @@
 //! Every command that the guide shows is run as it is written.
 //!
 //! Blocks are run in their order in one shell: `sh` must succeed, `sh background` runs until the end once it has said
-//! its first line, `yaml FILE` is written to that file. Only the ports are others, so that tests do not collide.
+//! its first line, `yaml FILE` and `json FILE` are written to that file. Only the ports are others, so that tests do not collide.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn script(blocks: &[Block], key: &str) -> String {
     let mut script = String::from("set -eu; PIDS=; trap 'exit 1' TERM; trap 'kill $PIDS || :; wait' EXIT\n");
     for (number, block) in blocks.iter().enumerate() {
         match block.kind.split_once(' ') {
-            Some(("yaml", file)) => {
+            Some(("yaml" | "json", file)) => {
                 writeln!(script, "cat > {file} <<'END_OF_FILE'\n{}\nEND_OF_FILE", block.text).expect("a string");
             }
             Some(("sh", "background")) => {
@@ -66,6 +66,9 @@ async fn run(page: &str, destination: &Destination) {
     let script = script(&blocks(page), KEY);
     let script = script.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
     let script = script.replace("127.0.0.1:3000", &destination.address.to_string());
+    let source = free_port();
+    let script = script.replace("127.0.0.1:4000", &format!("127.0.0.1:{source}"));
+    let script = script.replace("http.server 4000", &format!("http.server {source}"));
     let binary = PathBuf::from(trireme().get_program());
     // `$PATH` is the shell's: the script puts the binary's folder before it.
     let script = format!("PATH={}:$PATH\n{script}", binary.parent().expect("a folder").display());
@@ -100,6 +103,11 @@ async fn getting_started_works_as_written() {
 #[tokio::test]
 async fn a_sender_of_ones_own_works_as_written() {
     run("providers.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
+async fn a_connector_of_ones_own_works_as_written() {
+    run("connectors.md", &Destination::start().await).await;
 }
 
 #[tokio::test]

@@ -125,11 +125,11 @@ impl OAuth {
             let missing = Trouble::Credentials { what: "an access token, or where to refresh it" };
             return configured.map(Step::Have).ok_or(missing);
         };
-        // After a refusal the config's token may be newer than the one that was refused.
-        let is_newer = |token: &Token| kept.is_none_or(|kept| kept.value != token.value);
+        // The config's token may be newer than the one that was refused, or that ends soon: one that was got here is
+        // written there too, without the margin before its end.
+        let is_another = |token: &Token| kept.map_or(!is_refused, |kept| kept.value != token.value);
         match configured {
-            Some(token) if kept.is_some() && is_newer(&token) && !token.is_due(scope.now()) => Ok(Step::Have(token)),
-            Some(token) if is_good(&token) => Ok(Step::Have(token)),
+            Some(token) if is_another(&token) && !token.is_due(scope.now()) => Ok(Step::Have(token)),
             _ => Ok(Step::Send(Errand { purpose: Purpose::Refresh, request: self.request(endpoint, scope)? })),
         }
     }

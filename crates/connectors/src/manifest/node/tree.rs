@@ -54,13 +54,14 @@ impl Value {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: Vec<(Arc<str>, Arc<Tree>)>,
-    /// Only for large ones: a component has a dozen fields, but `definitions` or `schemas` have hundreds.
+    /// Only for large ones: components have a dozen fields and schemas a few dozen, but `definitions` have hundreds. An
+    /// index takes more memory than what it points to.
     index: Option<FxHashMap<Arc<str>, usize>>,
 }
 
 impl Table {
     /// From this many entries on, a search by comparing costs more than an index.
-    const INDEXED_FROM: usize = 16;
+    const INDEXED_FROM: usize = 64;
 
     pub(super) fn get(&self, key: &str) -> Option<&Arc<Tree>> {
         let at = match &self.index {

@@ -7,11 +7,11 @@ use crate::manifest::node::Node;
 /// Adds the names of a stream's parents; a stream that cannot be read so far has none.
 pub(super) fn names(stream: &Node, names: &mut BTreeSet<String>) {
     for way in ["full_refresh_stream", "incremental_stream"] {
-        if let Some(way) = stream.get(way) {
+        if let Some(way) = within(stream, way) {
             self::names(&way, names);
         }
     }
-    if let Some(router) = stream.get("retriever").and_then(|retriever| retriever.get("partition_router")) {
+    if let Some(router) = within(stream, "retriever").and_then(|retriever| retriever.get("partition_router")) {
         in_router(&router, names);
     }
 }
@@ -25,10 +25,15 @@ fn in_router(router: &Node, names: &mut BTreeSet<String>) {
         for inner in listed(&router, "partition_routers") {
             in_router(&inner, names);
         }
-        if let Some(inner) = router.get("underlying_partition_router") {
+        if let Some(inner) = within(&router, "underlying_partition_router") {
             in_router(&inner, names);
         }
     }
+}
+
+/// A mapping in a field. What cannot be found has itself in every field, and would be walked without end.
+fn within(node: &Node, field: &str) -> Option<Node> {
+    node.get(field).filter(Node::is_map)
 }
 
 fn routers(node: &Node) -> Vec<Node> {

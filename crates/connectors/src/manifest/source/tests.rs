@@ -208,3 +208,27 @@ fn templates_make_a_stream_for_each_set_of_values() {
         assert_eq!(made(&definition, &config), expected, "{resolver}");
     }
 }
+
+#[test]
+fn parents_are_told_of_streams_that_can_be_found_and_of_no_others() {
+    let child = stream(
+        "child",
+        ", partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: '#/streams/0', parent_key: id, partition_field: p}]}",
+    );
+    let grouped = stream(
+        "grouped",
+        ", partition_router: {type: GroupingPartitionRouter, group_size: 2, underlying_partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: '#/streams/1', parent_key: id, partition_field: p}]}}",
+    );
+    let lost = [
+        "'#/nowhere'".to_owned(),
+        "{type: DeclarativeStream, name: lost, retriever: '#/nowhere'}".to_owned(),
+        "{type: StateDelegatingStream, name: lost, full_refresh_stream: '#/nowhere', incremental_stream: '#/streams/2'}".to_owned(),
+        stream("lost", ", partition_router: '#/nowhere'"),
+        stream("lost", ", partition_router: {type: GroupingPartitionRouter, underlying_partition_router: '#/nowhere'}"),
+        stream("lost", ", partition_router: [{type: SubstreamPartitionRouter, parent_stream_configs: '#/nowhere'}]"),
+        "{type: DeclarativeStream, name: round, retriever: {partition_router: '#/streams/9/retriever/partition_router'}}".to_owned(),
+    ];
+    let streams = [stream("one", ""), child, grouped].into_iter().chain(lost);
+    let text = format!("streams:\n{}", streams.map(|stream| format!("  - {stream}\n")).collect::<String>());
+    assert_eq!(source(&text).parent_names().into_iter().collect::<Vec<_>>(), ["child", "one"]);
+}

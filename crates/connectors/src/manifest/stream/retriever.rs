@@ -88,23 +88,50 @@ impl Retriever {
 
     /// What cannot be combined.
     pub(super) fn check(&self, stream: &Node, sync: Option<&IncrementalSync>) -> Result<(), Problem> {
-        let wrong = |message: &str| Err(stream.problem(Fault::Wrong, message.to_owned()));
         let Self::Simple(retriever) = self else { return Ok(()) };
-        if matches!(sync, Some(IncrementalSync::Counts(_))) && retriever.router.is_some() {
-            return wrong("a cursor of counts cannot be kept for each partition; leave out one of them");
+        let obstacle = retriever.obstacle(stream, sync);
+        obstacle.map_or(Ok(()), |message| Err(stream.problem(Fault::Wrong, message)))
+    }
+}
+
+impl SimpleRetriever {
+    fn obstacle(&self, stream: &Node, sync: Option<&IncrementalSync>) -> Option<String> {
+        if matches!(sync, Some(IncrementalSync::Counts(_))) && self.router.is_some() {
+            return Some("a cursor of counts cannot be kept for each partition; leave out one of them".to_owned());
         }
-        if !retriever.router.as_ref().is_some_and(PartitionRouter::is_lazy) {
-            return Ok(());
+        if self.router.as_ref().is_some_and(PartitionRouter::is_lazy)
+            && let Some(why) = self.lazy_obstacle(stream, sync)
+        {
+            return Some(why.to_owned());
         }
-        if retriever.page_size_reduction.is_some() || retriever.window_splitting.is_some() {
-            return wrong(
+        self.window_splitting.as_ref()?;
+        self.splitting_obstacle(sync).map(|why| format!("request_window_splitting {why}"))
+    }
+
+    /// Why the first page cannot be one that lies in the parent's record.
+    fn lazy_obstacle(&self, stream: &Node, sync: Option<&IncrementalSync>) -> Option<&'static str> {
+        if self.page_size_reduction.is_some() || self.window_splitting.is_some() {
+            return Some(
                 "page_size_reduction and request_window_splitting ask for pages again, but with lazy_read_pointer the first page lies in the parent's record",
             );
         }
         if matches!(sync, Some(IncrementalSync::Counts(_))) {
-            return wrong("lazy_read_pointer needs a cursor of dates, or none");
+            return Some("lazy_read_pointer needs a cursor of dates, or none");
         }
-        Ok(())
+        let sync = stream.get("incremental_sync")?;
+        let slices = ["step", "cursor_granularity"].iter().any(|field| sync.get(field).is_some());
+        slices.then_some("lazy_read_pointer reads one slice for each parent; leave out step and cursor_granularity")
+    }
+
+    /// Why its windows cannot be split, if they cannot.
+    fn splitting_obstacle(&self, sync: Option<&IncrementalSync>) -> Option<&'static str> {
+        if self.requester.properties().is_some() {
+            return Some("does not go with query properties: records of earlier portions may have been told already");
+        }
+        match sync {
+            Some(IncrementalSync::Dates(dates)) => dates.splitting_obstacle(),
+            Some(IncrementalSync::Counts(_)) | None => Some("needs a cursor of dates, whose windows are split"),
+        }
     }
 }
 

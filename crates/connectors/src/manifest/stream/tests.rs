@@ -99,6 +99,21 @@ fn what_cannot_be_combined_is_told() {
             ),
             "is named 's', but one of its streams is named 't'",
         ),
+        (
+            simple(
+                &format!("{},", DATES.replace("cursor_field", "step: P1D, cursor_granularity: P1D, cursor_field")),
+                &parents,
+            ),
+            "lazy_read_pointer reads one slice for each parent",
+        ),
+        (
+            simple("", ", request_window_splitting: {type: RequestWindowSplitting}"),
+            "request_window_splitting needs a cursor of dates",
+        ),
+        (
+            simple(&format!("{DATES},"), ", request_window_splitting: {type: RequestWindowSplitting}"),
+            "request_window_splitting needs 'cursor_granularity'",
+        ),
         ("{name: s}".to_owned(), "needs 'retriever'"),
         ("{name: s, retriever: {type: SimpleRetriever}}".to_owned(), "needs 'requester'"),
         ("{type: MagicStream}".to_owned(), "MagicStream is not supported here"),

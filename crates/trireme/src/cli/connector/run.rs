@@ -231,9 +231,12 @@ pub fn inspect(wanted: &Wanted, output: Output, environment: Environment<'_>) ->
     let told = connectors::manifest::inspect::inspect(&document, overrides, license_of(&found));
     if output.is_json() {
         let json = serde_json::to_value(&told).map_err(|error| Failure::general("not_json", error.to_string()))?;
-        return output.json(&json);
+        output.json(&json)?;
+    } else {
+        output.bytes(told.to_string().as_bytes())?;
     }
-    output.bytes(told.to_string().as_bytes())
+    // Nothing runs of a manifest that is wrong outside of its streams.
+    if told.problems.is_empty() { Ok(()) } else { Err(told_already()) }
 }
 
 /// What the metadata beside a manifest says about its licence.
