@@ -24,7 +24,8 @@
 //!         object: order                                  # events are order.created, order.updated, order.deleted
 //!         version: { field: [updated_at], precision: PT1S }
 //!         deletes: { tombstone: [status], is: deleted }  # or { feed: deleted_orders }, scan, none
-//!         get: { requester: { … }, record: [order] }     # sees stream_slice['id']
+//!         get: { requester: { … }, record: [order] }     # sees stream_slice['id']; gone: [order, deleted] where an answer
+//!                                                        # with status 200 can say that it is there no longer
 //!         write:
 //!           create: { requester: { … }, record: [order] }    # sees record
 //!           update: { requester: { … } }                     # sees stream_slice['id'] and record
@@ -168,6 +169,8 @@ pub struct OneRecord {
     pub requester: Arc<Requester>,
     /// Where the record is in the answer; empty: it is the answer.
     pub record: Vec<String>,
+    /// What an answer says beside 404 and 410 where the record is there no longer; in its whole body.
+    pub gone: Option<Sign>,
 }
 
 /// What one topic of the sender says about a stream's records.

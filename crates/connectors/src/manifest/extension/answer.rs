@@ -80,24 +80,31 @@ impl StreamExtension {
         if GONE.contains(&reply.status) {
             return Ok(Found::Gone);
         }
-        let path = self.get.as_ref().map_or(&[][..], |one| &one.record);
+        let (path, gone) = self.get.as_ref().map_or((&[][..], None), |one| (&one.record, one.gone.as_ref()));
+        if gone.is_some_and(|sign| reply.json().is_some_and(|body| sign.holds(body))) {
+            return Ok(Found::Gone);
+        }
         let record = record(reply, path)?;
         Ok(if self.is_deleted(&record) { Found::Deleted(record) } else { Found::Record(record) })
     }
 
-    /// The record that was made.
-    pub fn created(&self, reply: Reply) -> Result<Json, AnswerError> {
-        record(reply, self.create.as_ref().map_or(&[], |one| &one.record))
+    /// The record that was made, if the source shows it.
+    pub fn created(&self, reply: Reply) -> Result<Option<Json>, AnswerError> {
+        written(reply, self.create.as_ref())
     }
 
-    /// The record as it is now, if the source says; many answer an update with nothing.
+    /// The record as it is now, if the source shows it; many answer an update with nothing.
     pub fn updated(&self, reply: Reply) -> Result<Option<Json>, AnswerError> {
-        accepted(&reply)?;
-        if reply.body.is_empty() {
-            return Ok(None);
-        }
-        record(reply, self.update.as_ref().map_or(&[], |one| &one.record)).map(Some)
+        written(reply, self.update.as_ref())
     }
+}
+
+fn written(reply: Reply, one: Option<&OneRecord>) -> Result<Option<Json>, AnswerError> {
+    accepted(&reply)?;
+    if reply.body.is_empty() {
+        return Ok(None);
+    }
+    record(reply, one.map_or(&[], |one| &one.record)).map(Some)
 }
 
 impl OneRecord {

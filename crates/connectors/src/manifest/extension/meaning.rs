@@ -141,6 +141,10 @@ fn version(value: &Json, is_time: bool) -> Option<Version> {
         Some(number) if !is_time => Some(Version::Number(number)),
         Some(millis) if millis >= MILLIS_FROM => Some(Version::Time(Timestamp::from_millis(millis))),
         Some(seconds) => Some(Version::Time(Timestamp::from_secs(seconds))),
-        None => iso::parse(value.as_str()?).ok().map(|moment| Version::Time(Timestamp::from_micros(moment.micros()))),
+        None => {
+            let text = value.as_str()?;
+            let moment = iso::parse(text.strip_suffix(" UTC").unwrap_or(text)).ok()?;
+            Some(Version::Time(Timestamp::from_micros(moment.micros())))
+        }
     }
 }

@@ -164,8 +164,8 @@ impl Read for Deletes {
 
 impl Read for OneRecord {
     fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["requester", "record"])?;
-        Ok(Self { requester: requester(node)?, record: node.or("record", Vec::new())? })
+        only(node, &["requester", "record", "gone"])?;
+        Ok(Self { requester: requester(node)?, record: node.or("record", Vec::new())?, gone: node.maybe("gone")? })
     }
 }
 

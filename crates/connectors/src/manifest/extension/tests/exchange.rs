@@ -42,7 +42,7 @@ metadata:
         object: order
         version: { field: [updated_at], precision: PT1S }
         deletes: { tombstone: [state], is: [deleted, void] }
-        get: { requester: { <<: *requester, path: "orders/{{ stream_slice['id'] }}" }, record: [orders, "0"] }
+        get: { requester: { <<: *requester, path: "orders/{{ stream_slice['id'] }}" }, record: [orders, "0"], gone: { at: [error], is: unknown_order } }
         write:
           create: { requester: { <<: *requester, path: orders, http_method: POST, request_body_json: "{{ record }}" }, record: [order] }
           update: { requester: { <<: *requester, path: "orders/{{ stream_slice['id'] }}", http_method: PUT, request_body_json: { order: "{{ record }}" } } }
@@ -122,9 +122,11 @@ fn a_record_is_found_deleted_or_gone_and_nothing_else_proves_absence() {
     let void = json!({ "state": "void" });
     assert_eq!(found(200, r#"{"orders":[{"state":"void"}]}"#), Ok(Found::Deleted(void)));
     assert_eq!((found(404, ""), found(410, "{}")), (Ok(Found::Gone), Ok(Found::Gone)));
+    assert_eq!(found(200, r#"{"error":"unknown_order"}"#), Ok(Found::Gone), "the source says so in its own way");
     for (status, body, code, again) in [
         (200, r#"{"orders":[]}"#, "answer_incomplete", false),
         (200, "{}", "answer_incomplete", false),
+        (200, r#"{"error":"try_later"}"#, "answer_incomplete", false),
         (200, "<html>", "answer_incomplete", false),
         (204, "", "answer_incomplete", false),
         (403, "{}", "answer_refused", false),
@@ -141,7 +143,8 @@ fn a_record_is_found_deleted_or_gone_and_nothing_else_proves_absence() {
 fn answers_to_writes_may_hold_the_record() {
     let extension = shop();
     let orders = &extension.streams["orders"];
-    assert_eq!(orders.created(reply(201, r#"{"order":{"id":1}}"#)), Ok(json!({ "id": 1 })));
+    assert_eq!(orders.created(reply(201, r#"{"order":{"id":1}}"#)), Ok(Some(json!({ "id": 1 }))));
+    assert_eq!(orders.created(reply(201, "")), Ok(None));
     assert!(orders.created(reply(201, "{}")).is_err() && orders.created(reply(422, "{}")).is_err());
     assert_eq!(orders.updated(reply(200, r#"{"id":1}"#)), Ok(Some(json!({ "id": 1 }))));
     assert_eq!(orders.updated(reply(204, "")), Ok(None));
@@ -257,6 +260,7 @@ fn versions_are_times_in_every_spelling_or_numbers_that_count() {
         (json!(1_767_323_045_000_i64), time(1_767_323_045), Some(Version::Number(1_767_323_045_000))),
         (json!("2026-01-02T03:04:05.000Z"), time(1_767_323_045), time(1_767_323_045)),
         (json!("2026-01-02T04:04:05+01:00"), time(1_767_323_045), time(1_767_323_045)),
+        (json!("2026-01-02 03:04:05 UTC"), time(1_767_323_045), time(1_767_323_045)),
         (json!("soon"), None, None),
         (json!(null), None, None),
     ] {
