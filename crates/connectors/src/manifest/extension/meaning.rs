@@ -143,6 +143,10 @@ fn version(value: &Json, is_time: bool) -> Option<Version> {
         Some(seconds) => Some(Version::Time(Timestamp::from_secs(seconds))),
         None => {
             let text = value.as_str()?;
+            if let Some(millis) = text.strip_prefix("/Date(") {
+                let digits = millis.find(|letter: char| !letter.is_ascii_digit()).map_or(millis, |end| &millis[..end]);
+                return digits.parse().ok().map(Timestamp::from_millis).map(Version::Time);
+            }
             let moment = iso::parse(text.strip_suffix(" UTC").unwrap_or(text)).ok()?;
             Some(Version::Time(Timestamp::from_micros(moment.micros())))
         }

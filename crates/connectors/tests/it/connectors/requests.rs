@@ -95,6 +95,23 @@ fn every_subscription_has_its_requests() {
         }
         subscribing.push(ours.name);
     }
-    let expected = ["airtable", "bamboohr", "github", "gitlab", "pipedrive", "shopify", "stripe", "zendesk"];
+    let expected = ["airtable", "bamboohr", "github", "gitlab", "jira", "pipedrive", "shopify", "stripe", "zendesk"];
     assert_eq!(subscribing, expected);
+}
+/// Templates turn a text that looks like a number into one, and a source that is given a number may refuse it.
+#[test]
+fn a_secret_that_looks_like_a_number_is_sent_as_a_text() {
+    let (secret, mut sent) = (Secret::new("1234567".to_owned()), 0);
+    let callback = Callback { url: URL, secret: &secret };
+    for ours in all() {
+        let Some(webhooks) = &ours.extension.webhooks else { continue };
+        if !matches!(webhooks.subscribe.secret, SecretOf::Ours) {
+            continue;
+        }
+        let place = webhooks.places(&Scope::new(&ours.config, Timestamp::UNIX_EPOCH)).expect(ours.name).remove(0);
+        let request = built(&ours, "subscribe", &webhooks.asks_to_subscribe(&place, &callback));
+        assert!(says(&request, "\"1234567\""), "{}", ours.name);
+        sent += 1;
+    }
+    assert!(sent >= 4, "{sent}");
 }

@@ -261,6 +261,8 @@ fn versions_are_times_in_every_spelling_or_numbers_that_count() {
         (json!("2026-01-02T03:04:05.000Z"), time(1_767_323_045), time(1_767_323_045)),
         (json!("2026-01-02T04:04:05+01:00"), time(1_767_323_045), time(1_767_323_045)),
         (json!("2026-01-02 03:04:05 UTC"), time(1_767_323_045), time(1_767_323_045)),
+        (json!("/Date(1767323045000+0000)/"), time(1_767_323_045), time(1_767_323_045)),
+        (json!("/Date(soon)/"), None, None),
         (json!("soon"), None, None),
         (json!(null), None, None),
     ] {
