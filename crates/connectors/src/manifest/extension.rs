@@ -193,7 +193,7 @@ impl Extension {
     }
 
     /// Streams of which something is said, though the manifest has none of that name (`is_there` tells).
-    pub fn strangers<'e>(&'e self, is_there: impl Fn(&str) -> bool) -> Vec<&'e str> {
+    pub fn strangers(&self, is_there: impl Fn(&str) -> bool) -> Vec<&str> {
         let feeds = self.streams.values().filter_map(|stream| match &stream.deletes {
             Some(Deletes::Feed(feed)) => Some(feed.as_str()),
             _ => None,

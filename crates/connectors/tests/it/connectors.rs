@@ -5,7 +5,7 @@ mod answers;
 mod requests;
 
 use connectors::manifest::catalogue::{embedded, embedded_names};
-use connectors::manifest::extension::Extension;
+use connectors::manifest::extension::{Extension, StreamExtension};
 use connectors::manifest::inspect::{Inspection, inspect};
 use connectors::manifest::node::{Document, Limits};
 use connectors::manifest::overrides::Overrides;
@@ -87,6 +87,7 @@ fn every_extension_says_whence_it_is_known_and_how_deletes_are_told() {
         assert!(dated, "{name}: a page and the month of it, not '{documentation}'");
         let told: Vec<&str> = ours.inspection.streams.iter().map(|stream| stream.name.as_str()).collect();
         assert_eq!(extension.strangers(|stream| told.contains(&stream)), [""; 0], "{name}");
+        assert_eq!(extension.streams.len(), told.len(), "{name}: something is said of every stream");
         for (stream, said) in &extension.streams {
             assert!(said.deletes.is_some(), "{name} {stream}: how deletes are told is not said");
             assert!(said.object.is_some(), "{name} {stream}: its records have no name");
@@ -146,4 +147,30 @@ fn what_is_subscribed_to_is_mapped() {
             assert!(is_mapped || is_family, "{name}: '{topic}' is asked for, but means nothing");
         }
     }
+}
+
+/// The row of the catalogue's table that a connector must have.
+fn row(ours: &Ours) -> String {
+    let streams = ours.inspection.streams.iter().map(|stream| match stream.cursor {
+        Some(_) => format!("**{}**", stream.name),
+        None => stream.name.clone(),
+    });
+    let streams: Vec<String> = streams.collect();
+    let webhooks = match &ours.extension.webhooks {
+        None => "by hand",
+        Some(webhooks) if webhooks.renew.is_some() => "subscribed and renewed",
+        Some(_) => "subscribed",
+    };
+    let count =
+        |can: &dyn Fn(&StreamExtension) -> bool| ours.extension.streams.values().filter(|said| can(said)).count();
+    let (get, written) = (count(&|said| said.get.is_some()), count(&|said| said.create.is_some()));
+    format!("| {} | {} | {webhooks} | {get} | {written} |", ours.name, streams.join(", "))
+}
+
+#[test]
+fn the_catalogue_says_of_each_what_it_has() {
+    let readme = include_str!("../../../../catalogue/connectors/README.md");
+    let rows: Vec<String> = all().iter().map(row).collect();
+    let told: Vec<&str> = readme.lines().filter(|line| line.starts_with("| ") && !line.contains("streams")).collect();
+    assert_eq!(told, rows, "catalogue/connectors/README.md should have these rows:\n{}", rows.join("\n"));
 }
