@@ -44,6 +44,7 @@ mod settings;
 mod signature;
 mod span;
 mod spec;
+mod topics;
 mod url;
 mod xml;
 mod yaml;

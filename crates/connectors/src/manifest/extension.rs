@@ -5,30 +5,45 @@
 //! ```yaml
 //! metadata:
 //!   trireme:
-//!     documentation: https://docs.example/api            # whence all this is known
+//!     documentation: https://docs.example/api (2026-11)  # whence all this is known, and as of when
 //!     provider: example                                  # the recipe that verifies its webhooks
 //!     webhooks:
-//!       subscribe:                                       # templates see stream_slice['url'], ['secret'], ['events']
+//!       each: { values: "{{ config['shops'] }}", as: shop }   # one subscription for each; without it, one
+//!       subscribe:                                       # templates see stream_slice['url'], ['secret'], ['events'], ['shop']
 //!         requester: { $ref: "#/definitions/requester", path: hooks, http_method: POST, request_body_json: { … } }
 //!         id: [id]                                       # where the answer has the subscription's id
-//!         secret: [secret]                               # and the secret, where the source makes it
+//!         secret: ours                                   # sent by us; or [secret]: the answer has it; or app: that of the
+//!                                                        # app, which a person gives; or { requester: …, at: [secret] }:
+//!                                                        # asked for afterwards, seeing stream_slice['id']
+//!         events: [order.paid]
 //!       unsubscribe: { requester: { … } }                # sees stream_slice['id']
-//!       list: { requester: { … }, records: [data], id: [id], url: [url], active: [enabled] }
-//!       renew: { requester: { … }, every: P7D }
+//!       list: { requester: { … }, records: [data], id: [id], url: [url], active: { at: [status], is: enabled } }
+//!       renew: { requester: { … }, every: P7D }          # sees stream_slice['id'], and what subscribe sees
 //!     streams:
 //!       orders:
 //!         object: order                                  # events are order.created, order.updated, order.deleted
 //!         version: { field: [updated_at], precision: PT1S }
-//!         deletes: { tombstone: [deleted_at] }           # or { feed: deleted_orders }, scan, none
-//!         get: { requester: { … }, record: [order] }     # sees stream_slice['id']
+//!         deletes: { tombstone: [status], is: deleted }  # or { feed: deleted_orders }, scan, none
+//!         get: { requester: { … }, record: [order] }     # sees stream_slice['id']; gone: [order, deleted] where an answer
+//!                                                        # with status 200 can say that it is there no longer
 //!         write:
 //!           create: { requester: { … }, record: [order] }    # sees record
 //!           update: { requester: { … } }                     # sees stream_slice['id'] and record
-//!           delete: { requester: { … } }
+//!           delete: { requester: { … } }                     # the same
 //!         events:
-//!           - { type: order.paid }                       # a fact of its own, but about this record
+//!           - { type: order.paid, id: [id] }             # a fact of its own, but about this record
 //!           - { type: orders/updated, action: updated, id: [id], version: [updated_at] }
+//!           - { type: something_changed }                # names no record: a hint that the stream be read
 //! ```
+//!
+//! Sans I/O: [`Ask`] builds requests, [`answer`] reads what came back. Whoever sends them keeps their answers.
+
+pub mod answer;
+pub mod ask;
+pub mod meaning;
+mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,16 +51,14 @@ use std::time::Duration;
 
 use domain::Action;
 
-use super::expression::dates::Period;
 use super::node::{Node, Read};
-use super::problem::{Fault, Problem};
+use super::partition::List;
+use super::problem::Problem;
 use super::request::Requester;
 
-#[cfg(test)]
-mod tests;
-
-/// Streams that an extension may speak of, and events of one stream.
-const ENTRIES_MAX: usize = 1_000;
+pub use answer::{AnswerError, Found, Standing, Subscribed};
+pub use ask::{Ask, Callback, Place, PlacesError, RecordId, UnfitId};
+pub use meaning::Meaning;
 
 /// Everything below `metadata.trireme`.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +72,8 @@ pub struct Extension {
 /// How we subscribe at the source.
 #[derive(Clone, Debug)]
 pub struct Webhooks {
+    /// What there is one subscription for each of; `None`: one subscription hears everything.
+    pub each: Option<List>,
     pub subscribe: Subscribe,
     pub unsubscribe: Option<Arc<Requester>>,
     pub list: Option<ListSubscriptions>,
@@ -69,10 +84,23 @@ pub struct Webhooks {
 pub struct Subscribe {
     pub requester: Arc<Requester>,
     pub id: Vec<String>,
-    /// `None`: the secret is ours, and is sent.
-    pub secret: Option<Vec<String>>,
+    pub secret: SecretOf,
     /// Names of the sender's events that are asked for.
     pub events: Vec<String>,
+}
+
+/// Who makes the secret that signs what a subscription sends, and how it comes to us.
+#[derive(Clone, Debug, Default)]
+pub enum SecretOf {
+    /// It is ours, and is sent.
+    #[default]
+    Ours,
+    /// The source makes it; the answer to the subscription has it here.
+    Answer(Vec<String>),
+    /// The source makes it, and tells it when it is asked.
+    Asked { requester: Arc<Requester>, at: Vec<String> },
+    /// It belongs to the app at the source, whose owner gives it to us.
+    App,
 }
 
 /// How what is subscribed is found again.
@@ -82,8 +110,8 @@ pub struct ListSubscriptions {
     pub records: Vec<String>,
     pub id: Vec<String>,
     pub url: Vec<String>,
-    /// False where the source has disabled it; `None`: it says nothing.
-    pub active: Option<Vec<String>>,
+    /// Does not hold where the source has disabled it; `None`: it says nothing.
+    pub active: Option<Sign>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,13 +120,21 @@ pub struct Renew {
     pub every: Duration,
 }
 
+/// A field that says yes: by one of these texts, or, without any, by being there and neither false, zero nor empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    pub at: Vec<String>,
+    pub is: Vec<String>,
+}
+
 /// What is said of one stream.
 #[derive(Clone, Debug)]
 pub struct StreamExtension {
     /// The object that its records are; the stream's own name if nothing is said.
     pub object: Option<String>,
     pub version: Option<VersionField>,
-    pub deletes: Deletes,
+    /// `None`: nothing is said about it.
+    pub deletes: Option<Deletes>,
     pub get: Option<OneRecord>,
     pub create: Option<OneRecord>,
     pub update: Option<OneRecord>,
@@ -110,18 +146,17 @@ pub struct StreamExtension {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionField {
     pub field: Vec<String>,
-    /// Within this time two states can have one version.
+    /// Within this time two states can have one version. Zero: a number that counts, or a time that is exact.
     pub precision: Duration,
 }
 
 /// How it is told that a record is gone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletes {
     /// It is not.
-    #[default]
     None,
-    /// The record stays, and this field says so: it is there, and neither false nor empty.
-    Tombstone(Vec<String>),
+    /// The record stays, and this says so.
+    Tombstone(Sign),
     /// Another stream lists what was deleted.
     Feed(String),
     /// By its absence from complete lists.
@@ -134,6 +169,8 @@ pub struct OneRecord {
     pub requester: Arc<Requester>,
     /// Where the record is in the answer; empty: it is the answer.
     pub record: Vec<String>,
+    /// What an answer says beside 404 and 410 where the record is there no longer; in its whole body.
+    pub gone: Option<Sign>,
 }
 
 /// What one topic of the sender says about a stream's records.
@@ -143,7 +180,7 @@ pub struct EventMapping {
     pub event_type: String,
     /// `None`: a fact of its own, which is never merged with a reading.
     pub action: Option<Action>,
-    /// Where the payload has the record's id.
+    /// Where the payload has the record's id; empty: it names none.
     pub id: Vec<String>,
     pub version: Option<Vec<String>>,
 }
@@ -154,168 +191,13 @@ impl Extension {
         let node = root.get("metadata").and_then(|metadata| metadata.get("trireme"));
         node.map_or_else(|| Ok(Self::default()), |node| Self::read(&node))
     }
-}
 
-impl Read for Extension {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["documentation", "provider", "webhooks", "streams"])?;
-        let mut streams = BTreeMap::new();
-        if let Some(all) = node.get("streams") {
-            for (name, stream) in bounded(&all, all.entries()?)? {
-                streams.insert(name.to_string(), StreamExtension::read(&stream)?);
-            }
-        }
-        Ok(Self {
-            documentation: node.maybe("documentation")?,
-            provider: node.maybe("provider")?,
-            webhooks: node.maybe("webhooks")?,
-            streams,
-        })
+    /// Streams of which something is said, though the manifest has none of that name (`is_there` tells).
+    pub fn strangers(&self, is_there: impl Fn(&str) -> bool) -> Vec<&str> {
+        let feeds = self.streams.values().filter_map(|stream| match &stream.deletes {
+            Some(Deletes::Feed(feed)) => Some(feed.as_str()),
+            _ => None,
+        });
+        self.streams.keys().map(String::as_str).chain(feeds).filter(|name| !is_there(name)).collect()
     }
-}
-
-impl Read for Webhooks {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["subscribe", "unsubscribe", "list", "renew"])?;
-        let unsubscribe: Option<Node> = node.maybe("unsubscribe")?;
-        Ok(Self {
-            subscribe: node.need("subscribe")?,
-            unsubscribe: unsubscribe.map(|node| requester(&node)).transpose()?,
-            list: node.maybe("list")?,
-            renew: node.maybe("renew")?,
-        })
-    }
-}
-
-impl Read for Subscribe {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["requester", "id", "secret", "events"])?;
-        let (id, secret, events) = (node.or("id", Vec::new())?, node.maybe("secret")?, node.or("events", Vec::new())?);
-        Ok(Self { requester: requester(node)?, id, secret, events })
-    }
-}
-
-impl Read for ListSubscriptions {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["requester", "records", "id", "url", "active"])?;
-        Ok(Self {
-            requester: requester(node)?,
-            records: node.or("records", Vec::new())?,
-            id: node.need("id")?,
-            url: node.need("url")?,
-            active: node.maybe("active")?,
-        })
-    }
-}
-
-impl Read for Renew {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["requester", "every"])?;
-        Ok(Self { requester: requester(node)?, every: duration(node, "every")? })
-    }
-}
-
-impl Read for StreamExtension {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["object", "version", "deletes", "get", "write", "events"])?;
-        let write: Option<Node> = node.maybe("write")?;
-        if let Some(write) = &write {
-            only(write, &["create", "update", "delete"])?;
-        }
-        let written = |field: &str| write.as_ref().map_or_else(|| Ok(None), |write| write.maybe::<OneRecord>(field));
-        let delete: Option<Node> = write.as_ref().and_then(|write| write.get("delete"));
-        let events: Vec<EventMapping> = node.or("events", Vec::new())?;
-        bounded(node, events.iter().collect())?;
-        Ok(Self {
-            object: node.maybe("object")?,
-            version: node.maybe("version")?,
-            deletes: node.or("deletes", Deletes::None)?,
-            get: node.maybe("get")?,
-            create: written("create")?,
-            update: written("update")?,
-            delete: delete.map(|node| requester(&node)).transpose()?,
-            events,
-        })
-    }
-}
-
-impl Read for VersionField {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["field", "precision"])?;
-        let precision = if node.get("precision").is_some() { duration(node, "precision")? } else { Duration::ZERO };
-        Ok(Self { field: node.need("field")?, precision })
-    }
-}
-
-impl Read for Deletes {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        const EXPECTED: &str = "none, scan, { tombstone: [field] } or { feed: stream }";
-        match node.text() {
-            Some("none") => return Ok(Self::None),
-            Some("scan") => return Ok(Self::Scan),
-            Some(_) => return Err(node.wrong(EXPECTED)),
-            None => {}
-        }
-        match (node.maybe("tombstone")?, node.maybe("feed")?) {
-            (Some(field), None) => Ok(Self::Tombstone(field)),
-            (None, Some(stream)) => Ok(Self::Feed(stream)),
-            _ => Err(node.wrong(EXPECTED)),
-        }
-    }
-}
-
-impl Read for OneRecord {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["requester", "record"])?;
-        Ok(Self { requester: requester(node)?, record: node.or("record", Vec::new())? })
-    }
-}
-
-impl Read for EventMapping {
-    fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["type", "action", "id", "version"])?;
-        let action: Option<Node> = node.maybe("action")?;
-        let action = match action.as_ref().map(|node| (node, node.text())) {
-            None => None,
-            Some((_, Some("created"))) => Some(Action::Created),
-            Some((_, Some("updated"))) => Some(Action::Updated),
-            Some((_, Some("deleted"))) => Some(Action::Deleted),
-            Some((node, _)) => return Err(node.wrong("created, updated or deleted")),
-        };
-        let id: Vec<String> = node.or("id", Vec::new())?;
-        if action.is_some() && id.is_empty() {
-            return Err(node.wrong("an 'id': the path to the record's id in the payload, for it has an action"));
-        }
-        Ok(Self { event_type: node.need("type")?, action, id, version: node.maybe("version")? })
-    }
-}
-
-fn requester(node: &Node) -> Result<Arc<Requester>, Problem> {
-    node.need::<Requester>("requester").map(Arc::new)
-}
-
-fn duration(node: &Node, field: &str) -> Result<Duration, Problem> {
-    let at: Node = node.need(field)?;
-    let expected = "a duration without months or years, such as PT1S or P7D";
-    let period = at.text().and_then(|text| Period::parse(text).ok()).filter(|period| !period.has_months());
-    let micros = period.and_then(|period| u64::try_from(period.micros()).ok());
-    micros.map(Duration::from_micros).ok_or_else(|| at.wrong(expected))
-}
-
-/// What is misspelt here would be believed to hold.
-fn only(node: &Node, fields: &[&str]) -> Result<(), Problem> {
-    match node.keys()?.iter().find(|key| !fields.contains(&&***key) && !key.starts_with('$')) {
-        None => Ok(()),
-        Some(stray) => {
-            let message = format!("'{stray}' says nothing here; known are {}", fields.join(", "));
-            Err(node.problem(Fault::Wrong, message))
-        }
-    }
-}
-
-fn bounded<T>(node: &Node, entries: Vec<T>) -> Result<Vec<T>, Problem> {
-    if entries.len() > ENTRIES_MAX {
-        return Err(node.problem(Fault::TooLarge, format!("has more than {ENTRIES_MAX} entries")));
-    }
-    Ok(entries)
 }

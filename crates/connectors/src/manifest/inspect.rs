@@ -1,6 +1,7 @@
 //! What a manifest can do here, stream by stream: what runs, what needs an override and for which class, what is not
 //! supported; with which cursor, how deletes can be told, and how many requests a poll takes.
 
+mod beyond;
 mod cost;
 mod custom;
 mod table;
@@ -16,6 +17,8 @@ use super::problem::{Fault, Problem};
 use super::source::{Declared, Source};
 use super::stream::{DynamicStream, PrimaryKey, Stream};
 
+pub use beyond::{Beyond, EventReport, Means, SecretFrom, StreamBeyond, WebhooksReport};
+
 /// What is told about a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inspection {
@@ -26,6 +29,8 @@ pub struct Inspection {
     /// As its metadata or the manifest itself says.
     pub license: Option<String>,
     pub summary: Summary,
+    /// What it says beyond the format, if anything.
+    pub beyond: Option<Beyond>,
     pub streams: Vec<StreamReport>,
     /// Mistakes outside of the streams. With one of them, nothing runs.
     pub problems: Vec<Told>,
@@ -54,6 +59,10 @@ pub struct StreamReport {
     pub primary_key: Vec<String>,
     pub cursor: Option<CursorReport>,
     pub deletes: Deletes,
+    /// The field or stream that tells it.
+    pub deletes_by: Option<String>,
+    #[serde(flatten)]
+    pub beyond: StreamBeyond,
     /// Such as `1 per page, for each record of repositories`.
     pub requests: String,
     /// What is left out of it, though it runs.
@@ -105,7 +114,11 @@ pub struct CursorReport {
 pub enum Deletes {
     /// By reading everything: what is not there any more is told by its primary key.
     FullScan,
-    /// There is no primary key to tell records by.
+    /// By a field of the record itself, which stays.
+    Tombstone,
+    /// By another stream, which lists what was deleted.
+    Feed,
+    /// Not at all: there is no primary key to tell records by, or the source never deletes.
     None,
 }
 
@@ -127,13 +140,17 @@ pub fn inspect(document: &Document, overrides: Overrides, license: Option<String
         version: None,
         license: license.or_else(|| written_license(&document.root())),
         summary: Summary::default(),
+        beyond: None,
         streams: Vec::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
         unused_overrides: unused(document, &overrides),
     };
     match Source::load(document, overrides) {
-        Ok(source) => inspection.read(&source),
+        Ok(source) => {
+            inspection.read(&source);
+            inspection.extend(source.root());
+        }
         Err(problems) => inspection.problems = problems.iter().map(Told::from).collect(),
     }
     inspection
@@ -192,6 +209,8 @@ impl StreamReport {
             conditional,
             template: false,
             deletes: if key.is_empty() { Deletes::None } else { Deletes::FullScan },
+            deletes_by: None,
+            beyond: StreamBeyond::default(),
             primary_key: key.0.iter().map(|path| path.join(".")).collect(),
             cursor: way.get("incremental_sync").map(|sync| CursorReport::of(&sync)),
             requests: cost::requests(&way),

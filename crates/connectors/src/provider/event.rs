@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 use super::xml;
 
 /// Between the parts of a type, and between the parts of an id.
-const TYPE_JOINT: &str = ".";
+pub(crate) const TYPE_JOINT: &str = ".";
 const ID_JOINT: &str = ":";
 
 /// One event found in a request.

@@ -3,6 +3,7 @@
 mod algorithms;
 mod allocations;
 mod catalogue;
+mod connectors;
 mod forgery;
 mod keys;
 mod language;

@@ -41,7 +41,7 @@ fn signable(vector: &Vector) -> Vec<Vec<RoleSecret>> {
 }
 
 /// A signed sample with the keys that take it, by the first of these secrets that fits.
-fn signed(
+pub fn signed(
     recipe: &Recipe,
     vector: &Vector,
     sample: &Sample,

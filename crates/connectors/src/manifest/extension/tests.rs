@@ -1,5 +1,7 @@
 //! What an extension may say, and what is told of one that says something else.
 
+mod exchange;
+
 use super::*;
 use crate::manifest::node::{Document, Limits};
 
@@ -45,17 +47,18 @@ metadata:
 fn everything_that_can_be_said_is_read() {
     let extension = read(WHOLE).expect("it is right");
     let webhooks = extension.webhooks.expect("webhooks");
-    assert_eq!(webhooks.subscribe.secret.as_deref(), Some(&["secret".to_owned()][..]));
+    assert!(matches!(&webhooks.subscribe.secret, SecretOf::Answer(path) if path == &["secret"]));
     assert_eq!(webhooks.renew.map(|renew| renew.every), Some(Duration::from_secs(7 * 86_400)));
     assert!(webhooks.unsubscribe.is_some() && webhooks.list.is_some());
     let orders = &extension.streams["orders"];
     assert_eq!(orders.version.as_ref().map(|version| version.precision), Some(Duration::from_secs(1)));
-    assert_eq!(orders.deletes, Deletes::Tombstone(vec!["deleted_at".to_owned()]));
+    let sign = Sign { at: vec!["deleted_at".to_owned()], is: Vec::new() };
+    assert_eq!(orders.deletes, Some(Deletes::Tombstone(sign)));
     assert!(orders.get.is_some() && orders.create.is_none() && orders.update.is_some() && orders.delete.is_some());
     let actions: Vec<_> = orders.events.iter().map(|event| event.action).collect();
     assert_eq!(actions, [None, Some(Action::Updated)]);
-    assert_eq!(extension.streams["carts"].deletes, Deletes::Scan);
-    assert_eq!(extension.streams["refunds"].deletes, Deletes::Feed("deleted_refunds".to_owned()));
+    assert_eq!(extension.streams["carts"].deletes, Some(Deletes::Scan));
+    assert_eq!(extension.streams["refunds"].deletes, Some(Deletes::Feed("deleted_refunds".to_owned())));
 }
 
 #[test]
@@ -86,9 +89,23 @@ fn mistakes_name_their_place_and_what_is_expected() {
         ),
         ("metadata: { trireme: { streams: { a: { get: { record: [a] } } } } }", "requester"),
         ("metadata: { trireme: { webhooks: { unsubscribe: { requester: {} } } } }", "subscribe"),
+        (
+            "metadata: { trireme: { webhooks: { subscribe: { requester: { url: x }, id: [id], secret: theirs } } } }",
+            "ours, app",
+        ),
+        ("metadata: { trireme: { webhooks: { subscribe: { requester: { url: x } } } } }", "'id'"),
+        ("metadata: { trireme: { streams: { a: { deletes: { feed: b, is: c } } } } }", "{ feed: stream }"),
     ] {
         let problem = read(text).expect_err(text);
         assert!(problem.to_string().contains(expected), "{text}: {problem}");
         assert!(problem.to_string().contains("shop.yaml"), "{problem}");
     }
+}
+
+#[test]
+fn what_is_said_of_streams_that_are_not_there_is_found() {
+    let extension = read(WHOLE).expect("it is right");
+    let strangers = extension.strangers(|name| ["orders", "refunds"].contains(&name));
+    assert_eq!(strangers, ["carts", "deleted_refunds"]);
+    assert!(extension.strangers(|_| true).is_empty());
 }

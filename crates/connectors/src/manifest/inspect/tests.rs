@@ -157,3 +157,87 @@ fn machines_get_the_same() {
     assert_eq!(inspection["streams"][1]["cursor"]["field"], json!("updated_at"));
     assert_eq!(inspection["streams"][1]["deletes"], json!("full_scan"));
 }
+
+/// The same manifest with an extension of its own.
+fn look_beyond(extension: &str) -> Inspection {
+    let text = MANIFEST.replace("metadata: {license: Apache-2.0}\n", &format!("metadata:\n  trireme:\n{extension}"));
+    inspect(&Document::parse("shop.yaml", &text, Limits::default()).expect("YAML"), Overrides::default(), None)
+}
+
+const EXTENSION: &str = r#"    documentation: https://shop.example/docs (2026-11)
+    provider: shop
+    webhooks:
+      each: { values: [a, b], as: branch }
+      subscribe: { requester: '#/definitions/requester', id: [id], secret: [key], events: [order.paid, order.gone] }
+      unsubscribe: { requester: '#/definitions/requester' }
+      list: { requester: '#/definitions/requester', id: [id], url: [url] }
+      renew: { requester: '#/definitions/requester', every: P1D }
+    streams:
+      accounts: { deletes: none, events: [{ type: account }] }
+      orders:
+        object: order
+        version: { field: [at, changed], precision: PT1S }
+        deletes: { tombstone: [status, name], is: gone }
+        get: { requester: '#/definitions/requester' }
+        write: { update: { requester: '#/definitions/requester' }, delete: { requester: '#/definitions/requester' } }
+        events:
+          - { type: order.paid, id: [id] }
+          - { type: order.gone, action: deleted, id: [id] }
+      extra: { deletes: { feed: orders } }
+"#;
+
+#[test]
+fn what_an_extension_says_is_told_to_people() {
+    let text = look_beyond(EXTENSION).to_string();
+    for line in [
+        "known from https://shop.example/docs (2026-11)",
+        "webhooks of the provider shop: subscribe to 2 topics, by several subscriptions, unsubscribe, list, renew every \
+         86400 s; the secret comes with the answer",
+        "stream              verdict            cursor      deletes            by id              webhooks  requests per poll",
+        "orders              runs               updated_at  field status.name  get update delete  2 topics  1 per page of \
+         100 and slice of P30D, for each record of accounts",
+        "extra               runs               none        stream orders      none               none      1",
+        "accounts            runs               none        none               none               1 topic   1",
+        "accounts: told by account (a hint)",
+        "orders: told by order.paid (a fact of its own), order.gone (deleted)",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+    }
+    let by_hand = look_beyond("    provider: shop\n").to_string();
+    assert!(by_hand.contains("webhooks of the provider shop: subscribed to by hand\n"), "{by_hand}");
+    assert!(!look(Overrides::default()).to_string().contains("by id"), "nothing is said where nothing is known");
+}
+
+#[test]
+fn what_an_extension_says_is_told_to_machines() {
+    let told = serde_json::to_value(look_beyond(EXTENSION)).expect("JSON");
+    assert_eq!(
+        told["beyond"],
+        json!({
+            "documentation": "https://shop.example/docs (2026-11)",
+            "provider": "shop",
+            "webhooks": {
+                "several": true, "topics": ["order.paid", "order.gone"], "secret": "answer",
+                "unsubscribe": true, "list": true, "renew_every_seconds": 86_400,
+            },
+        })
+    );
+    let orders = &told["streams"][1];
+    assert_eq!((&orders["deletes"], &orders["deletes_by"]), (&json!("tombstone"), &json!("status.name")));
+    assert_eq!((&orders["object"], &orders["version"]), (&json!("order"), &json!("at.changed")));
+    assert_eq!((&orders["get"], &orders["write"]), (&json!(true), &json!(["update", "delete"])));
+    assert_eq!(
+        orders["events"],
+        json!([{ "type": "order.paid", "means": "fact" }, { "type": "order.gone", "means": "deleted" }])
+    );
+    assert_eq!(serde_json::to_value(look(Overrides::default())).expect("JSON")["beyond"], json!(null));
+}
+
+#[test]
+fn mistakes_of_an_extension_are_told_where_they_are() {
+    let stranger = look_beyond("    streams: { orderz: { deletes: scan } }\n");
+    let told: Vec<_> = stranger.warnings.iter().map(|warning| (warning.line, warning.message.as_str())).collect();
+    assert!(told.contains(&(4, "speaks of the stream 'orderz', which the manifest does not have")), "{told:?}");
+    let wrong = look_beyond("    streams: { orders: { deletes: maybe } }\n");
+    assert_eq!((wrong.problems.len(), wrong.problems[0].line), (1, 4), "{:?}", wrong.problems);
+}

@@ -27,7 +27,10 @@ enum Values {
 }
 
 impl List {
-    pub(super) fn partitions(&self, scope: &Scope<'_>) -> Result<impl Iterator<Item = Slice> + use<>, PartitionError> {
+    pub(in crate::manifest) fn partitions(
+        &self,
+        scope: &Scope<'_>,
+    ) -> Result<impl Iterator<Item = Slice> + use<>, PartitionError> {
         let field = self.field.text(scope);
         let field = field.map_err(|failure| PartitionError::Template { option: "cursor_field", failure })?;
         let values = self.values.evaluate(scope)?;
@@ -56,12 +59,19 @@ impl Values {
 
 impl Read for List {
     fn read(node: &Node) -> Result<Self, Problem> {
+        Self::named(node, "cursor_field")
+    }
+}
+
+impl List {
+    /// A list whose field is named by this field of the node.
+    pub(in crate::manifest) fn named(node: &Node, field: &str) -> Result<Self, Problem> {
         let values: Node = node.need("values")?;
         let values = if values.is_list() {
             Values::Written(Vec::read(&values)?)
         } else {
             Values::Template(Setting::read(&values)?)
         };
-        Ok(Self { field: node.need("cursor_field")?, values, option: node.maybe("request_option")? })
+        Ok(Self { field: node.need(field)?, values, option: node.maybe("request_option")? })
     }
 }
