@@ -77,6 +77,8 @@ fn specs(manifest: &str, config: Json, clock: &SharedClock) -> Specs {
         overrides: None,
         connector: Arc::new(connector.unwrap_or_else(|error| panic!("{error}"))),
         configs: BTreeMap::from([(ConnectionName::default_connection(), ConnectionConfig::new(config))]),
+        streams: BTreeMap::new(),
+        budget: None,
     };
     Specs { sources: vec![SourceSpec { connector: Some(spec), ..source("shop", None) }], ..Specs::default() }
 }
