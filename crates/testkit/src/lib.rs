@@ -6,3 +6,4 @@ pub mod goldens;
 pub mod scripted;
 pub mod sim_clock;
 pub mod simulation;
+pub mod upstream;

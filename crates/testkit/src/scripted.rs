@@ -11,8 +11,10 @@ mod script;
 mod serve;
 mod transport;
 
+pub use query::Asked;
 pub use script::{Script, ScriptError};
 pub use serve::ScriptedSource;
+pub(crate) use serve::{Body, cut, whole};
 pub use transport::ScriptedTransport;
 
 /// What stands for the server's address in scripts, configs and logs, which outlive its port.

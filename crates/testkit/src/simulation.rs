@@ -26,7 +26,7 @@ use crate::faulty_store::{Death, Fates, FaultyStore};
 use crate::sim_clock::SimClock;
 
 pub use network::SimTransport;
-pub use plan::{CrashAt, Plan};
+pub use plan::{CrashAt, Dice, Plan, SECRET};
 pub use world::World;
 
 /// Virtual time that the world is given to come to rest after its last fault: longer than any retry schedule.

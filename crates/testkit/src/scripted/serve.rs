@@ -28,7 +28,7 @@ use super::query::Asked;
 use super::script::{Per, Reply, Script};
 use super::{BASE, OTHER_HOST, log};
 
-pub(super) type Body = BoxBody<Bytes, io::Error>;
+pub(crate) type Body = BoxBody<Bytes, io::Error>;
 
 /// A server that runs until it is dropped.
 pub struct ScriptedSource {
@@ -209,13 +209,13 @@ impl State {
     }
 }
 
-fn whole(response: http::response::Builder, body: Vec<u8>) -> Response<Body> {
+pub(crate) fn whole(response: http::response::Builder, body: Vec<u8>) -> Response<Body> {
     let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed();
     response.body(body).expect("name and value of every header were checked")
 }
 
 /// Announces all of the body and breaks off within it.
-fn cut(response: http::response::Builder, mut body: Vec<u8>, bytes: usize) -> Response<Body> {
+pub(crate) fn cut(response: http::response::Builder, mut body: Vec<u8>, bytes: usize) -> Response<Body> {
     let announced = body.len();
     body.truncate(bytes);
     let end = async {

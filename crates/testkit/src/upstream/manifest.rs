@@ -1,0 +1,73 @@
+//! The manifest of a shop: the one in the data folder, changed to what the shop's habits ask for.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::habits::{Deletes, Habits, Paging};
+use super::truth::Object;
+
+const SHOP: &str = include_str!("../../data/shop.yaml");
+
+/// A manifest as a test wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest(Json);
+
+impl Manifest {
+    /// For a shop with these habits.
+    #[must_use]
+    pub fn of(habits: &Habits) -> Self {
+        let mut manifest = Self(serde_saphyr::from_str(SHOP).expect("the data file is YAML"));
+        let paging = match habits.paging {
+            Paging::Token => "#/definitions/by_token",
+            Paging::Link => "#/definitions/by_link",
+        };
+        for stream in manifest.0["streams"].as_array_mut().expect("it has streams") {
+            stream["retriever"]["paginator"] = json!({ "$ref": paging });
+        }
+        let deletes = match habits.deletes {
+            Deletes::Tombstone => json!({ "tombstone": ["deleted_at"] }),
+            Deletes::Feed => json!({ "feed": "deleted_orders" }),
+            Deletes::Absence => json!("scan"),
+        };
+        let orders = manifest.extension(Object::Orders);
+        orders["deletes"] = deletes;
+        orders["version"]["precision"] = json!(seconds(habits.precision));
+        manifest
+    }
+
+    /// In which this object cannot be asked for by its id.
+    #[must_use]
+    pub fn without_get(mut self, object: Object) -> Self {
+        self.extension(object).as_object_mut().expect("it is a mapping").remove("get");
+        self
+    }
+
+    /// In which nothing says that one of this object is gone.
+    #[must_use]
+    pub fn without_deletes(mut self, object: Object) -> Self {
+        self.extension(object)["deletes"] = json!("none");
+        self
+    }
+
+    /// In which nothing says how to subscribe.
+    #[must_use]
+    pub fn without_subscriptions(mut self) -> Self {
+        self.0["metadata"]["trireme"].as_object_mut().expect("it is a mapping").remove("webhooks");
+        self
+    }
+
+    /// As a file has it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn extension(&mut self, object: Object) -> &mut Json {
+        &mut self.0["metadata"]["trireme"]["streams"][object.plural()]
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("PT{}S", duration.as_secs_f64())
+}

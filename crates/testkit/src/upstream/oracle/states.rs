@@ -1,0 +1,117 @@
+//! Nothing is missing: the destination's last word about each record is how it is, and every change came that had to.
+
+use std::time::Duration;
+
+use super::Judged;
+use super::message::Message;
+use crate::upstream::lists::activity;
+use crate::upstream::shop::SECOND_TOPIC;
+use crate::upstream::truth::{Change, Object};
+
+pub(super) fn findings(judged: &Judged<'_>) -> Vec<String> {
+    let last = self::judged(judged).filter_map(|change| last_state(judged, change));
+    let missing = owed(judged).filter(|change| !is_told(judged, change)).map(|change| {
+        let told: Vec<String> = judged.told(change).map(shown).collect();
+        format!("change {} was never told: {}; told is {told:?}", change.number, described(judged, change))
+    });
+    last.chain(missing).chain(unheard_topics(judged)).chain(activities(judged)).collect()
+}
+
+/// The last changes of the records whose last state the destination must know.
+pub(super) fn judged<'a>(judged: &'a Judged<'_>) -> impl Iterator<Item = &'a Change> {
+    judged.shop.truth().finals().filter(|change| is_promised(judged, change))
+}
+
+/// Whether changes are told of its list since before it happened.
+fn is_promised(judged: &Judged<'_>, change: &Change) -> bool {
+    let since = judged.promise.told_since.get(&(change.account, change.object));
+    since.is_some_and(|since| change.at > *since)
+}
+
+/// What the destination believes of a record in the end, if that is wrong.
+fn last_state(judged: &Judged<'_>, truth: &Change) -> Option<String> {
+    let mut told = judged.told(truth).filter(|message| !message.stale);
+    let newest = if judged.promise.ordered {
+        told.last()
+    } else if truth.object == Object::Orders {
+        // In whatever order they came, the latest version counts; of equal ones, one of them must be right.
+        let told: Vec<&Message> = told.collect();
+        let newest = told.iter().map(|message| message.version).max().flatten();
+        let newest = told.into_iter().filter(|message| message.version == newest);
+        newest.max_by_key(|message| message.tells(truth))
+    } else {
+        told.find(|message| message.tells(truth))
+    };
+    match newest {
+        Some(message) if message.tells(truth) => None,
+        Some(message) => {
+            Some(format!("the destination believes {}, and it is {}", shown(message), described(judged, truth)))
+        }
+        None => Some(format!("the destination was told nothing of {}", described(judged, truth))),
+    }
+}
+
+/// Changes that must have been told: acknowledged webhooks, last states, and what stayed long enough to be seen.
+pub(super) fn owed<'a>(judged: &'a Judged<'_>) -> impl Iterator<Item = &'a Change> {
+    let truth = judged.shop.truth();
+    truth.changes().iter().filter(move |change| {
+        let is_acknowledged =
+            judged.shop.emissions().iter().any(|emission| {
+                emission.change == change.number && emission.acknowledged && is_mapped(&emission.topic)
+            });
+        is_acknowledged || is_promised(judged, change) && (is_seen(judged, change) || truth.after(change).is_none())
+    })
+}
+
+fn is_seen(judged: &Judged<'_>, change: &Change) -> bool {
+    let Some(sight) = judged.promise.sight else { return false };
+    let stayed = judged.shop.truth().after(change).map_or(Duration::MAX, |next| next.at.since(change.at));
+    stayed >= sight
+}
+
+fn is_told(judged: &Judged<'_>, change: &Change) -> bool {
+    judged.told(change).any(|message| message.tells(change))
+}
+
+fn is_mapped(topic: &str) -> bool {
+    topic != SECOND_TOPIC
+}
+
+/// Topics that are facts of their own: each acknowledged one has a message of its own, whatever else was told.
+fn unheard_topics(judged: &Judged<'_>) -> Vec<String> {
+    let unmapped = judged.shop.emissions().iter().filter(|own| own.acknowledged && !is_mapped(&own.topic));
+    let unheard = unmapped.filter(|emission| {
+        let at = judged.shop.truth().changes()[emission.change].at;
+        let account = &judged.shop.habits().accounts[emission.account];
+        !judged.arrivals.iter().any(|message| {
+            message.topic == emission.topic && message.connection == *account && message.happened_at() == Some(at)
+        })
+    });
+    unheard.map(|emission| format!("webhook {} was acknowledged and never told", emission.id)).collect()
+}
+
+/// Rows of the list of activities, which have no key: as many of each as there were.
+fn activities(judged: &Judged<'_>) -> Vec<String> {
+    let Some(since) = judged.promise.activities_since else { return Vec::new() };
+    let mut findings = Vec::new();
+    for change in judged.shop.truth().changes().iter().filter(|change| change.at > since) {
+        let row = activity(change);
+        let account = &judged.shop.habits().accounts[change.account];
+        let told = judged.arrivals.iter().any(|message| message.connection == *account && message.data == row);
+        if !told {
+            findings.push(format!("the activity {row} of {account} was never told"));
+        }
+    }
+    findings
+}
+
+fn shown(message: &Message) -> String {
+    let version = message.version.map_or_else(|| "no version".to_owned(), |version| version.to_string());
+    format!("{} {} {version} {}", message.origin, message.event_type, message.record())
+}
+
+fn described(judged: &Judged<'_>, change: &Change) -> String {
+    let account = &judged.shop.habits().accounts[change.account];
+    let (subject, action) = (change.subject(), change.action.as_str());
+    format!("{subject} of {account}, {action} at {} as {} ({})", change.at, change.version, change.record)
+}
