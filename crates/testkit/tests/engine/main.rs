@@ -11,3 +11,4 @@ mod refusals;
 mod retries;
 mod rig;
 mod sns;
+mod wishes;
