@@ -8,6 +8,7 @@ mod connections;
 mod fetched_keys;
 mod handshakes;
 mod refusals;
+mod retired;
 mod retries;
 mod rig;
 mod sns;
