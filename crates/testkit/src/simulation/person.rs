@@ -65,14 +65,17 @@ impl Person {
         }
     }
 
-    /// One of the newest that can be asked for.
+    /// One of the newest that can be asked for; of those to cancel one that is claimed, if there is any: that one is
+    /// in the process's hands already.
     async fn choose(&self, engine: &Engine, asked: Asked) -> Option<DeliveryRow> {
-        let fits = |row: &DeliveryRow| match asked {
+        let list = engine.store().deliveries(Tenant::default_tenant(), DeliveryFilter::default(), Page::first(100));
+        let mut rows = list.await.ok()?.rows;
+        let claimed = rows.iter().any(|row| row.state == DeliveryState::InFlight);
+        rows.retain(|row| match asked {
+            Asked::Cancel if claimed => row.state == DeliveryState::InFlight,
             Asked::Cancel => row.state.is_open(),
             Asked::Retry => matches!(row.state, DeliveryState::Dead | DeliveryState::Cancelled),
-        };
-        let list = engine.store().deliveries(Tenant::default_tenant(), DeliveryFilter::default(), Page::first(100));
-        let mut rows: Vec<_> = list.await.ok()?.rows.into_iter().filter(fits).collect();
+        });
         let chosen = usize::try_from(self.world.pick(rows.len() as u64)).unwrap_or(0);
         (!rows.is_empty()).then(|| rows.swap_remove(chosen))
     }
