@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -39,10 +39,8 @@ impl<T: FromStr<Err: Display> + Send> FromRequestParts<App> for Named<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, app)
-            .await
-            .map_err(|_| Code::InvalidParameter.because("The path holds bytes that are not UTF-8."))?;
-        parsed(&text).map(Self)
+        let params = path_params(parts, app).await?;
+        Ok(Self(parsed(&params, 0)?))
     }
 }
 
@@ -57,10 +55,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Path((first, second)) = Path::<(String, String)>::from_request_parts(parts, app)
-            .await
-            .map_err(|_| Code::InvalidParameter.because("The path holds bytes that are not UTF-8."))?;
-        Ok(Self(parsed(&first)?, parsed(&second)?))
+        let params = path_params(parts, app).await?;
+        Ok(Self(parsed(&params, 0)?, parsed(&params, 1)?))
     }
 }
 
@@ -76,15 +72,20 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Path((first, second, third)) = Path::<(String, String, String)>::from_request_parts(parts, app)
-            .await
-            .map_err(|_| Code::InvalidParameter.because("The path holds bytes that are not UTF-8."))?;
-        Ok(Self(parsed(&first)?, parsed(&second)?, parsed(&third)?))
+        let params = path_params(parts, app).await?;
+        Ok(Self(parsed(&params, 0)?, parsed(&params, 1)?, parsed(&params, 2)?))
     }
 }
 
-fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error: T::Err| Problem::parameter("path", error.to_string()))
+async fn path_params(parts: &mut Parts, app: &App) -> Result<RawPathParams, Problem> {
+    let params = RawPathParams::from_request_parts(parts, app).await;
+    params.map_err(|_| Code::InvalidParameter.because("The path holds bytes that are not UTF-8."))
+}
+
+/// The parameter at this place of the path, or what is wrong with it, by the name that the documentation gives it.
+fn parsed<T: FromStr<Err: Display>>(params: &RawPathParams, place: usize) -> Result<T, Problem> {
+    let (name, text) = params.iter().nth(place).unwrap_or(("path", ""));
+    text.parse().map_err(|error: T::Err| Problem::parameter(name, error.to_string()))
 }
 
 /// A JSON body, every field known and valid.
@@ -139,7 +140,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let text = error.to_string();
         match error.classify() {
             Category::Data => {
-                let field = quoted(&text).unwrap_or_else(|| "body".to_owned());
+                let field = field_at_fault::<T>(bytes, &text);
                 Code::InvalidBody.because(format!("{text}.")).with(vec![Fault { field, detail: text }])
             }
             _ if text.starts_with("recursion limit") => {
@@ -151,9 +152,25 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })
 }
 
-/// The field that a message of serde names first, as in "unknown field `x`".
-fn quoted(text: &str) -> Option<String> {
-    text.split('`').nth(1).map(str::to_owned)
+/// Where in the body the mistake is, as `filter.source`; the body as a whole if it is of another kind altogether.
+/// Read once more, because keeping track of the place costs every good body.
+fn field_at_fault<T: DeserializeOwned>(bytes: &[u8], text: &str) -> String {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let path = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err().map(|error| error.path().to_string());
+    let path = path.filter(|path| path != ".").unwrap_or_default();
+    match named(text) {
+        Some(name) if path != name && !path.ends_with(&format!(".{name}")) => {
+            [path.as_str(), name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+        }
+        _ if path.is_empty() => "body".to_owned(),
+        _ => path,
+    }
+}
+
+/// The field that a message is about, where it is the field itself that is too much or missing.
+fn named(text: &str) -> Option<&str> {
+    let is_about = ["unknown field `", "missing field `", "duplicate field `"].into_iter();
+    is_about.filter_map(|begin| text.strip_prefix(begin)).find_map(|rest| rest.split('`').next())
 }
 
 #[cfg(test)]
@@ -171,6 +188,7 @@ mod tests {
         count: u8,
         #[serde(default)]
         tree: serde_json::Value,
+        inner: Option<Box<Self>>,
     }
 
     #[test]
@@ -195,7 +213,26 @@ mod tests {
             assert!(problem.detail.contains(says), "{text}: {problem}");
         }
         assert!(parse_json::<Form>(b"\xff\xfe").is_err());
-        assert_eq!(parse_json::<Form>(br#"{"name":"a","x":1}"#).expect_err("unknown").errors[0].field, "x");
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named_by_its_place() {
+        let table = [
+            (r#"{"name":"a","x":1}"#, "x"),
+            (r#"{"count":1}"#, "name"),
+            (r#"{"name":"a","name":"b"}"#, "name"),
+            (r#"{"name":1}"#, "name"),
+            (r#"{"name":"a","count":-1}"#, "count"),
+            (r#"{"name":"a","inner":{"name":"a","count":"1"}}"#, "inner.count"),
+            (r#"{"name":"a","inner":{"name":"a","x":"1"}}"#, "inner.x"),
+            (r#"{"name":"a","inner":{}}"#, "inner.name"),
+            ("5", "body"),
+            ("null", "body"),
+        ];
+        for (text, field) in table {
+            let problem = parse_json::<Form>(text.as_bytes()).expect_err(text);
+            assert_eq!(problem.errors[0].field, field, "{text}: {problem}");
+        }
     }
 
     #[test]

@@ -124,6 +124,16 @@ pub struct Fault {
     pub detail: String,
 }
 
+impl Fault {
+    /// What is wrong with a text that people write for people: it is shown in one line, in tables and logs too.
+    #[must_use]
+    pub fn of_line(field: &str, text: &str, bytes_max: usize) -> Option<Self> {
+        let wrong = text.len() > bytes_max || text.chars().any(char::is_control);
+        let detail = || format!("use at most {bytes_max} bytes without control characters");
+        wrong.then(|| Self { field: field.to_owned(), detail: detail() })
+    }
+}
+
 /// One occurrence of a problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", code.as_str())]

@@ -61,7 +61,7 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Read).gives::<deliveries::DeliveryDetailView>(OK),
         Route::post("/api/v1/deliveries/{id}/retry", "Try a dead or cancelled delivery again from the start", deliveries::retry)
             .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
-        Route::post("/api/v1/deliveries/{id}/cancel", "Cancel an open delivery", deliveries::cancel)
+        Route::post("/api/v1/deliveries/{id}/cancel", "Cancel an open delivery; of a dead one that its lane stands still for, let the next go", deliveries::cancel)
             .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
         Route::get("/api/v1/dead-letters", "List deliveries whose tries are used up", deliveries::dead_letters)
             .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),

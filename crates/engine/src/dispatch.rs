@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::delivery::{Outcome, settle};
-use domain::{DeliveryState, Timestamp};
+use domain::{DeliveryId, DeliveryState, Timestamp};
 use futures_util::future::{BoxFuture, OptionFuture};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use store::Store;
 use store::dispatch::{Owner, Settlement};
 use tokio::sync::mpsc;
@@ -68,6 +68,8 @@ pub struct Dispatcher {
     /// To be asked about one by one: together the store refused.
     suspects: VecDeque<DestinationKey>,
     claiming: Option<BoxFuture<'static, ClaimResult>>,
+    /// Cancelled since the store was asked: its answer may still give them.
+    withdrawn: FxHashSet<DeliveryId>,
     draining: bool,
 }
 
@@ -109,6 +111,7 @@ impl Dispatcher {
             hungry: Vec::new(),
             suspects: VecDeque::new(),
             claiming: None,
+            withdrawn: FxHashSet::default(),
             draining: false,
         }
     }
@@ -146,6 +149,7 @@ impl Dispatcher {
             Message::Tried(tried) => self.tried(*tried),
             Message::Freed(key, due) => self.freed(key, due),
             Message::LookAround => self.look_around(),
+            Message::Cancelled(ids) => self.withdraw(ids),
             Message::Changed(key) => self.changed(key),
             Message::Topology(topology) => self.reconfigure(topology),
             Message::Ask(key, reply) => drop(reply.send(self.live(&key))),
@@ -195,6 +199,21 @@ impl Dispatcher {
         for (key, desk) in &mut self.desks {
             desk.hint_backlog();
             self.hungry.push(key.clone());
+        }
+    }
+
+    /// Lets go of what waits in memory and is owed no more. An answer of the store that is still on its way may bring
+    /// some of it: that is passed over when it comes.
+    fn withdraw(&mut self, ids: FxHashSet<DeliveryId>) {
+        for (key, desk) in &mut self.desks {
+            let before = desk.queue.len();
+            desk.queue.retain(|work| !ids.contains(&work.id));
+            if desk.queue.len() < before {
+                self.hungry.push(key.clone());
+            }
+        }
+        if self.claiming.is_some() {
+            self.withdrawn.extend(ids);
         }
     }
 

@@ -389,7 +389,7 @@ impl Engine {
         if self.topology().source(request.tenant.as_str(), request.source.as_str()).is_none() {
             return Ok(());
         }
-        let detail = format!("the body is larger than {limit_bytes} bytes (`limits.body`)");
+        let detail = format!("the body is larger than {limit_bytes} bytes (`limits.body_bytes`)");
         let request = InboundRequest { body: Bytes::new(), ..request };
         self.inner.receiver.refuse(request, Reason { code: "body_too_large".into(), detail }).await
     }
@@ -401,9 +401,11 @@ impl Engine {
         Ok(wishes)
     }
 
-    /// Any open state → `cancelled`.
+    /// Any open state → `cancelled`. What is under way may still arrive; what waits is not sent any more.
     pub async fn cancel(&self, tenant: Tenant, ids: Vec<DeliveryId>) -> Result<Vec<Wish>, EngineError> {
-        let wishes = self.inner.store.cancel(tenant.clone(), ids, self.inner.clock.now()).await?;
+        let wishes = self.inner.store.cancel(tenant.clone(), ids.clone(), self.inner.clock.now()).await?;
+        let done = ids.into_iter().zip(&wishes).filter(|(_, wish)| **wish == Wish::Done).map(|(id, _)| id);
+        self.inner.dispatch.tell(Message::Cancelled(done.collect()));
         self.wake_all(&tenant);
         Ok(wishes)
     }

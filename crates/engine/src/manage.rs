@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, PoisonError};
 
-use domain::{DestinationName, RouteName, Tenant};
+use domain::{DeliveryState, DestinationName, RouteName, Tenant};
 use rustc_hash::FxHashSet;
 use store::people::{DestinationState, DestinationStatus, HoldScope};
+use store::read::Page;
 use store::registry::{ManagedBy, Object, ObjectKind};
+use store::{Store, StoreError};
 
-use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING};
+use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING, owed_by};
 use crate::connector::Ours;
 use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
 use crate::dispatch::Message;
@@ -44,9 +46,13 @@ impl Engine {
         self.record_file_objects(&file, &objects).await?;
         *configured = Configured { file, api };
         self.open_all_approved().await?;
+        self.release_in_background();
+        Ok(())
+    }
+
+    fn release_in_background(&self) {
         let engine = self.clone();
         self.spawn(async move { engine.release_held().await });
-        Ok(())
     }
 
     /// Sets free what is held although its destination is active and its route exists: what an earlier process did
@@ -103,6 +109,7 @@ impl Engine {
         self.inner.store.put_object(object, create).await?;
         self.apply(&configured.file, &api).await?;
         configured.api = api;
+        self.release_in_background();
         Ok(())
     }
 
@@ -320,11 +327,10 @@ impl Engine {
         let key = DestinationKey { tenant: tenant.clone(), name: destination };
         let inner = &self.inner;
         let held = move_held(&*inner.store, &inner.clock, &inner.dispatch, &key, scope, true).await?;
-        if held > 0 {
+        if held > 0 || holds_any(&*inner.store, tenant, kind, name).await? {
             let kind = kind.as_str();
-            let detail = format!(
-                "{kind} '{name}' was removed while {held} deliveries were open: cancel them, or define it again"
-            );
+            let detail =
+                format!("{kind} '{name}' was removed while deliveries were open: cancel them, or define it again");
             inner.alerts.raise(tenant, RETIRED_WITH_OPEN_DELIVERIES, format!("{kind}/{name}"), detail).await;
         }
         Ok(())
@@ -371,6 +377,13 @@ impl Engine {
         known.destinations = destinations.map(|spec| spec.name.clone()).collect();
         objects::read(specs, &known, &context, kind, name, definition)
     }
+}
+
+/// Whether it left anything behind that is held: what was held before it went counts as well.
+async fn holds_any(store: &dyn Store, tenant: &Tenant, kind: ObjectKind, name: &str) -> Result<bool, StoreError> {
+    let Some(filter) = owed_by(&format!("{}/{name}", kind.as_str()), DeliveryState::Held) else { return Ok(false) };
+    let found = store.deliveries(tenant.clone(), filter, Page::first(1)).await?;
+    Ok(!found.rows.is_empty())
 }
 
 /// A destination that nothing is configured for: its messages reach nobody.

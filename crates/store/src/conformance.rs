@@ -68,6 +68,7 @@ macro_rules! conformance_suite {
                 attempts_are_kept_whole_and_in_order
                 a_try_that_was_not_made_leaves_no_trace
                 only_the_claim_that_took_it_may_settle
+                a_try_that_ends_after_its_delivery_was_cancelled_is_told_and_moves_nothing
                 a_try_cannot_end_in_flight
                 waiting_for_ever_is_still_waiting;
             lanes:

@@ -157,7 +157,7 @@ pub struct Cause {
 /// What a settlement set free.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// The claim was no longer held: nothing was changed.
+    /// The claim was no longer held: the delivery did not move.
     pub fenced: bool,
     /// The lane's next delivery became due.
     pub lane_moved: bool,
@@ -171,7 +171,8 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Keeps prepared bytes before the first try sends them. Fenced by claim; the answers are in order.
     fn keep_prepared(&self, batch: Vec<PreparedDelivery>) -> Verb<'_, Vec<Result<(), crate::StoreError>>>;
 
-    /// Appends attempts and moves deliveries; promotes the next of a lane. Fenced by claim; the answers are in order.
+    /// Appends attempts and moves deliveries; promotes the next of a lane. Fenced by claim: of what was cancelled
+    /// meanwhile only the attempt is kept, of anything else nothing. The answers are in order.
     fn settle(&self, batch: Vec<Settlement>, now: Timestamp) -> Verb<'_, Vec<Settled>>;
 
     /// Extends the leases of all claims of this owner.

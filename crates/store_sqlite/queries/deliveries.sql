@@ -43,6 +43,9 @@ UPDATE deliveries SET state = 3, due_at = ?2, lane = ?3, finished_at = NULL, att
   cause_detail = NULL
 WHERE seq = ?1
 
+-- name: count_try
+UPDATE deliveries SET tried = tried + 1 WHERE seq = ?1
+
 -- name: set_due
 UPDATE deliveries SET due_at = ?2 WHERE seq = ?1
 

@@ -1,11 +1,13 @@
 //! The whole engine on a virtual clock, with a faulty network, a store that refuses, and a process that dies at any
 //! step and starts again. Everything follows from one seed.
 //!
-//! The oracle: whatever was acknowledged is delivered, filtered by its route, dead-lettered or held, exactly once as
-//! an event, in order where order is promised, with the same bytes on every try.
+//! The oracle: whatever was acknowledged is delivered, filtered by its route, dead-lettered, held or cancelled by a
+//! person, exactly once as an event, in order where order is promised, with the same bytes on every try. What was
+//! cancelled is not sent any more.
 
 mod network;
 mod oracle;
+mod person;
 mod plan;
 mod world;
 
@@ -46,6 +48,9 @@ pub struct Report {
     pub dead: usize,
     pub filtered: usize,
     pub held: usize,
+    pub cancelled: usize,
+    /// Wishes of a person that were carried out.
+    pub wishes: usize,
     pub tries: usize,
     /// Verbs that reached the store: a plan that dies at a step later than this dies not at all.
     pub verbs: u64,
@@ -133,10 +138,12 @@ async fn carry_on(
     }
     let senders: Vec<_> =
         world.senders().map(|sender| tokio::spawn(sender.run(engine.clone(), Arc::clone(clock)))).collect();
+    person::Person::new(Arc::clone(world)).run(engine.clone(), Arc::clone(clock)).await;
     for sender in senders {
         sender.await.map_err(|error| format!("a sender broke: {error}"))?;
     }
     world.heal();
+    person::resume_all(engine, clock).await;
     let gives_up = clock.now() + REST;
     while clock.now() < gives_up {
         clock.sleep(LOOK_EVERY).await;

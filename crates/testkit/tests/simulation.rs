@@ -28,6 +28,8 @@ fn sweep(seeds: Range<u64>) {
         all.delivered += report.delivered;
         all.dead += report.dead;
         all.filtered += report.filtered;
+        all.cancelled += report.cancelled;
+        all.wishes += report.wishes;
     }
     for (what, count) in [
         ("deaths", all.lives),
@@ -36,6 +38,8 @@ fn sweep(seeds: Range<u64>) {
         ("delivered", all.delivered),
         ("dead", all.dead),
         ("filtered", all.filtered),
+        ("cancelled", all.cancelled),
+        ("wishes", all.wishes),
     ] {
         assert!(count > 0, "the seeds tested nothing: no {what} in {all:?}");
     }

@@ -82,8 +82,10 @@ pub fn run(environment: Environment<'_>) -> ExitCode {
     if let Some(ended) = connector::as_connector(environment) {
         return ended;
     }
-    // clap itself ends with 0 for help and with 2 for what it cannot read.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     let output = Output::for_stdout(cli.json);
     match dispatch(cli.command, output, environment) {
         Ok(()) => ExitCode::SUCCESS,
@@ -92,6 +94,22 @@ pub fn run(environment: Environment<'_>) -> ExitCode {
             ExitCode::from(failure.exit.code())
         }
     }
+}
+
+/// Help is an answer (0); what cannot be read is a failure (2), told as all others are.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let output = Output::for_stdout(std::env::args_os().any(|argument| argument == "--json"));
+    if !error.use_stderr() || !output.is_json() {
+        error.exit();
+    }
+    tell(&misuse(&error.to_string()), output);
+    ExitCode::from(Exit::Usage.code())
+}
+
+/// clap's words for people, apart: what is wrong, and after an empty line what to do.
+fn misuse(said: &str) -> Failure {
+    let (detail, hint) = said.split_once("\n\n").unwrap_or((said, ""));
+    Failure::usage(detail.trim_start_matches("error: ").trim()).hint(hint.trim())
 }
 
 fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> Outcome {
@@ -146,6 +164,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_misuse_is_told_apart_from_what_to_do_about_it() {
+        let error = Cli::try_parse_from(["trireme", "events", "--limit", "abc"]).expect_err("no number");
+        let told = misuse(&error.to_string());
+        assert!(told.message.starts_with("invalid value 'abc' for '--limit"), "{}", told.message);
+        assert!(told.hint.is_some_and(|hint| hint.contains("--help")));
     }
 
     #[test]

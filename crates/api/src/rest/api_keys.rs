@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::Timestamp;
+use domain::{Tenant, Timestamp};
 use engine::access::{Caller, KeyText, Scope};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -30,12 +30,16 @@ pub struct NewApiKey {
     /// What the key may do: at least one scope. `admin` includes all others, `operate` includes `read`.
     #[schema(schema_with = scopes_schema)]
     scopes: Vec<Scope>,
-    /// What it is for; up to 200 bytes.
+    /// What it is for; up to 200 bytes in one line.
     #[serde(default)]
     note: String,
     /// From then on it opens nothing.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    /// Whose things it opens, if not the caller's own: only the owner of the gateway, who has a key of the tenant
+    /// `default`, makes keys of others.
+    #[schema(value_type = Option<String>)]
+    tenant: Option<Tenant>,
 }
 
 /// A key, without the text that opens anything.
@@ -43,6 +47,8 @@ pub struct NewApiKey {
 #[schema(as = ApiKey)]
 pub struct ApiKeyView {
     id: String,
+    #[schema(value_type = String)]
+    tenant: Tenant,
     scopes: Vec<String>,
     note: String,
     #[schema(value_type = String, format = DateTime)]
@@ -66,6 +72,7 @@ impl From<ApiKey> for ApiKeyView {
     fn from(key: ApiKey) -> Self {
         Self {
             id: key.id.to_string(),
+            tenant: key.tenant,
             scopes: key.scopes,
             note: key.note,
             created_at: key.created_at,
@@ -89,11 +96,21 @@ impl NewApiKey {
     fn faults(&self, now: Timestamp) -> Vec<Fault> {
         let checks = [
             ("scopes", self.scopes.is_empty(), "name at least one scope".to_owned()),
-            ("note", self.note.len() > NOTE_BYTES_MAX, format!("use at most {NOTE_BYTES_MAX} bytes")),
             ("expires_at", self.expires_at.is_some_and(|end| end <= now), "must be in the future".to_owned()),
         ];
         let wrong = checks.into_iter().filter(|(_, wrong, _)| *wrong);
-        wrong.map(|(field, _, detail)| Fault { field: field.to_owned(), detail }).collect()
+        let wrong = wrong.map(|(field, _, detail)| Fault { field: field.to_owned(), detail });
+        wrong.chain(Fault::of_line("note", &self.note, NOTE_BYTES_MAX)).collect()
+    }
+}
+
+/// Whose key it is to be. The owner of the gateway made the other tenants, so they begin with a key from there.
+fn tenant_of(wanted: Option<Tenant>, caller: &Caller) -> Result<Tenant, Problem> {
+    match wanted {
+        Some(tenant) if tenant != caller.tenant && caller.tenant != Tenant::default_tenant() => {
+            Err(Code::Forbidden.because("A key of this tenant makes keys of this tenant only; leave 'tenant' out."))
+        }
+        wanted => Ok(wanted.unwrap_or_else(|| caller.tenant.clone())),
     }
 }
 
@@ -103,12 +120,13 @@ pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewA
     if !faults.is_empty() {
         return Err(Code::InvalidBody.because("The key cannot be made so; 'errors' says why.").with(faults));
     }
+    let tenant = tenant_of(new.tenant, &caller)?;
     let text = KeyText::generate(app.engine.entropy().as_ref());
     let mut scopes = new.scopes;
     scopes.sort_unstable();
     scopes.dedup();
     let key = ApiKey {
-        tenant: caller.tenant,
+        tenant,
         id: text.id().into(),
         hash: text.hash(),
         scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),

@@ -129,18 +129,18 @@ async fn detail(app: &App, caller: Caller, name: DestinationName) -> Answer<Dest
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Why {
-    /// Shown wherever the destination is; up to 500 bytes.
+    /// Shown wherever the destination is; up to 500 bytes in one line.
     reason: String,
 }
 
 impl Why {
     fn checked(self) -> Result<String, Problem> {
-        if self.reason.len() <= REASON_BYTES_MAX {
-            return Ok(self.reason);
+        match Fault::of_line("reason", &self.reason, REASON_BYTES_MAX) {
+            None => Ok(self.reason),
+            Some(fault) => {
+                Err(Code::InvalidBody.because("The reason cannot be kept; 'errors' says why.").with(vec![fault]))
+            }
         }
-        let detail = format!("use at most {REASON_BYTES_MAX} bytes");
-        let fault = Fault { field: "reason".into(), detail };
-        Err(Code::InvalidBody.because("The reason is too long.").with(vec![fault]))
     }
 }
 

@@ -70,6 +70,26 @@ async fn what_failed_may_be_tried_again_under_the_same_key() {
 }
 
 #[tokio::test]
+async fn the_owner_makes_the_first_key_of_a_tenant_which_makes_keys_of_its_own_only() {
+    let gateway = Gateway::start().await;
+    let make = async |tenant: Option<&str>, key: &str| {
+        let new = json!({ "scopes": ["admin"], "tenant": tenant });
+        gateway.call(Call::post("/api/v1/api-keys").key(key).json(&new)).await
+    };
+    let made = make(Some("acme"), &gateway.admin).await;
+    assert_eq!((made.status.as_u16(), &made.json()["tenant"]), (201, &json!("acme")), "{made:?}");
+    let acme = made.json()["key"].as_str().expect("a key").to_owned();
+    let listed = gateway.call(Call::get("/api/v1/api-keys").key(&acme)).await.ids();
+    assert_eq!(listed, [made.json()["id"].as_str().expect("an id")], "it sees its own and no other");
+    for (tenant, status) in [(None, 201), (Some("acme"), 201), (Some("default"), 403), (Some("other"), 403)] {
+        let made = make(tenant, &acme).await;
+        assert_eq!(made.status.as_u16(), status, "{tenant:?}: {made:?}");
+        assert!(status == 403 || made.json()["tenant"] == "acme");
+    }
+    assert_eq!(make(Some("a b"), &gateway.admin).await.json()["errors"][0]["field"], "tenant");
+}
+
+#[tokio::test]
 async fn keys_of_other_tenants_are_other_keys_for_repetition() {
     let gateway = Gateway::start().await;
     let other = gateway.key_of("other", &["admin"]).await;

@@ -8,7 +8,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use super::incoming::Incoming;
 use super::refusal::{Code, Refusal};
 
-/// Largest body after inflating: the same as `limits.body` allows on the wire.
+/// Largest body after inflating: as much as `limits.body_bytes` allows on the wire unless it is set.
 pub const INFLATED_BYTES_MAX: usize = 25 * 1024 * 1024;
 /// Most bytes out per byte in. Real payloads reach 20 to 50; what is beyond was made to exhaust memory.
 const RATIO_MAX: usize = 200;

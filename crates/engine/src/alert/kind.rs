@@ -1,5 +1,8 @@
 //! The kinds of alerts: stable codes, each with the object it is about. docs/guide/operate.md explains them.
 
+use domain::DeliveryState;
+use store::read::DeliveryFilter;
+
 /// `route/<name>`: a `when` that let nothing through.
 pub const FILTER_PASSES_NOTHING: &str = "filter_passes_nothing";
 /// `destination/<name>`: it answered 410, or a person disabled it.
@@ -56,8 +59,17 @@ pub fn route_to(route: &str, destination: &str) -> String {
     format!("route/{route}/destination/{destination}")
 }
 
-/// What [`route_to`] was made of.
+/// The deliveries in this state that an alert about `route/R`, `destination/D` or `route/R/destination/D` speaks of.
 #[must_use]
-pub fn parts_of_route_to(object: &str) -> Option<(&str, &str)> {
-    object.strip_prefix("route/")?.split_once("/destination/")
+pub fn owed_by(object: &str, state: DeliveryState) -> Option<DeliveryFilter> {
+    let mut filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+    let mut parts = object.split('/');
+    while let Some(part) = parts.next() {
+        match (part, parts.next()?) {
+            ("route", name) => filter.route = Some(name.parse().ok()?),
+            ("destination", name) => filter.destination = Some(name.parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some(filter)
 }

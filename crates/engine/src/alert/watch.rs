@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use domain::{DeliveryState, Tenant, Timestamp};
 use store::keep::Retention;
-use store::read::{DeliveryFilter, Page};
+use store::read::Page;
 use store::{Store, StoreError};
 
 use super::{
-    Alerts, DEAD_LETTERS, DEAD_LETTERS_EXPIRING, DISK_RESERVE, ROUTE_MOVED, STORE, STORE_FAILING, parts_of_route_to,
+    Alerts, DEAD_LETTERS, DEAD_LETTERS_EXPIRING, DISK_RESERVE, RETIRED_WITH_OPEN_DELIVERIES, ROUTE_MOVED, STORE,
+    STORE_FAILING, owed_by,
 };
 use crate::clock::SharedClock;
 use crate::telemetry;
@@ -54,6 +55,7 @@ impl Watch {
         }
         self.look_for_the_last(DEAD_LETTERS, DeliveryState::Dead).await?;
         self.look_for_the_last(ROUTE_MOVED, DeliveryState::Held).await?;
+        self.look_for_the_last(RETIRED_WITH_OPEN_DELIVERIES, DeliveryState::Held).await?;
         if now.since(self.expiry_at) >= EXPIRY_EVERY {
             self.expiry_at = now;
             self.look_for_expiring(now).await?;
@@ -77,19 +79,10 @@ impl Watch {
         }
     }
 
-    /// Resolves alerts about what a route owes a destination when nothing of it is left in this state.
+    /// Resolves alerts about what a route owes, or what a destination is owed, when nothing of it is left in this state.
     async fn look_for_the_last(&self, kind: &'static str, state: DeliveryState) -> Result<(), StoreError> {
         for (tenant, object) in self.alerts.open_of(kind) {
-            let names = parts_of_route_to(&object);
-            let Some((Ok(route), Ok(destination))) = names.map(|(route, to)| (route.parse(), to.parse())) else {
-                continue;
-            };
-            let filter = DeliveryFilter {
-                state: Some(state),
-                route: Some(route),
-                destination: Some(destination),
-                ..DeliveryFilter::default()
-            };
+            let Some(filter) = owed_by(&object, state) else { continue };
             let page = Page { limit: 1, after: None, scan: LEFT_SCAN };
             let found = self.store.deliveries(tenant.clone(), filter, page).await?;
             // A scan that ran out of time has not seen all: then it stays open until the next look.

@@ -101,7 +101,11 @@ impl<'a> At<'a> {
             return;
         }
         self.findings.hide(self.node);
-        let message = format!("'{}' must be {wanted}, not {}", self.path.spoken(), self.node.value.kind());
+        let what = match self.path.spoken() {
+            whole if whole.is_empty() => "all of it".to_owned(),
+            key => format!("'{key}'"),
+        };
+        let message = format!("{what} must be {wanted}, not {}", self.node.value.kind());
         self.error("wrong_type", message, "");
     }
 
@@ -185,7 +189,11 @@ impl<'a> At<'a> {
                 Ok(name) => Some((name, at)),
                 Err(problem) => {
                     let shown = if is_plain_key(&entry.key) { &problem } else { "this is not a name" };
-                    at.error_at_key("invalid_name", shown, "");
+                    at.error_at_key(
+                        "invalid_name",
+                        shown,
+                        rule_of(&problem).filter(|_| shown != problem).unwrap_or(""),
+                    );
                     self.findings.hide(&entry.node);
                     None
                 }
@@ -193,6 +201,11 @@ impl<'a> At<'a> {
         };
         self.entries().unwrap_or_default().iter().filter_map(named).collect()
     }
+}
+
+/// What a name may be, apart from the text that is none, which perhaps must not be shown.
+fn rule_of(problem: &str) -> Option<&str> {
+    problem.rfind("use ").map(|at| &problem[at..])
 }
 
 fn parse_name<T>(text: &str) -> Result<T, String>

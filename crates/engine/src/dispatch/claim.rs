@@ -69,6 +69,7 @@ impl Dispatcher {
 
     pub(super) fn absorb(&mut self, result: ClaimResult) {
         let now = self.clock.now();
+        let withdrawn = std::mem::take(&mut self.withdrawn);
         let answers = match result.answer {
             Ok(answers) => answers,
             Err(error) => {
@@ -78,7 +79,7 @@ impl Dispatcher {
             }
         };
         for ((key, hints), answer) in result.asked.into_iter().zip(answers) {
-            for claimed in answer.claimed {
+            for claimed in answer.claimed.into_iter().filter(|claimed| !withdrawn.contains(&claimed.id)) {
                 self.take_over(claimed);
             }
             for (id, route) in &answer.unreadable {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::Timestamp;
+use domain::{DeliveryId, Timestamp};
+use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::topology::Topology;
@@ -21,6 +22,8 @@ pub enum Message {
     Freed(DestinationKey, Option<Timestamp>),
     /// Deliveries of any destination may have become due without anyone being told.
     LookAround,
+    /// A person cancelled them: those that wait in memory are not to be sent any more.
+    Cancelled(FxHashSet<DeliveryId>),
     /// It was paused, resumed, disabled or enabled: its gate says which.
     Changed(DestinationKey),
     Topology(Arc<Topology>),

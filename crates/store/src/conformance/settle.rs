@@ -97,6 +97,22 @@ pub async fn only_the_claim_that_took_it_may_settle(open: impl Open) {
     assert_eq!(w.attempts(id).await.len(), 1);
 }
 
+pub async fn a_try_that_ends_after_its_delivery_was_cancelled_is_told_and_moves_nothing(open: impl Open) {
+    let mut w = World::new(open).await;
+    let id = w.owed().await;
+    let claimed = w.claim_one().await;
+    w.store.cancel(w.tenant.clone(), vec![id], w.now).await.expect("cancel");
+    assert!(w.settle(&claimed, DeliveryState::Delivered).await.fenced);
+    assert_eq!((w.state(id).await, w.row(id).await.attempts), (DeliveryState::Cancelled, 0));
+    assert_eq!(w.attempts(id).await.len(), 1, "it may have arrived");
+    w.store.retry(w.tenant.clone(), vec![id], w.now).await.expect("retry");
+    assert!(w.settle(&claimed, DeliveryState::Delivered).await.fenced);
+    let again = w.claim_one().await;
+    w.settle(&again, DeliveryState::Delivered).await;
+    let numbers: Vec<_> = w.attempts(id).await.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [1, 2], "an end that comes after the retry is nobody's any more");
+}
+
 pub async fn a_try_cannot_end_in_flight(open: impl Open) {
     let mut w = World::new(open).await;
     w.owed().await;

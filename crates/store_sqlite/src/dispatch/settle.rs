@@ -11,6 +11,7 @@ use crate::claims::Held;
 use crate::code::Stored;
 use crate::failure::Failure;
 use crate::lane;
+use crate::names::NameId;
 use crate::query::Query;
 use crate::row::signed;
 use crate::tx::Tx;
@@ -30,13 +31,16 @@ pub(crate) fn keep_prepared(tx: &mut Tx<'_, '_>, one: &PreparedDelivery) -> Resu
 pub(crate) fn settle(tx: &mut Tx<'_, '_>, one: &Settlement, now: Timestamp) -> Result<Settled, Failure> {
     let fenced = Settled { fenced: true, lane_moved: false };
     let Some(tenant) = tx.known_name(one.tenant.as_str())? else { return Ok(fenced) };
-    let Some(held) = tx.shared().claims.under(one.id, tenant, one.claim) else { return Ok(fenced) };
+    let Some(held) = tx.shared().claims.under(one.id, tenant, one.claim) else {
+        keep_late(tx, tenant, one)?;
+        return Ok(fenced);
+    };
     tx.release(one.id);
     let Some(state) = Stored::from_state(one.state) else {
         return Err(StoreError::Refused("in flight is not how a try ends".to_owned()).into());
     };
     if let Some(attempt) = &one.attempt {
-        insert_attempt(tx, &held, attempt)?;
+        insert_attempt(tx, (held.seq, held.tried), attempt)?;
     }
     let tried = held.tried + u32::from(one.attempt.is_some());
     move_to(tx, &held, state, one.due, (one.attempts, tried), one.cause.as_ref())?;
@@ -63,12 +67,26 @@ fn move_to(
     tx.execute(Query::move_delivery, row).map(drop)
 }
 
+/// The try of a delivery that was cancelled meanwhile changes nothing about it, but a person sees that it was made.
+fn keep_late(tx: &mut Tx<'_, '_>, tenant: NameId, one: &Settlement) -> Result<(), Failure> {
+    let Some(attempt) = &one.attempt else { return Ok(()) };
+    let cancelled = tx.row(Query::delivery_head, params![tenant, one.id.as_bytes()], |row| {
+        let (seq, state, tried): (i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(3)?);
+        Ok((Stored::of(state)? == Stored::Cancelled).then_some((seq, tried)))
+    })?;
+    if let Some((seq, tried)) = cancelled.flatten() {
+        insert_attempt(tx, (seq, tried), attempt)?;
+        tx.execute(Query::count_try, [seq])?;
+    }
+    Ok(())
+}
+
 /// Appends a try under the number that it is, whatever it says of itself.
-fn insert_attempt(tx: &mut Tx<'_, '_>, held: &Held, attempt: &Attempt) -> Result<(), Failure> {
+fn insert_attempt(tx: &mut Tx<'_, '_>, (seq, tried): (i64, u32), attempt: &Attempt) -> Result<(), Failure> {
     let response = &attempt.response[..attempt.response.len().min(RESPONSE_BYTES_MAX)];
     let row = params![
-        held.seq,
-        held.tried + 1,
+        seq,
+        tried + 1,
         attempt.id.as_bytes(),
         attempt.started_at.as_micros(),
         signed(attempt.duration_us),
@@ -88,7 +106,7 @@ pub(crate) fn rescue_lapsed(tx: &mut Tx<'_, '_>, now: Timestamp, limit: u32) -> 
     let lapsed = tx.shared().claims.lapsed(now, limit as usize);
     for (id, held) in &lapsed {
         tx.release(*id);
-        insert_attempt(tx, held, &unknown(*id, held, now))?;
+        insert_attempt(tx, (held.seq, held.tried), &unknown(*id, held, now))?;
         let attempts = held.attempts + 1;
         let state = Stored::from_state(waiting(attempts)).unwrap_or(Stored::Retrying);
         move_to(tx, held, state, now, (attempts, held.tried + 1), None)?;

@@ -13,6 +13,9 @@ use http::{HeaderMap, HeaderValue};
 
 use super::world::World;
 
+/// Longest way of a request.
+pub const LATENCY_MAX: Duration = Duration::from_millis(50);
+
 /// What happens to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use domain::ordering::Ordering;
 use domain::{DeliveryState, EventId};
 use engine::spec::RouteSpec;
+use store::read::DeliveryRow;
 
 use super::Report;
+use super::network::LATENCY_MAX;
+use super::person::Asked;
 use super::plan::OWN;
 use super::world::{Received, Record, Sent, World};
 
@@ -23,6 +26,8 @@ pub(super) fn judge(world: &World) -> Result<Report, String> {
         }
     }
     report.duplicates = same_bytes(&record)?;
+    report.wishes = record.wishes.iter().filter(|wish| wish.done_at.is_some()).count();
+    nothing_after_its_cancellation(&record, world.plan.routes())?;
     for route in world.plan.routes() {
         in_order(&record, route)?;
     }
@@ -64,8 +69,31 @@ fn owed(record: &Record, sent: &Sent, route: &RouteSpec, report: &mut Report) ->
         DeliveryState::Dead if row.cause.is_none() => Err(format!("{told} is dead without a cause")),
         DeliveryState::Dead => counted(&mut report.dead),
         DeliveryState::Held => counted(&mut report.held),
+        DeliveryState::Cancelled if was_asked(record, row, Asked::Cancel) => counted(&mut report.cancelled),
         state => Err(format!("{told} ended as {}", state.as_str())),
     }
+}
+
+fn was_asked(record: &Record, row: &DeliveryRow, asked: Asked) -> bool {
+    record.wishes.iter().any(|wish| wish.delivery == row.id && wish.asked == asked)
+}
+
+/// What a person cancelled, and nobody retried since, is not sent any more: only what was on its way may arrive.
+fn nothing_after_its_cancellation(record: &Record, routes: &[RouteSpec]) -> Result<(), String> {
+    for (number, wish) in record.wishes.iter().enumerate().filter(|(_, wish)| wish.asked == Asked::Cancel) {
+        let Some(done_at) = wish.done_at else { continue };
+        let again =
+            record.wishes[number..].iter().any(|later| later.delivery == wish.delivery && later.asked == Asked::Retry);
+        let Some(route) = routes.iter().find(|route| route.name == wish.route) else { continue };
+        let event = wish.event.to_string();
+        let late = |received: &&Received| {
+            received.event_id == event && to(received, route) && received.time > done_at + LATENCY_MAX
+        };
+        if !again && let Some(received) = record.received.iter().find(late) {
+            return Err(format!("{} was cancelled at {done_at} and arrived at {}", wish.delivery, received.time));
+        }
+    }
+    Ok(())
 }
 
 fn counted(count: &mut usize) -> Result<(), String> {
@@ -111,7 +139,12 @@ fn in_order(record: &Record, route: &RouteSpec) -> Result<(), String> {
         lane.sort_by_key(|sent| sent.order);
         let mut last: Option<(usize, u64)> = None;
         for sent in lane {
-            let id = one_event(sent)?.to_string();
+            let event = one_event(sent)?;
+            if record.wishes.iter().any(|wish| wish.event == event && wish.route == route.name) {
+                // A person took it out of its order, and perhaps put it back at another place.
+                continue;
+            }
+            let id = event.to_string();
             let arrivals = record.received.iter().filter(|received| received.event_id == id && to(received, route));
             let times: Vec<usize> = arrivals.map(|received| received.at).collect();
             let (Some(first), Some(end)) = (times.first(), times.last()) else { continue };

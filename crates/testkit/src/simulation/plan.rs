@@ -68,6 +68,8 @@ pub struct Plan {
     pub network_faults: u64,
     /// Of a thousand verbs, how many the store refuses.
     pub store_faults: u64,
+    /// What a person asks for meanwhile.
+    pub wishes: u64,
     routes: Vec<RouteSpec>,
     retry: Vec<RetryPolicy>,
 }
@@ -84,9 +86,13 @@ impl Plan {
         let destinations = 1 + dice.below(4);
         let crash = if dice.percent(80) { CrashAt::About(20 + dice.below(150)) } else { CrashAt::Never };
         let (messages, network_faults, store_faults) = (5 + dice.below(25), dice.below(60), dice.below(40));
+        // Dice of its own, so that the rest of a seed stays what it was.
+        let mut people = Dice::new(seed ^ 0x0009_E09E);
+        let wishes = if people.percent(50) { 1 + people.below(15) } else { 0 };
+        let (routes, retry) = (Vec::new(), Vec::new());
         let mut plan =
-            Self { seed, crash, messages, destinations, network_faults, store_faults, routes: vec![], retry: vec![] };
-        plan.retry = (0..destinations).map(|_| retry(&mut dice)).collect();
+            Self { seed, crash, messages, destinations, network_faults, store_faults, wishes, routes, retry };
+        plan.retry = (0..destinations).map(|_| schedule(&mut dice)).collect();
         for destination in 0..destinations {
             for from in [HOOKS, OWN] {
                 if dice.percent(80) {
@@ -101,7 +107,7 @@ impl Plan {
     #[must_use]
     pub fn dying_at(number: u64, after: bool) -> Self {
         let crash = CrashAt::Verb { number, after };
-        Self { crash, messages: 4, destinations: 2, network_faults: 30, store_faults: 0, ..Self::of_seed(7) }
+        Self { crash, messages: 4, destinations: 2, network_faults: 30, store_faults: 0, wishes: 6, ..Self::of_seed(7) }
     }
 
     #[must_use]
@@ -136,7 +142,7 @@ impl Plan {
     }
 }
 
-fn retry(dice: &mut Dice) -> RetryPolicy {
+fn schedule(dice: &mut Dice) -> RetryPolicy {
     let first = Duration::from_secs(1 + dice.below(60));
     let max = Duration::from_secs(600);
     let backoff = match dice.below(3) {

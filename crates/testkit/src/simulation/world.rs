@@ -21,7 +21,8 @@ use rustc_hash::FxHasher;
 use store::Store;
 use store::read::{DeliveryFilter, DeliveryRow, Page};
 
-use super::network::Way;
+use super::network::{LATENCY_MAX, Way};
+use super::person::Wished;
 use super::plan::{CrashAt, Dice, HOOKS, OWN, Plan, SECRET};
 use crate::faulty_store::{Fate, Fates, Refusal};
 
@@ -47,12 +48,14 @@ pub(super) struct Received {
     /// Whether the destination's 2xx got back.
     pub answered: bool,
     pub at: usize,
+    pub time: Timestamp,
 }
 
 #[derive(Default)]
 pub(super) struct Record {
     pub sent: Vec<Sent>,
     pub received: Vec<Received>,
+    pub wishes: Vec<Wished>,
     /// The store at the end.
     pub deliveries: Vec<DeliveryRow>,
     trace: FxHasher,
@@ -61,12 +64,15 @@ pub(super) struct Record {
 pub struct World {
     pub(super) plan: Plan,
     dice: Mutex<Dice>,
+    /// A person's own.
+    whims: Mutex<Dice>,
     pub(super) record: Mutex<Record>,
     healed: AtomicBool,
     verbs: AtomicU64,
     deaths: AtomicU64,
     /// How far each sender got, over all lives of the process.
     progress: [Arc<Mutex<u64>>; 2],
+    wishes_made: AtomicU64,
 }
 
 /// Deaths by chance in one simulation.
@@ -78,11 +84,13 @@ impl World {
         Self {
             plan: plan.clone(),
             dice: Mutex::new(Dice::new(plan.seed ^ 0x5EED)),
+            whims: Mutex::new(Dice::new(plan.seed ^ 0x0000_3117)),
             record: Mutex::default(),
             healed: AtomicBool::new(false),
             verbs: AtomicU64::new(0),
             deaths: AtomicU64::new(0),
             progress: Default::default(),
+            wishes_made: AtomicU64::new(0),
         }
     }
 
@@ -114,7 +122,7 @@ impl World {
     /// How the next request of the process fares, and how long it takes.
     pub(super) fn way(&self) -> (Way, Duration) {
         let mut dice = self.dice();
-        let latency = Duration::from_millis(1 + dice.below(50));
+        let latency = Duration::from_millis(1 + dice.below(LATENCY_MAX.as_millis() as u64));
         let healed = self.healed.load(Ordering::SeqCst);
         if healed || !dice.percent(self.plan.network_faults) {
             return (Way::Fine, latency);
@@ -140,7 +148,47 @@ impl World {
         self.trace(&format!("{destination} {message_id} {answered} {now}"));
         let mut record = self.record();
         let at = record.received.len();
-        record.received.push(Received { destination, message_id, event_id, body: request.body.clone(), answered, at });
+        record.received.push(Received {
+            destination,
+            message_id,
+            event_id,
+            body: request.body.clone(),
+            answered,
+            at,
+            time: now,
+        });
+    }
+
+    /// How long a person waits before the next wish, and a number to choose it by; `None` when all were made, over
+    /// all lives of the process.
+    pub(super) fn next_wish(&self) -> Option<(Duration, u64)> {
+        let made = self.wishes_made.fetch_add(1, Ordering::SeqCst);
+        let mut whims = self.whims();
+        (made < self.plan.wishes).then(|| (Duration::from_millis(whims.below(4_000)), whims.below(6)))
+    }
+
+    /// One of so many.
+    pub(super) fn pick(&self, of: u64) -> u64 {
+        self.whims().below(of)
+    }
+
+    fn whims(&self) -> MutexGuard<'_, Dice> {
+        self.whims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a wish down; gives its number.
+    pub(super) fn wished(&self, wish: Wished) -> usize {
+        self.trace(&format!("{:?} {}", wish.asked, wish.delivery));
+        let mut record = self.record();
+        record.wishes.push(wish);
+        record.wishes.len() - 1
+    }
+
+    pub(super) fn wish_done(&self, number: usize, now: Timestamp) {
+        self.trace(&format!("done {number} {now}"));
+        if let Some(wish) = self.record().wishes.get_mut(number) {
+            wish.done_at = Some(now);
+        }
     }
 
     /// The senders, each going on where it stood.

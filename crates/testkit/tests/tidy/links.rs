@@ -24,6 +24,35 @@ fn every_link_in_the_documents_resolves() {
     );
 }
 
+/// Folders of the repository that documents speak of.
+const FOLDERS: [&str; 9] =
+    ["crates/", "docs/", "bench/", "catalogue/", "tools/", "oracles/", "fuzz/", "examples/", ".ci/"];
+
+#[test]
+fn every_path_that_a_document_names_is_there() {
+    let mut findings = Vec::new();
+    let mut named = 0;
+    for document in files().iter().filter(|file| file.path.ends_with(".md")) {
+        for (number, line) in prose_with_code(&document.text) {
+            for code in line.split('`').skip(1).step_by(2) {
+                let path = code.split_whitespace().next().unwrap_or_default();
+                // A pattern or a place to fill in names no single file.
+                let is_path = FOLDERS.iter().any(|folder| path.starts_with(folder)) && !path.contains(['*', '{', '<']);
+                named += usize::from(is_path);
+                if is_path && !root().join(path).exists() {
+                    findings.push(format!("{}:{number}: {path}", document.path));
+                }
+            }
+        }
+    }
+    assert!(named > 10, "only {named} paths were found: the rule would hold vacuously");
+    assert_none(
+        &findings,
+        "A document that names what is not there was true once; nobody knows which of its other sentences still are.",
+        "name where it is now",
+    );
+}
+
 /// What is wrong with a link; links to other sites are theirs to keep.
 fn fault(document: &SourceFile, target: &str) -> Option<&'static str> {
     if target.contains("://") || target.starts_with("mailto:") {

@@ -37,7 +37,7 @@ struct ChoiceArgs {
     /// Only of this source
     #[arg(long, help_heading = "Filter")]
     source: Option<String>,
-    /// Only those that died of this, as `http_status` or `map_failed`
+    /// Only those that died of this, as `refused` or `expression_failed`
     #[arg(long, help_heading = "Filter")]
     cause: Option<String>,
 }

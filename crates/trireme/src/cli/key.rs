@@ -14,6 +14,9 @@ use crate::output::{Output, cell};
 use crate::wiring::rewrap::{self, GivenKeys};
 use crate::wiring::runtime::run_here;
 
+/// Keys asked for at once: as many as a page holds.
+const PAGE: u32 = 500;
+
 #[derive(clap::Args, Debug)]
 pub struct KeyArgs {
     #[command(subcommand)]
@@ -43,6 +46,9 @@ struct CreateArgs {
     /// Ends after so long, as 90d
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
+    /// Whose things it opens, if not those of the tenant of --key; only a key of the tenant `default` may say so
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<String>,
     #[command(flatten)]
     gateway: GatewayArgs,
 }
@@ -106,6 +112,9 @@ async fn create(args: CreateArgs, output: Output) -> Outcome {
         let life = duration(text).ok_or_else(|| Failure::usage(format!("'{text}' is no duration such as 90d")))?;
         request["expires_at"] = json!(gateway.clock.now() + life);
     }
+    if let Some(tenant) = args.tenant {
+        request["tenant"] = json!(tenant);
+    }
     let key = gateway.post("/api/v1/api-keys", &request).await?;
     output.json(&key)?;
     output.line(cell(&key, "/key"))?;
@@ -117,10 +126,24 @@ async fn create(args: CreateArgs, output: Output) -> Outcome {
 
 async fn list(args: ListArgs, output: Output) -> Outcome {
     let gateway = Gateway::new(&args.gateway)?;
-    let keys = gateway.get("/api/v1/api-keys").await?;
-    output.json(&keys)?;
-    let rows = keys["data"].as_array().into_iter().flatten().map(row).collect();
-    output.table(&["ID", "SCOPES", "NOTE", "CREATED", "LAST USED", "ENDED"], rows)
+    let keys = all(&gateway).await?;
+    output.json(&json!({ "data": keys }))?;
+    let rows = keys.iter().map(row).collect();
+    output.table(&["ID", "SCOPES", "NOTE", "CREATED", "LAST USED", "ENDS"], rows)
+}
+
+/// Page after page: whoever looks for a key that must not be there has to see them all.
+async fn all(gateway: &Gateway) -> Outcome<Vec<Value>> {
+    let mut keys = Vec::new();
+    let mut path = format!("/api/v1/api-keys?limit={PAGE}");
+    loop {
+        let mut page = gateway.get(&path).await?;
+        keys.append(page["data"].as_array_mut().unwrap_or(&mut Vec::new()));
+        match page["next"].as_str() {
+            Some(next) => path = format!("/api/v1/api-keys?limit={PAGE}&cursor={}", segment(next)),
+            None => return Ok(keys),
+        }
+    }
 }
 
 fn row(key: &Value) -> Vec<String> {

@@ -223,6 +223,20 @@ fn expressions_are_compiled_and_their_mistakes_pointed_at() {
 }
 
 #[test]
+fn what_may_not_be_shown_and_what_has_no_key_are_told_all_the_same() {
+    let told = |text: &str| {
+        let (_, report) = examine(text, &around(&[]));
+        let finding = report.errors().next().expect("an error").clone();
+        (finding.message, finding.help.unwrap_or_default())
+    };
+    let (message, help) = told("sources: { 'hunter2 x': { publish: true } }");
+    assert!(!message.contains("hunter2") && help.starts_with("use 1 to 64 of letters"), "{message}: {help}");
+    let (message, help) = told("sources: { a: { publish: true } }\nroutes: [{ from: \"a 'b\", to: x }]");
+    assert!(message.starts_with("'***'") && help.starts_with("use 1 to 64 of letters"), "{message}: {help}");
+    assert_eq!(told("[]").0, "all of it must be a mapping, not a list");
+}
+
+#[test]
 fn routes_name_what_is_there() {
     let objects = "sources: { one: { publish: true }, bad: { publish: 1 } }\n\
         destinations: { app: { http: { url: 'https://a.example', secret: '${KEY}' } } }\n";

@@ -213,7 +213,7 @@ mod tests {
             at: "2026-01-31T09:30:00Z".parse().expect("a time"),
             name: "flaky".into(),
             event: "push\u{1b}[2J".into(),
-            detail: "after 3 tries: http_status".into(),
+            detail: "after 3 tries: refused".into(),
             id: "dlv_1".into(),
         };
         let plain = happening.line(false);

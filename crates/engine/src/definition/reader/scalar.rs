@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{At, parse_name};
+use super::{At, parse_name, rule_of};
 use crate::definition::nearest;
 use crate::definition::tree::{Text, Value};
 use crate::definition::units::{parse_duration, parse_size, print_duration, print_size};
@@ -66,12 +66,12 @@ impl<'a> At<'a> {
     }
 
     fn bad_name(&self, text: &Text, problem: &str) {
-        let message = if text.is_expanded() || !text.is_plain() {
-            format!("'{}' is not a name", self.shown(text))
+        if text.is_expanded() || !text.is_plain() {
+            let message = format!("'{}' is not a name", self.shown(text));
+            self.error("invalid_name", message, rule_of(problem).unwrap_or(""));
         } else {
-            problem.to_owned()
-        };
-        self.error("invalid_name", message, "");
+            self.error("invalid_name", problem.to_owned(), "");
+        }
     }
 
     #[must_use]
