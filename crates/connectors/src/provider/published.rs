@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::Timestamp;
+use domain::request::Reason;
 
 use super::example::PublishedKey;
 use super::fetched::{FetchedKeys, KeyDocument};
 use super::incoming::Incoming;
-use super::judge::{Judgement, judge_with};
+use super::judge::{Judgement, Pending, judge_with};
+use super::key_api::{KeyRequest, NoKey};
 use super::keys::Keys;
 use super::recipe::Recipe;
+use super::refusal::Code;
 
 #[derive(Default)]
 struct Served(HashMap<String, Arc<KeyDocument>>);
@@ -19,6 +22,27 @@ struct Served(HashMap<String, Arc<KeyDocument>>);
 impl FetchedKeys for Served {
     fn document(&self, url: &str, _kid: Option<&str>) -> Option<Arc<KeyDocument>> {
         self.0.get(url).map(Arc::clone)
+    }
+}
+
+/// Whether this is what is asked for, and in the way that is expected.
+fn answers(document: &PublishedKey, wanted: &Pending) -> bool {
+    let posted = wanted.request.as_ref().and_then(KeyRequest::post);
+    document.url == wanted.key_url && document.posted.as_deref().is_none_or(|expected| posted == Some(expected))
+}
+
+/// The document, or how the request is judged for want of it.
+fn read(document: &PublishedKey, wanted: &Pending) -> Result<KeyDocument, Option<Judgement>> {
+    let (status, body) = (document.status.unwrap_or(200), document.body.as_bytes());
+    match &wanted.request {
+        None => KeyDocument::read(wanted.format, body).map_err(|_| None),
+        Some(request) => request.read(status, body).map_err(|no_key| match no_key {
+            NoKey::Absent => Some(Judgement::Rejected(Reason {
+                code: Code::KeyUnknown.as_str().into(),
+                detail: "the sender's API knows no key of this name".to_owned(),
+            })),
+            NoKey::NotNow => None,
+        }),
     }
 }
 
@@ -34,12 +58,13 @@ pub(crate) fn judge(
     loop {
         let judgement = judge_with(recipe, keys, incoming, received_at, &served);
         let Judgement::Pending(wanted) = &judgement else { return judgement };
-        let found = published.iter().find(|document| document.url == wanted.key_url);
-        let document = found.and_then(|found| KeyDocument::read(wanted.format, found.body.as_bytes()).ok());
+        let address = wanted.address().into_owned();
+        let document = published.iter().find(|document| answers(document, wanted)).map(|found| read(found, wanted));
         match document {
-            Some(document) if !served.0.contains_key(&wanted.key_url) => {
-                served.0.insert(wanted.key_url.clone(), Arc::new(document));
+            Some(Ok(document)) if !served.0.contains_key(&address) => {
+                served.0.insert(address, Arc::new(document));
             }
+            Some(Err(Some(refused))) => return refused,
             _ => return judgement,
         }
     }
