@@ -29,6 +29,7 @@ mod keys;
 mod lint;
 mod moment;
 mod multipart;
+mod newcomer;
 mod page;
 mod program;
 mod public_key;

@@ -52,7 +52,7 @@ pub struct Pending {
     /// What is to be found there.
     pub format: KeyFormat,
     /// How an API is asked for it; without it, it simply stands there.
-    pub request: Option<KeyRequest>,
+    pub request: Option<Box<KeyRequest>>,
 }
 
 impl Pending {

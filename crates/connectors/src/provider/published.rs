@@ -11,7 +11,7 @@ use super::example::PublishedKey;
 use super::fetched::{FetchedKeys, KeyDocument};
 use super::incoming::Incoming;
 use super::judge::{Judgement, Pending, judge_with};
-use super::key_api::{KeyRequest, NoKey};
+use super::key_api::NoKey;
 use super::keys::Keys;
 use super::recipe::Recipe;
 use super::refusal::Code;
@@ -27,23 +27,21 @@ impl FetchedKeys for Served {
 
 /// Whether this is what is asked for, and in the way that is expected.
 fn answers(document: &PublishedKey, wanted: &Pending) -> bool {
-    let posted = wanted.request.as_ref().and_then(KeyRequest::post);
+    let posted = wanted.request.as_ref().and_then(|request| request.post());
     document.url == wanted.key_url && document.posted.as_deref().is_none_or(|expected| posted == Some(expected))
 }
 
-/// The document, or how the request is judged for want of it.
-fn read(document: &PublishedKey, wanted: &Pending) -> Result<KeyDocument, Option<Judgement>> {
+fn read(document: &PublishedKey, wanted: &Pending) -> Result<KeyDocument, NoKey> {
     let (status, body) = (document.status.unwrap_or(200), document.body.as_bytes());
     match &wanted.request {
-        None => KeyDocument::read(wanted.format, body).map_err(|_| None),
-        Some(request) => request.read(status, body).map_err(|no_key| match no_key {
-            NoKey::Absent => Some(Judgement::Rejected(Reason {
-                code: Code::KeyUnknown.as_str().into(),
-                detail: "the sender's API knows no key of this name".to_owned(),
-            })),
-            NoKey::NotNow => None,
-        }),
+        None => KeyDocument::read(wanted.format, body).map_err(|_| NoKey::NotNow),
+        Some(request) => request.read(status, body),
     }
+}
+
+fn absent() -> Judgement {
+    let detail = "the sender's API knows no key of this name".to_owned();
+    Judgement::Rejected(Reason { code: Code::KeyUnknown.as_str().into(), detail })
 }
 
 /// Judges as often as another key is asked for that is published. A document that cannot be read is as good as none.
@@ -64,7 +62,7 @@ pub(crate) fn judge(
             Some(Ok(document)) if !served.0.contains_key(&address) => {
                 served.0.insert(address, Arc::new(document));
             }
-            Some(Err(Some(refused))) => return refused,
+            Some(Err(NoKey::Absent)) => return absent(),
             _ => return judgement,
         }
     }

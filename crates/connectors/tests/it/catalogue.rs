@@ -129,6 +129,24 @@ fn what_is_to_be_configured_names_only_what_a_newcomer_needs() {
     for (name, configured) in [
         ("github", r#"{ provider: github, secret: "${GITHUB_SECRET}" }"#),
         ("paypal", "{ provider: paypal, webhook_id: ... }"),
+        // A plain secret is told by its look.
+        ("gitlab", r#"{ provider: gitlab, secret: "${GITLAB_SECRET}" }"#),
+        ("standard-webhooks", r#"{ provider: standard-webhooks, secret: "${STANDARD_WEBHOOKS_SECRET}" }"#),
+        (
+            "brevo",
+            "{ provider: brevo, secret: \"${BREVO_SECRET}\" }\n    # or by secrets: { basic: \"${BREVO_BASIC}\" }",
+        ),
+        // What shakes hands is needed beside what signs.
+        (
+            "meta",
+            r#"{ provider: meta, secrets: { signing: "${META_SIGNING}", verify_token: "${META_VERIFY_TOKEN}" } }"#,
+        ),
+        // The sender hands it over.
+        ("asana", "{ provider: asana }"),
+        ("notion", "{ provider: notion }"),
+        // Credentials suffice, and a key that is pasted is told from them.
+        ("plaid", r#"{ provider: plaid, secret: "${PLAID_SECRET}" }"#),
+        ("ebay", r#"{ provider: ebay, secrets: { api: "${EBAY_API}", verify_token: "${EBAY_VERIFY_TOKEN}" } }"#),
         (
             "google-pubsub",
             "{ provider: google-pubsub, service_account: to-the-gateway@project.iam.gserviceaccount.com }",

@@ -28,7 +28,7 @@ impl Evaluation<'_, '_> {
             Some(Ok(kid)) if !kid.is_empty() && kid.len() <= KID_BYTES_MAX => Some(kid),
             Some(_) => return Err(Refusal::new(Code::SignatureMalformed, "the name of the key is not readable")),
         };
-        let request = fetch.key_api.as_ref().map(|api| self.asked(api, url, kid)).transpose()?;
+        let request = fetch.key_api.as_ref().map(|api| self.asked(api, url, kid)).transpose()?.map(Box::new);
         let wanted = Pending { key_url: url.to_owned(), format: fetch.format, request };
         // An API was asked for this very key, so that its answer holds that one or none.
         let among = if wanted.request.is_some() { None } else { kid };
