@@ -36,6 +36,29 @@ fn every_file_is_embedded_in_order_under_its_name() {
     assert!(catalogue().get("nobody").is_none());
 }
 
+/// Those that stand for no sender of their own, but for whoever signs in their way.
+const FOR_ANYONE: [&str; 5] = ["cloudevents", "generic-hmac", "none", "standard-webhooks", "websub"];
+
+#[test]
+fn a_hundred_senders_are_confirmed_and_say_how_they_are_set_up_and_what_they_prove() {
+    let recipes = recipes();
+    let senders = || recipes.iter().filter(|recipe| !FOR_ANYONE.contains(&recipe.name()));
+    assert_eq!(recipes.len() - senders().count(), FOR_ANYONE.len(), "they are there under their names");
+    let confirmed: Vec<_> = senders().filter(|recipe| recipe.is_confirmed()).collect();
+    assert!(confirmed.len() >= 130, "{}", confirmed.len());
+    for recipe in senders() {
+        let (name, facts) = (recipe.name(), recipe.facts());
+        let setup: Vec<String> = recipe.setup("https://hooks.example/in/it").collect();
+        assert!(
+            setup.iter().any(|step| step.contains("https://hooks.example/in/it")),
+            "{name}: where is the address entered?"
+        );
+        assert!(facts.source.starts_with("https://") && facts.as_of.len() == 10, "{name}: {facts:?}");
+        let proves = recipe.vectors().iter().find_map(|vector| recipe.assurance(&vector.settings).ok());
+        assert!(proves.is_some(), "{name}: what does it prove?");
+    }
+}
+
 #[test]
 fn every_vector_is_judged_as_it_says() {
     let failures: Vec<String> = recipes()
