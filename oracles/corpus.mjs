@@ -126,16 +126,18 @@ function envelopeFault(request, id, { body }) {
   return isDeepStrictEqual(event.data, request.payload) ? undefined : 'its data is not the payload';
 }
 
-/** The same library in another language, so that no quirk of one is taken for the standard. */
+/** The same libraries in another language, so that no quirk of one is taken for the standard. */
 async function checkInPython(sink, failures) {
   const deliveries = BOXES.flatMap((box) => [...(sink.boxes[box]?.values() ?? [])].flat());
-  const verdicts = await Promise.all(
-    deliveries.map(({ headers, body }) =>
-      askPython({ ask: 'standardwebhooks.verify', secret: SINK_SECRET, headers, body: body.toString('hex') }),
-    ),
-  );
-  const refused = verdicts.filter((fine) => !fine).length;
-  if (refused) failures.push(`standardwebhooks (PyPI) refuses ${refused} of ${deliveries.length} deliveries`);
+  for (const name of ['standardwebhooks', 'svix']) {
+    const verdicts = await Promise.all(
+      deliveries.map(({ headers, body }) =>
+        askPython({ ask: `${name}.verify`, secret: SINK_SECRET, headers, body: body.toString('hex') }),
+      ),
+    );
+    const refused = verdicts.filter((fine) => !fine).length;
+    if (refused) failures.push(`${name} (PyPI) refuses ${refused} of ${deliveries.length} deliveries`);
+  }
 
   const ids = new Set(deliveries.map(({ headers }) => headers['webhook-id']));
   if (ids.size !== deliveries.length) failures.push(`${deliveries.length} deliveries share ${ids.size} webhook-ids`);

@@ -1,5 +1,7 @@
-//! Fetches the keys that senders publish, through the transport and its address rules. One request at a time for each
-//! address, remembered for a while whatever came of it, and so many in a minute and no more.
+//! Fetches the keys that senders publish, or that their APIs give out, through the transport and its address rules. One
+//! request at a time for each address, remembered for a while whatever came of it, and so many in a minute and no more.
+
+mod ask;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +10,7 @@ use std::time::Duration;
 use connectors::provider::{FetchedKeys, KeyDocument, Pending};
 use domain::Timestamp;
 use http::{HeaderMap, Method};
+use zeroize::Zeroizing;
 
 use crate::clock::SharedClock;
 use crate::telemetry;
@@ -56,6 +59,8 @@ pub struct KeyFetcher {
 #[derive(Default)]
 struct Known {
     addresses: HashMap<String, Address>,
+    /// Access tokens by where and for whom they are given, until when they are used.
+    tokens: HashMap<String, (Arc<Zeroizing<String>>, Timestamp)>,
     minute: Option<Timestamp>,
     begun: u32,
 }
@@ -97,16 +102,20 @@ impl KeyFetcher {
     /// Fetches a key that a judgement waits for. Afterwards the same judgement finds it.
     pub async fn fetch(&self, wanted: &Pending, policy: &Arc<EgressPolicy>) -> Result<(), NotFetched> {
         let asked_at = self.clock.now();
-        let gate = self.gate(&wanted.key_url);
+        let at = wanted.address();
+        let gate = self.gate(&at);
         let _one = gate.lock().await;
-        if let Some(known) = self.known_since(&wanted.key_url, asked_at) {
+        if let Some(known) = self.known_since(&at, asked_at) {
             return known;
         }
-        self.spend(&wanted.key_url)?;
-        let fetched = self.get(wanted, policy).await;
+        self.spend(&at)?;
+        let fetched = match &wanted.request {
+            None => self.get(wanted, policy).await,
+            Some(request) => self.ask(&wanted.key_url, request, policy).await,
+        };
         telemetry::key_fetched(fetched.is_ok());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = known.addresses.entry(wanted.key_url.clone()).or_default();
+        let address = known.addresses.entry(at.into_owned()).or_default();
         let now = self.clock.now();
         match fetched {
             Ok(document) => {

@@ -81,6 +81,8 @@ async fn gateway(manifest: &str, clock: SharedClock, transport: Arc<dyn Transpor
         overrides: None,
         connector: Arc::new(connector.unwrap_or_else(|error| panic!("{error}"))),
         configs: [(name("acme"), config(KEY)), (name("mistyped"), config(WRONG_KEY))].into(),
+        streams: BTreeMap::new(),
+        budget: None,
     };
     let source = SourceSpec {
         tenant: domain::Tenant::default_tenant(),

@@ -100,6 +100,11 @@ impl PathPattern {
         (apart && fixed.iter().all(|text| plain(text))).then_some(Self(fixed))
     }
 
+    /// Whether it stands for more than one path.
+    pub fn varies(&self) -> bool {
+        self.0.len() > 1
+    }
+
     fn matches(&self, path: &str) -> bool {
         let Some((first, others)) = self.0.split_first() else { return false };
         let Some(mut rest) = path.strip_prefix(&**first) else { return false };

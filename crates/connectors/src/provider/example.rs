@@ -112,6 +112,12 @@ pub struct Vector {
 #[serde(deny_unknown_fields)]
 pub struct PublishedKey {
     pub url: String,
+    /// The JSON that has to be posted for it, where an API gives it out.
+    #[serde(default)]
+    pub posted: Option<String>,
+    /// How the API answers, 200 if nothing is said.
+    #[serde(default)]
+    pub status: Option<u16>,
     pub body: String,
 }
 

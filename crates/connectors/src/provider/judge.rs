@@ -1,5 +1,6 @@
 //! Says of one request whether it is what it claims to be, and which events it holds. Sans I/O and without a clock.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use domain::request::Reason;
@@ -12,6 +13,7 @@ use super::fetched::{FetchedKeys, KeyFormat, NothingFetched};
 use super::field::View;
 use super::incoming::Incoming;
 use super::inflate;
+use super::key_api::KeyRequest;
 use super::keys::Keys;
 use super::program::Program;
 use super::recipe::Recipe;
@@ -49,6 +51,19 @@ pub struct Pending {
     pub key_url: String,
     /// What is to be found there.
     pub format: KeyFormat,
+    /// How an API is asked for it; without it, it simply stands there.
+    pub request: Option<Box<KeyRequest>>,
+}
+
+impl Pending {
+    /// By which what was fetched is known again: an API's answers are remembered for each key and each credential.
+    #[must_use]
+    pub fn address(&self) -> Cow<'_, str> {
+        match &self.request {
+            None => Cow::Borrowed(&self.key_url),
+            Some(request) => Cow::Owned(format!("{} {}", self.key_url, request.mark())),
+        }
+    }
 }
 
 /// Judges a request by a recipe and the keys of its source. `received_at` decides whether a timestamp is stale, so

@@ -5,16 +5,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ring::{hmac, signature};
+use ring::hmac;
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
-use super::jwk;
-use super::program::{Check, Program, Purpose, Slot};
+use super::program::{Check, Fetch, Program, Purpose, Slot};
+use super::public_key::PublicKey;
 use super::recipe::Recipe;
 use super::secret::{Role, RoleSecret, SECRETS_MAX, Window, decode};
 use super::settings::Settings;
-use super::spec::{Algorithm, SecretSpec};
+use super::spec::SecretSpec;
+use super::{jwk, key_api};
 
 /// Secrets and settings of one source or connection, ready to judge requests by.
 pub struct Keys {
@@ -41,7 +42,7 @@ struct Configured {
 /// The keys of one slot, each with the place of its secret in what was configured.
 pub(crate) enum Material {
     Mac(Vec<(usize, hmac::Key)>),
-    Verify(Vec<(usize, signature::UnparsedPublicKey<Vec<u8>>)>),
+    Verify(Vec<(usize, PublicKey)>),
     Compare(Vec<(usize, Zeroizing<Vec<u8>>)>),
 }
 
@@ -102,7 +103,7 @@ impl Keys {
         }
     }
 
-    pub(crate) fn public(&self, slot: usize) -> &[(usize, signature::UnparsedPublicKey<Vec<u8>>)] {
+    pub(crate) fn public(&self, slot: usize) -> &[(usize, PublicKey)] {
         match self.material.get(slot) {
             Some(Material::Verify(keys)) => keys,
             _ => &[],
@@ -142,11 +143,22 @@ impl Keys {
         let missing_slot = |slot| self.missing_slot(slot, without);
         match check {
             Check::None | Check::Bind(_) | Check::Address(_) => None,
-            Check::Jws(jws) if jws.fetched.is_some() => None,
-            Check::Jws(jws) => jws.algorithms.iter().find_map(|(_, slot)| missing_slot(*slot)),
+            Check::Jws(jws) => {
+                let configured = || jws.algorithms.iter().find_map(|(_, slot)| missing_slot(*slot));
+                match jws.fetched.as_ref() {
+                    None => configured(),
+                    // Keys of both kinds may be given; without either nothing passes.
+                    Some(fetch) if jws.takes_configured() => {
+                        configured().and_then(|_| self.missing_for(fetch, without))
+                    }
+                    Some(fetch) => self.missing_for(fetch, without),
+                }
+            }
             Check::ClientCert { slot, .. } => missing_slot(*slot),
-            Check::Signed(signed) if signed.fetched.is_some() => None,
-            Check::Signed(signed) => missing_slot(signed.slot),
+            Check::Signed(signed) => match &signed.fetched {
+                Some(fetch) => self.missing_for(fetch, without),
+                None => missing_slot(signed.slot),
+            },
             Check::Token { slot, .. } | Check::Basic { slot } => missing_slot(*slot),
             Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check, without)),
             Check::OnlyIf { check, .. } => self.missing(check, without),
@@ -155,6 +167,11 @@ impl Keys {
                 if missing.iter().any(Option::is_none) { None } else { missing.into_iter().flatten().next() }
             }
         }
+    }
+
+    /// The credentials that keys are asked for by, where they are not simply published.
+    fn missing_for(&self, fetch: &Fetch, without: Without) -> Option<Role> {
+        self.missing_slot(fetch.key_api.as_ref()?.slot, without)
     }
 
     fn missing_slot(&self, slot: usize, without: Without) -> Option<Role> {
@@ -215,13 +232,16 @@ fn material(
         return Err(unusable(recipe, slot.role, "it is a public key, by which anyone could sign"));
     }
     match slot.purpose {
-        Purpose::Compare => Ok(Material::Compare(decoded)),
+        Purpose::Credentials if decoded.iter().any(|(_, bytes)| key_api::halves(bytes).is_none()) => {
+            Err(unusable(recipe, slot.role, "credentials are written NAME:SECRET, with a colon between them"))
+        }
+        Purpose::Compare | Purpose::Credentials => Ok(Material::Compare(decoded)),
         Purpose::Mac(hash) => {
             let key = |(index, bytes): (usize, Zeroizing<Vec<u8>>)| (index, hmac::Key::new(hash.hmac(), &bytes));
             Ok(Material::Mac(decoded.into_iter().map(key).collect()))
         }
         Purpose::Verify(algorithm) => {
-            let key = |(index, bytes): (usize, Zeroizing<Vec<u8>>)| match public_key(algorithm, &bytes) {
+            let key = |(index, bytes): (usize, Zeroizing<Vec<u8>>)| match PublicKey::of(algorithm, &bytes) {
                 Ok(key) => Ok((index, key)),
                 Err(problem) => Err(unusable(recipe, slot.role, problem)),
             };
@@ -255,44 +275,4 @@ fn key_bytes(
     };
     decode(secret.value(), spec.strip_prefix.as_deref(), encoding, spec.form)
         .map_err(|problem| unusable(recipe, role, problem))
-}
-
-/// A key of the right size for its algorithm, or what is wrong with it. Whether it is a point of the curve shows
-/// only when it verifies.
-pub(crate) fn public_key(
-    algorithm: Algorithm,
-    bytes: &[u8],
-) -> Result<signature::UnparsedPublicKey<Vec<u8>>, &'static str> {
-    const ED25519_BYTES: usize = 32;
-    const P256_POINT_BYTES: usize = 65;
-    const RSA_BYTES_MIN: usize = 256;
-    match algorithm {
-        Algorithm::Ed25519 if bytes.len() != ED25519_BYTES => return Err("an Ed25519 key has 32 bytes"),
-        Algorithm::EcdsaP256Sha256Der | Algorithm::EcdsaP256Sha256Raw
-            if bytes.len() != P256_POINT_BYTES || bytes[0] != 4 =>
-        {
-            return Err("it is not an uncompressed point of P-256");
-        }
-        Algorithm::RsaPkcs1Sha1 | Algorithm::RsaPkcs1Sha256 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPkcs1Sha512
-            if bytes.len() < RSA_BYTES_MIN =>
-        {
-            return Err("an RSA key has at least 2048 bits");
-        }
-        _ => {}
-    }
-    Ok(signature::UnparsedPublicKey::new(algorithm.verification(), bytes.to_vec()))
-}
-
-impl Algorithm {
-    fn verification(self) -> &'static dyn signature::VerificationAlgorithm {
-        match self {
-            Self::Ed25519 => &signature::ED25519,
-            Self::EcdsaP256Sha256Der => &signature::ECDSA_P256_SHA256_ASN1,
-            Self::EcdsaP256Sha256Raw => &signature::ECDSA_P256_SHA256_FIXED,
-            Self::RsaPkcs1Sha1 => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-            Self::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-            Self::RsaPkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-            Self::RsaPkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-        }
-    }
 }

@@ -20,6 +20,7 @@ use super::effect::EffectProgram;
 use super::fetched::KeyFormat;
 use super::field::Field;
 use super::json::Pointers;
+use super::key_api::KeyApi;
 use super::secret::Role;
 use super::spec::{Algorithm, Encoding, Hash, JwsAlgorithm, TimeUnit};
 
@@ -61,7 +62,12 @@ pub(crate) enum Purpose {
     Verify(Algorithm),
     /// Compared or hashed as it is.
     Compare,
+    /// Shown to the sender's API, which gives keys for them.
+    Credentials,
 }
+
+/// Of no slot: the keys of fetched ones are not among those configured.
+pub(crate) const NO_SLOT: usize = usize::MAX;
 
 #[derive(Debug)]
 pub(crate) enum Check {
@@ -163,6 +169,11 @@ pub(crate) struct Jws {
 }
 
 impl Jws {
+    /// Whether keys that are configured verify too.
+    pub fn takes_configured(&self) -> bool {
+        self.algorithms.iter().any(|(_, slot)| *slot != NO_SLOT)
+    }
+
     /// The algorithm with its slot that a token names, if the recipe lists it.
     pub fn algorithm(&self, alg: &str) -> Option<(JwsAlgorithm, usize)> {
         self.algorithms.iter().find(|(algorithm, _)| algorithm.as_str() == alg).copied()
@@ -177,6 +188,8 @@ pub(crate) struct Fetch {
     pub format: KeyFormat,
     pub kid: Option<Field>,
     pub certified: Vec<HostPattern>,
+    /// Keys are not published, but given out by an API.
+    pub key_api: Option<KeyApi>,
 }
 
 #[derive(Debug)]

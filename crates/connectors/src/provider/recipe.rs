@@ -170,54 +170,6 @@ impl Recipe {
         })
     }
 
-    /// The lines of `trireme.yaml` that make a source of it, its secrets taken from the environment.
-    #[must_use]
-    pub fn configuration(&self, source: &str) -> String {
-        let name = self.name();
-        let variable = |role: &str| {
-            let text = format!("{name}_{role}").to_ascii_uppercase().replace(['-', '.'], "_");
-            format!("\"${{{text}}}\"")
-        };
-        let mut fields = vec![format!("provider: {name}")];
-        let roles = self.roles_to_configure();
-        match &roles[..] {
-            [] => {}
-            [_] => fields.push(format!("secret: {}", variable("secret"))),
-            many => {
-                let each = many.iter().map(|role| format!("{role}: {}", variable(role.as_str())));
-                fields.push(format!("secrets: {{ {} }}", each.collect::<Vec<_>>().join(", ")));
-            }
-        }
-        for setting in self.spec.settings.iter().map(|setting| &setting.value) {
-            match &setting.example {
-                Some(example) => fields.push(format!("{}: {example}", setting.name)),
-                None if setting.required => fields.push(format!("{}: ...", setting.name)),
-                None => {}
-            }
-        }
-        format!("sources:\n  {source}:\n    webhook: {{ {} }}", fields.join(", "))
-    }
-
-    /// What a newcomer is told to set, with examples in place of their own.
-    #[must_use]
-    pub fn settings_to_start_with(&self) -> Settings {
-        let mut settings = Settings::default();
-        for setting in self.spec.settings.iter().map(|setting| &setting.value) {
-            if let Some(example) = &setting.example {
-                settings.set(&setting.name, example);
-            }
-        }
-        settings
-    }
-
-    /// Those that count under the settings of a newcomer; all of them where these do not suffice to tell.
-    fn roles_to_configure(&self) -> Vec<Role> {
-        let program = program::build(&self.spec, &self.with_defaults(&self.settings_to_start_with())).ok();
-        let counts =
-            |role: Role| program.as_ref().is_none_or(|program| program.slots.iter().any(|slot| slot.role == role));
-        self.roles().map(|(role, _)| role).filter(|role| counts(*role)).collect()
-    }
-
     #[must_use]
     pub fn reply_contract(&self) -> &ReplyContract {
         &self.contract

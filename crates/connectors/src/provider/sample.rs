@@ -335,7 +335,7 @@ impl Signer<'_> {
 
     /// A token as the sender would make it, by the first algorithm of the recipe.
     fn sign_token(&mut self, jws: &Jws) -> Result<(), SignError> {
-        if jws.fetched.is_some() {
+        if jws.fetched.is_some() && !jws.takes_configured() {
             return Err(self.only_the_sender());
         }
         let (algorithm, slot) = jws.algorithms.first().ok_or_else(|| self.not_signable("it has no algorithm"))?;
@@ -374,7 +374,7 @@ impl Signer<'_> {
         let message = [Cow::Owned(format!("{token}.{payload}").into_bytes())];
         let signature = match algorithm.purpose() {
             Purpose::Verify(algorithm) => self.by_private_key(algorithm, &message)?,
-            Purpose::Mac(_) | Purpose::Compare => {
+            Purpose::Mac(_) | Purpose::Compare | Purpose::Credentials => {
                 let (_, key) = self
                     .keys
                     .macs(*slot)
@@ -457,6 +457,10 @@ fn private_signature(algorithm: Algorithm, pkcs8: &[u8], message: &[u8]) -> Opti
             Some(signature)
         }
         // ring makes no SHA-1 signatures, and no sender signs samples by the others.
-        Algorithm::RsaPkcs1Sha1 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPkcs1Sha512 => None,
+        Algorithm::EcdsaP256Sha1Der
+        | Algorithm::EcdsaP256Sha1Raw
+        | Algorithm::RsaPkcs1Sha1
+        | Algorithm::RsaPkcs1Sha384
+        | Algorithm::RsaPkcs1Sha512 => None,
     }
 }

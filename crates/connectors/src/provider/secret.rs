@@ -30,7 +30,7 @@ pub enum Role {
     Basic,
     /// What the sender repeats when it sets up the endpoint.
     VerifyToken,
-    /// A key of the sender's API that also signs.
+    /// Of the sender's API: a key that also signs, or credentials that keys are asked for by.
     Api,
     /// Signs samples in tests in place of the sender; never used to verify.
     Private,

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub(crate) use check::{
-    Algorithm, CheckSpec, ClaimBindSpec, ClaimSpec, Encoding, FetchedSpec, Hash, JwsAlgorithm, JwsSpec, ParseSpec,
-    SignatureSpec, TestSpec, TimeSpec, TimeUnit, TokenSpec,
+    Algorithm, AskedSpec, CheckSpec, ClaimBindSpec, ClaimSpec, Encoding, FetchedSpec, Hash, JwsAlgorithm, JwsSpec,
+    KeyApiSpec, ParseSpec, SignatureSpec, TestSpec, TimeSpec, TimeUnit, TokenSpec,
 };
 pub(crate) use effect::EffectSpec;
 pub(crate) use event::{EventSpec, MomentSpec, SubjectSpec, VersionSpec};

@@ -30,6 +30,7 @@ pub(crate) fn text<'a>(xml: &'a [u8], path: &str) -> Option<Cow<'a, [u8]>> {
         match walk.next()? {
             Step::Entered => found = found.or_else(|| Some(Vec::new())),
             Step::Text(text) => append(found.as_mut()?, text.as_bytes())?,
+            Step::Character(character) => append(found.as_mut()?, character.encode_utf8(&mut [0; 4]).as_bytes())?,
             Step::Left(_) => return found.map(Cow::Owned),
             Step::Other => {}
             Step::End => return None,
@@ -54,17 +55,19 @@ pub(crate) fn split(xml: &[u8], path: &str) -> Option<Vec<Range<usize>>> {
             Step::Left(range) if items.len() < ITEMS_MAX => items.push(range),
             Step::Left(_) => return None,
             Step::End => return (!items.is_empty()).then_some(items),
-            Step::Entered | Step::Text(_) | Step::Other => {}
+            Step::Entered | Step::Text(_) | Step::Character(_) | Step::Other => {}
         }
     }
 }
 
 /// What the walk passed.
-enum Step {
+enum Step<'a> {
     /// The start of an element at the path.
     Entered,
     /// A text directly inside it.
-    Text(String),
+    Text(Cow<'a, str>),
+    /// A reference directly inside it.
+    Character(char),
     /// Its end, with where all of it stands.
     Left(Range<usize>),
     Other,
@@ -101,25 +104,21 @@ impl<'a, 'p> Walk<'a, 'p> {
     }
 
     /// `None` where the document stops being one that is read.
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<Step<'a>> {
         if std::mem::take(&mut self.empty) {
             return self.leave();
         }
         let before = self.position();
         match self.reader.read_event().ok()? {
-            Event::Start(element) => {
-                let name = element.local_name().as_ref().to_owned();
-                self.enter(&name, before)
-            }
+            Event::Start(element) => self.enter(element.local_name().as_ref(), before),
             Event::Empty(element) => {
-                let name = element.local_name().as_ref().to_owned();
                 self.empty = true;
-                self.enter(&name, before)
+                self.enter(element.local_name().as_ref(), before)
             }
             Event::End(_) => self.leave(),
-            Event::Text(text) if self.is_inside() => Some(Step::Text(text.xml10_content().into_owned())),
-            Event::CData(text) if self.is_inside() => Some(Step::Text(text.xml10_content().into_owned())),
-            Event::GeneralRef(entity) if self.is_inside() => Some(Step::Text(character(&entity)?)),
+            Event::Text(text) if self.is_inside() => Some(Step::Text(text.xml10_content())),
+            Event::CData(text) if self.is_inside() => Some(Step::Text(text.xml10_content())),
+            Event::GeneralRef(entity) if self.is_inside() => Some(Step::Character(character(&entity)?)),
             Event::DocType(_) => None,
             Event::Eof if self.depth == 0 => Some(Step::End),
             Event::Eof => None,
@@ -132,7 +131,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         }
     }
 
-    fn enter(&mut self, name: &str, at: usize) -> Option<Step> {
+    fn enter(&mut self, name: &str, at: usize) -> Option<Step<'a>> {
         if self.depth == DEPTH_MAX {
             return None;
         }
@@ -146,7 +145,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         Some(Step::Other)
     }
 
-    fn leave(&mut self) -> Option<Step> {
+    fn leave(&mut self) -> Option<Step<'a>> {
         let was_inside = self.is_inside();
         self.depth = self.depth.checked_sub(1)?;
         self.matched = self.matched.min(self.depth);
@@ -155,11 +154,9 @@ impl<'a, 'p> Walk<'a, 'p> {
 }
 
 /// What one of XML's own entities or a character reference stands for.
-fn character(entity: &BytesRef<'_>) -> Option<String> {
-    if let Some(character) = entity.resolve_char_ref().ok()? {
-        return Some(character.to_string());
-    }
-    quick_xml::escape::resolve_xml_entity(entity).map(str::to_owned)
+fn character(entity: &BytesRef<'_>) -> Option<char> {
+    let by_number = entity.resolve_char_ref().ok()?;
+    by_number.or_else(|| quick_xml::escape::resolve_xml_entity(entity)?.chars().next())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Public-key algorithms that no recipe of the catalogue uses yet. Keys and signatures were made by cryptography
-//! 50.0.2 (PyPI) over `hello`.
+//! Public-key algorithms, of which some are used by no recipe of the catalogue yet. Keys and signatures were made by
+//! cryptography (PyPI) over `hello`.
 
 use connectors::provider::{Keys, Role, RoleSecret, Settings};
 use domain::Assurance;
@@ -24,6 +24,9 @@ const SHA1: &str = "PndhU3WAtzcsCxDTSi4LKUm+IXCpmH/C1P9Zbcx5a00M52npNlWWGoE7VXeZ
 const SHA256: &str = "iyVno7dSstMiLixoifGgo/Lp1O6XPjbVBzvDkwkOYR5LgyWSBn80MnXIJN8fa6ZH3l0sJXng08pgFCaVjDtOHI1i3i4oqKqLv/mD4b2GLsLgO1cR5J/VkWgBKPHeRwx57h57u81un3AoXuqk7uW8hAUKCagmlO4DjsAb0LvjbQrovKH8Ab9IBDEWCg+djcOHmwsAmd/8SM0CH8fIrXDwH5IQkyXliGQizpnnMYuZB/rBmg82zMCIFdeY8DUTVffOYKQa94GhVQhkkx5fYC7FagFGB0BVmF3qVaGsAPwnk+ArIlSOhFcBWr7Dh4WPHqPRbLDK0fbjNyyRUVQGOUi0ZQ==";
 const RAW: &str = "ZPQweAfcH3bDo606kI0h9I7FpziAei3qgeVlqApcUbZCbEMVD6m9JAKTQrVQ1tglyjdBy8TYWyW05Y+Z53fHcw==";
 const DER: &str = "MEQCIGT0MHgH3B92w6OtOpCNIfSOxac4gHot6oHlZagKXFG2AiBCbEMVD6m9JAKTQrVQ1tglyjdBy8TYWyW05Y+Z53fHcw==";
+const SHA1_DER: &str =
+    "MEUCIQCgZvqawvnhQT0W2KNxE/G6TNxmyUNJ8BPjjUIn76vGqwIgJQgQeci3W/YA0o+Zph5agH6omgVapEdUOVMtNBstBoM=";
+const SHA1_RAW: &str = "oGb6msL54UE9FtijcRPxukzcZslDSfAT441CJ++rxqslCBB5yLdb9gDSj5mmHlqAfqiaBVqkR1Q5Uy00Gy0Ggw==";
 
 #[test]
 fn every_algorithm_takes_its_own_signatures_and_no_others() {
@@ -32,6 +35,8 @@ fn every_algorithm_takes_its_own_signatures_and_no_others() {
         ("rsa_pkcs1_sha256", RSA, SHA256),
         ("ecdsa_p256_sha256_raw", P256, RAW),
         ("ecdsa_p256_sha256_der", P256, DER),
+        ("ecdsa_p256_sha1_der", P256, SHA1_DER),
+        ("ecdsa_p256_sha1_raw", P256, SHA1_RAW),
     ];
     for (algorithm, key, signature) in cases {
         let verify = format!(

@@ -268,3 +268,44 @@ fn a_vector_says_whether_its_events_come_again_as_the_same_ones() {
         assert!(found.contains(said) && found.is_empty() == said.is_empty(), "{again}: {found}");
     }
 }
+
+/// A check by keys that an API gives out, in which nothing is wrong.
+const BY_KEY_API: &str = "verify:
+  signature:
+    algorithm: ed25519
+    fetched:
+      url: { const: https://api.own.example/keys/one }
+      hosts: [api.own.example]
+      path: /keys/{word}
+      format: jwks
+      kid: { header: x-key-id }
+      key_api:
+        credentials: api
+        post: { key_id: kid }
+        token: { path: /token, scope: keys }
+        at: /key
+        absent: { status: 400, at: /error, equals: unknown }
+    message: [body]
+    signature: { from: { header: x-sig }, encoding: hex }
+";
+
+#[test]
+fn threat_20_credentials_go_only_where_a_recipe_says_in_so_many_words() {
+    let check = GOOD.split_once("verify:").and_then(|(_, after)| after.split_once("event:")).expect("both").0;
+    let by_api = GOOD.replace("role: signing", "role: api").replace(&format!("verify:{check}"), BY_KEY_API);
+    assert_eq!(errors(&by_api), []);
+    for (from, to, said) in [
+        ("hosts: [api.own.example]", "hosts: ['{label}.own.example']", "write each of them out"),
+        ("      path: /keys/{word}\n", "", "whole 'path'"),
+        ("format: jwks", "format: certificate", "'jwks' or 'pem'"),
+        ("key_id: kid", "key_id: name", "lacks the name of the key"),
+        ("path: /token", "path: '/{word}'", "fixed path"),
+        ("path: /token", "path: token", "fixed path"),
+        (", equals: unknown", "", "'at' and 'equals'"),
+        ("at: /key", "at: key", "no JSON pointer"),
+        ("credentials: api", "credentials: token", "used and not declared"),
+    ] {
+        let told = errors(&by_api.replace(from, to));
+        assert!(told.iter().any(|(_, message)| message.contains(said)), "{from} -> {to}: {told:?}");
+    }
+}

@@ -62,7 +62,8 @@ pub fn signed(
 fn only_the_sender_signs(recipe: &Recipe, vector: &Vector, sample: &Sample) -> bool {
     let secrets = vector.role_secrets();
     let signed = sign_sample(recipe, &secrets, &vector.settings, sample, URL, Moment { now: NOW, nonce: 1 });
-    matches!(signed, Err(SignError::OnlyTheSender { .. }))
+    let asks = !vector.fetched.is_empty() && matches!(signed, Err(SignError::NeedsPrivateKey { .. }));
+    asks || matches!(signed, Err(SignError::OnlyTheSender { .. }))
 }
 
 /// Whether every way of signing is such a way: these have no samples.
@@ -70,7 +71,7 @@ fn only_fetches(recipe: &Recipe) -> bool {
     let mut valid = recipe.vectors().iter().filter(|vector| vector.kind == Kind::Valid);
     valid.all(|vector| {
         let schemes = recipe.schemes(&vector.settings).unwrap_or_default();
-        schemes.iter().any(|scheme| !scheme.key_hosts.is_empty())
+        !vector.fetched.is_empty() && schemes.iter().any(|scheme| !scheme.key_hosts.is_empty())
     })
 }
 

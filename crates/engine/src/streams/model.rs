@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::manifest::extension::Deletes;
+use connectors::manifest::cursor::IncrementalSync;
+use connectors::manifest::extension::{Deletes, VersionField};
 use connectors::manifest::node::Read as _;
 use connectors::manifest::scope::Scope;
 use connectors::manifest::stream::Stream;
@@ -19,6 +20,8 @@ use crate::reading::ReadFailure;
 
 /// Longest id that is kept as it is; longer ones are kept as their digest, so that no two become one by being cut.
 const ID_BYTES_MAX: usize = 128;
+/// The precision of a time of which nothing is said.
+const EXACT: Duration = Duration::from_micros(1);
 /// Two changes within it have one version, where a time is written in whole seconds.
 const WHOLE_SECOND: Duration = Duration::from_secs(1);
 
@@ -36,12 +39,6 @@ pub(crate) struct Model {
     pub is_whole: bool,
     /// It lists what is gone.
     lists_gone: bool,
-}
-
-#[derive(Clone, Debug)]
-struct VersionField {
-    path: Vec<String>,
-    precision: Duration,
 }
 
 /// A record as it was read.
@@ -67,15 +64,16 @@ impl Model {
             key.clone_from(&way.primary_key.0);
             if let Some(sync) = &way.sync {
                 let scope = Scope::new(config, crate::reading::timestamp(now));
-                cursor = Some(sync.field(&scope, &[])?.to_string());
+                // A cursor of dates is as exact as it is written, one of counts counts.
+                let precision = match sync {
+                    IncrementalSync::Dates(_) => EXACT,
+                    IncrementalSync::Counts(_) => Duration::ZERO,
+                };
+                cursor = Some(VersionField { field: vec![sync.field(&scope, &[])?.to_string()], precision });
             }
         }
         let is_whole = cursor.is_none();
-        let version = extension.and_then(|extension| extension.version.as_ref());
-        let version = match version {
-            Some(version) => Some(VersionField { path: version.field.clone(), precision: version.precision }),
-            None => cursor.map(|field| VersionField { path: vec![field], precision: Duration::ZERO }),
-        };
+        let version = extension.and_then(|extension| extension.version.clone()).or(cursor);
         Ok(Self {
             stream: stream.into(),
             object: extension.and_then(|extension| extension.object.as_deref()).unwrap_or(stream).into(),
@@ -83,8 +81,8 @@ impl Model {
             key,
             version,
             // Where nothing is said, what a complete list does not have any more is gone.
-            deletes: match extension {
-                Some(extension) => extension.deletes.clone(),
+            deletes: match extension.and_then(|extension| extension.deletes.clone()) {
+                Some(deletes) => deletes,
                 None if is_whole => Deletes::Scan,
                 None => Deletes::None,
             },
@@ -101,20 +99,16 @@ impl Model {
     /// What a record says of its subject.
     pub fn reading(&self, record: &Json) -> Reading {
         let subject = self.subject(record);
-        let version = self.version.as_ref().and_then(|field| {
-            let value = at(record, &field.path)?;
-            version_of(value, field.precision)
-        });
+        let version = self.version.as_ref().and_then(|field| field.of(record));
         let settled_at = match (version, &self.version) {
             (Some(Version::Time(time)), Some(field)) => {
-                let value = at(record, &field.path).and_then(Json::as_str).unwrap_or_default();
-                let tick = if value.contains('.') { field.precision } else { field.precision.max(WHOLE_SECOND) };
-                Some(time + tick)
+                let is_exact = at(record, &field.field).and_then(Json::as_str).is_some_and(|text| text.contains('.'));
+                Some(time + if is_exact { field.precision } else { field.precision.max(WHOLE_SECOND) })
             }
             _ => None,
         };
         let deleted = match &self.deletes {
-            Deletes::Tombstone(path) => at(record, path).is_some_and(says_something),
+            Deletes::Tombstone(sign) => sign.holds(record),
             Deletes::None | Deletes::Feed(_) | Deletes::Scan => self.lists_gone,
         };
         let digest = digest_of(record);
@@ -128,7 +122,7 @@ impl Model {
             return None;
         }
         let parts: Option<Vec<&Json>> = self.key.iter().map(|path| at(record, path)).collect();
-        Some(Subject::of(&self.object, &id_text(&parts?)?))
+        subject_of(&self.object, &parts?)
     }
 
     /// The id in a subject's name, if it was kept as it is.
@@ -148,11 +142,16 @@ impl Model {
     }
 }
 
+/// A subject's name: its object, and the parts of what names it; `None` if one of them is nothing.
+pub(crate) fn subject_of(object: &str, parts: &[&Json]) -> Option<Subject> {
+    Some(Subject::of(object, &id_text(parts)?))
+}
+
 /// What an id begins with that was too long to be kept.
 const DIGESTED: &str = "sha256:";
 
 /// The parts of a key as one text; `None` if one of them is nothing.
-pub(crate) fn id_text(parts: &[&Json]) -> Option<String> {
+fn id_text(parts: &[&Json]) -> Option<String> {
     let mut texts = Vec::with_capacity(parts.len());
     for part in parts {
         texts.push(match part {
@@ -171,52 +170,12 @@ pub(crate) fn id_text(parts: &[&Json]) -> Option<String> {
     Some(format!("{DIGESTED}{}", data_encoding::HEXLOWER.encode(&digest_of(&whole).0)))
 }
 
-/// A value as a version: a time, at the precision that its source keeps, or a number.
-pub(crate) fn version_of(value: &Json, precision: Duration) -> Option<Version> {
-    match value {
-        Json::Number(number) => number.as_i64().map(Version::Number),
-        Json::String(text) => match text.trim().parse::<i64>() {
-            Ok(number) => Some(Version::Number(number)),
-            Err(_) => time_of(text).map(|time| Version::Time(floor(time, precision))),
-        },
-        _ => None,
-    }
-}
-
-/// A time with its zone, else of UTC.
-fn time_of(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    let micros = match text.parse::<jiff::Timestamp>() {
-        Ok(time) => time.as_microsecond(),
-        Err(_) => {
-            let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-            civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_microsecond()
-        }
-    };
-    Some(Timestamp::from_micros(micros))
-}
-
-fn floor(time: Timestamp, precision: Duration) -> Timestamp {
-    let tick = i64::try_from(precision.as_micros()).unwrap_or(i64::MAX).max(1);
-    Timestamp::from_micros(time.as_micros().div_euclid(tick) * tick)
-}
-
-pub(crate) fn at<'r>(record: &'r Json, path: &[String]) -> Option<&'r Json> {
+fn at<'r>(record: &'r Json, path: &[String]) -> Option<&'r Json> {
     path.iter().try_fold(record, |at, name| match at {
         Json::Object(fields) => fields.get(name),
         Json::Array(items) => items.get(name.parse::<usize>().ok()?),
         _ => None,
     })
-}
-
-/// Whether a field of a record is there and means yes.
-fn says_something(value: &Json) -> bool {
-    match value {
-        Json::Null | Json::Bool(false) => false,
-        Json::String(text) => !text.is_empty(),
-        Json::Number(number) => number.as_f64() != Some(0.0),
-        Json::Bool(true) | Json::Array(_) | Json::Object(_) => true,
-    }
 }
 
 /// The digest of a record, whatever the order of its fields: some sources write them in another one each time.
@@ -288,17 +247,5 @@ mod tests {
         assert_ne!(text(&[json!(long)]), text(&[json!(longer)]));
         assert_ne!(text(&[json!(long.clone()), json!("b,c")]), text(&[json!(format!("{long},b")), json!("c")]));
         assert_eq!((text(&[json!(null)]), text(&[json!("")])), (None, None));
-    }
-
-    #[test]
-    fn versions_are_times_or_numbers() {
-        let second = Duration::from_secs(1);
-        let time = |text: &str| Some(Version::Time(text.parse().expect("a time")));
-        assert_eq!(version_of(&json!("2026-01-02T03:04:05.678Z"), second), time("2026-01-02T03:04:05Z"));
-        assert_eq!(version_of(&json!("2026-01-02T03:04:05+01:00"), Duration::ZERO), time("2026-01-02T02:04:05Z"));
-        assert_eq!(version_of(&json!("2026-01-02 03:04:05"), Duration::ZERO), time("2026-01-02T03:04:05Z"));
-        assert_eq!(version_of(&json!(17), second), Some(Version::Number(17)));
-        assert_eq!(version_of(&json!("17"), second), Some(Version::Number(17)));
-        assert_eq!((version_of(&json!("later"), second), version_of(&json!(null), second)), (None, None));
     }
 }

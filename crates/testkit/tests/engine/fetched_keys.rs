@@ -128,7 +128,7 @@ async fn threat_07_ten_thousand_unknown_names_and_addresses_cause_a_few_fetches(
     let (fetcher, policy) = (KeyFetcher::new(network, Arc::clone(&rig.clock)), Arc::new(EgressPolicy::default()));
     for number in 0..10_000 {
         if fetcher.document(URL, Some(&format!("made-up-{number}"))).is_none() {
-            let wanted = Pending { key_url: URL.to_owned(), format: KeyFormat::Jwks };
+            let wanted = Pending { key_url: URL.to_owned(), format: KeyFormat::Jwks, request: None };
             fetcher.fetch(&wanted, &policy).await.expect("the document is there");
         }
     }

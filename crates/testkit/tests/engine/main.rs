@@ -7,6 +7,7 @@ mod assurance;
 mod connections;
 mod fetched_keys;
 mod handshakes;
+mod key_api;
 mod refusals;
 mod retired;
 mod retries;

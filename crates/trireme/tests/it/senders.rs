@@ -81,6 +81,44 @@ async fn a_gateway_of_all_senders_takes_a_signed_sample_of_each() {
     gateway.stop();
 }
 
+/// A secret of this sender's test vectors that fits a variable of its configuration.
+fn value_of<'r>(recipe: &'r Recipe, variable: &str) -> &'r str {
+    let wanted = variable.to_ascii_lowercase();
+    let mut secrets = recipe
+        .vectors()
+        .iter()
+        .filter(|vector| matches!(vector.kind, Kind::Valid | Kind::Handshake))
+        .flat_map(|vector| &vector.secrets);
+    let plain = recipe.roles().next().map(|(role, _)| role);
+    let of_it = |role: Role| {
+        wanted.ends_with(&format!("_{}", role.as_str())) || (wanted.ends_with("_secret") && Some(role) == plain)
+    };
+    let found = secrets.find(|(role, _)| of_it(*role));
+    found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("{}: {variable}", recipe.name()))
+}
+
+#[test]
+fn the_lines_that_a_newcomer_is_shown_are_a_configuration_that_check_takes() {
+    let folder = Folder::new();
+    let (mut text, mut variables) = ("sources:\n".to_owned(), BTreeMap::new());
+    let recipes: Vec<_> = catalogue().names().filter_map(|name| catalogue().get(name)).collect();
+    for recipe in &recipes {
+        let shown = recipe.configuration(recipe.name());
+        text += shown.strip_prefix("sources:\n").expect("it begins so");
+        text.push('\n');
+        for variable in shown.split("${").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)) {
+            variables.insert(variable.to_owned(), value_of(recipe, variable));
+        }
+    }
+    folder.write_config(&text);
+    let output = trireme().args(["check", "--config"]).arg(folder.config()).envs(variables).output().expect("it runs");
+    let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
+    assert!(output.status.success(), "{said}\n{text}");
+    let waiting = recipes.iter().filter(|recipe| recipe.pairs().is_some()).count();
+    assert_eq!(said.matches("trireme source pair").count(), waiting, "who hands its secret over is warned of: {said}");
+    assert!(waiting >= 3, "{waiting}");
+}
+
 /// A recipe of one's own, beside a configuration.
 const OWN: &str = "provider: galley
 title: The galley's own sender

@@ -1,6 +1,8 @@
 //! What events and records mean by an extension: which object, id and version they are about, and whether a record is
 //! one that was deleted. Decides nothing about their identity; that is the domain's.
 
+use std::time::Duration;
+
 use domain::{Action, Subject, Timestamp, Version};
 use serde_json::Value as Json;
 
@@ -51,7 +53,8 @@ impl Meaning<'_> {
     /// The state of the record that the payload is about, where it says so.
     #[must_use]
     pub fn version(&self, payload: &Json) -> Option<Version> {
-        version(at(payload, self.mapping.version.as_ref()?)?, self.version.is_none_or(VersionField::is_time))
+        let value = at(payload, self.mapping.version.as_ref()?)?;
+        self.version.map_or_else(|| version(value, true), |field| field.read(value))
     }
 
     /// It names no record: the stream is worth reading now.
@@ -71,8 +74,7 @@ impl StreamExtension {
     /// The version of a record that was read.
     #[must_use]
     pub fn version_of(&self, record: &Json) -> Option<Version> {
-        let field = self.version.as_ref()?;
-        version(at(record, &field.field)?, field.is_time())
+        self.version.as_ref()?.of(record)
     }
 
     /// Whether a record that was read says that it was deleted.
@@ -87,6 +89,19 @@ impl VersionField {
     #[must_use]
     pub fn is_time(&self) -> bool {
         !self.precision.is_zero()
+    }
+
+    /// The version of a record, at the precision that its source keeps.
+    #[must_use]
+    pub fn of(&self, record: &Json) -> Option<Version> {
+        self.read(at(record, &self.field)?)
+    }
+
+    fn read(&self, value: &Json) -> Option<Version> {
+        version(value, self.is_time()).map(|version| match version {
+            Version::Time(time) => Version::Time(floor(time, self.precision)),
+            number @ Version::Number(_) => number,
+        })
     }
 }
 
@@ -128,6 +143,12 @@ fn text(value: &Json) -> Option<String> {
         Json::Bool(yes) => Some(yes.to_string()),
         _ => None,
     }
+}
+
+/// The beginning of the tick that a time is in.
+fn floor(time: Timestamp, precision: Duration) -> Timestamp {
+    let tick = i64::try_from(precision.as_micros()).unwrap_or(i64::MAX).max(1);
+    Timestamp::from_micros(time.as_micros().div_euclid(tick) * tick)
 }
 
 /// A time as sources write it, or a number that counts.

@@ -174,7 +174,7 @@ impl Evaluation<'_, '_> {
             Expected::Message(message) => {
                 let keys = self.keys.public(signed.slot).iter().filter(|(index, _)| self.is_chosen(*index, selected));
                 for (index, key) in keys {
-                    let verified = u8::from(key.verify(message, candidate).is_ok()).into();
+                    let verified = u8::from(key.verifies(message, candidate)).into();
                     matched.note(verified, *index, self.is_in_force(*index));
                 }
             }

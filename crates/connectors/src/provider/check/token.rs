@@ -31,13 +31,15 @@ impl Evaluation<'_, '_> {
         let (algorithm, slot) = jws.algorithm(&token.header.alg).ok_or_else(|| {
             Refusal::new(Code::SignatureMalformed, "the token's algorithm is not one that this sender signs with")
         })?;
-        if jws.fetched.is_none() && !self.keys.has(slot) {
+        let kid = token.header.kid.as_deref().map(str::as_bytes);
+        let fetch = self.fetch_for(jws, slot, kid);
+        if fetch.is_none() && !self.keys.has(slot) {
             return Err(no_secret());
         }
         let detached = self.detached(jws)?;
         let signed =
             token.signed(detached.as_deref()).map_err(|problem| Refusal::new(Code::SignatureMalformed, problem))?;
-        let secret = match (&jws.fetched, algorithm.purpose()) {
+        let secret = match (fetch, algorithm.purpose()) {
             (Some(fetch), Purpose::Verify(algorithm)) => {
                 self.published_key(fetch, algorithm, &token, &signed)?;
                 None
@@ -49,6 +51,15 @@ impl Evaluation<'_, '_> {
             self.claims(jws, &token)?;
         }
         Ok(Pass { assurance: jws.assurance, secret })
+    }
+
+    /// Where the token's key is to be had. Of an API it is asked only for keys that are not configured, and only by who
+    /// was given credentials.
+    fn fetch_for<'j>(&self, jws: &'j Jws, slot: usize, kid: Option<&[u8]>) -> Option<&'j Fetch> {
+        let fetch = jws.fetched.as_ref()?;
+        let Some(api) = &fetch.key_api else { return Some(fetch) };
+        let is_configured = self.keys.public(slot).iter().any(|(index, _)| self.is_chosen(*index, kid));
+        (self.keys.has(api.slot) && !is_configured).then_some(fetch)
     }
 
     fn published_key(
@@ -95,7 +106,7 @@ impl Evaluation<'_, '_> {
             _ => {
                 let message = signed.concat();
                 for (index, key) in self.keys.public(slot).iter().filter(|(index, _)| self.is_chosen(*index, kid)) {
-                    let verified = u8::from(key.verify(&message, &token.signature).is_ok());
+                    let verified = u8::from(key.verifies(&message, &token.signature));
                     matched.note(verified.into(), *index, self.is_in_force(*index));
                 }
             }

@@ -6,7 +6,7 @@ use crate::provider::anchor::{HostPattern, PathPattern};
 use crate::provider::fetched::KeyFormat;
 use crate::provider::program::Purpose;
 use crate::provider::secret::Role;
-use crate::provider::spec::{CheckSpec, FetchedSpec, JwsAlgorithm, JwsSpec};
+use crate::provider::spec::{AskedSpec, CheckSpec, FetchedSpec, JwsAlgorithm, JwsSpec, KeyApiSpec};
 use crate::provider::yaml::{At, place};
 
 impl<'a> Lint<'a> {
@@ -54,6 +54,11 @@ impl<'a> Lint<'a> {
         match (key, fetched) {
             (Some(role), None) => self.role(check, role),
             (None, Some(fetched)) => self.fetched(fetched),
+            // Who gives no credentials gives the keys themselves.
+            (Some(role), Some(fetched)) if fetched.value.key_api.is_some() => {
+                self.role(check, role);
+                self.fetched(fetched);
+            }
             _ => self.say(
                 check,
                 "say with 'key' which configured key verifies, or with 'fetched' where keys are: one of them",
@@ -86,6 +91,36 @@ impl<'a> Lint<'a> {
         }
         if !spec.certified.is_empty() && spec.format != KeyFormat::Certificate {
             self.say(fetched, "'certified' is for certificates");
+        }
+        if let Some(api) = &spec.key_api {
+            self.key_api(fetched, api);
+        }
+    }
+
+    /// Credentials go where the recipe says in so many words, and nowhere that a request can choose.
+    fn key_api(&mut self, fetched: &'a At<FetchedSpec>, api: &'a KeyApiSpec) {
+        self.role(fetched, api.credentials);
+        if fetched.value.hosts.iter().any(|host| host.contains('{')) {
+            self.say(fetched, "credentials are sent to 'hosts': write each of them out");
+        }
+        if fetched.value.path.is_none() {
+            self.say(fetched, "credentials are sent to the address: say its whole 'path'");
+        }
+        if fetched.value.format == KeyFormat::Certificate {
+            self.say(fetched, "'key_api' gives keys as 'jwks' or 'pem'");
+        }
+        if !api.post.is_empty() && api.post.values().all(|asked| *asked != AskedSpec::Kid) {
+            self.say(fetched, "'post' lacks the name of the key: give one member the value 'kid'");
+        }
+        if api.token.as_ref().is_some_and(|token| PathPattern::parse(&token.path).is_none_or(|path| path.varies())) {
+            self.say(fetched, "'token' has the fixed path of an address: it starts with '/'");
+        }
+        if api.absent.at.is_some() != api.absent.equals.is_some() {
+            self.say(fetched, "'absent' has 'at' and 'equals', or neither of them");
+        }
+        let pointers = [Some(&api.at), api.expires.as_ref(), api.absent.at.as_ref()];
+        for pointer in pointers.into_iter().flatten() {
+            self.pointer(place(&fetched.referenced, 0), pointer);
         }
     }
 

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 
 use super::assurance::{binds_body, proven, reads_inside_body};
 use super::{
-    Bind, Check, Each, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond, Signature, Signed, Slot,
-    Test, Time,
+    Bind, Check, Each, NO_SLOT, OkReply, Parse, Piece, Program, Proof, Purpose, ReplyBody, Respond, Signature, Signed,
+    Slot, Test, Time,
 };
 use crate::provider::error::KeyError;
 use crate::provider::field::{Field, Listed};
@@ -30,9 +30,6 @@ pub(crate) fn build(spec: &RecipeSpec, settings: &Settings) -> Result<Program, K
     let (pointers, parent_pointers) = (Pointers::default(), Pointers::default());
     Builder { spec, settings, token, slots: Vec::new(), pointers, parent_pointers, reads_inside_body: false }.program()
 }
-
-/// Of no slot: the keys of fetched ones are not among those configured.
-const NO_SLOT: usize = usize::MAX;
 
 struct Builder<'a> {
     spec: &'a RecipeSpec,

@@ -74,7 +74,7 @@ fn of_signed(program: &Program, signed: &Signed) -> Scheme {
         collect_headers(field, &mut headers);
     }
     let key_hosts = key_hosts(signed.fetched.as_ref(), &mut headers);
-    let keys = by_keys_of(&key_hosts);
+    let keys = by_keys_of(signed.fetched.as_ref(), &key_hosts);
     Scheme {
         text: format!("{proof} in {from} as {:?} of {}{keys}", signed.signature.encoding, message.join(" + ")),
         key_hosts,
@@ -93,7 +93,7 @@ fn of_token(program: &Program, jws: &Jws) -> Scheme {
         collect_headers(field, &mut headers);
     }
     let key_hosts = key_hosts(jws.fetched.as_ref(), &mut headers);
-    let keys = by_keys_of(&key_hosts);
+    let keys = by_keys_of(jws.fetched.as_ref(), &key_hosts);
     Scheme {
         text: format!("jws {} in {} of {payload}{keys}", algorithms.join(" or "), text(&jws.from, &program.pointers)),
         key_hosts,
@@ -112,8 +112,10 @@ fn key_hosts(fetch: Option<&Fetch>, headers: &mut BTreeSet<String>) -> Vec<Strin
     fetch.anchor.hosts.iter().map(ToString::to_string).collect()
 }
 
-fn by_keys_of(hosts: &[String]) -> String {
-    if hosts.is_empty() { String::new() } else { format!(" by the keys published at {}", hosts.join(" or ")) }
+fn by_keys_of(fetch: Option<&Fetch>, hosts: &[String]) -> String {
+    let Some(fetch) = fetch else { return String::new() };
+    let how = if fetch.key_api.is_some() { "given out by the API of" } else { "published at" };
+    format!(" by the keys {how} {}", hosts.join(" or "))
 }
 
 fn collect_headers(field: &Field, headers: &mut BTreeSet<String>) {

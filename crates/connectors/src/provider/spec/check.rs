@@ -1,5 +1,7 @@
 //! `verify` and the tests of `when`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Extract;
@@ -184,6 +186,66 @@ pub(crate) struct FetchedSpec {
     /// Names of which the certificate must bear one, written as `hosts` are.
     #[serde(default)]
     pub certified: Vec<String>,
+    /// Where the sender publishes no keys, but gives them out to who has credentials.
+    #[serde(default)]
+    pub key_api: Option<KeyApiSpec>,
+}
+
+/// How a key is asked of the sender's API by its name. The credentials go to the fixed hosts of the address only.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyApiSpec {
+    /// The role of the credentials, which are written `NAME:SECRET` as of HTTP Basic.
+    pub credentials: Role,
+    /// The members of the JSON object that is posted; without any the address is got.
+    #[serde(default)]
+    pub post: BTreeMap<String, AskedSpec>,
+    /// Where the API wants an access token.
+    #[serde(default)]
+    pub token: Option<AccessTokenSpec>,
+    /// A pointer to the key in the JSON that is answered.
+    pub at: String,
+    /// A pointer to the second, since 1970, after which the key counts no more; null or absent: it still does.
+    #[serde(default)]
+    pub expires: Option<String>,
+    pub absent: AbsentSpec,
+}
+
+/// What is posted to an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AskedSpec {
+    /// The first half of the credentials.
+    Name,
+    /// The second one.
+    Secret,
+    /// The name of the key.
+    Kid,
+}
+
+/// An access token by OAuth's client credentials, given at the same host.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessTokenSpec {
+    pub path: String,
+    pub scope: String,
+}
+
+/// How the API says that there is no key of this name: the request is refused then. Any other failure may be ours and
+/// may pass, so that the request waits.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AbsentSpec {
+    pub status: u16,
+    /// A pointer to the text that tells this failure from others of the status.
+    #[serde(default)]
+    pub at: Option<String>,
+    #[serde(default)]
+    pub equals: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -271,6 +333,8 @@ pub(crate) enum Algorithm {
     Ed25519,
     EcdsaP256Sha256Der,
     EcdsaP256Sha256Raw,
+    EcdsaP256Sha1Der,
+    EcdsaP256Sha1Raw,
     RsaPkcs1Sha1,
     RsaPkcs1Sha256,
     RsaPkcs1Sha384,

@@ -2,14 +2,16 @@
 
 use super::{Builder, Built, claim};
 use crate::provider::anchor::{Anchor, HostPattern, PathPattern};
+use crate::provider::key_api::KeyApi;
 use crate::provider::program::assurance::{binds_body, token_proves};
-use crate::provider::program::{Bind, Check, Fetch, Issued, Jws};
+use crate::provider::program::{Bind, Check, Fetch, Issued, Jws, Purpose};
 use crate::provider::spec::{ClaimBindSpec, ClaimSpec, Extract, FetchedSpec, JwsSpec};
 use crate::provider::yaml::At;
 
 impl Builder<'_> {
     pub(super) fn fetched(&mut self, spec: Option<&At<FetchedSpec>>) -> Built<Option<Fetch>> {
-        let Some(FetchedSpec { url, hosts, path, format, kid, certified }) = spec.map(|spec| &spec.value) else {
+        let Some(FetchedSpec { url, hosts, path, format, kid, certified, key_api }) = spec.map(|spec| &spec.value)
+        else {
             return Ok(None);
         };
         // What lint let through parses; a pattern that does not matches nothing.
@@ -21,6 +23,9 @@ impl Builder<'_> {
             format: *format,
             kid: kid.as_ref().map(|kid| self.checked_field(kid)).transpose()?,
             certified: patterns(certified),
+            key_api: key_api
+                .as_ref()
+                .map(|spec| KeyApi::new(spec, *format, self.slot(spec.credentials, Purpose::Credentials))),
         }))
     }
 
