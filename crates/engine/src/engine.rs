@@ -228,6 +228,7 @@ impl Engine {
             stop: stop.clone(),
         };
         tasks.spawn(refresher.run());
+        let (streams, orders) = StreamsHandle::new();
         let receiver = Receiver {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -240,6 +241,7 @@ impl Engine {
             handshakes: Arc::clone(&handshakes),
             rejections: Arc::default(),
             ledger: Arc::clone(&ledger),
+            streams: streams.clone(),
             failure: failure.clone(),
         };
         let replayer = Arc::new(Replayer {
@@ -261,7 +263,6 @@ impl Engine {
             ledger: &ledger,
             budgets: &budgets,
         }));
-        let (streams, orders) = StreamsHandle::new();
         let reading = streams::Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),

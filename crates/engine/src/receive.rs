@@ -2,6 +2,7 @@
 
 mod account;
 mod contract;
+mod mapped;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::pending::AGAIN_FIRST;
 use crate::rejections::RejectionLog;
 use crate::sealed_head::HeadSeal;
 use crate::signatures::is_about_signatures;
+use crate::streams::StreamsHandle;
 use crate::telemetry;
 use crate::topology::{Listener, Policies, Source, Topology};
 use account::{Account, judge_by_account};
@@ -98,6 +100,7 @@ pub struct Receiver {
     pub(crate) handshakes: Arc<Handshakes>,
     pub rejections: Arc<RejectionLog>,
     pub ledger: Arc<Ledger>,
+    pub streams: StreamsHandle,
     pub failure: Failure,
 }
 
@@ -290,7 +293,7 @@ impl Receiver {
         let within = source.spec.webhook.as_ref().and_then(|webhook| webhook.dedupe_within);
         let within = within.unwrap_or_else(|| listener.recipe.dedupe_within());
         let identities = message_key(&scope, &found.identity(&payload, within)).into_iter().collect();
-        let event = Event {
+        let mut event = Event {
             id: EventId::from_uuid(id),
             tenant: scope.tenant,
             source: scope.source,
@@ -309,7 +312,8 @@ impl Receiver {
             content_type: Arc::clone(&found.content_type),
             payload,
         };
-        Arrival { event, identities, state: None }
+        let state = mapped::name(source, &mut event);
+        Arrival { event, identities, state }
     }
 
     async fn accept(
@@ -321,7 +325,9 @@ impl Receiver {
     ) -> Result<Vec<(EventId, bool)>, StoreError> {
         // A split request is kept whole beside its children; a single event is its request.
         let kept = split.then(|| kept(self.heads.seal(request), Verdict::Accepted, None, None));
+        let hints: Vec<_> = arrivals.iter().flat_map(|arrival| mapped::hints(source, &arrival.event)).collect();
         let accepted = self.acceptor.accept(source, arrivals, kept).await?;
+        hints.into_iter().for_each(|key| self.streams.hint(key));
         Ok(answer(&accepted))
     }
 

@@ -39,6 +39,7 @@ use crate::failure::Failure;
 use crate::topology::Topology;
 use crate::upstream::Upstreams;
 
+pub(crate) use model::subject_of;
 pub(crate) use schedule::Scheduler;
 pub use schedule::StreamsHandle;
 pub use view::StreamView;

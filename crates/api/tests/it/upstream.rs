@@ -1,6 +1,7 @@
 //! Connections that are asked through the API, at a source on loopback: whether their credentials work, their streams,
 //! their records, and what is left to be seen of every request. Time is the test's own where the source asks for some.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
