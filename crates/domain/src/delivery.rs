@@ -94,12 +94,25 @@ pub enum Outcome {
     Filtered,
     /// The destination could not be reached or did not answer 2xx.
     Failed { retry_after: Option<Duration> },
+    /// A record that it needs could not be fetched: the destination has no part in it.
+    Unready,
     /// 410: the destination says it is gone for good.
     Gone,
     /// An expression failed or could not be finished: another try would end the same.
     Unpreparable,
     /// Nothing was sent (the breaker opened, a limit was reached, the process stops): no try is used up.
     Untried { due: Timestamp },
+}
+
+impl Outcome {
+    /// What the destination asks for.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
 }
 
 /// Where the delivery goes now.
@@ -125,7 +138,7 @@ pub fn settle(outcome: &Outcome, attempts: u32, policy: &RetryPolicy, now: Times
         Outcome::Unpreparable => to(DeliveryState::Dead, now, attempts),
         Outcome::Untried { due } => to(waiting(attempts), *due, attempts),
         Outcome::Gone => Transition { disable_destination: true, ..to(DeliveryState::Held, now, tried) },
-        Outcome::Failed { retry_after } => match policy.wait_after(tried, chance, *retry_after) {
+        Outcome::Failed { .. } | Outcome::Unready => match policy.wait_after(tried, chance, outcome.retry_after()) {
             Some(wait) => to(DeliveryState::Retrying, now + wait, tried),
             None => to(DeliveryState::Dead, now, tried),
         },
@@ -160,6 +173,8 @@ mod tests {
             (failed.clone(), 0, DeliveryState::Retrying, 1),
             (failed.clone(), 1, DeliveryState::Retrying, 2),
             (failed, 2, DeliveryState::Dead, 3),
+            (Outcome::Unready, 1, DeliveryState::Retrying, 2),
+            (Outcome::Unready, 2, DeliveryState::Dead, 3),
             (Outcome::Untried { due: NOW }, 0, DeliveryState::Pending, 0),
             (Outcome::Untried { due: NOW }, 2, DeliveryState::Retrying, 2),
         ];

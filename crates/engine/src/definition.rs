@@ -4,6 +4,7 @@
 mod allow;
 mod connector;
 mod destination;
+mod enrich;
 mod findings;
 mod http;
 mod path;

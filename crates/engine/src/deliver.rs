@@ -58,6 +58,7 @@ impl Deliverer {
                     Err(due) => return ended(work, Outcome::Untried { due }, None, None),
                 },
                 Preparation::Filtered { code, detail } => return unsent(work, Outcome::Filtered, code, detail),
+                Preparation::Unready { code, detail } => return self.unready(work, code, detail),
                 Preparation::Failed { code, detail } => return unsent(work, Outcome::Unpreparable, code, detail),
             },
         };
@@ -68,6 +69,33 @@ impl Deliverer {
             let _ = self.keep(&tried.work, prepared).await;
         }
         tried
+    }
+
+    /// A try that came to nothing because a record could not be had. It counts, and is listed like any other.
+    fn unready(&self, work: Work, code: &'static str, detail: String) -> Tried {
+        let started_at = self.clock.now();
+        let attempt = Attempt {
+            outcome: code.into(),
+            error: Some(detail.clone()),
+            ..self.attempt(&work, started_at, Duration::ZERO)
+        };
+        ended(work, Outcome::Unready, Some(attempt), Some(Cause { code: code.into(), detail }))
+    }
+
+    fn attempt(&self, work: &Work, started_at: Timestamp, duration: Duration) -> Attempt {
+        Attempt {
+            id: AttemptId::from_uuid(uuid_v7(&*self.entropy, started_at)),
+            number: work.attempts + 1,
+            started_at,
+            duration_us: micros(duration),
+            outcome: "delivered".into(),
+            status: None,
+            error: None,
+            connect_us: None,
+            first_byte_us: None,
+            peer: None,
+            response: Bytes::new(),
+        }
     }
 
     /// Commits the bytes that every further try will send. Mapped ones before any of them leaves, so that a try after
@@ -127,19 +155,7 @@ impl Deliverer {
         started_at: Timestamp,
         duration: Duration,
     ) -> Tried {
-        let mut attempt = Attempt {
-            id: AttemptId::from_uuid(uuid_v7(&*self.entropy, started_at)),
-            number: work.attempts + 1,
-            started_at,
-            duration_us: micros(duration),
-            outcome: "delivered".into(),
-            status: None,
-            error: None,
-            connect_us: None,
-            first_byte_us: None,
-            peer: None,
-            response: Bytes::new(),
-        };
+        let mut attempt = self.attempt(&work, started_at, duration);
         let outcome = match answer {
             Ok(response) => read_answer(&mut attempt, response, started_at),
             Err(error) => {

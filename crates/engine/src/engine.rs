@@ -27,6 +27,7 @@ use crate::clock::SharedClock;
 use crate::definition::Report;
 use crate::deliver::Deliverer;
 use crate::dispatch::{self, DestinationLive, DispatchHandle, DispatchParts, Dispatcher, Message};
+use crate::enrich::Enricher;
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
 use crate::fetch::KeyFetcher;
@@ -160,6 +161,17 @@ impl Engine {
             ledger: Arc::clone(&ledger),
         });
         let fetcher = Arc::new(KeyFetcher::new(Arc::clone(&transport), Arc::clone(&clock)));
+        let budgets = Arc::new(Budgets::new(Arc::clone(&store), Arc::clone(&clock), stop.clone()));
+        let upstreams = Arc::new(Upstreams::new(&UpstreamParts {
+            store: &store,
+            clock: &clock,
+            entropy: &entropy,
+            transport: &transport,
+            policies: &policies,
+            vault: &vault,
+            ledger: &ledger,
+            budgets: &budgets,
+        }));
         let deliverer = Arc::new(Deliverer {
             store: Arc::clone(&store),
             transport: Arc::clone(&transport),
@@ -169,6 +181,7 @@ impl Engine {
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
                 alerts: alerts.clone(),
+                enricher: Enricher::new(Arc::clone(&upstreams), Arc::clone(&clock), configured.subscribe()),
                 heavy: Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
             },
         });
@@ -252,17 +265,6 @@ impl Engine {
             dispatch: dispatch.clone(),
             stop: stop.clone(),
         });
-        let budgets = Arc::new(Budgets::new(Arc::clone(&store), Arc::clone(&clock), stop.clone()));
-        let upstreams = Arc::new(Upstreams::new(&UpstreamParts {
-            store: &store,
-            clock: &clock,
-            entropy: &entropy,
-            transport: &transport,
-            policies: &policies,
-            vault: &vault,
-            ledger: &ledger,
-            budgets: &budgets,
-        }));
         let reading = streams::Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),

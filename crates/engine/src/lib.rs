@@ -11,6 +11,7 @@ pub mod definition;
 pub mod deliver;
 pub mod dispatch;
 pub mod engine;
+pub mod enrich;
 pub mod entropy;
 pub mod expression;
 pub mod failure;

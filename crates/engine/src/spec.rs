@@ -1,5 +1,6 @@
 //! What is configured, as plain checked values: made by the file or the API, compiled by [`crate::topology`].
 
+mod enrich;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use store::registry::ManagedBy;
 use zeroize::Zeroizing;
 
+pub use self::enrich::{EnrichSpec, EnrichWay, OnEnrichError, RequestSpec};
 pub use self::stream::{
     BudgetScope, BudgetSpec, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec, Schedule, Start,
     StreamSpec,
@@ -103,6 +105,8 @@ pub struct ConnectorSpec {
     pub streams: BTreeMap<Arc<str>, StreamSpec>,
     /// What the source allows; `None`: as the manifest says, if it does.
     pub budget: Option<BudgetSpec>,
+    /// Mapped native events carry the record, as virtual ones do.
+    pub normalize: bool,
 }
 
 /// The configuration of a connection. It holds credentials: never printed.
@@ -230,6 +234,8 @@ pub struct RouteSpec {
     pub assurance: Option<Assurance>,
     /// JSONata; truthy lets the event through.
     pub when: Option<String>,
+    /// Records that are fetched before `map` is asked.
+    pub enrich: Vec<EnrichSpec>,
     /// JSONata; its result is the body.
     pub map: Option<String>,
     pub ordering: Ordering,

@@ -14,12 +14,15 @@ use rustc_hash::FxHashMap;
 use store::registry::ObjectKind;
 
 use crate::allow::AllowList;
+use crate::connector::Connector;
 use crate::expression::Expression;
 use crate::gate::{Gate, Hall};
 use crate::key_set::{KeySet, KeysInForce};
 use crate::sign::Signer;
 use crate::signatures::SignatureHealth;
-use crate::spec::{BodyMode, DestinationSpec, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec};
+use crate::spec::{
+    BodyMode, DestinationSpec, EnrichSpec, EnrichWay, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec,
+};
 use crate::transport::{EgressPolicy, Target};
 
 /// One thing that is wrong with a configured object.
@@ -95,11 +98,31 @@ pub enum FilterSuspicion {
     Cleared,
 }
 
+/// One record to fetch, compiled.
+#[derive(Debug)]
+pub struct Enrich {
+    pub spec: EnrichSpec,
+    pub id: Expression,
+    /// What the stream's records are called.
+    pub object: Arc<str>,
+}
+
+/// That native events of a source take their record along.
+#[derive(Debug)]
+pub struct Whole {
+    pub connector: Arc<Connector>,
+    /// The sender tells next to nothing, so facts of their own take it too.
+    pub is_thin: bool,
+}
+
 #[derive(Debug)]
 pub struct Route {
     pub spec: RouteSpec,
     pub when: Option<Expression>,
     pub map: Option<Expression>,
+    pub enrich: Vec<Enrich>,
+    /// What fetches the events' own records, if they are to be fetched.
+    pub whole: Option<Whole>,
     pub destination: Arc<Destination>,
     pub filter: Arc<FilterCount>,
 }
@@ -248,6 +271,12 @@ impl Compiler {
         if !specs.sources.iter().any(|source| source.tenant == spec.tenant && source.name == spec.from) {
             wrong.add("from", "unknown_source", &format_args!("there is no source '{}'", spec.from));
         }
+        let source = |name: &SourceName| {
+            specs.sources.iter().find(|source| source.tenant == spec.tenant && source.name == *name)
+        };
+        let enrich: Vec<Option<Enrich>> =
+            spec.enrich.iter().map(|own| enrich(own, &source, spec, &mut wrong)).collect();
+        let whole = source(&spec.from).and_then(|source| whole(source, &specs.catalogue));
         let destination = self.topology.destination(spec.tenant.as_str(), spec.to.as_str()).cloned();
         let named = specs.destinations.iter().any(|other| other.tenant == spec.tenant && other.name == spec.to);
         if !named {
@@ -266,7 +295,8 @@ impl Compiler {
             .and_then(|before| before.route(spec.tenant.as_str(), spec.name.as_str()))
             .filter(|before| before.spec.when == spec.when)
             .map_or_else(Arc::default, |before| Arc::clone(&before.filter));
-        let route = Route { spec: spec.clone(), when, map, destination: destination?, filter };
+        let enrich = enrich.into_iter().flatten().collect();
+        let route = Route { spec: spec.clone(), when, map, enrich, whole, destination: destination?, filter };
         let route = Arc::new(route);
         self.owned(&spec.tenant).routes.insert(spec.name.clone(), Arc::clone(&route));
         Some(route)
@@ -303,6 +333,47 @@ impl Wrong {
 
 fn expression(text: Option<&str>, field: &'static str, wrong: &mut Wrong) -> Option<Expression> {
     Expression::compile(text?).map_err(|problem| wrong.add(field, "expression_invalid", &problem)).ok()
+}
+
+fn enrich<'s>(
+    spec: &EnrichSpec,
+    source: &impl Fn(&SourceName) -> Option<&'s SourceSpec>,
+    route: &RouteSpec,
+    wrong: &mut Wrong,
+) -> Option<Enrich> {
+    let owner = spec.source.as_ref().unwrap_or(&route.from);
+    let Some(connector) = source(owner).and_then(|source| source.connector.as_ref()) else {
+        let detail = format_args!("source '{owner}' has no connector: nothing can be asked of it");
+        wrong.add("enrich", "no_connector", &detail);
+        return None;
+    };
+    let object = match &spec.way {
+        EnrichWay::Request(_) => Arc::clone(&spec.name),
+        EnrichWay::Stream(stream) => match connector.connector.extension.streams.get(&**stream) {
+            Some(known) if known.get.is_some() => known.object_of(stream).into(),
+            _ => {
+                let says = "does not say how one record of";
+                wrong.add(
+                    "enrich",
+                    "get_missing",
+                    &format_args!("the connector of '{owner}' {says} '{stream}' is asked for"),
+                );
+                return None;
+            }
+        },
+    };
+    let id = expression(Some(&spec.id), "enrich", wrong)?;
+    Some(Enrich { spec: spec.clone(), id, object })
+}
+
+/// Whether the events of a source are to take their records along, and by what.
+fn whole(source: &SourceSpec, catalogue: &Catalogue) -> Option<Whole> {
+    let connector = source.connector.as_ref()?;
+    let recipe = catalogue.get(&source.webhook.as_ref()?.provider)?;
+    let is_thin = recipe.is_thin();
+    let readable = connector.connector.extension.streams.values().any(|stream| stream.get.is_some());
+    let wanted = (is_thin || connector.normalize) && readable;
+    wanted.then(|| Whole { connector: Arc::clone(&connector.connector), is_thin })
 }
 
 /// Headers that say what a message is, or that the transport writes itself: not for an owner to set.

@@ -10,6 +10,7 @@ mod shelf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use connectors::manifest::extension::OneRecord;
 use domain::{ConnectionName, Purpose, SourceName, Tenant};
 use serde_json::{Value as Json, json};
 
@@ -114,6 +115,18 @@ impl Upstream {
             ReadFailure::config("get_missing", format!("the connector does not say how one of '{stream}' is asked for"))
         })?;
         let found = self.reader.record(purpose, stream, one, id, &self.censor(&Deaf)).await;
+        found.map_err(|failure| self.looked_at(failure))
+    }
+
+    /// One record by its id, asked for in another way than the connector's. `name` is what the calls are listed under.
+    pub async fn record_by(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        one: &OneRecord,
+        id: &str,
+    ) -> Result<Option<Json>, ReadFailure> {
+        let found = self.reader.record(purpose, name, one, id, &self.censor(&Deaf)).await;
         found.map_err(|failure| self.looked_at(failure))
     }
 

@@ -84,6 +84,7 @@ async fn gateway(manifest: &str, clock: SharedClock, transport: Arc<dyn Transpor
         configs: [(name("acme"), config(KEY)), (name("mistyped"), config(WRONG_KEY))].into(),
         streams: BTreeMap::new(),
         budget: None,
+        normalize: false,
     };
     let source = SourceSpec {
         tenant: domain::Tenant::default_tenant(),

@@ -21,7 +21,16 @@ pub(super) fn connector(
 ) -> Option<ConnectorSpec> {
     let spec = named_connector(fields, configs, context);
     let (streams, budget) = stream::streams(fields, spec.as_ref());
-    spec.map(|spec| ConnectorSpec { streams, budget, ..spec })
+    let normalize = normalize(fields, spec.is_some());
+    spec.map(|spec| ConnectorSpec { streams, budget, normalize, ..spec })
+}
+
+fn normalize(fields: &mut Fields<'_>, has_connector: bool) -> bool {
+    let Some(at) = fields.take("normalize") else { return false };
+    if !has_connector && !fields.has("connector") {
+        at.error("conflict", "this is for a connector, and none is named", "add connector: NAME, or ./FILE.yaml");
+    }
+    at.flag().unwrap_or(false)
 }
 
 fn named_connector(
@@ -61,8 +70,8 @@ fn named_connector(
             at.error("conflict", "the connection 'default' is configured twice", "keep one of both");
         }
     }
-    let (streams, budget) = (BTreeMap::new(), None);
-    Some(ConnectorSpec { name, overrides, connector, configs: kept, streams, budget })
+    let (streams, budget, normalize) = (BTreeMap::new(), None, false);
+    Some(ConnectorSpec { name, overrides, connector, configs: kept, streams, budget, normalize })
 }
 
 fn tell(at: &At<'_>, error: &ConnectorError) {
@@ -84,7 +93,7 @@ fn tell(at: &At<'_>, error: &ConnectorError) {
 }
 
 /// The value as JSON; variables are put in already.
-fn json(node: &Node) -> Json {
+pub(super) fn json(node: &Node) -> Json {
     match &node.value {
         Value::Null | Value::Broken => Json::Null,
         Value::Bool(value) => Json::Bool(*value),

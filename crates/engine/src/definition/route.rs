@@ -7,6 +7,7 @@ use domain::ordering::{OnDead, Ordering};
 use domain::suggest::nearest;
 use domain::{Assurance, ConnectionName, DestinationName, RouteName, SourceName};
 
+use super::enrich::enrich;
 use super::http::BODIES;
 use super::reader::{At, Fields};
 use super::retry::retry;
@@ -37,6 +38,8 @@ pub struct SourceFacts {
     pub proves: Option<Assurance>,
     /// Where its events can come from.
     pub connections: BTreeSet<ConnectionName>,
+    /// The streams of which one record can be asked for; `None` if it has no connector.
+    pub readable: Option<Vec<String>>,
 }
 
 impl Known {
@@ -46,6 +49,10 @@ impl Known {
         let facts = |spec: &SourceSpec| SourceFacts {
             proves: spec.webhook.as_ref().and_then(|webhook| provider::assurance(webhook, catalogue)),
             connections: spec.connections.keys().cloned().chain(always).collect(),
+            readable: spec.connector.as_ref().map(|spec| {
+                let streams = spec.connector.extension.streams.iter();
+                streams.filter(|(_, stream)| stream.get.is_some()).map(|(name, _)| name.clone()).collect()
+            }),
         };
         self.sources.insert(name, spec.map(facts));
     }
@@ -61,7 +68,7 @@ pub fn route(at: &At<'_>, known: &Known, context: &Context) -> Option<RouteSpec>
     let connections = fields.take("connections").map(|at| connections(&at, facts)).unwrap_or_default();
     let assurance = assurance(&mut fields, facts.and_then(|facts| facts.proves));
     let when = fields.take("when").and_then(|at| filter(&at));
-    fields.refuse("enrich", "no API is asked for more than the webhook says");
+    let enrich = fields.take("enrich").map(|at| enrich(&at, from.as_ref(), &known.sources)).unwrap_or_default();
     let (map, body) = form(&mut fields);
     let (ordering, on_dead) = order(&mut fields);
     let stale = fields.take("stale").and_then(|at| at.choice(&ON_STALE)).unwrap_or_default();
@@ -72,7 +79,7 @@ pub fn route(at: &At<'_>, known: &Known, context: &Context) -> Option<RouteSpec>
     let Context { tenant, managed_by, .. } = context.clone();
     #[rustfmt::skip]
     let spec = RouteSpec {
-        tenant, name, managed_by, from, to, connections, assurance, when, map, ordering, on_dead, stale, retry, body,
+        tenant, name, managed_by, from, to, connections, assurance, when, enrich, map, ordering, on_dead, stale, retry, body,
     };
     Some(spec)
 }
@@ -196,7 +203,7 @@ fn filter(at: &At<'_>) -> Option<String> {
     Some(text)
 }
 
-fn expression(at: &At<'_>) -> Option<String> {
+pub(super) fn expression(at: &At<'_>) -> Option<String> {
     let text = at.text()?.as_str();
     if let Err(error) = Expression::compile(text) {
         let place = error.place.map(|place| (place.line, place.column));

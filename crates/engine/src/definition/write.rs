@@ -2,6 +2,7 @@
 //!
 //! Secrets go through the caller's hands, who masks or seals them.
 
+mod enrich;
 mod stream;
 
 use domain::breaker::BreakerPolicy;
@@ -27,6 +28,9 @@ pub fn write_source(spec: &SourceSpec, cover: Cover<'_>) -> Json {
         json.insert("connector".to_owned(), connector.name.as_str().into());
         json.extend(connector.overrides.iter().map(|path| ("overrides".to_owned(), path.as_str().into())));
         json.extend(connector.budget.iter().map(|budget| ("budget".to_owned(), stream::budget(budget))));
+        if connector.normalize {
+            json.insert("normalize".to_owned(), true.into());
+        }
         if !connector.streams.is_empty() {
             let streams = connector.streams.iter().map(|(name, spec)| (name.to_string(), stream::stream(spec)));
             json.insert("streams".to_owned(), streams.collect::<Map<_, _>>().into());
@@ -186,6 +190,9 @@ pub fn write_route(spec: &RouteSpec) -> Json {
         if let Some(text) = expression {
             put(key, text.as_str().into());
         }
+    }
+    if !spec.enrich.is_empty() {
+        put("enrich", enrich::enrich(&spec.enrich));
     }
     put("ordering", json!(spec.ordering));
     if spec.ordering != domain::ordering::Ordering::None {

@@ -151,7 +151,7 @@ impl Desk {
                 self.silent_until = None;
             }
             Outcome::Failed { .. } | Outcome::Gone => self.breaker.failed(now),
-            Outcome::Filtered | Outcome::Unpreparable | Outcome::Untried { .. } => self.untouched(),
+            Outcome::Filtered | Outcome::Unpreparable | Outcome::Unready | Outcome::Untried { .. } => self.untouched(),
         }
         if self.breaker.state() == BreakerState::Closed {
             (self.open_since, self.alarmed) = (None, false);

@@ -186,6 +186,7 @@ fn route(dice: &mut Dice, from: &str, destination: u64) -> RouteSpec {
         connections: Vec::new(),
         assurance: None,
         when: dice.percent(30).then(|| "data.number % 3 != 0".to_owned()),
+        enrich: Vec::new(),
         map: dice
             .percent(40)
             .then(|| "{ 'number': data.number, 'from': source, 'drawn': $string(data.number) & '!' }".to_owned()),

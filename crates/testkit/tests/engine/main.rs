@@ -5,6 +5,7 @@ mod alert_figures;
 mod alerts;
 mod assurance;
 mod connections;
+mod enrich;
 mod fetched_keys;
 mod handshakes;
 mod key_api;

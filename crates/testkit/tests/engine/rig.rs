@@ -320,6 +320,7 @@ pub fn route(to: &str) -> RouteSpec {
         connections: Vec::new(),
         assurance: None,
         when: None,
+        enrich: Vec::new(),
         map: None,
         ordering: LaneOrdering::None,
         on_dead: OnDead::Continue,

@@ -31,37 +31,43 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A shop: `/orders?since=` by the time of change, `/items` whole, `/items/{id}`.
-struct Shop {
-    clock: SharedClock,
+pub struct Shop {
+    pub clock: SharedClock,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub struct State {
     orders: BTreeMap<u64, Json>,
-    items: BTreeMap<u64, Json>,
-    asked: Vec<(Timestamp, String)>,
+    pub items: BTreeMap<u64, Json>,
+    pub asked: Vec<(Timestamp, String)>,
+    /// What was delivered to anybody.
+    pub delivered: Vec<Json>,
     /// Answers this status to everything.
-    status: Option<u16>,
+    pub status: Option<u16>,
     headers: Vec<(&'static str, String)>,
 }
 
 impl Shop {
+    pub fn new(clock: &SharedClock) -> Arc<Self> {
+        Arc::new(Self { clock: Arc::clone(clock), state: Mutex::default() })
+    }
+
     fn order(&self, id: u64, note: &str) {
         let at = jiff::Timestamp::from_microsecond(self.clock.now().as_micros()).expect("a time");
         let at = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         self.state().orders.insert(id, json!({ "id": id, "updated_at": at, "note": note }));
     }
 
-    fn item(&self, id: u64, note: &str) {
+    pub fn item(&self, id: u64, note: &str) {
         self.state().items.insert(id, json!({ "id": id, "note": note }));
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    pub fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("nobody panicked")
     }
 
-    fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.state().asked.len()
     }
 
@@ -90,8 +96,14 @@ impl Shop {
 impl Transport for Shop {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         let url = request.target.url().to_owned();
-        self.state().asked.push((self.clock.now(), url.clone()));
-        let (status, body) = self.answer(&url);
+        let (status, body) = if request.method == http::Method::POST {
+            let body = serde_json::from_slice(&request.body).expect("a message is JSON");
+            self.state().delivered.push(body);
+            (200, json!({}))
+        } else {
+            self.state().asked.push((self.clock.now(), url.clone()));
+            self.answer(&url)
+        };
         let named = |(name, value): &(&'static str, String)| {
             (http::HeaderName::from_static(name), value.parse().expect("a value"))
         };
@@ -149,7 +161,7 @@ metadata:
         $GET
 "##;
 
-const GET: &str = "get: { requester: { type: HttpRequester, url_base: 'https://shop.example', path: \"items/{{ stream_slice['id'] }}\" } }";
+pub const GET: &str = "get: { requester: { type: HttpRequester, url_base: 'https://shop.example', path: \"items/{{ stream_slice['id'] }}\" } }";
 
 struct World {
     rig: Rig,
@@ -169,7 +181,7 @@ fn reconciled(interval: Duration) -> ReconcileSpec {
     }
 }
 
-fn specs(clock: &SharedClock, streams: &[(&str, StreamSpec)], budget: Option<BudgetSpec>, get: &str) -> Specs {
+pub fn specs(clock: &SharedClock, streams: &[(&str, StreamSpec)], budget: Option<BudgetSpec>, get: &str) -> Specs {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(3));
     let manifest = MANIFEST.replace("$GET", get);
     let named = Named { name: "shop.yaml", text: &manifest };
@@ -181,6 +193,7 @@ fn specs(clock: &SharedClock, streams: &[(&str, StreamSpec)], budget: Option<Bud
         configs: BTreeMap::from([(ConnectionName::default_connection(), ConnectionConfig::new(json!({})))]),
         streams: streams.iter().map(|(name, spec)| (Arc::from(*name), spec.clone())).collect(),
         budget,
+        normalize: false,
     };
     Specs { sources: vec![SourceSpec { connector: Some(spec), ..source("shop", None) }], ..Specs::default() }
 }
@@ -192,7 +205,7 @@ impl World {
 
     async fn with(streams: &[(&str, StreamSpec)], budget: Option<BudgetSpec>, get: &str) -> Self {
         let clock = clock();
-        let shop = Arc::new(Shop { clock: Arc::clone(&clock), state: Mutex::default() });
+        let shop = Shop::new(&clock);
         let specs = specs(&clock, streams, budget, get);
         let rig = Rig::reaching(memory(), Specs::default(), clock, Arc::clone(&shop) as _).await;
         shop.order(1, "there before");
@@ -393,7 +406,7 @@ async fn a_source_that_fails_keeps_its_checkpoint_and_is_asked_less_often() {
 async fn streams_go_on_where_they_were_after_a_restart() {
     let store: Arc<dyn Store> = memory();
     let clock = clock();
-    let shop = Arc::new(Shop { clock: Arc::clone(&clock), state: Mutex::default() });
+    let shop = Shop::new(&clock);
     let specs = specs(&clock, &[("orders", every(10 * SECOND))], None, "");
     shop.order(1, "there before");
     let first = Rig::reaching(Arc::clone(&store), specs.clone(), Arc::clone(&clock), Arc::clone(&shop) as _).await;

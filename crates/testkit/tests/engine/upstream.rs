@@ -81,6 +81,7 @@ fn specs(manifest: &str, config: Json, clock: &SharedClock) -> Specs {
         configs: BTreeMap::from([(ConnectionName::default_connection(), ConnectionConfig::new(config))]),
         streams: BTreeMap::new(),
         budget: None,
+        normalize: false,
     };
     Specs { sources: vec![SourceSpec { connector: Some(spec), ..source("shop", None) }], ..Specs::default() }
 }

@@ -1,0 +1,185 @@
+//! Records fetched for events: by whom, how often, and what becomes of an event whose record cannot be had.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::DeliveryState;
+use engine::publish::Publication;
+use engine::spec::{EnrichSpec, EnrichWay, OnEnrichError, RouteSpec, SourceSpec, Specs};
+use serde_json::{Value as Json, json};
+
+use crate::rig::{Rig, clock, destination, memory, once, route, source};
+use crate::streams::{GET, Shop, specs};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct World {
+    rig: Rig,
+    shop: Arc<Shop>,
+}
+
+fn item() -> EnrichSpec {
+    EnrichSpec {
+        name: "item".into(),
+        way: EnrichWay::Stream("items".into()),
+        source: None,
+        connection: None,
+        id: "data.item".to_owned(),
+        max_age: None,
+        on_error: OnEnrichError::Retry,
+        confirm: false,
+    }
+}
+
+impl World {
+    /// A source with the shop's connector whose events are published, and a route that fetches.
+    async fn start(enrich: Vec<EnrichSpec>, own: impl FnOnce(RouteSpec) -> RouteSpec) -> Self {
+        let clock = clock();
+        let shop = Shop::new(&clock);
+        let Specs { mut sources, .. } = specs(&clock, &[], None, GET);
+        let connector = sources.pop().and_then(|source| source.connector);
+        let app = RouteSpec { from: "shop".parse().expect("a name"), enrich, ..route("app") };
+        let specs = Specs {
+            sources: vec![SourceSpec { connector, publish: true, ..source("shop", None) }],
+            destinations: vec![engine::spec::DestinationSpec { retry: once(), ..destination("app") }],
+            routes: vec![own(app)],
+            ..Specs::default()
+        };
+        shop.item(7, "an item");
+        let rig = Rig::reaching(memory(), specs, clock, Arc::clone(&shop) as _).await;
+        Self { rig, shop }
+    }
+
+    async fn publish(&self, data: Json) {
+        let publication = Publication {
+            tenant: domain::Tenant::default_tenant(),
+            source: "shop".parse().expect("a name"),
+            event_type: "order.paid".to_owned(),
+            subject: None,
+            data: Bytes::from(data.to_string()),
+            idempotency_key: None,
+        };
+        self.rig.engine.publish(publication).await.expect("published");
+    }
+
+    fn delivered(&self) -> Vec<Json> {
+        self.shop.state().delivered.clone()
+    }
+
+    async fn stop(self) {
+        self.rig.engine.stop(SECOND * 60).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_stands_under_its_name_for_map_and_in_the_envelope() {
+    let map = Some("{ 'note': enriched.item.note, 'paid': data.paid }".to_owned());
+    let world = World::start(vec![item()], |route| RouteSpec { map, ..route }).await;
+    world.publish(json!({ "item": 7, "paid": true })).await;
+    world.rig.pass(SECOND).await;
+    assert_eq!(world.delivered(), [json!({ "note": "an item", "paid": true })]);
+    world.stop().await;
+    let world = World::start(vec![item()], |route| route).await;
+    world.publish(json!({ "item": 7 })).await;
+    world.rig.pass(SECOND).await;
+    world.publish(json!({ "none": 7 })).await;
+    world.rig.pass(SECOND).await;
+    let records: Vec<Json> = world.delivered().iter().map(|body| body["enriched"]["item"].clone()).collect();
+    assert_eq!(records, [json!({ "id": 7, "note": "an item" }), json!(null)], "no id, no record");
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_when_keeps_out_fetches_nothing() {
+    let when = Some("data.paid".to_owned());
+    let world = World::start(vec![item()], |route| RouteSpec { when, ..route }).await;
+    world.publish(json!({ "item": 7, "paid": false })).await;
+    world.rig.pass(SECOND).await;
+    assert_eq!((world.shop.asked(), world.rig.deliveries(DeliveryState::Filtered).await.len()), (0, 1));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_about_one_record_costs_few_requests_and_one_with_a_max_age() {
+    let world = World::start(vec![item()], |route| route).await;
+    for _ in 0..100 {
+        world.publish(json!({ "item": 7 })).await;
+    }
+    world.rig.pass(SECOND).await;
+    assert_eq!(world.delivered().len(), 100);
+    assert!(world.shop.asked() <= 5, "{} requests", world.shop.asked());
+    world.stop().await;
+    let world = World::start(vec![EnrichSpec { max_age: Some(SECOND * 2), ..item() }], |route| route).await;
+    for _ in 0..100 {
+        world.publish(json!({ "item": 7 })).await;
+        world.rig.pass(Duration::from_millis(10)).await;
+    }
+    world.rig.pass(SECOND).await;
+    assert_eq!((world.delivered().len(), world.shop.asked()), (100, 1));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_from_before_its_event_is_never_served() {
+    let world = World::start(vec![item()], |route| route).await;
+    world.publish(json!({ "item": 7 })).await;
+    world.rig.pass(SECOND).await;
+    world.shop.item(7, "changed");
+    world.publish(json!({ "item": 7 })).await;
+    world.rig.pass(SECOND).await;
+    let notes: Vec<Json> = world.delivered().iter().map(|body| body["enriched"]["item"]["note"].clone()).collect();
+    assert_eq!(notes, [json!("an item"), json!("changed")]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn confirm_asks_for_each_delivery() {
+    let world = World::start(vec![EnrichSpec { confirm: true, ..item() }], |route| route).await;
+    for _ in 0..5 {
+        world.publish(json!({ "item": 7 })).await;
+    }
+    world.rig.pass(SECOND).await;
+    assert_eq!((world.delivered().len(), world.shop.asked()), (5, 5));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_is_a_try_a_dead_letter_or_a_null_as_the_route_says() {
+    let failing = async |on_error| {
+        let world = World::start(vec![EnrichSpec { on_error, ..item() }], |route| route).await;
+        world.shop.state().status = Some(403);
+        world.publish(json!({ "item": 7 })).await;
+        world.rig.pass(SECOND).await;
+        world
+    };
+    let world = failing(OnEnrichError::Retry).await;
+    let dead = world.rig.deliveries(DeliveryState::Dead).await;
+    let cause = dead[0].cause.as_ref().map(|cause| (&*cause.code, cause.detail.contains("enrich.item")));
+    assert_eq!((dead[0].attempts, cause), (1, Some(("enrich_failed", true))), "its one try is used up");
+    assert_eq!(world.delivered(), Vec::<Json>::new());
+    world.stop().await;
+    let world = failing(OnEnrichError::DeadLetter).await;
+    let dead = world.rig.deliveries(DeliveryState::Dead).await;
+    assert_eq!((dead.len(), dead[0].attempts), (1, 0));
+    world.stop().await;
+    let world = failing(OnEnrichError::DeliverWithout).await;
+    assert_eq!(world.delivered()[0]["enriched"]["item"], json!(null));
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_prepared_is_sent_again_as_it_was() {
+    let world = World::start(vec![item()], |route| RouteSpec { retry: Some(twice()), ..route }).await;
+    world.shop.state().status = Some(500);
+    world.publish(json!({ "item": 7 })).await;
+    world.rig.pass(SECOND).await;
+    world.shop.state().status = None;
+    world.rig.pass(SECOND * 3_600).await;
+    assert_eq!(world.delivered()[0]["enriched"]["item"]["note"], json!("an item"), "the next try had it");
+    world.stop().await;
+}
+
+fn twice() -> domain::retry::RetryPolicy {
+    domain::retry::RetryPolicy { attempts: 5, ..once() }
+}
