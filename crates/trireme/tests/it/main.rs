@@ -7,6 +7,7 @@ mod guide;
 mod handshakes;
 mod keys;
 mod refusals;
+mod rotation;
 mod senders;
 mod serve;
 mod signals;
