@@ -125,23 +125,23 @@ impl Replayer {
         Ok(replay)
     }
 
-    /// Runs a job to its end, its cancellation or the stop of the process, step by step.
-    pub async fn run(&self, mut replay: Replay, topology: impl Fn() -> Arc<Topology>) {
+    /// Runs a job to its end, its cancellation or the stop of the process, step by step. The error is why it can never
+    /// go on.
+    pub async fn run(&self, mut replay: Replay, topology: impl Fn() -> Arc<Topology>) -> Result<(), StoreError> {
         while replay.state == ReplayState::Running && !self.stop.is_cancelled() {
             match self.step(&replay, &topology()).await {
                 Ok((next, made)) => {
                     replay = next;
                     self.pace(replay.rate, made).await;
                 }
-                Err(error) => {
+                Err(error) if error.retryable() && !error.fatal() => {
                     telemetry::store_failed("replay_step", &error);
-                    if !error.retryable() || error.fatal() {
-                        return;
-                    }
                     self.clock.sleep(AGAIN).await;
                 }
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     async fn step(&self, replay: &Replay, topology: &Topology) -> Result<(Replay, u64), StoreError> {
@@ -226,14 +226,27 @@ impl Replayer {
 impl Engine {
     /// What a replay would do, without doing it.
     pub async fn plan_replay(&self, request: &ReplayRequest) -> Result<ReplayPlan, EngineError> {
-        check(request)?;
-        Ok(self.inner.replayer.plan(&self.topology(), request).await?)
+        let request = each_once(request.clone());
+        check(&request)?;
+        self.check_named(&request).await?;
+        Ok(self.inner.replayer.plan(&self.topology(), &request).await?)
+    }
+
+    /// Whoever names an event means that one: a name that is none is told before anything is done.
+    async fn check_named(&self, request: &ReplayRequest) -> Result<(), EngineError> {
+        let ReplaySelection::Events(ids) = &request.selection else { return Ok(()) };
+        for id in ids {
+            if self.inner.store.event(request.tenant.clone(), *id).await?.is_none() {
+                return Err(EngineError::NotFound(format!("there is no event {id}")));
+            }
+        }
+        Ok(())
     }
 
     /// Writes a replay down and starts it; the job goes on after a restart.
     pub async fn start_replay(&self, request: ReplayRequest) -> Result<Replay, EngineError> {
         let plan = self.plan_replay(&request).await?;
-        let replay = self.inner.replayer.create(request, plan.events).await?;
+        let replay = self.inner.replayer.create(each_once(request), plan.events).await?;
         self.run_replay(replay.clone());
         Ok(replay)
     }
@@ -252,8 +265,31 @@ impl Engine {
 
     fn run_replay(&self, replay: Replay) {
         let (replayer, engine) = (Arc::clone(&self.inner.replayer), self.clone());
-        self.spawn(async move { replayer.run(replay, || engine.topology()).await });
+        let (tenant, id) = (replay.tenant.clone(), replay.id);
+        self.spawn(async move {
+            if let Err(error) = replayer.run(replay, || engine.topology()).await {
+                engine.give_up_replay(tenant, id, &error).await;
+            }
+        });
     }
+
+    /// What the store will never do is not asked for again after every start: the job ends, and a person is told.
+    async fn give_up_replay(&self, tenant: Tenant, id: ReplayId, error: &StoreError) {
+        self.inner.alerts.store_failed("replay_step", error);
+        if !error.fatal() && *error != StoreError::Closed {
+            // If even that fails, the job is there at the next start.
+            let _ = self.cancel_replay(tenant, id).await;
+        }
+    }
+}
+
+/// The same, no event named twice: a replay makes one delivery of each along each route.
+fn each_once(mut request: ReplayRequest) -> ReplayRequest {
+    if let ReplaySelection::Events(ids) = &mut request.selection {
+        let mut seen = FxHashSet::default();
+        ids.retain(|id| seen.insert(*id));
+    }
+    request
 }
 
 fn check(request: &ReplayRequest) -> Result<(), EngineError> {

@@ -14,7 +14,7 @@ async fn a_replay_is_planned_run_seen_and_repeated_only_on_purpose() {
     assert_eq!(plan.json(), json!({ "events": 1, "exact": true, "routes": ["own-app"] }));
     assert_eq!(gateway.call(Call::get("/api/v1/replays")).await.ids().len(), 0, "a plan is no replay");
 
-    let body = json!({ "event_ids": [event] });
+    let body = json!({ "event_ids": [event, event] });
     let start = || gateway.call(Call::post("/api/v1/replays").json(&body).header("idempotency-key", "r1"));
     let started = start().await;
     assert_eq!(started.status, 202, "{started:?}");
@@ -27,6 +27,10 @@ async fn a_replay_is_planned_run_seen_and_repeated_only_on_purpose() {
     assert_eq!(gateway.call(Call::get("/api/v1/replays")).await.ids().len(), 1);
     let cancelled = gateway.call(Call::post(&format!("{path}/cancel"))).await;
     assert_eq!(cancelled.json()["state"], "done", "what is done stays done");
+    let made_up = json!({ "event_ids": [event, "evt_00000000000000000000000000"] });
+    let refused = gateway.call(Call::post("/api/v1/replays").json(&made_up)).await;
+    assert_eq!(refused.code(), "not_found", "nothing of it is begun");
+    assert_eq!(gateway.call(Call::get("/api/v1/replays")).await.ids().len(), 1);
     let unknown = Call::post("/api/v1/replays/rpl_00000000000000000000000000/cancel");
     assert_eq!(gateway.call(unknown).await.code(), "not_found");
 }

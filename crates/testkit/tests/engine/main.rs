@@ -10,6 +10,7 @@ mod fetched_keys;
 mod handshakes;
 mod key_api;
 mod refusals;
+mod replays;
 mod retired;
 mod retries;
 mod rig;

@@ -97,7 +97,8 @@ fn request_of(args: &ReplayArgs, gateway: &Gateway) -> Outcome<Map<String, Value
 fn show_plan(plan: &Value, output: Output) -> Outcome {
     let exactly = if plan["exact"].as_bool().unwrap_or(true) { "" } else { "at least " };
     let routes: Vec<_> = plan["routes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    output.line(format!("{exactly}{} events, along: {}", cell(plan, "/events"), routes.join(", ")))
+    let along = if routes.is_empty() { "no route, so that nothing is sent".to_owned() } else { routes.join(", ") };
+    output.line(format!("{exactly}{} events, along: {along}", cell(plan, "/events")))
 }
 
 /// Follows a replay to its end. Ctrl-C asks whether to cancel it: it runs in the gateway, not here.

@@ -116,7 +116,8 @@ fn report(status: u16, body: &[u8], event: &str, to: &str, output: Output) -> Ou
     let failure = Failure::general("not_accepted", format!("{to} answered {status}"));
     Err(match status {
         401 => failure.hint("The secret is not the one of the source; `trireme providers show` says what is needed."),
-        404 => failure.hint("There is no such source; /in/NAME takes the name that trireme.yaml gives it."),
+        404 => failure
+            .hint("No source of this name listens to a sender; /in/NAME takes the name that trireme.yaml gives it."),
         _ => failure,
     })
 }

@@ -15,7 +15,7 @@ use store::dispatch::{Attempt, Claim, Dispatch, Lease, Owner, Settlement};
 use store::intake::{AcceptGroup, Intake, NewDelivery, NewEvent};
 use store_sqlite::{OpenOptions, SqliteStore};
 
-/// Events of one transaction, as under full load.
+/// Events of one transaction: more than 64 senders that wait for their answers ever fill, because this is the ideal.
 const BATCH: usize = 256;
 /// Enough for the log to be folded back several times.
 const BATCHES: usize = 128;
