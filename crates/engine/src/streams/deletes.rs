@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use connectors::manifest::extension::Deletes;
+use connectors::manifest::extension::{Deletes, RecordId};
 use domain::event::Origin;
 use domain::identity::Digest;
 use domain::subject::{SubjectRow, SubjectState};
@@ -115,7 +115,8 @@ impl Parts {
         let mut earlier = None;
         let (mut confirmed, mut open) = (Vec::new(), Vec::new());
         for (subject, row) in absent {
-            let id = taken.model.id_of(&subject).filter(|_| taken.model.has_get);
+            // One that cannot stand in an address cannot be asked for, and must not end the run of all others.
+            let id = taken.model.id_of(&subject).filter(|id| taken.model.has_get && RecordId::new(id).is_ok());
             let is_gone = match id {
                 Some(id) => {
                     let record = taken.upstream.record(purpose, &taken.key.stream, id).await;

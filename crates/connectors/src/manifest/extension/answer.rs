@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::meaning::{at, text_at};
-use super::{OneRecord, SecretOf, StreamExtension, Webhooks};
+use super::{OneRecord, SecretOf, Sign, StreamExtension, Webhooks};
 use crate::manifest::auth::Secret;
 use crate::manifest::wire::Reply;
 
@@ -77,15 +77,15 @@ pub fn done(reply: &Reply, gone_is_fine: bool) -> Result<(), AnswerError> {
 impl StreamExtension {
     /// What came of asking for a record.
     pub fn found(&self, reply: Reply) -> Result<Found, AnswerError> {
-        if GONE.contains(&reply.status) {
-            return Ok(Found::Gone);
-        }
-        let (path, gone) = self.get.as_ref().map_or((&[][..], None), |one| (&one.record, one.gone.as_ref()));
-        if gone.is_some_and(|sign| reply.json().is_some_and(|body| sign.holds(body))) {
-            return Ok(Found::Gone);
-        }
-        let record = record(reply, path)?;
-        Ok(if self.is_deleted(&record) { Found::Deleted(record) } else { Found::Record(record) })
+        let found = match &self.get {
+            Some(one) => one.found(reply)?,
+            None => Some(record(reply, &[])?),
+        };
+        Ok(match found {
+            None => Found::Gone,
+            Some(record) if self.is_deleted(&record) => Found::Deleted(record),
+            Some(record) => Found::Record(record),
+        })
     }
 
     /// The record that was made, if the source shows it.
@@ -108,6 +108,15 @@ fn written(reply: Reply, one: Option<&OneRecord>) -> Result<Option<Json>, Answer
 }
 
 impl OneRecord {
+    /// The record that was asked for; `None` only where the source says that there is none, or no longer.
+    pub fn found(&self, reply: Reply) -> Result<Option<Json>, AnswerError> {
+        let says_gone = |sign: &Sign| reply.json().is_some_and(|body| sign.holds(body));
+        if Self::is_gone(reply.status) || self.gone.as_ref().is_some_and(says_gone) {
+            return Ok(None);
+        }
+        record(reply, &self.record).map(Some)
+    }
+
     /// Whether a status says that there is no such record. Anything else is no proof of absence.
     #[must_use]
     pub fn is_gone(status: u16) -> bool {

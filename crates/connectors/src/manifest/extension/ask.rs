@@ -52,7 +52,9 @@ impl RecordId {
         &self.0
     }
 
-    fn slice(&self) -> Slice {
+    /// What templates see of it, as `stream_slice['id']`.
+    #[must_use]
+    pub fn slice(&self) -> Slice {
         Slice::of(Map::from_iter([("id".to_owned(), Json::from(self.as_str()))]))
     }
 }

@@ -7,6 +7,8 @@ use super::{Beyond, Deletes, EventReport, Inspection, Means, SecretFrom, StreamR
 const HEADS: [&str; 5] = ["stream", "verdict", "cursor", "deletes", "requests per poll"];
 /// Beside them where the manifest says something beyond the format.
 const HEADS_BEYOND: [&str; 2] = ["by id", "webhooks"];
+/// Before the last of them, which is as long as it likes.
+const BEYOND_AT: usize = HEADS.len() - 1;
 /// Between two columns.
 const GAP: &str = "  ";
 
@@ -43,9 +45,9 @@ impl Inspection {
         let mut rows = vec![HEADS.map(str::to_owned).to_vec()];
         rows.extend(self.streams.iter().map(|stream| row(stream).to_vec()));
         if self.beyond.is_some() {
-            rows[0].splice(4..4, HEADS_BEYOND.map(str::to_owned));
+            rows[0].splice(BEYOND_AT..BEYOND_AT, HEADS_BEYOND.map(str::to_owned));
             for (row, stream) in rows[1..].iter_mut().zip(&self.streams) {
-                row.splice(4..4, beyond(stream));
+                row.splice(BEYOND_AT..BEYOND_AT, beyond(stream));
             }
         }
         rows
