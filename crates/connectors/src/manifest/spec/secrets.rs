@@ -22,12 +22,15 @@ impl<'s> Secrets<'s> {
         Self { schema }
     }
 
-    /// The secret texts of a config.
+    /// The secrets of a config, numbers as texts.
     #[must_use]
-    pub fn values<'c>(&self, config: &'c Json) -> Vec<&'c str> {
+    pub fn values(&self, config: &Json) -> Vec<String> {
         let mut found = Vec::new();
-        collect(self.schema, config, false, 0, &mut |value| found.extend(value.as_str()));
-        found.retain(|value| !value.is_empty());
+        collect(self.schema, config, false, 0, &mut |value| match value {
+            Json::String(text) if !text.is_empty() => found.push(text.clone()),
+            Json::Number(number) => found.push(number.to_string()),
+            _ => {}
+        });
         found
     }
 

@@ -54,7 +54,7 @@ pub fn verb(verb: &Verb, wanted: &Wanted, environment: Environment<'_>) -> Outco
         Err(failure) => return refuse(&failure, &clock),
     };
     told.extend(source.warnings.iter().map(|warning| message::log(engine::reading::Level::Warn, &warning.to_string())));
-    let secrets = source.spec.as_ref().map(|spec| Secrets::of(&spec.schema, &config)).unwrap_or_default();
+    let secrets = source.spec.as_ref().map(|spec| Secrets::new(spec.secrets().values(&config))).unwrap_or_default();
     let tally = if matches!(verb, Verb::Read(_)) { Tally::for_stderr() } else { Tally::silent() };
     let lines = Arc::new(Lines::new(stdout()?, SharedClock::clone(&clock), secrets, tally));
     run_here(async {
