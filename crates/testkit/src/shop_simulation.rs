@@ -8,10 +8,12 @@
 mod plan;
 mod world;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::run::{RunKind, RunState};
 use domain::{DeliveryState, Tenant, Timestamp};
 use engine::clock::SharedClock;
 use engine::entropy::SeededEntropy;
@@ -21,6 +23,7 @@ use engine::{Engine, Parts};
 use store::Store;
 use store::keep::Retention;
 use store::read::{DeliveryFilter, Page};
+use store::reading::RunFilter;
 use store_sqlite::{OpenOptions, SqliteStore};
 
 use crate::faulty_store::{Death, Fates, FaultyStore};
@@ -39,7 +42,7 @@ const BEFORE: Duration = Duration::from_secs(600);
 const REST: Duration = Duration::from_secs(4 * 60 * 60);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Polls of every stream, begun and ended well after all is healed: two complete scans for a deletion, and one to spare.
-const POLLS_AFTER: u64 = 4;
+const POLLS_AFTER: u64 = 3;
 /// Most deaths of one simulation.
 const LIVES_MAX: usize = 8;
 
@@ -159,7 +162,7 @@ async fn rest(
     store: &dyn Store,
     clock: &SharedClock,
 ) -> Result<bool, String> {
-    let gives_up = clock.now() + REST;
+    let (healed_at, gives_up) = (clock.now(), clock.now() + REST);
     let mut read = None;
     while clock.now() < gives_up {
         clock.sleep(LOOK_EVERY).await;
@@ -171,7 +174,7 @@ async fn rest(
         let is_read = polls.len() == goals.len() && polls.iter().zip(goals).all(|(done, goal)| done >= goal);
         if polls.len() != goals.len() {
             read = None;
-        } else if is_read && is_at_rest(store).await? {
+        } else if is_read && is_reconciled(plan, store, healed_at).await? && is_at_rest(store).await? {
             world.take_account(plan, store).await?;
             return Ok(true);
         }
@@ -183,6 +186,20 @@ async fn rest(
 async fn polls(engine: &Engine) -> Result<Vec<u64>, String> {
     let streams = engine.streams(&Tenant::default_tenant()).await.map_err(|error| error.to_string())?;
     Ok(streams.iter().map(|stream| stream.progress.polls - stream.progress.failed).collect())
+}
+
+/// Whether every stream that is reconciled was, twice, since it could be without a fault.
+async fn is_reconciled(plan: &Plan, store: &dyn Store, healed_at: Timestamp) -> Result<bool, String> {
+    let filter = RunFilter { kind: Some(RunKind::Reconcile), state: Some(RunState::Done), ..RunFilter::default() };
+    let runs = store.runs(Tenant::default_tenant(), filter, Page::first(store::read::PAGE_MAX)).await;
+    let runs = runs.map_err(|error| error.to_string())?.rows;
+    let since = runs.iter().filter(|run| run.started_at > healed_at);
+    let per_stream = since.fold(BTreeMap::<_, usize>::new(), |mut counts, run| {
+        *counts.entry(&run.key).or_default() += 1;
+        counts
+    });
+    let streams = plan.streams.values().filter(|spec| spec.reconcile.is_some()).count() * plan.habits.accounts.len();
+    Ok(per_stream.values().filter(|runs| **runs >= 2).count() == streams)
 }
 
 async fn is_at_rest(store: &dyn Store) -> Result<bool, String> {

@@ -57,7 +57,7 @@ impl Plan {
             habits.faults = Faults::default();
         }
         let quiet = BEFORE + Duration::from_secs(5);
-        let span = Duration::from_secs(60 + dice.below(120));
+        let span = Duration::from_secs(40 + dice.below(100));
         let script = Script::of_seed(seed, habits.accounts.len(), quiet, span, 3 + dice.below(20));
         let (streams, manifest) = (streams(&mut dice, &habits), manifest(&mut dice, &habits));
         Self {
@@ -168,7 +168,7 @@ fn streams(dice: &mut Dice, habits: &Habits) -> BTreeMap<Arc<str>, StreamSpec> {
         orders.reconcile = Some(ReconcileSpec { schedule, lookback: None, grace, max_deletes: None });
     }
     let mut streams = BTreeMap::from([(Arc::from("orders"), orders)]);
-    if dice.percent(60) {
+    if dice.percent(50) {
         streams.insert(Arc::from("customers"), StreamSpec { start, ..polled(dice) });
     }
     if dice.percent(30) {
@@ -178,7 +178,7 @@ fn streams(dice: &mut Dice, habits: &Habits) -> BTreeMap<Arc<str>, StreamSpec> {
 }
 
 fn polled(dice: &mut Dice) -> StreamSpec {
-    every(Duration::from_secs(5 + dice.below(25)))
+    every(Duration::from_secs(6 + dice.below(40)))
 }
 
 /// A stream that is polled at an interval.

@@ -13,8 +13,8 @@ use crate::upstream::truth::{Change, Object};
 pub(super) fn findings(judged: &Judged<'_>) -> Vec<String> {
     let last = self::judged(judged).filter_map(|change| last_state(judged, change));
     let missing = owed(judged).filter(|change| !is_told(judged, change)).map(|change| {
-        let told: Vec<String> = judged.told(change).map(shown).collect();
-        format!("change {} was never told: {}; told is {told:?}", change.number, described(judged, change))
+        let (number, told) = (change.number, told(judged, change));
+        format!("change {number} was never told: {}\n  told was {told:#?}", described(judged, change))
     });
     last.chain(missing).chain(unheard_topics(judged)).chain(activities(judged)).collect()
 }
@@ -47,7 +47,8 @@ fn last_state(judged: &Judged<'_>, truth: &Change) -> Option<String> {
     match newest {
         Some(message) if message.tells(truth) => None,
         Some(message) => {
-            Some(format!("the destination believes {}, and it is {}", shown(message), described(judged, truth)))
+            let (told, history) = (told(judged, truth), history(judged, truth));
+            Some(format!("the destination believes {}\n  it is {history:#?}\n  told was {told:#?}", shown(message)))
         }
         None if was_so_before(judged, truth) => None,
         None => Some(format!("the destination was told nothing of {}", described(judged, truth))),
@@ -139,9 +140,19 @@ fn activities(judged: &Judged<'_>) -> Vec<String> {
     findings
 }
 
+fn told(judged: &Judged<'_>, change: &Change) -> Vec<String> {
+    judged.told(change).map(shown).collect()
+}
+
+fn history(judged: &Judged<'_>, change: &Change) -> Vec<String> {
+    let history = judged.shop.truth().history(change.account, change.object, change.id);
+    history.map(|change| described(judged, change)).collect()
+}
+
 fn shown(message: &Message) -> String {
     let version = message.version.map_or_else(|| "no version".to_owned(), |version| version.to_string());
-    format!("{} {} {version} {}", message.origin, message.event_type, message.record())
+    let (received, stale) = (&message.body["received_at"], if message.stale { " stale" } else { "" });
+    format!("{received}{stale} {} {} {version} {}", message.origin, message.event_type, message.record())
 }
 
 fn described(judged: &Judged<'_>, change: &Change) -> String {
