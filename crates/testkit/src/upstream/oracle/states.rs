@@ -13,7 +13,7 @@ use crate::upstream::truth::{Change, Object};
 pub(super) fn findings(judged: &Judged<'_>) -> Vec<String> {
     let last = self::judged(judged).filter_map(|change| last_state(judged, change));
     let missing = owed(judged).filter(|change| !is_told(judged, change)).map(|change| {
-        let (number, told) = (change.number, told(judged, change));
+        let (number, told) = (change.number, all_told(judged, change));
         format!("change {number} was never told: {}\n  told was {told:#?}", described(judged, change))
     });
     last.chain(missing).chain(unheard_topics(judged)).chain(activities(judged)).collect()
@@ -36,10 +36,10 @@ fn last_state(judged: &Judged<'_>, truth: &Change) -> Option<String> {
     let newest = if judged.promise.ordered {
         told.last()
     } else if truth.object == Object::Orders {
-        // In whatever order they came, the latest version counts; of equal ones, one of them must be right.
+        // In whatever order they came, the latest version counts; of equal ones and those without, one must be right.
         let told: Vec<&Message> = told.collect();
         let newest = told.iter().map(|message| message.version).max().flatten();
-        let newest = told.into_iter().filter(|message| message.version == newest);
+        let newest = told.into_iter().filter(|message| message.version.is_none() || message.version == newest);
         newest.max_by_key(|message| message.tells(truth))
     } else {
         told.find(|message| message.tells(truth))
@@ -47,7 +47,7 @@ fn last_state(judged: &Judged<'_>, truth: &Change) -> Option<String> {
     match newest {
         Some(message) if message.tells(truth) => None,
         Some(message) => {
-            let (told, history) = (told(judged, truth), history(judged, truth));
+            let (told, history) = (all_told(judged, truth), history(judged, truth));
             Some(format!("the destination believes {}\n  it is {history:#?}\n  told was {told:#?}", shown(message)))
         }
         None if was_so_before(judged, truth) => None,
@@ -140,7 +140,7 @@ fn activities(judged: &Judged<'_>) -> Vec<String> {
     findings
 }
 
-fn told(judged: &Judged<'_>, change: &Change) -> Vec<String> {
+fn all_told(judged: &Judged<'_>, change: &Change) -> Vec<String> {
     judged.told(change).map(shown).collect()
 }
 
