@@ -4,6 +4,7 @@
 pub mod faulty_store;
 pub mod goldens;
 pub mod scripted;
+pub mod shop_simulation;
 pub mod sim_clock;
 pub mod simulation;
 pub mod upstream;

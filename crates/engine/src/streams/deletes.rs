@@ -8,7 +8,7 @@ use connectors::manifest::extension::{Deletes, RecordId};
 use domain::event::Origin;
 use domain::identity::Digest;
 use domain::subject::{SubjectRow, SubjectState};
-use domain::{Action, Purpose, Subject};
+use domain::{Action, Purpose, Subject, Version};
 use store::StoreError;
 use store::reading::ReadPage;
 
@@ -85,20 +85,25 @@ impl Parts {
         Ok(gone)
     }
 
-    /// Known subjects that were not seen, and how many are known.
+    /// Known subjects that were not seen, and how many are known. One that changed so lately that a replica need not have
+    /// it is left to the next scan.
     async fn absent(
         &self,
         taken: &Taken,
         seen: &HashSet<Digest>,
     ) -> Result<(Vec<(Subject, SubjectRow)>, u64), StoreError> {
         let (mut absent, mut known, mut after) = (Vec::new(), 0, None);
+        let settled = self.clock.now() - taken.spec.overlap;
+        let is_young = |row: &SubjectRow| matches!(row.version, Some(Version::Time(time)) if time > settled);
         loop {
             let object = Arc::clone(&taken.model.object);
             let step = self.store.subjects_of(scope(&taken.key), object, after, STEP).await?;
             let is_last = step.len() < STEP as usize;
             known += step.len() as u64;
             after = step.last().map(|(subject, _)| subject.clone());
-            absent.extend(step.into_iter().filter(|(subject, _)| !seen.contains(&digest_of_name(subject))));
+            let unseen =
+                step.into_iter().filter(|(subject, row)| !seen.contains(&digest_of_name(subject)) && !is_young(row));
+            absent.extend(unseen);
             if is_last {
                 return Ok((absent, known));
             }

@@ -88,6 +88,8 @@ impl Parts {
             dry: false,
             remembers: is_whole,
         };
+        // Before the list: of one tick, what the list shows is the later.
+        let fed = self.catch_up_on_gone(taken).await;
         let mut outcome = self.read(taken, how).await;
         let mut run = Some(run);
         if outcome.failure.is_none() && is_whole {
@@ -104,10 +106,9 @@ impl Parts {
                 Err(broken) => outcome.failure = Some(broken),
             }
         }
-        if outcome.failure.is_none()
-            && let Err(broken) = self.catch_up_on_gone(taken, &mut outcome).await
-        {
-            outcome.failure = Some(broken);
+        match fed {
+            Ok(figures) => add(&mut outcome.figures, figures),
+            Err(broken) => drop(outcome.failure.get_or_insert(broken)),
         }
         // Polls that find nothing are counted, not listed.
         if !ordered && outcome.figures.told == 0 && outcome.failure.is_none() {
@@ -117,13 +118,13 @@ impl Parts {
     }
 
     /// Reads the stream that lists what is gone of this one, if there is such a one.
-    async fn catch_up_on_gone(&self, taken: &Taken, outcome: &mut Outcome) -> Result<(), Broken> {
-        let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(()) };
+    async fn catch_up_on_gone(&self, taken: &Taken) -> Result<RunFigures, Broken> {
+        let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(RunFigures::default()) };
         let key = StreamKey { stream: feed.as_str().into(), ..taken.key.clone() };
         let listed = match self.take(&key).await {
             Ok(listed) => listed,
             // Whoever has it tells what it lists.
-            Err(NotTaken::Busy) => return Ok(()),
+            Err(NotTaken::Busy) => return Ok(RunFigures::default()),
             Err(NotTaken::Gone) => return Err(Broken::Stopped),
             Err(NotTaken::Failed(error)) => {
                 return Err(Broken::Source(ReadFailure::config("feed_unread", error.to_string())));
@@ -141,14 +142,13 @@ impl Parts {
             remembers: false,
         };
         let found = self.read(&listed, how).await;
-        add(&mut outcome.figures, found.figures);
         let ended = match found.failure {
             Some(broken) => Err(broken),
             None if is_first => self.end_baseline(&listed).await.map_err(Broken::Store),
             None => Ok(()),
         };
         self.leave(&listed).await;
-        ended
+        ended.map(|()| found.figures)
     }
 
     /// Writes a run down and tells it to whoever wished for it.

@@ -147,7 +147,7 @@ impl Habits {
         let precisions = [Duration::from_micros(1), Duration::from_millis(1), Duration::from_secs(1)];
         Self {
             accounts,
-            page_size: 1 + dice.below(12) as usize,
+            page_size: 2 + dice.below(8) as usize,
             paging: [Paging::Token, Paging::Link][dice.below(2) as usize],
             bound: [Bound::Inclusive, Bound::Exclusive][dice.below(2) as usize],
             precision: precisions[dice.below(3) as usize],

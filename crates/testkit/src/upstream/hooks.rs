@@ -56,6 +56,8 @@ pub struct Emission {
     url: String,
     secret: String,
     tries: u32,
+    /// It was sent, and no answer has come yet.
+    under_way: bool,
     due: Option<Timestamp>,
     /// It will be sent once more at this time, although it was acknowledged.
     again: Option<Timestamp>,
@@ -112,6 +114,7 @@ impl Hooks {
                 url: subscriber.url.clone(),
                 secret: subscriber.secret.clone(),
                 tries: 0,
+                under_way: false,
                 due: (!lost).then(|| change.at + delay),
                 again: again.filter(|_| !lost),
             });
@@ -129,6 +132,7 @@ impl Hooks {
             self.emissions.iter_mut().enumerate().filter(|(_, emission)| emission.due.is_some_and(|at| at <= now));
         due.map(|(number, emission)| {
             emission.due = None;
+            emission.under_way = true;
             emission.tries += 1;
             emission.signed(number, now)
         })
@@ -138,6 +142,7 @@ impl Hooks {
     /// What a try came to; `None`: there was no answer.
     pub fn told(&mut self, number: usize, status: Option<u16>, habits: &HookHabits, now: Timestamp) {
         let emission = &mut self.emissions[number];
+        emission.under_way = false;
         match status {
             Some(200..300) => {
                 emission.acknowledged = true;
@@ -147,6 +152,20 @@ impl Hooks {
             _ if emission.tries < habits.tries_max => emission.due = Some(now + habits.retry_after),
             _ => emission.lost = !emission.acknowledged,
         }
+    }
+
+    /// The receiver is gone: none of what is under way will be answered.
+    pub fn broken_off(&mut self, habits: &HookHabits, now: Timestamp) {
+        for number in 0..self.emissions.len() {
+            if self.emissions[number].under_way {
+                self.told(number, None, habits, now);
+            }
+        }
+    }
+
+    /// Whether everything was sent and answered that will be.
+    pub fn is_quiet(&self) -> bool {
+        self.emissions.iter().all(|emission| emission.due.is_none() && !emission.under_way)
     }
 }
 

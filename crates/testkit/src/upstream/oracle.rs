@@ -30,8 +30,10 @@ pub struct Promise {
     /// How long a record must stay as it is for its state to be told, whatever else happens; `None`: nothing but the
     /// last state and what a webhook told is promised.
     pub sight: Option<Duration>,
-    /// What happened is told from the list of activities too, from then on.
-    pub activities_since: Option<Timestamp>,
+    /// From when on an account's list of activities is told; one that is not here is not read.
+    pub activities_since: BTreeMap<usize, Timestamp>,
+    /// The gateway knew what the shop allows. Who has to learn it learns by being refused.
+    pub limit_known: bool,
 }
 
 /// How much was judged: an oracle that saw nothing proves nothing.
@@ -53,7 +55,7 @@ pub struct Figures {
 pub fn judge(shop: &Shop, messages: &[Message], promise: &Promise) -> Result<Figures, String> {
     let judged = Judged::new(shop, messages, promise);
     let findings = [
-        budgets(shop),
+        budgets(shop, promise),
         refusals(shop),
         twice::findings(&judged),
         states::findings(&judged),
@@ -67,9 +69,11 @@ pub fn judge(shop: &Shop, messages: &[Message], promise: &Promise) -> Result<Fig
 }
 
 /// No request too many, and none while the shop had asked to wait.
-fn budgets(shop: &Shop) -> Vec<String> {
+fn budgets(shop: &Shop, promise: &Promise) -> Vec<String> {
     let Some(limit) = shop.habits().limit else { return shop.ledger().impatience(false) };
-    [shop.ledger().overruns(&limit), shop.ledger().impatience(limit.shared)].concat()
+    let overruns = if promise.limit_known { shop.ledger().overruns(&limit) } else { Vec::new() };
+    // Whoever is not told of a limit cannot know whom it is shared with.
+    [overruns, shop.ledger().impatience(limit.shared && promise.limit_known)].concat()
 }
 
 /// A webhook that the shop really sent is never answered with a 4xx.

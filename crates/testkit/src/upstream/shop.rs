@@ -76,8 +76,15 @@ impl Shop {
     }
 
     /// Whoever asks from now on is another process than the one before: it may not know what that one was told.
-    pub fn next_life(&mut self) {
+    pub fn next_life(&mut self, now: Timestamp) {
         self.ledger.next_life();
+        self.hooks.broken_off(&self.habits.hooks, now);
+    }
+
+    /// Whether the whole story was told, and every webhook of it has come to its end.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.told == self.script.deeds().len() && self.hooks.is_quiet()
     }
 
     /// Subscribes somebody who never asked through the API, as its owner does by hand.

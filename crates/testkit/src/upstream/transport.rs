@@ -48,7 +48,7 @@ impl ShopTransport {
 
 impl Transport for ShopTransport {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
-        if request.target.origin() == SHOP {
+        if request.target.url().starts_with(SHOP) {
             return Box::pin(self.ask(request));
         }
         self.elsewhere.send(request)

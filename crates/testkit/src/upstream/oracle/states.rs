@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
+
 use super::Judged;
 use super::message::Message;
 use crate::upstream::lists::activity;
@@ -11,8 +13,8 @@ use crate::upstream::truth::{Change, Object};
 pub(super) fn findings(judged: &Judged<'_>) -> Vec<String> {
     let last = self::judged(judged).filter_map(|change| last_state(judged, change));
     let missing = owed(judged).filter(|change| !is_told(judged, change)).map(|change| {
-        let told: Vec<String> = judged.told(change).map(shown).collect();
-        format!("change {} was never told: {}; told is {told:?}", change.number, described(judged, change))
+        let (number, told) = (change.number, all_told(judged, change));
+        format!("change {number} was never told: {}\n  told was {told:#?}", described(judged, change))
     });
     last.chain(missing).chain(unheard_topics(judged)).chain(activities(judged)).collect()
 }
@@ -34,10 +36,10 @@ fn last_state(judged: &Judged<'_>, truth: &Change) -> Option<String> {
     let newest = if judged.promise.ordered {
         told.last()
     } else if truth.object == Object::Orders {
-        // In whatever order they came, the latest version counts; of equal ones, one of them must be right.
+        // In whatever order they came, the latest version counts; of equal ones and those without, one must be right.
         let told: Vec<&Message> = told.collect();
         let newest = told.iter().map(|message| message.version).max().flatten();
-        let newest = told.into_iter().filter(|message| message.version == newest);
+        let newest = told.into_iter().filter(|message| message.version.is_none() || message.version == newest);
         newest.max_by_key(|message| message.tells(truth))
     } else {
         told.find(|message| message.tells(truth))
@@ -45,13 +47,38 @@ fn last_state(judged: &Judged<'_>, truth: &Change) -> Option<String> {
     match newest {
         Some(message) if message.tells(truth) => None,
         Some(message) => {
-            Some(format!("the destination believes {}, and it is {}", shown(message), described(judged, truth)))
+            let (told, history) = (all_told(judged, truth), history(judged, truth));
+            Some(format!("the destination believes {}\n  it is {history:#?}\n  told was {told:#?}", shown(message)))
         }
+        None if was_so_before(judged, truth) => None,
         None => Some(format!("the destination was told nothing of {}", described(judged, truth))),
     }
 }
 
-/// Changes that must have been told: acknowledged webhooks, last states, and what stayed long enough to be seen.
+/// The first scan may have begun so long before it ended, and read from a replica that was behind.
+const FIRST_SCAN: Duration = Duration::from_secs(60);
+
+/// Whether this is how a record without a version was, or was not, when its list was first read: what goes away and
+/// comes back between two looks leaves nothing to tell.
+fn was_so_before(judged: &Judged<'_>, truth: &Change) -> bool {
+    if truth.object == Object::Orders && !truth.is_deleted() {
+        return false;
+    }
+    let since = judged.promise.told_since[&(truth.account, truth.object)];
+    let history = || judged.shop.truth().history(truth.account, truth.object, truth.id);
+    let unknown_then = history().next().is_none_or(|first| first.at > since - FIRST_SCAN);
+    let around = history().filter(|change| {
+        let until = judged.shop.truth().after(change).map_or(Timestamp::NEVER, |next| next.at);
+        change.at <= since && until > since - FIRST_SCAN
+    });
+    (unknown_then && truth.is_deleted()) || around.into_iter().any(|change| looks_like(change, truth))
+}
+
+fn looks_like(one: &Change, other: &Change) -> bool {
+    one.is_deleted() == other.is_deleted() && (one.is_deleted() || one.record == other.record)
+}
+
+/// Changes that must have been told: acknowledged webhooks, and what stayed long enough to be seen.
 pub(super) fn owed<'a>(judged: &'a Judged<'_>) -> impl Iterator<Item = &'a Change> {
     let truth = judged.shop.truth();
     truth.changes().iter().filter(move |change| {
@@ -59,14 +86,19 @@ pub(super) fn owed<'a>(judged: &'a Judged<'_>) -> impl Iterator<Item = &'a Chang
             judged.shop.emissions().iter().any(|emission| {
                 emission.change == change.number && emission.acknowledged && is_mapped(&emission.topic)
             });
-        is_acknowledged || is_promised(judged, change) && (is_seen(judged, change) || truth.after(change).is_none())
+        is_acknowledged || is_promised(judged, change) && is_seen(judged, change)
     })
 }
 
+/// Whether every poll had time to see it, and it is not what the one before saw.
 fn is_seen(judged: &Judged<'_>, change: &Change) -> bool {
     let Some(sight) = judged.promise.sight else { return false };
-    let stayed = judged.shop.truth().after(change).map_or(Duration::MAX, |next| next.at.since(change.at));
-    stayed >= sight
+    let truth = judged.shop.truth();
+    let stayed = |change: &Change| truth.after(change).map_or(Duration::MAX, |next| next.at.since(change.at)) >= sight;
+    let history = truth.history(change.account, change.object, change.id);
+    let before = history.take_while(|other| other.number < change.number).filter(|other| stayed(other)).last();
+    let is_news = before.map_or(!change.is_deleted(), |before| !looks_like(before, change));
+    stayed(change) && is_news
 }
 
 fn is_told(judged: &Judged<'_>, change: &Change) -> bool {
@@ -92,9 +124,12 @@ fn unheard_topics(judged: &Judged<'_>) -> Vec<String> {
 
 /// Rows of the list of activities, which have no key: as many of each as there were.
 fn activities(judged: &Judged<'_>) -> Vec<String> {
-    let Some(since) = judged.promise.activities_since else { return Vec::new() };
     let mut findings = Vec::new();
-    for change in judged.shop.truth().changes().iter().filter(|change| change.at > since) {
+    for change in judged.shop.truth().changes() {
+        let since = judged.promise.activities_since.get(&change.account);
+        if !since.is_some_and(|since| change.at > *since) {
+            continue;
+        }
         let row = activity(change);
         let account = &judged.shop.habits().accounts[change.account];
         let told = judged.arrivals.iter().any(|message| message.connection == *account && message.data == row);
@@ -105,9 +140,19 @@ fn activities(judged: &Judged<'_>) -> Vec<String> {
     findings
 }
 
+fn all_told(judged: &Judged<'_>, change: &Change) -> Vec<String> {
+    judged.told(change).map(shown).collect()
+}
+
+fn history(judged: &Judged<'_>, change: &Change) -> Vec<String> {
+    let history = judged.shop.truth().history(change.account, change.object, change.id);
+    history.map(|change| described(judged, change)).collect()
+}
+
 fn shown(message: &Message) -> String {
     let version = message.version.map_or_else(|| "no version".to_owned(), |version| version.to_string());
-    format!("{} {} {version} {}", message.origin, message.event_type, message.record())
+    let (received, stale) = (&message.body["received_at"], if message.stale { " stale" } else { "" });
+    format!("{received}{stale} {} {} {version} {}", message.origin, message.event_type, message.record())
 }
 
 fn described(judged: &Judged<'_>, change: &Change) -> String {

@@ -38,7 +38,8 @@ fn promise() -> Promise {
         told_since: Object::ALL.into_iter().map(|object| ((0, object), OPENED)).collect(),
         ordered: true,
         sight: Some(Duration::from_secs(5)),
-        activities_since: None,
+        activities_since: BTreeMap::new(),
+        limit_known: true,
     }
 }
 
@@ -188,7 +189,7 @@ fn a_request_too_many_is_found() {
 #[test]
 fn rows_without_a_key_are_told_once_each() {
     let shop = shop(Habits::default());
-    let promise = Promise { activities_since: Some(OPENED), ..promise() };
+    let promise = Promise { activities_since: BTreeMap::from([(0, OPENED)]), ..promise() };
     let row = |number: usize, id: &str| {
         let change = &shop.truth().changes()[number];
         let data = crate::upstream::lists::activity(change);

@@ -1,0 +1,242 @@
+//! What a seed stands for: the shop, its story, how the gateway is asked to read it, and when things go wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::breaker::BreakerPolicy;
+use domain::budget::{Allowance, Counting};
+use domain::ordering::{OnDead, Ordering};
+use domain::rate::Rate;
+use domain::retry::{Backoff, RetryPolicy};
+use domain::{ConnectionName, Tenant};
+use engine::clock::SharedClock;
+use engine::connector::{Connector, Named};
+use engine::entropy::{SeededEntropy, SharedEntropy};
+use engine::spec::{
+    BodyMode, BudgetScope, BudgetSpec, ConnectionConfig, ConnectorSpec, DestinationSpec, HttpSpec, OnStale, PollSpec,
+    ReconcileSpec, RoleSecret, RouteSpec, Schedule, Secret, SourceSpec, Specs, Start, StreamSpec, Timeouts,
+    WebhookSpec,
+};
+use store::registry::ManagedBy;
+
+use super::BEFORE;
+use crate::simulation::{Dice, SECRET};
+use crate::upstream::{Deletes, Faults, Habits, Limit, Manifest, Object, SHOP, Script, Shop};
+
+pub(super) const SOURCE: &str = "shop";
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub habits: Habits,
+    pub script: Script,
+    pub manifest: Manifest,
+    pub streams: BTreeMap<Arc<str>, StreamSpec>,
+    /// The shop sends webhooks.
+    pub hooks: bool,
+    /// The gateway is told what the shop allows; else it has to learn.
+    pub tells_limit: bool,
+    pub ordered: bool,
+    /// The gateway dies about once in so many verbs of its store.
+    pub crash_about: Option<u64>,
+    /// Of a hundred deliveries, how many go wrong.
+    pub network_faults: u64,
+    /// Of a thousand verbs, how many the store refuses.
+    pub store_faults: u64,
+}
+
+impl Plan {
+    /// Everything from one seed.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ 0x0091_A400);
+        let mut habits = Habits::of_seed(seed);
+        let is_calm = dice.percent(25);
+        if is_calm {
+            habits.faults = Faults::default();
+        }
+        let quiet = BEFORE + Duration::from_secs(5);
+        let span = Duration::from_secs(40 + dice.below(100));
+        let script = Script::of_seed(seed, habits.accounts.len(), quiet, span, 3 + dice.below(20));
+        let (streams, manifest) = (streams(&mut dice, &habits), manifest(&mut dice, &habits));
+        Self {
+            seed,
+            script,
+            manifest,
+            streams,
+            hooks: false,
+            tells_limit: dice.percent(70),
+            ordered: dice.percent(80),
+            crash_about: (!is_calm && dice.percent(60)).then(|| 40 + dice.below(200)),
+            network_faults: if is_calm { 0 } else { dice.below(40) },
+            store_faults: if is_calm { 0 } else { dice.below(30) },
+            habits,
+        }
+    }
+
+    /// A shop that does everything well, and a gateway that is left alone; a test changes what it is about.
+    #[must_use]
+    pub fn plain(script: Script, streams: &[(&str, StreamSpec)]) -> Self {
+        let habits = Habits::default();
+        Self {
+            seed: 1,
+            manifest: Manifest::of(&habits),
+            habits,
+            script,
+            streams: streams.iter().map(|(name, spec)| (Arc::from(*name), spec.clone())).collect(),
+            hooks: false,
+            tells_limit: true,
+            ordered: true,
+            crash_about: None,
+            network_faults: 0,
+            store_faults: 0,
+        }
+    }
+
+    /// How long a state must stay to be seen by every poll; `None` where something may keep polls from it.
+    pub(super) fn sight(&self) -> Option<Duration> {
+        let calm = self.crash_about.is_none()
+            && (self.network_faults, self.store_faults) == (0, 0)
+            && self.habits.faults == Faults::default()
+            && self.habits.limit.is_none();
+        let slowest = self.streams.values().filter_map(interval).max()?;
+        // A poll begins after the last one has ended, and takes a while.
+        (calm && self.habits.deletes != Deletes::Absence).then(|| slowest * 2 + Duration::from_secs(3))
+    }
+
+    pub(super) fn specs(&self, clock: &SharedClock) -> Specs {
+        let accounts = || self.habits.accounts.iter().map(|name| name.parse::<ConnectionName>().expect("a name"));
+        let webhook = self.hooks.then(|| WebhookSpec {
+            provider: "standard-webhooks".to_owned(),
+            secrets: vec![RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()))],
+            settings: BTreeMap::new(),
+            dedupe_within: None,
+            allow_from: None,
+        });
+        let source = SourceSpec {
+            tenant: Tenant::default_tenant(),
+            name: SOURCE.parse().expect("a name"),
+            managed_by: ManagedBy::File,
+            webhook,
+            publish: false,
+            connections: accounts().map(|name| (name, Vec::new())).collect(),
+            connector: Some(ConnectorSpec {
+                name: "./shop.yaml".to_owned(),
+                overrides: None,
+                connector: Arc::new(connector(&self.manifest, clock)),
+                configs: accounts().map(|name| (name.clone(), config(name.as_str()))).collect(),
+                streams: self.streams.clone(),
+                budget: self.habits.limit.filter(|_| self.tells_limit).map(budget),
+            }),
+        };
+        Specs {
+            catalogue: Arc::default(),
+            sources: vec![source],
+            destinations: vec![destination()],
+            routes: vec![route(self.ordered)],
+        }
+    }
+}
+
+fn connector(manifest: &Manifest, clock: &SharedClock) -> Connector {
+    let entropy: SharedEntropy = Arc::new(SeededEntropy::new(3));
+    let text = manifest.text();
+    let named = Named { name: "shop.yaml", text: &text };
+    let connector = Connector::load(named, None, Arc::new(|_| None), clock, &entropy);
+    connector.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn config(account: &str) -> ConnectionConfig {
+    ConnectionConfig::new(serde_json::json!({ "base_url": SHOP, "key": Shop::key_of(account) }))
+}
+
+fn budget(limit: Limit) -> BudgetSpec {
+    let rate = Rate { count: u32::try_from(limit.requests).unwrap_or(u32::MAX), per: limit.per };
+    let scope = if limit.shared { BudgetScope::Source } else { BudgetScope::Connection };
+    BudgetSpec { allowance: Allowance { rate, counting: Counting::Moving }, scope }
+}
+
+/// Which lists are read, and how.
+fn streams(dice: &mut Dice, habits: &Habits) -> BTreeMap<Arc<str>, StreamSpec> {
+    let start = if dice.percent(50) { Start::All } else { Start::Now };
+    let mut orders = StreamSpec { start, ..polled(dice) };
+    // Nothing but a scan of all of them shows that one is gone.
+    if habits.deletes == Deletes::Absence || dice.percent(20) {
+        let schedule = Schedule::Every(Duration::from_secs(20 + dice.below(40)));
+        let grace = Some(Duration::from_secs(dice.below(20)));
+        orders.reconcile = Some(ReconcileSpec { schedule, lookback: None, grace, max_deletes: None });
+    }
+    let mut streams = BTreeMap::from([(Arc::from("orders"), orders)]);
+    if dice.percent(50) {
+        streams.insert(Arc::from("customers"), StreamSpec { start, ..polled(dice) });
+    }
+    if dice.percent(30) {
+        streams.insert(Arc::from("activities"), StreamSpec { start, ..polled(dice) });
+    }
+    streams
+}
+
+fn polled(dice: &mut Dice) -> StreamSpec {
+    every(Duration::from_secs(6 + dice.below(40)))
+}
+
+/// A stream that is polled at an interval.
+#[must_use]
+pub fn every(interval: Duration) -> StreamSpec {
+    StreamSpec { poll: Some(PollSpec::On(Schedule::Every(interval))), ..StreamSpec::default() }
+}
+
+fn interval(spec: &StreamSpec) -> Option<Duration> {
+    match &spec.poll {
+        Some(PollSpec::On(schedule)) => schedule.interval(),
+        Some(PollSpec::Budget(share)) => Some(share.at_most),
+        None => None,
+    }
+}
+
+fn manifest(dice: &mut Dice, habits: &Habits) -> Manifest {
+    let manifest = Manifest::of(habits);
+    if dice.percent(40) { manifest.without_get(Object::Customers) } else { manifest }
+}
+
+fn destination() -> DestinationSpec {
+    let backoff = Backoff::Exponential { first: Duration::from_secs(1), factor: 2, max: Duration::from_secs(60) };
+    DestinationSpec {
+        tenant: Tenant::default_tenant(),
+        name: "app".parse().expect("a name"),
+        managed_by: ManagedBy::File,
+        http: HttpSpec {
+            url: "https://app.example/hook".to_owned(),
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            body: BodyMode::Envelope,
+            timeouts: Timeouts::default(),
+            concurrency: 4,
+        },
+        // None may die: what the destination believes in the end is judged.
+        retry: RetryPolicy { backoff, attempts: 100, jitter_percent: 20 },
+        rate_limit: None,
+        breaker: BreakerPolicy::default(),
+        paused: false,
+    }
+}
+
+fn route(ordered: bool) -> RouteSpec {
+    RouteSpec {
+        tenant: Tenant::default_tenant(),
+        name: "shop-app".parse().expect("a name"),
+        managed_by: ManagedBy::File,
+        from: SOURCE.parse().expect("a name"),
+        to: "app".parse().expect("a name"),
+        connections: Vec::new(),
+        assurance: None,
+        when: None,
+        map: None,
+        ordering: if ordered { Ordering::Subject } else { Ordering::None },
+        on_dead: OnDead::Continue,
+        stale: OnStale::Deliver,
+        retry: None,
+        body: None,
+    }
+}
