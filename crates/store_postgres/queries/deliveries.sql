@@ -136,28 +136,28 @@ DELETE FROM ended_deliveries WHERE tenant = $1 AND event = $2 AND id = $3
 
 -- Looked for once, however the update goes about it: else it could take more than it was told.
 -- name: hold_destination
-WITH some AS MATERIALIZED (
+WITH chosen AS MATERIALIZED (
   SELECT id FROM open_deliveries WHERE tenant = $1 AND destination = $2 AND state IN (1, 3)
   ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE open_deliveries SET state = 4 WHERE tenant = $1 AND id IN (SELECT id FROM some)
+UPDATE open_deliveries SET state = 4 WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
 
 -- name: hold_route
-WITH some AS MATERIALIZED (
+WITH chosen AS MATERIALIZED (
   SELECT id FROM open_deliveries WHERE tenant = $1 AND route = $2 AND state IN (1, 3)
   ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE open_deliveries SET state = 4 WHERE tenant = $1 AND id IN (SELECT id FROM some)
+UPDATE open_deliveries SET state = 4 WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
 
 -- name: resume_destination
-WITH some AS MATERIALIZED (
+WITH chosen AS MATERIALIZED (
   SELECT id FROM open_deliveries WHERE tenant = $1 AND destination = $2 AND state = 4
   ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM some)
+UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
 
 -- name: resume_route
-WITH some AS MATERIALIZED (
+WITH chosen AS MATERIALIZED (
   SELECT id FROM open_deliveries WHERE tenant = $1 AND route = $2 AND state = 4
   ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
-UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM some)
+UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
 
 -- name: open_ids
 SELECT d.id FROM open_deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event
