@@ -206,7 +206,7 @@ CREATE TABLE subjects (
   tenant       text NOT NULL,
   source       text NOT NULL,
   connection   text NOT NULL,
-  subject      text NOT NULL,
+  subject      text COLLATE "C" NOT NULL,
   version      bigint,
   version_kind smallint CHECK (version_kind IN (1, 2)),
   digest       bytea CHECK (length(digest) = 32),

@@ -1,5 +1,6 @@
 //! The numbers that rows hold in place of words. They are listed in the migrations and never change.
 
+use domain::run::{RunKind, RunState};
 use domain::{Action, Assurance, DeliveryState, Origin, Purpose, Timestamp, Version, request::Verdict};
 use store::StoreError;
 use store::watch::{Series, Step};
@@ -33,6 +34,9 @@ codes! {
     purpose_code, purpose_of, Purpose, "purpose":
         Read = 1, Check = 2, Token = 3, Enrich = 4, Poll = 5, Reconcile = 6, Backfill = 7, Subscribe = 8;
     series_code, series_of, Series, "series": Calls = 1, Events = 2, Attempts = 3, Rejected = 4;
+    run_kind_code, run_kind_of, RunKind, "run kind": Poll = 1, Backfill = 2, Reconcile = 3;
+    run_state_code, run_state_of, RunState, "run state":
+        Running = 1, Done = 2, Failed = 3, Interrupted = 4, Waiting = 5;
     step_code, step_of, Step, "step": Minute = 1, Hour = 2;
 }
 

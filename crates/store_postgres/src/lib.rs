@@ -8,7 +8,7 @@
 //! | `gather` | the intake of one node as few large transactions |
 //! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
 //! | `hint` | telling other nodes what is due, where the database can |
-//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/` | the verbs, as the traits group them |
+//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/` | the verbs, as the traits group them |
 //!
 //! Rows are locked in one order, whoever locks them: identities, subjects, lanes, open deliveries, the tenant; each
 //! kind in the order of its key. Nothing here decides what `domain` decides, and no statement that writes names more
@@ -30,6 +30,7 @@ mod people;
 mod perform;
 mod query;
 mod read;
+mod reading;
 mod registry;
 mod row;
 mod session;

@@ -42,6 +42,10 @@ queries! {
     "prune.sql": take_duty weigh_events delete_events delete_ended_of delete_attempts_of delete_prepared_of
         delete_sightings_of raise_floor identities_from delete_old_identities lanes_from delete_lanes
         delete_old_requests old_idempotency old_alerts old_replays spans insert_span delete_span;
+    "reading.sql": insert_checkpoint lock_checkpoint lease_checkpoint renew_checkpoint leave_checkpoint move_checkpoint
+        forget_checkpoint add_progress checkpoints known_subjects subjects_from absent_of forget_absent insert_absent
+        put_run trim_runs lost_runs interrupt_runs run_by_id insert_gaps gaps_of_run mark_late
+        insert_budget lock_budget put_budget budgets;
     "hints.sql": notify_due listen_due;
     "watch.sql": insert_calls trim_calls insert_figures lock_figures put_figures forget_figures figures;
 }

@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::event::Origin;
 use domain::identity::{Digest, IdentityKey, state_key};
+use domain::run::StreamKey;
 use domain::subject::{Advance, SubjectRow, SubjectState, advance};
 use domain::{ConnectionName, Event, EventId, SourceName, Subject, Tenant, Timestamp};
 use store::StoreError;
 use store::intake::NewEvent;
+use store::reading::Quiet;
 use uuid::Uuid;
 
 use crate::code::version_code;
@@ -223,7 +225,15 @@ impl Stored {
         arrivals: &[&NewEvent],
     ) -> Result<(), Failure> {
         let moving = arrivals.iter().filter(|new| new.state.is_some());
-        let keys: BTreeSet<SubjectKey> = moving.filter_map(|new| subject_key(&new.event)).collect();
+        self.lock_subject_rows(session, tenant, moving.filter_map(|new| subject_key(&new.event)).collect()).await
+    }
+
+    async fn lock_subject_rows(
+        &mut self,
+        session: &Session,
+        tenant: &Tenant,
+        keys: BTreeSet<SubjectKey>,
+    ) -> Result<(), Failure> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -257,7 +267,7 @@ fn digest(row: &tokio_postgres::Row, column: usize) -> Result<Digest, Failure> {
     digest_or_none(row, column)?.ok_or_else(none)
 }
 
-fn digest_or_none(row: &tokio_postgres::Row, column: usize) -> Result<Option<Digest>, Failure> {
+pub(crate) fn digest_or_none(row: &tokio_postgres::Row, column: usize) -> Result<Option<Digest>, Failure> {
     let Some(bytes) = cell::<Option<&[u8]>>(row, column)? else { return Ok(None) };
     let wrong = |_| StoreError::Corrupt("a digest is not 32 bytes long".to_owned());
     Ok(Some(Digest(bytes.try_into().map_err(wrong)?)))
@@ -306,6 +316,31 @@ fn write_identities(session: &Session, tenant: &Tenant, stored: &Stored, known: 
 }
 
 fn write_subjects(session: &Session, tenant: &Tenant, stored: &Stored, known: &Known) {
+    if let Some(row) = changed_subjects(tenant, stored, known) {
+        session.later(Query::put_subjects, row);
+    }
+}
+
+/// Remembers subjects as they were read, without telling of it. Written at once: what is accepted in the same
+/// transaction builds on it.
+pub(crate) async fn move_quietly(session: &Session, key: &StreamKey, quiet: &[Quiet]) -> Result<(), Failure> {
+    let subject_key = |quiet: &Quiet| (key.source.clone(), key.connection.clone(), quiet.subject.clone());
+    let mut stored = Stored::default();
+    stored.lock_subject_rows(session, &key.tenant, quiet.iter().map(subject_key).collect()).await?;
+    let mut known = stored.known.clone();
+    for one in quiet {
+        let told = known.subjects.entry(subject_key(one)).or_default();
+        let row = advance(told.as_ref().map(|told| &told.row), &one.state).row;
+        let by = told.as_ref().and_then(|told| told.by);
+        *told = Some(Told { row, by });
+    }
+    if let Some(row) = changed_subjects(&key.tenant, &stored, &known) {
+        session.execute(Query::put_subjects, row).await?;
+    }
+    Ok(())
+}
+
+fn changed_subjects(tenant: &Tenant, stored: &Stored, known: &Known) -> Option<Vec<crate::value::Param>> {
     let changed: Vec<(&SubjectKey, &Told)> = known
         .subjects
         .iter()
@@ -313,9 +348,9 @@ fn write_subjects(session: &Session, tenant: &Tenant, stored: &Stored, known: &K
         .filter(|(key, told)| stored.subjects.get(*key).and_then(Option::as_ref) != Some(*told))
         .collect();
     if changed.is_empty() {
-        return;
+        return None;
     }
-    let row = params![
+    Some(params![
         Text::from(tenant.as_str()),
         column(&changed, |(key, _)| Text::from(key.0.as_str())),
         column(&changed, |(key, _)| Text::from(key.1.as_str())),
@@ -326,6 +361,5 @@ fn write_subjects(session: &Session, tenant: &Tenant, stored: &Stored, known: &K
         column(&changed, |(_, told)| told.row.deleted),
         column(&changed, |(_, told)| signed(told.row.change)),
         column(&changed, |(_, told)| told.by.map(EventId::uuid)),
-    ];
-    session.later(Query::put_subjects, row);
+    ])
 }

@@ -1,7 +1,7 @@
 //! Taking in: the verbs of [`store::intake::Intake`].
 
 pub(crate) mod accept;
-mod identify;
+pub(crate) mod identify;
 pub(crate) mod requests;
 
 use std::sync::Arc;
