@@ -10,10 +10,12 @@ pub mod dispatch;
 pub mod error;
 pub mod intake;
 pub mod keep;
+pub mod patience;
 pub mod people;
 pub mod read;
 pub mod reading;
 pub mod registry;
+pub mod statements;
 pub mod watch;
 
 use std::future::Future;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Environment;
 use crate::cli::serve;
+use crate::config::StoreChoice;
 use crate::exit::{Failure, Outcome};
 use crate::output::{Output, aside};
 use crate::wiring::launch::{Launch, Launched, launch};
@@ -104,7 +105,7 @@ fn start(
     let read = serve::read_config(config, environment, &[])?;
     Ok(Launch {
         data,
-        store_file: None,
+        store: StoreChoice::Default,
         addresses: Addresses { main: listener.address, ingest: None },
         inherited: vec![listener],
         intent: Intent::Start,

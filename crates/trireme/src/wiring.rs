@@ -12,5 +12,6 @@ pub mod notify;
 pub mod open;
 pub mod rewrap;
 pub mod runtime;
+pub mod state;
 pub mod stop;
 pub mod takeover;

@@ -199,7 +199,7 @@ pub async fn a_selective_tail_looks_at_each_event_once_and_only_for_its_time(ope
     }
     let filter = EventFilter { source: Some(name("shop")), ..EventFilter::default() };
     let impatient = |position| Page { scan: Duration::ZERO, ..from(position, 10) };
-    let start = w.store.tail_position(name("nobody")).await.expect("tail_position");
+    let start = w.store.tail_position(w.tenant.clone()).await.expect("tail_position");
     let mut looks = vec![w.store.events_after(w.tenant.clone(), filter.clone(), page()).await.expect("tail")];
     assert_eq!((looks[0].events.len(), looks[0].more, &looks[0].until), (1, false, &start), "with time, all at once");
     looks.clear();

@@ -14,9 +14,9 @@ use crate::failure::Failure;
 use crate::names::NameId;
 use crate::query::Query;
 use crate::read::merge::{self, Merge, RANGES_MAX, Walk};
-use crate::read::patience::Patience;
 use crate::row::{Lookup, count, event, micros};
 use crate::view::View;
+use store::patience::Patience;
 
 /// Where an event is in a list: when it was received, and its number.
 type Key = (i64, i64);

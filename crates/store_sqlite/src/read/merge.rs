@@ -6,8 +6,8 @@ use store::read::{Listed, PAGE_MAX, Page, Position};
 
 use crate::failure::Failure;
 use crate::query::Query;
-use crate::read::patience::Patience;
 use crate::view::View;
+use store::patience::Patience;
 
 /// Entries of the first chunk of a range; each later one is twice as long, up to the most.
 const CHUNK_MIN: usize = 16;

@@ -3,7 +3,6 @@
 pub(crate) mod deliveries;
 pub(crate) mod events;
 mod merge;
-pub(crate) mod patience;
 mod requests;
 
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::failure::Failure;
 use crate::query::Query;
 use crate::row::{count, event, time};
 use crate::view::View;
-use patience::Patience;
+use store::patience::Patience;
 
 /// The bytes that ids have to be below: those of an id, or more than any id has.
 pub(crate) fn before(id: Option<Uuid>) -> Vec<u8> {

@@ -13,9 +13,9 @@ use crate::names::NameId;
 use crate::query::Query;
 use crate::read::before;
 use crate::read::events::not_a_position;
-use crate::read::patience::Patience;
 use crate::row::{time, uuid};
 use crate::view::View;
+use store::patience::Patience;
 
 pub(crate) fn list(
     view: &mut View<'_, '_>,

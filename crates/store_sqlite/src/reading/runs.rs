@@ -14,10 +14,10 @@ use crate::code::{action_code, action_of, version_code, version_of};
 use crate::failure::Failure;
 use crate::query::Query;
 use crate::read::events::not_a_position;
-use crate::read::patience::Patience;
 use crate::row::{Lookup, micros, text, time, time_or_none, uuid};
 use crate::tx::Tx;
 use crate::view::View;
+use store::patience::Patience;
 
 pub(crate) fn put(tx: &mut Tx<'_, '_>, run: &Run) -> Result<(), Failure> {
     let at = place(tx, &run.key)?;

@@ -12,10 +12,10 @@ use crate::failure::Failure;
 use crate::names::NameId;
 use crate::query::Query;
 use crate::read::events::not_a_position;
-use crate::read::patience::Patience;
 use crate::row::{Lookup, count, signed, text, text_or_none, time};
 use crate::tx::Tx;
 use crate::view::View;
+use store::patience::Patience;
 
 pub(crate) fn record(tx: &mut Tx<'_, '_>, calls: &[Call]) -> Result<(), Failure> {
     let mut rings = BTreeSet::new();

@@ -90,6 +90,10 @@ async fn rewrap(args: RewrapArgs, output: Output, environment: Environment<'_>) 
     let store = args.store.as_deref().map(|store| StoreChoice::parse(store, Path::new(""))).transpose();
     let store_file = match store.map_err(Failure::usage)? {
         Some(StoreChoice::Sqlite(path)) => Some(path),
+        Some(StoreChoice::Postgres(_)) => {
+            let message = "the master key of a store that several nodes share cannot be changed by this command";
+            return Err(Failure::usage(message).hint("It works on a SQLite store, which it can see that nobody runs."));
+        }
         Some(StoreChoice::Default) | None => None,
     };
     let keys = GivenKeys {

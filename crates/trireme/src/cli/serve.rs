@@ -39,7 +39,7 @@ pub struct ServeArgs {
     /// Address for senders that serves webhooks and nothing else
     #[arg(long, env = "TRIREME_INGEST_LISTEN", value_name = "ADDRESS")]
     ingest_listen: Option<SocketAddr>,
-    /// Where the state is kept, instead of what the configuration says, as sqlite:PATH
+    /// Where the state is kept, instead of what the configuration says, as sqlite:PATH or postgres://…
     #[arg(long, env = "TRIREME_STORE", value_name = "STORE", hide_env_values = true)]
     store: Option<String>,
     /// Private addresses that destinations may have, as 10.0.0.0/8, beside those of the configuration
@@ -77,10 +77,7 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
     let read = read(&args, &args.config, environment)?;
     let start = Launch {
         data: args.data.clone(),
-        store_file: match read.store {
-            StoreChoice::Default => None,
-            StoreChoice::Sqlite(path) => Some(path),
-        },
+        store: read.store,
         addresses: Addresses { main: args.listen, ingest: args.ingest_listen },
         inherited,
         intent: if args.takeover { Intent::TakeOver } else { Intent::Start },

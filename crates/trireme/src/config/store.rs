@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::definition::At;
+use engine::spec::Secret;
 
 /// Where the state is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum StoreChoice {
     Default,
     /// One SQLite file of this name.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, by its address, which may hold a password.
+    Postgres(Secret),
 }
 
 impl StoreChoice {
@@ -24,10 +27,11 @@ impl StoreChoice {
             return Ok(Self::Sqlite(directory.join(path)));
         }
         if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-            // The address is not repeated: it holds a password.
-            return Err("this build has no PostgreSQL store: leave 'store' out, or write sqlite:PATH".to_owned());
+            return Ok(Self::Postgres(Secret::new(text.to_owned())));
         }
-        Err("this is no store: leave 'store' out, or write sqlite:PATH".to_owned())
+        // It is not repeated: it may hold a password.
+        Err("this is no store: leave 'store' out, or write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"
+            .to_owned())
     }
 }
 

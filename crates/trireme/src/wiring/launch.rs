@@ -6,21 +6,21 @@ use std::sync::Arc;
 use engine::clock::{SharedClock, SystemClock};
 use engine::spec::Secret;
 use store::Store;
-use store_sqlite::OpenOptions;
 
 use super::folder::DataFolder;
 use super::gateway::{Foundation, Gateway, Settings};
 use super::listeners::{Addresses, Listener};
 use super::master_key;
 use super::open::{self, Intent, Opened, Place};
+use super::state::StoreOptions;
 use super::takeover::ControlSocket;
+use crate::config::StoreChoice;
 use crate::exit::Outcome;
 
 /// Everything that is decided before anything is touched.
 pub struct Launch {
     pub data: PathBuf,
-    /// Instead of the file in the data folder.
-    pub store_file: Option<PathBuf>,
+    pub store: StoreChoice,
     pub addresses: Addresses,
     pub inherited: Vec<Listener>,
     pub intent: Intent,
@@ -43,16 +43,17 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
     let clock: SharedClock = SystemClock::shared();
     launch.settings.check()?;
     let folder = DataFolder::open(&launch.data)?;
-    let mut options = OpenOptions::file(launch.store_file.unwrap_or_else(|| folder.store_file()));
-    options.disk_reserve_bytes = launch.settings.disk_reserve_bytes;
-    options.now = clock.now();
+    if matches!(launch.store, StoreChoice::Postgres(_)) {
+        master_key::must_be_given(&folder, launch.master_key.as_ref())?;
+    }
+    let options = StoreOptions::of(launch.store, &folder, launch.settings.disk_reserve_bytes, clock.now());
     let key_id = master_key::known(&folder, launch.master_key.as_ref())?.map(|key| key.id().to_owned());
     let Launch { addresses, inherited, .. } = launch;
     let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
     let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;
     let waiting = listeners.iter().filter_map(|listener| listener.share().ok()).collect::<Vec<_>>();
     let keys = Keys { master: launch.master_key, admin: launch.admin_key };
-    let gateway = match assemble(&folder, Arc::new(store), listeners, keys, launch.settings, &clock).await {
+    let gateway = match assemble(&folder, store, listeners, keys, launch.settings, &clock).await {
         Ok(gateway) => gateway,
         Err(failure) => {
             open::turn_away(&waiting, &clock).await;

@@ -38,6 +38,16 @@ pub fn known(folder: &DataFolder, given: Option<&Secret>) -> Outcome<Option<Mast
     }
 }
 
+/// Beside a store that several nodes share no key is made: each of them would have another.
+pub fn must_be_given(folder: &DataFolder, given: Option<&Secret>) -> Outcome {
+    if known(folder, given)?.is_some() {
+        return Ok(());
+    }
+    let message = "a store on PostgreSQL needs a master key, the same for each of its nodes";
+    let hint = "Set TRIREME_MASTER_KEY to 64 hexadecimal digits, made once with: openssl rand -hex 32";
+    Err(Failure::new(Exit::MasterKey, "master_key_missing", message).hint(hint))
+}
+
 /// A key that stands in the variable `name`.
 pub fn given_key(name: &str, given: &Secret) -> Outcome<MasterKey> {
     MasterKey::from_hex(given.expose()).map_err(|error| key_failure(format!("{name}: {error}")))

@@ -2,17 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{Clock, SharedClock, timeout};
-use store::StoreError;
-use store_sqlite::{OpenOptions, SqliteStore};
+use store::{Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::folder::{DataFolder, StartLock};
 use super::listeners::{Addresses, Listener, Role, cannot_bind};
+use super::state::StoreOptions;
 use super::takeover::{self, Inheritance};
 use crate::exit::{Exit, Failure, Outcome};
 
@@ -34,7 +35,7 @@ pub enum Intent {
 
 /// What a process has when it is the one.
 pub struct Opened {
-    pub store: SqliteStore,
+    pub store: Arc<dyn Store>,
     pub listeners: Vec<Listener>,
     /// To be dropped when the next successor may come.
     pub starting: StartLock,
@@ -43,7 +44,7 @@ pub struct Opened {
 /// Where the state and the sockets are to be.
 pub struct Place<'a> {
     pub folder: &'a DataFolder,
-    pub store: OpenOptions,
+    pub store: StoreOptions,
     pub addresses: Addresses,
     /// From a supervisor; then `addresses` does not count.
     pub inherited: Vec<Listener>,
@@ -55,7 +56,7 @@ pub async fn open(place: Place<'_>, intent: Intent, clock: &SharedClock) -> Outc
     let starting = place.folder.lock_start()?;
     match intent {
         Intent::Start => {
-            let store = open_store(place.store, Duration::ZERO, place.folder).await?;
+            let store = place.store.open(Duration::ZERO, place.folder).await?;
             let listeners = own_listeners(place.addresses, place.inherited, Duration::ZERO, &**clock).await?;
             Ok(Opened { store, listeners, starting })
         }
@@ -164,26 +165,18 @@ async fn bind(role: Role, address: SocketAddr, patience: Duration, clock: &dyn C
 
 /// Opens the store as soon as its owner has let go of it.
 async fn await_store(
-    options: OpenOptions,
+    options: StoreOptions,
     owner: Option<Inheritance>,
     folder: &DataFolder,
     clock: &SharedClock,
-) -> Outcome<SqliteStore> {
+) -> Outcome<Arc<dyn Store>> {
     let started = clock.monotonic();
     if let Some(mut owner) = owner {
         // Whether it says so or not, the lock tells in the end.
         let _ = timeout(&**clock, STORE_WAIT, owner.released()).await;
     }
     let waited = clock.monotonic().saturating_sub(started);
-    open_store(options, STORE_WAIT.saturating_sub(waited), folder).await
-}
-
-async fn open_store(options: OpenOptions, patience: Duration, folder: &DataFolder) -> Outcome<SqliteStore> {
-    let opening = tokio::task::spawn_blocking(move || {
-        SqliteStore::open_waiting(options, patience, |owner| tracing::info!(owner, "waiting for the store"))
-    });
-    let opened = opening.await.map_err(|error| Failure::general("store_open", error.to_string()))?;
-    opened.map_err(|error| store_failure(&error, folder))
+    options.open(STORE_WAIT.saturating_sub(waited), folder).await
 }
 
 /// Why the store cannot be had, and what to do.

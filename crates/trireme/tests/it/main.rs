@@ -6,6 +6,7 @@ mod descriptors;
 mod guide;
 mod handshakes;
 mod keys;
+mod postgres;
 mod refusals;
 mod rotation;
 mod senders;

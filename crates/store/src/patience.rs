@@ -1,4 +1,4 @@
-//! How long a scan without an index may go on.
+//! How long a scan without an index may go on: the same for every store.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ const ROWS_PER_LOOK: u64 = 64;
 /// What counts as a millisecond of an inline store, where the same scan has to end at the same row each time.
 const ROWS_PER_MILLISECOND: u64 = 500;
 
-pub(crate) struct Patience {
+#[derive(Debug)]
+pub struct Patience {
     scan: Duration,
     /// `None`: counted in rows.
     began: Option<Instant>,
@@ -17,12 +18,14 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) fn new(scan: Duration, inline: bool) -> Self {
+    /// `inline`: counted in rows, so that it ends at the same one each time.
+    #[must_use]
+    pub fn new(scan: Duration, inline: bool) -> Self {
         Self { scan, began: (!inline).then(now), looked: 0 }
     }
 
     /// Counts one more row; gives whether it was the last one to look at.
-    pub(crate) fn exhausted(&mut self) -> bool {
+    pub fn exhausted(&mut self) -> bool {
         self.looked += 1;
         if self.looked < ROWS_MIN || !self.looked.is_multiple_of(ROWS_PER_LOOK) {
             return false;

@@ -1,0 +1,203 @@
+-- The lease begins at $9 where the caller's clock judges it, else at the database's time moved by $20.
+-- name: insert_open
+INSERT INTO open_deliveries (tenant, id, event, replay, created_at, due_at, generation, owner, lease_until, place,
+  version_kind, version, state, behind, attempts, tried, route, destination, lane)
+SELECT $1, u.id, u.event, u.replay, u.created_at, u.due_at, u.generation, u.owner,
+  coalesce(u.lease_from, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $20::bigint) + u.span,
+  u.place, u.version_kind, u.version, u.state, u.behind, 0, u.tried, u.route, u.destination, u.lane
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+  $10::bigint[], $11::bigint[], $12::smallint[], $13::bigint[], $14::smallint[], $15::boolean[], $16::integer[],
+  $17::text[], $18::text[], $19::text[])
+  AS u (id, event, replay, created_at, due_at, generation, owner, lease_from, span, place, version_kind, version,
+    state, behind, tried, route, destination, lane)
+
+-- name: set_behind
+UPDATE open_deliveries SET behind = true WHERE tenant = $1 AND id = ANY ($2::uuid[])
+
+-- name: promote
+UPDATE open_deliveries SET behind = false, due_at = $3 WHERE tenant = $1 AND id = ANY ($2::uuid[])
+
+-- name: peek_lanes
+SELECT DISTINCT destination, lane FROM open_deliveries
+WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND lane IS NOT NULL
+
+-- name: lock_open
+SELECT id, event, state, owner, generation, attempts, tried, destination, lane FROM open_deliveries
+WHERE tenant = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE
+
+-- name: move_open
+UPDATE open_deliveries SET state = u.state, due_at = u.at, attempts = u.attempts, tried = u.tried,
+  cause_code = u.cause_code, cause_detail = u.cause_detail, owner = NULL, lease_until = NULL
+FROM unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[], $6::integer[], $7::text[], $8::text[])
+  AS u (id, state, at, attempts, tried, cause_code, cause_detail)
+WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
+
+-- name: end_open
+WITH gone AS (
+  DELETE FROM open_deliveries WHERE tenant = $1 AND id = ANY ($2::uuid[])
+  RETURNING id, event, replay, created_at, generation, place, version_kind, version, route, destination, lane
+)
+INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, place, version_kind,
+  version, state, attempts, tried, route, destination, lane, cause_code, cause_detail)
+SELECT $1, g.id, g.event, g.replay, g.created_at, u.at, g.generation, g.place, g.version_kind, g.version, u.state,
+  u.attempts, u.tried, g.route, g.destination, g.lane, u.cause_code, u.cause_detail
+FROM gone g, unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[], $6::integer[], $7::text[], $8::text[])
+  AS u (id, state, at, attempts, tried, cause_code, cause_detail)
+WHERE g.id = u.id
+
+-- For each ask the first that are due and that nobody else is looking at. The lengths of the payloads are known
+-- without reading them.
+-- name: due_deliveries
+SELECT a.nth, q.id, octet_length(e.payload)
+FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS a (destination, most, nth)
+CROSS JOIN LATERAL (
+  SELECT id, event, due_at FROM open_deliveries
+  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND due_at <= $4
+  ORDER BY due_at, id LIMIT a.most FOR UPDATE SKIP LOCKED) AS q
+LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
+ORDER BY a.nth, q.due_at, q.id
+
+-- name: next_due
+SELECT a.nth, q.due_at
+FROM unnest($2::text[]) WITH ORDINALITY AS a (destination, nth)
+CROSS JOIN LATERAL (
+  SELECT due_at FROM open_deliveries
+  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND due_at > $3
+  ORDER BY due_at LIMIT 1) AS q
+
+-- A generation is higher than every earlier one of its delivery.
+-- name: claim_deliveries
+UPDATE open_deliveries SET state = 2, owner = $4, generation = greatest(open_deliveries.generation + 1, u.generation),
+  lease_until = coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint)
+    + $7::bigint
+FROM unnest($2::uuid[], $3::bigint[]) AS u (id, generation)
+WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
+RETURNING open_deliveries.id, open_deliveries.generation
+
+-- name: claimed_whole
+SELECT e.seq, e.id, e.tenant, e.source, e.connection, e.origin, e.assurance, e.action, e.version_kind, e.version,
+  e.occurred_at, e.received_at, e.request, e.type, e.native_type, e.subject, e.content_type, e.head, e.payload,
+  q.id, q.route, q.destination, q.attempts, q.replay, r.new_ids, q.lane, q.version_kind, q.version, l.sent_kind, l.sent,
+  p.stale, p.content_type, p.body
+FROM open_deliveries q
+LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
+LEFT JOIN lanes l ON l.tenant = $1 AND l.destination = q.destination AND l.lane = q.lane
+LEFT JOIN replays r ON r.tenant = $1 AND r.id = q.replay
+LEFT JOIN prepared p ON p.tenant = $1 AND p.event = q.event AND p.delivery = q.id
+WHERE q.tenant = $1 AND q.id = ANY ($2::uuid[])
+
+-- name: insert_attempts
+INSERT INTO attempts (tenant, event, delivery, number, id, started_at, duration_us, connect_us, first_byte_us, status,
+  outcome, error, peer, response)
+SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::uuid[], $6::bigint[], $7::bigint[],
+  $8::bigint[], $9::bigint[], $10::integer[], $11::text[], $12::text[], $13::text[], $14::bytea[]) AS u
+
+-- name: put_prepared
+INSERT INTO prepared (tenant, event, delivery, stale, content_type, body)
+SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[], $4::boolean[], $5::text[], $6::bytea[]) AS u
+ON CONFLICT (tenant, event, delivery) DO UPDATE SET stale = excluded.stale, content_type = excluded.content_type,
+  body = excluded.body
+
+-- name: delete_prepared
+DELETE FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
+
+-- name: renew
+UPDATE open_deliveries SET lease_until =
+  coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint) + $5::bigint
+WHERE tenant = $1 AND state = 2 AND owner = $2
+
+-- name: tenants_of_owner
+SELECT DISTINCT tenant FROM open_deliveries WHERE state = 2 AND owner = $1
+
+-- Of all tenants.
+-- name: lapsed
+SELECT tenant, id FROM open_deliveries
+WHERE state = 2
+  AND lease_until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint)
+ORDER BY tenant, lease_until LIMIT $3
+
+-- Those that are still lapsed when it is their turn.
+-- name: lock_lapsed
+SELECT id, event, state, owner, generation, attempts, tried, destination, lane FROM open_deliveries
+WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND state = 2
+  AND lease_until <= coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint)
+ORDER BY id FOR UPDATE SKIP LOCKED
+
+-- name: lock_ended
+SELECT id, event, replay, created_at, generation, tried, place, version_kind, version, state, route, destination, lane
+FROM ended_deliveries WHERE tenant = $1 AND id = $2 FOR UPDATE
+
+-- Retention does not take an event from under who makes a delivery of it.
+-- name: lock_event
+SELECT id FROM events WHERE tenant = $1 AND id = $2 FOR SHARE
+
+-- name: delete_ended
+DELETE FROM ended_deliveries WHERE tenant = $1 AND event = $2 AND id = $3
+
+-- Looked for once, however the update goes about it: else it could take more than it was told.
+-- name: hold_destination
+WITH chosen AS MATERIALIZED (
+  SELECT id FROM open_deliveries WHERE tenant = $1 AND destination = $2 AND state IN (1, 3)
+  ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE open_deliveries SET state = 4 WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
+
+-- name: hold_route
+WITH chosen AS MATERIALIZED (
+  SELECT id FROM open_deliveries WHERE tenant = $1 AND route = $2 AND state IN (1, 3)
+  ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE open_deliveries SET state = 4 WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
+
+-- name: resume_destination
+WITH chosen AS MATERIALIZED (
+  SELECT id FROM open_deliveries WHERE tenant = $1 AND destination = $2 AND state = 4
+  ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
+
+-- name: resume_route
+WITH chosen AS MATERIALIZED (
+  SELECT id FROM open_deliveries WHERE tenant = $1 AND route = $2 AND state = 4
+  ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
+
+-- name: open_ids
+SELECT d.id FROM open_deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event
+WHERE d.tenant = $1 AND ($2::smallint IS NULL OR d.state = $2) AND ($3::text IS NULL OR d.destination = $3)
+  AND ($4::text IS NULL OR d.route = $4) AND ($5::text IS NULL OR e.source = $5)
+  AND ($6::uuid IS NULL OR d.replay = $6) AND ($7::text IS NULL OR d.cause_code = $7)
+  AND ($8::bigint IS NULL OR d.created_at >= $8) AND ($9::bigint IS NULL OR d.created_at < $9)
+ORDER BY d.id LIMIT $10
+
+-- name: delivery_by_id
+SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
+  d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
+FROM deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event WHERE d.tenant = $1 AND d.id = $2
+
+-- name: delivery_rows
+SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
+  d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
+FROM deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event
+WHERE d.tenant = $1 AND d.id = ANY ($2::uuid[]) ORDER BY d.id DESC
+
+-- name: deliveries_of_event
+SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
+  d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
+FROM deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event
+WHERE d.tenant = $1 AND d.event = $2 ORDER BY d.id
+
+-- name: attempts
+SELECT number, id, started_at, duration_us, outcome, status, error, connect_us, first_byte_us, peer, response
+FROM attempts WHERE tenant = $1 AND event = $2 AND delivery = $3 ORDER BY number
+
+-- name: prepared
+SELECT content_type, stale, body FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
+
+-- name: sightings
+SELECT path, first_at, last_at, count FROM sightings WHERE tenant = $1 AND event = $2 ORDER BY first_at, path
+
+-- Of all tenants.
+-- name: backlog_open
+SELECT tenant, destination, state, count(*), min(created_at) FROM open_deliveries GROUP BY tenant, destination, state
+
+-- name: backlog_dead
+SELECT tenant, destination, state, count(*), min(created_at) FROM ended_deliveries WHERE state = 7
+GROUP BY tenant, destination, state

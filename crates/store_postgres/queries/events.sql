@@ -1,0 +1,61 @@
+-- name: insert_tenant
+INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING
+
+-- name: lock_tenant
+SELECT floor FROM tenants WHERE tenant = $1 FOR UPDATE
+
+-- name: tenants
+SELECT tenant FROM tenants ORDER BY tenant
+
+-- The numbers go on after the highest: whoever runs this has locked the tenant. Without the tenant's row there is no
+-- number, and the statement fails.
+-- name: insert_events
+INSERT INTO events (tenant, id, seq, source, connection, origin, assurance, action, version_kind, version,
+  occurred_at, received_at, request, type, native_type, subject, content_type, head, payload)
+SELECT $1, u.id,
+  (SELECT greatest(t.floor, (SELECT max(e.seq) FROM events e WHERE e.tenant = $1)) FROM tenants t
+   WHERE t.tenant = $1) + u.nth,
+  u.source, u.connection, u.origin, u.assurance, u.action, u.version_kind, u.version, u.occurred_at, u.received_at,
+  u.request, u.type, u.native_type, u.subject, u.content_type, u.head, u.payload
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::smallint[], $8::smallint[],
+  $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::text[],
+  $17::bytea[], $18::bytea[]) WITH ORDINALITY
+  AS u (id, source, connection, origin, assurance, action, version_kind, version, occurred_at, received_at, request,
+    type, native_type, subject, content_type, head, payload, nth)
+
+-- name: event_by_id
+SELECT seq, id, tenant, source, connection, origin, assurance, action, version_kind, version, occurred_at,
+  received_at, request, type, native_type, subject, content_type, head, payload
+FROM events WHERE tenant = $1 AND id = $2
+
+-- Whole ones, in the order of acceptance.
+-- name: events_whole
+SELECT seq, id, tenant, source, connection, origin, assurance, action, version_kind, version, occurred_at,
+  received_at, request, type, native_type, subject, content_type, head, payload
+FROM events WHERE tenant = $1 AND id = ANY ($2::uuid[]) ORDER BY seq
+
+-- Locked, so that retention does not take them from under the deliveries that are made of them.
+-- name: event_versions
+SELECT id, version_kind, version FROM events WHERE tenant = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR SHARE
+
+-- The connections of a source that have events, found by leaping from each to the next, as far as it matters.
+-- name: connections
+WITH RECURSIVE found AS (
+  (SELECT connection, 1::bigint AS nth FROM events WHERE tenant = $1 AND source = $2 ORDER BY connection LIMIT 1)
+  UNION ALL
+  SELECT (SELECT e.connection FROM events e
+          WHERE e.tenant = $1 AND e.source = $2 AND e.connection > f.connection
+          ORDER BY e.connection LIMIT 1), f.nth + 1
+  FROM found f WHERE f.connection IS NOT NULL AND f.nth < $3::bigint
+)
+SELECT connection FROM found WHERE connection IS NOT NULL
+
+-- name: last_seq
+SELECT greatest((SELECT max(e.seq) FROM events e WHERE e.tenant = $1),
+  (SELECT t.floor FROM tenants t WHERE t.tenant = $1), 0)
+
+-- The columns of event_by_id; the payload's length is in its place.
+-- name: event_heads
+SELECT seq, id, tenant, source, connection, origin, assurance, action, version_kind, version, occurred_at,
+  received_at, request, type, native_type, subject, content_type, head, octet_length(payload)
+FROM events WHERE tenant = $1 AND id = ANY ($2::uuid[])

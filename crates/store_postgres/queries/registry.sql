@@ -1,0 +1,97 @@
+-- name: objects
+SELECT tenant, kind, name, managed_by, definition, created_at, updated_at, retired_at FROM objects
+WHERE retired_at IS NULL ORDER BY tenant, kind, name
+
+-- name: lock_object
+SELECT created_at, retired_at FROM objects WHERE tenant = $1 AND kind = $2 AND name = $3 FOR UPDATE
+
+-- name: insert_object
+INSERT INTO objects (tenant, kind, name, managed_by, definition, created_at, updated_at, retired_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
+
+-- name: replace_object
+UPDATE objects SET managed_by = $4, definition = $5, created_at = $6, updated_at = $7, retired_at = $8
+WHERE tenant = $1 AND kind = $2 AND name = $3
+
+-- name: retire_object
+UPDATE objects SET retired_at = $4, updated_at = $4
+WHERE tenant = $1 AND kind = $2 AND name = $3 AND retired_at IS NULL
+
+-- name: insert_api_key
+INSERT INTO api_keys (id, tenant, hash, scopes, note, created_at, expires_at, revoked_at, last_used_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
+
+-- name: api_keys
+SELECT id, tenant, hash, scopes, note, created_at, expires_at, revoked_at, last_used_at FROM api_keys ORDER BY id
+
+-- name: api_keys_of
+SELECT id, tenant, hash, scopes, note, created_at, expires_at, revoked_at, last_used_at FROM api_keys
+WHERE tenant = $1 ORDER BY id
+
+-- name: api_key
+SELECT id, tenant, hash, scopes, note, created_at, expires_at, revoked_at, last_used_at FROM api_keys WHERE id = $1
+
+-- name: revoke_api_key
+UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE tenant = $1 AND id = $2
+
+-- name: touch_api_keys
+UPDATE api_keys SET last_used_at = greatest(api_keys.last_used_at, u.at)
+FROM unnest($1::text[], $2::bigint[]) AS u (id, at) WHERE api_keys.id = u.id
+
+-- name: begin_idempotent
+INSERT INTO idempotency (tenant, key, request, begun_at, instance) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+
+-- name: lock_idempotent
+SELECT request, begun_at, status, body FROM idempotency WHERE tenant = $1 AND key = $2 FOR UPDATE
+
+-- name: restart_idempotent
+UPDATE idempotency SET begun_at = $3, instance = $4 WHERE tenant = $1 AND key = $2
+
+-- name: answer_idempotent
+UPDATE idempotency SET status = $3, body = $4 WHERE tenant = $1 AND key = $2 AND status IS NULL
+
+-- name: forget_idempotent
+DELETE FROM idempotency WHERE tenant = $1 AND key = $2 AND status IS NULL
+
+-- What a process that ends leaves unfinished, others may begin at once.
+-- name: forget_unanswered
+DELETE FROM idempotency WHERE tenant = $1 AND instance = $2 AND status IS NULL
+
+-- name: count_alert
+UPDATE alerts SET last_at = greatest(last_at, $4), count = count + $5, detail = $6
+WHERE tenant = $1 AND kind = $2 AND object = $3 AND resolved_at IS NULL
+
+-- name: open_alert
+INSERT INTO alerts (tenant, id, kind, object, detail, opened_at, last_at, count, resolved_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL)
+ON CONFLICT (tenant, kind, object) WHERE resolved_at IS NULL DO NOTHING
+
+-- name: resolve_alert
+UPDATE alerts SET resolved_at = $4 WHERE tenant = $1 AND kind = $2 AND object = $3 AND resolved_at IS NULL
+
+-- name: alerts
+SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at FROM alerts
+WHERE tenant = $1 AND (NOT $2::boolean OR resolved_at IS NULL) ORDER BY opened_at DESC, id DESC LIMIT $3
+
+-- Of all tenants.
+-- name: open_alerts
+SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at FROM alerts
+WHERE resolved_at IS NULL ORDER BY tenant, kind, object
+
+-- name: setting
+SELECT value FROM settings WHERE name = $1
+
+-- name: put_setting
+INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: put_destination
+INSERT INTO destinations (tenant, destination, state, since, reason) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (tenant, destination) DO UPDATE SET state = excluded.state, since = excluded.since,
+  reason = excluded.reason
+
+-- name: activate_destination
+DELETE FROM destinations WHERE tenant = $1 AND destination = $2
+
+-- Of all tenants.
+-- name: destinations
+SELECT tenant, destination, state, since, reason FROM destinations ORDER BY tenant, destination

@@ -1,0 +1,214 @@
+//! Claiming: due deliveries of some destinations, oldest due first, what others are taking passed over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::ordering::{Lane, is_stale};
+use domain::{DeliveryId, RouteName, Tenant, Timestamp};
+use store::StoreError;
+use store::dispatch::{Ask, Cause, Claim, ClaimAnswer, ClaimDue, Claimed, Prepared, ReplayOf, UNREADABLE};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::dispatch::settle::bury;
+use crate::failure::Failure;
+use crate::perform::{Inner, owner_code};
+use crate::query::Query;
+use crate::row::{EVENT_COLUMNS, bytes, cell, event, name, replay, small, text, time, version};
+use crate::session::Session;
+use crate::value::{Text, column, params};
+
+/// A delivery that could be claimed.
+#[derive(Clone, Copy)]
+struct Due {
+    id: Uuid,
+    payload_bytes: u64,
+}
+
+pub(crate) async fn claim_due(inner: &Inner, ask: &ClaimDue) -> Result<Vec<ClaimAnswer>, Failure> {
+    let mut by_tenant: BTreeMap<&Tenant, Vec<usize>> = BTreeMap::new();
+    for (index, one) in ask.asks.iter().enumerate() {
+        by_tenant.entry(&one.tenant).or_default().push(index);
+    }
+    let mut answers: Vec<ClaimAnswer> = ask.asks.iter().map(|_| ClaimAnswer::default()).collect();
+    for (tenant, indexes) in by_tenant {
+        let asks: Vec<&Ask> = indexes.iter().map(|index| &ask.asks[*index]).collect();
+        let (given, unreadable) = claim_of(inner, tenant, &asks, ask).await?;
+        for (index, answer) in indexes.into_iter().zip(given) {
+            answers[index] = answer;
+        }
+        if !unreadable.is_empty() {
+            inner
+                .transaction(unreadable.len(), |session| {
+                    let unreadable = &unreadable;
+                    async move { bury(&session, tenant, unreadable, ask.now).await }
+                })
+                .await?;
+        }
+    }
+    Ok(answers)
+}
+
+/// One that is claimed, and why it can be read no more.
+pub(crate) type Unreadable = (DeliveryId, Claim, Cause);
+
+/// The asks of one tenant, in one transaction.
+async fn claim_of(
+    inner: &Inner,
+    tenant: &Tenant,
+    asks: &[&Ask],
+    ask: &ClaimDue,
+) -> Result<(Vec<ClaimAnswer>, Vec<Unreadable>), Failure> {
+    inner
+        .transaction(asks.len(), |session| async move {
+            let mut answers: Vec<ClaimAnswer> = asks.iter().map(|_| ClaimAnswer::default()).collect();
+            let due = due(&session, tenant, asks, ask.now).await?;
+            let mut taken = Vec::new();
+            for ((due, one), answer) in due.into_iter().zip(asks).zip(&mut answers) {
+                let some = wanted(&due, one);
+                answer.more = some < due.len();
+                answer.next_due = answer.more.then_some(ask.now);
+                taken.push(due[..some].iter().map(|due| due.id).collect::<Vec<_>>());
+            }
+            look_ahead(&session, tenant, asks, ask.now, &mut answers).await?;
+            let ids: Vec<Uuid> = taken.iter().flatten().copied().collect();
+            let unreadable = if ids.is_empty() {
+                Vec::new()
+            } else {
+                let claims = take(&session, inner, tenant, &ids, ask).await?;
+                read_whole(&session, tenant, taken, &claims, &mut answers).await?
+            };
+            Ok((answers, unreadable))
+        })
+        .await
+}
+
+/// For each ask, one more than it has room for, locked.
+async fn due(session: &Session, tenant: &Tenant, asks: &[&Ask], now: Timestamp) -> Result<Vec<Vec<Due>>, Failure> {
+    let row = params![
+        Text::from(tenant.as_str()),
+        column(asks, |ask| Text::from(ask.destination.as_str())),
+        column(asks, |ask| i64::from(ask.limit) + 1),
+        now.as_micros(),
+    ];
+    let mut due: Vec<Vec<Due>> = asks.iter().map(|_| Vec::new()).collect();
+    for row in session.rows(Query::due_deliveries, row).await? {
+        let nth = usize::try_from(cell::<i64>(&row, 0)?).unwrap_or_default();
+        let payload_bytes = cell::<Option<i32>>(&row, 2)?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+        if let Some(own) = nth.checked_sub(1).and_then(|nth| due.get_mut(nth)) {
+            own.push(Due { id: cell(&row, 1)?, payload_bytes });
+        }
+    }
+    Ok(due)
+}
+
+/// How many of those that are due are given: at least one, until their payloads together pass the bound.
+fn wanted(due: &[Due], ask: &Ask) -> usize {
+    let mut payloads = 0u64;
+    for (given, due) in due.iter().enumerate() {
+        if given >= ask.limit as usize || (given > 0 && payloads >= ask.bytes_max) {
+            return given;
+        }
+        payloads = payloads.saturating_add(due.payload_bytes);
+    }
+    due.len()
+}
+
+/// Where nothing more is due, when the next one is.
+async fn look_ahead(
+    session: &Session,
+    tenant: &Tenant,
+    asks: &[&Ask],
+    now: Timestamp,
+    answers: &mut [ClaimAnswer],
+) -> Result<(), Failure> {
+    let destinations = column(asks, |ask| Text::from(ask.destination.as_str()));
+    let row = params![Text::from(tenant.as_str()), destinations, now.as_micros()];
+    for row in session.rows(Query::next_due, row).await? {
+        let nth = usize::try_from(cell::<i64>(&row, 0)?).unwrap_or_default();
+        if let Some(answer) = nth.checked_sub(1).and_then(|nth| answers.get_mut(nth)).filter(|answer| !answer.more) {
+            answer.next_due = Some(time(&row, 1)?);
+        }
+    }
+    Ok(())
+}
+
+async fn take(
+    session: &Session,
+    inner: &Inner,
+    tenant: &Tenant,
+    ids: &[Uuid],
+    ask: &ClaimDue,
+) -> Result<BTreeMap<Uuid, Claim>, Failure> {
+    let first = inner.generations(ids.len());
+    let generations: Vec<i64> = (first..).take(ids.len()).collect();
+    let (at, offset) = inner.lease_time(ask.now);
+    let span = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
+    let tenant = Text::from(tenant.as_str());
+    let row = params![tenant, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span];
+    let mut claims = BTreeMap::new();
+    for row in session.rows(Query::claim_deliveries, row).await? {
+        let generation = cell::<i64>(&row, 1)?.cast_unsigned();
+        claims.insert(cell(&row, 0)?, Claim { owner: ask.owner, generation });
+    }
+    Ok(claims)
+}
+
+/// Reads all that the tries need. Gives those that cannot be read, which keep none of the others.
+async fn read_whole(
+    session: &Session,
+    tenant: &Tenant,
+    taken: Vec<Vec<Uuid>>,
+    claims: &BTreeMap<Uuid, Claim>,
+    answers: &mut [ClaimAnswer],
+) -> Result<Vec<Unreadable>, Failure> {
+    let ids: Vec<Uuid> = claims.keys().copied().collect();
+    let mut whole = BTreeMap::new();
+    for row in session.rows(Query::claimed_whole, params![Text::from(tenant.as_str()), ids]).await? {
+        whole.insert(cell::<Uuid>(&row, EVENT_COLUMNS)?, row);
+    }
+    let mut unreadable = Vec::new();
+    for (ids, answer) in taken.into_iter().zip(answers) {
+        for id in ids {
+            let (Some(row), Some(claim)) = (whole.get(&id), claims.get(&id)) else { continue };
+            match claimed(row, *claim) {
+                Ok(claimed) => answer.claimed.push(claimed),
+                Err(Failure::Row(error @ StoreError::Corrupt(_))) => {
+                    let delivery = DeliveryId::from_uuid(id);
+                    let route: RouteName = name(row, EVENT_COLUMNS + 1)?;
+                    answer.unreadable.push((delivery, route));
+                    unreadable.push((delivery, *claim, Cause { code: UNREADABLE.into(), detail: error.to_string() }));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    Ok(unreadable)
+}
+
+/// The claimed delivery in the columns of `claimed_whole`, those of its event first.
+fn claimed(row: &Row, claim: Claim) -> Result<Claimed, Failure> {
+    const AT: usize = EVENT_COLUMNS;
+    let id = DeliveryId::from_uuid(cell(row, AT)?);
+    if cell::<Option<i64>>(row, 0)?.is_none() {
+        return Err(StoreError::Corrupt(format!("delivery {id} has lost its event")).into());
+    }
+    let new_ids: Option<bool> = cell(row, AT + 5)?;
+    let prepared_stale: Option<bool> = cell(row, AT + 11)?;
+    Ok(Claimed {
+        id,
+        claim,
+        route: name(row, AT + 1)?,
+        destination: name(row, AT + 2)?,
+        event: Arc::new(event(row, 0)?),
+        attempts: small(row, AT + 3)?,
+        replay: replay(row, AT + 4)?.zip(new_ids).map(|(id, new_ids)| ReplayOf { id, new_ids }),
+        lane: crate::row::string_or_none(row, AT + 6)?.map(Lane::from_stored),
+        stale: is_stale(version(row, AT + 7)?, version(row, AT + 9)?),
+        prepared: prepared_stale
+            .map(|stale| {
+                Ok::<_, Failure>(Prepared { stale, content_type: text(row, AT + 12)?, body: bytes(row, AT + 13)? })
+            })
+            .transpose()?,
+    })
+}

@@ -1,0 +1,69 @@
+//! Dispatch: the verbs of [`store::dispatch::Dispatch`].
+
+mod claim;
+pub(crate) mod settle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{DeliveryState, Tenant, Timestamp};
+use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Owner, PreparedDelivery, Settled, Settlement};
+use store::{StoreError, Verb};
+
+use crate::PostgresStore;
+use crate::perform::owner_code;
+use crate::query::Query;
+use crate::row::name;
+use crate::value::{Text, params};
+
+impl Dispatch for PostgresStore {
+    fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>> {
+        self.verb(move |inner| async move { claim::claim_due(&inner, &ask).await })
+    }
+
+    fn keep_prepared(&self, batch: Vec<PreparedDelivery>) -> Verb<'_, Vec<Result<(), StoreError>>> {
+        let batch = Arc::new(batch);
+        self.verb(move |inner| async move {
+            inner
+                .transaction(batch.len(), |session| {
+                    let batch = Arc::clone(&batch);
+                    async move { settle::keep_prepared(&session, &batch).await }
+                })
+                .await
+        })
+    }
+
+    fn settle(&self, batch: Vec<Settlement>, now: Timestamp) -> Verb<'_, Vec<Settled>> {
+        if let Some(wrong) = batch.iter().find(|one| !DeliveryState::InFlight.can_become(one.state)) {
+            let error = format!("a try of {} cannot end as {}", wrong.id, wrong.state.as_str());
+            return Box::pin(async move { Err(StoreError::Refused(error)) });
+        }
+        let batch = Arc::new(batch);
+        self.verb(move |inner| async move {
+            inner
+                .transaction(batch.len(), |session| {
+                    let batch = Arc::clone(&batch);
+                    async move { settle::settle(&session, &batch, now).await }
+                })
+                .await
+        })
+    }
+
+    /// Of all tenants in which this owner holds something, each in a statement of its own.
+    fn renew(&self, owner: Owner, lease: Duration, now: Timestamp) -> Verb<'_, ()> {
+        self.verb(move |inner| async move {
+            let (at, offset) = inner.lease_time(now);
+            let span = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
+            for row in inner.rows(Query::tenants_of_owner, || params![owner_code(owner)]).await? {
+                let tenant: Tenant = name(&row, 0)?;
+                let row = || params![Text::from(tenant.as_str()), owner_code(owner), at, offset, span];
+                inner.write(Query::renew, row).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn rescue_lapsed(&self, now: Timestamp, limit: u32) -> Verb<'_, u32> {
+        self.verb(move |inner| async move { settle::rescue_lapsed(&inner, now, limit).await })
+    }
+}

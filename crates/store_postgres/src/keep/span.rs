@@ -1,0 +1,294 @@
+//! Spans of time with partitions of their own: made ahead of time, and dropped when all of them is old enough, with
+//! what has to stay carried over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{Tenant, Timestamp};
+use store::keep::Pruned;
+use uuid::Uuid;
+
+use super::prune::free_lanes;
+use crate::failure::Failure;
+use crate::perform::Inner;
+use crate::query::Query;
+use crate::row::{cell, count, name};
+use crate::session::Session;
+use crate::value::{Text, params};
+
+/// Tables that hold what belongs to one event, and which of their columns is the event's id.
+const TABLES: [(&str, &str); 5] = [
+    ("events", "id"),
+    ("sightings", "event"),
+    ("ended_deliveries", "event"),
+    ("attempts", "event"),
+    ("prepared", "event"),
+];
+/// Where events lie that are in no span.
+pub(super) const REST: &str = "events_rest";
+/// Spans that are made before they begin: a node that is down for days finds its partitions there.
+const AHEAD: u32 = 4;
+/// What dropping a span may wait for those who read it, before it is left for the next round.
+const DROP_LOCK_TIME_MS: u32 = 2_000;
+
+/// A span of time, by the ids that begin in it.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    pub(super) suffix: String,
+    from: Uuid,
+    to: Uuid,
+    /// Of the events' partition, its indexes included.
+    pub(super) bytes: u64,
+}
+
+impl Span {
+    fn of(index: i64, length_ms: i64) -> Self {
+        let (from, to) = (index.saturating_mul(length_ms), index.saturating_add(1).saturating_mul(length_ms));
+        Self { suffix: format!("p{from}"), from: lowest_id(from), to: lowest_id(to), bytes: 0 }
+    }
+
+    pub(super) fn from_time(&self) -> Timestamp {
+        time_of(self.from)
+    }
+
+    pub(super) fn to_time(&self) -> Timestamp {
+        time_of(self.to)
+    }
+}
+
+/// The lowest id that can begin in this millisecond: an id's first 48 bits are its time.
+fn lowest_id(millis: i64) -> Uuid {
+    let millis = u128::from(u64::try_from(millis).unwrap_or(0)) & ((1 << 48) - 1);
+    Uuid::from_u128(millis << 80)
+}
+
+fn time_of(id: Uuid) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX))
+}
+
+/// Makes the spans that are needed from the start on.
+pub(crate) async fn prepare(inner: &Inner) -> Result<(), Failure> {
+    make(inner, inner.options.now).await
+}
+
+/// Makes the span of this time and those after it, where they are missing.
+pub(super) async fn make(inner: &Inner, now: Timestamp) -> Result<(), Failure> {
+    let length = inner.options.span.max(Duration::from_secs(1));
+    let length_ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+    let first = now.as_millis().div_euclid(length_ms);
+    let there = all(inner).await?;
+    for index in first..first.saturating_add(i64::from(AHEAD)) {
+        let span = Span::of(index, length_ms);
+        if !there.iter().any(|known| known.from < span.to && span.from < known.to) {
+            let span = &span;
+            inner.transaction(0, |session| async move { make_one(&session, span).await }).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn make_one(session: &Session, span: &Span) -> Result<(), Failure> {
+    if session.row(Query::take_duty, params![Text::from("spans")]).await?.is_none() {
+        return Ok(());
+    }
+    let key = params![Text::from(&span.suffix), span.from, span.to];
+    if session.execute(Query::insert_span, key).await? == 0 || lies_in_rest(session, span).await? {
+        // Made by another node, or too late: what came lies outside of spans already and stays there. The note of it
+        // stays as well, so that it is not tried again.
+        return Ok(());
+    }
+    let mut text = String::new();
+    for (table, _) in TABLES {
+        let (suffix, from, to) = (&span.suffix, span.from, span.to);
+        text.push_str(&format!(
+            "CREATE TABLE {table}_{suffix} PARTITION OF {table} FOR VALUES FROM ('{from}') TO ('{to}');"
+        ));
+    }
+    session.batch(&text).await
+}
+
+async fn lies_in_rest(session: &Session, span: &Span) -> Result<bool, Failure> {
+    let some: Vec<String> = TABLES
+        .iter()
+        .map(|(table, id)| format!("EXISTS (SELECT 1 FROM {table}_rest WHERE {id} >= $1 AND {id} < $2)"))
+        .collect();
+    let text = format!("SELECT {}", some.join(" OR "));
+    let rows = session.rows_of(&text, params![span.from, span.to]).await?;
+    Ok(rows.first().map(|row| cell::<bool>(row, 0)).transpose()?.unwrap_or(false))
+}
+
+/// Those that have partitions, the oldest first.
+pub(super) async fn all(inner: &Inner) -> Result<Vec<Span>, Failure> {
+    let rows = inner.rows(Query::spans, || params![]).await?;
+    rows.iter()
+        .map(|row| {
+            let bytes = count(row, 3)?;
+            Ok(Span { suffix: cell(row, 0)?, from: cell(row, 1)?, to: cell(row, 2)?, bytes })
+        })
+        .collect()
+}
+
+/// How much there is in a span. Counted before anything is locked.
+struct Outlook {
+    events: u64,
+    deliveries: u64,
+}
+
+/// Drops a span. What has an open delivery, or a dead one that is young enough, goes on outside of spans.
+pub(super) async fn drop_whole(
+    inner: &Inner,
+    span: &Span,
+    before: Timestamp,
+    dead_before: Timestamp,
+    now: Timestamp,
+    pruned: &mut Pruned,
+) -> Result<(), Failure> {
+    let outlook = inner.transaction(0, |session| async move {
+        session.batch("SET LOCAL statement_timeout = 0").await?;
+        look(&session, span).await
+    });
+    let outlook = outlook.await?;
+    let dropped = inner
+        .transaction(0, |session| async move {
+            session
+                .batch(&format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {DROP_LOCK_TIME_MS}"))
+                .await?;
+            drop_one(&session, span, before, dead_before, now).await
+        })
+        .await?;
+    if let Some(carried) = dropped {
+        pruned.events += outlook.events.saturating_sub(carried.events);
+        pruned.deliveries += outlook.deliveries.saturating_sub(carried.deliveries);
+    }
+    Ok(())
+}
+
+async fn look(session: &Session, span: &Span) -> Result<Outlook, Failure> {
+    let suffix = &span.suffix;
+    let text =
+        format!("SELECT (SELECT count(*) FROM events_{suffix}), (SELECT count(*) FROM ended_deliveries_{suffix})");
+    let rows = session.rows_of(&text, params![]).await?;
+    let (events, deliveries) = match rows.first() {
+        Some(row) => (count(row, 0)?, count(row, 1)?),
+        None => (0, 0),
+    };
+    Ok(Outlook { events, deliveries })
+}
+
+/// Found from the few that are open or dead, not from the many that are neither.
+async fn staying(
+    session: &Session,
+    span: &Span,
+    before: Timestamp,
+    dead_before: Timestamp,
+) -> Result<BTreeMap<Tenant, Vec<Uuid>>, Failure> {
+    let suffix = &span.suffix;
+    let text = format!(
+        "SELECT tenant, event FROM open_deliveries WHERE event >= $1 AND event < $2 \
+         UNION SELECT tenant, event FROM ended_deliveries_{suffix} WHERE state = 7 AND finished_at >= $3 \
+         UNION SELECT t.tenant, e.id FROM tenants t CROSS JOIN LATERAL \
+           (SELECT id FROM events_{suffix} WHERE tenant = t.tenant AND received_at >= $4) AS e"
+    );
+    let bounds = params![span.from, span.to, dead_before.as_micros(), before.as_micros()];
+    let mut staying: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
+    for row in session.rows_of(&text, bounds).await? {
+        staying.entry(name(&row, 0)?).or_default().push(cell(&row, 1)?);
+    }
+    Ok(staying)
+}
+
+/// What was carried over.
+#[derive(Default)]
+struct Carried {
+    events: u64,
+    deliveries: u64,
+}
+
+/// Takes the span's partitions off, carries over what stays, and drops them. `None`: another node is at it.
+async fn drop_one(
+    session: &Session,
+    span: &Span,
+    before: Timestamp,
+    dead_before: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Carried>, Failure> {
+    let suffix = &span.suffix;
+    if session.row(Query::take_duty, params![Text::from("spans")]).await?.is_none()
+        || session.execute(Query::delete_span, params![Text::from(suffix)]).await? == 0
+    {
+        return Ok(None);
+    }
+    let detach: String =
+        TABLES.iter().map(|(table, _)| format!("ALTER TABLE {table} DETACH PARTITION {table}_{suffix};")).collect();
+    session.batch(&detach).await?;
+    // Nobody can make a delivery of these events any more: what is open now is all that there is.
+    let staying = staying(session, span, before, dead_before).await?;
+    raise_floors(session, suffix).await?;
+    free_lanes_of(session, suffix, &staying, now).await?;
+    let mut carried = Carried::default();
+    for (tenant, ids) in &staying {
+        for (table, id) in TABLES {
+            let text =
+                format!("INSERT INTO {table} SELECT * FROM {table}_{suffix} WHERE tenant = $1 AND {id} = ANY ($2)");
+            let rows = session.execute_text(&text, params![Text::from(tenant.as_str()), ids.clone()]).await?;
+            match table {
+                "events" => carried.events += rows,
+                "ended_deliveries" => carried.deliveries += rows,
+                _ => {}
+            }
+        }
+    }
+    let drop: String = TABLES.iter().map(|(table, _)| format!("DROP TABLE {table}_{suffix};")).collect();
+    session.batch(&drop).await?;
+    Ok(Some(carried))
+}
+
+/// Numbers are never given twice, even if the events that had the highest are gone.
+async fn raise_floors(session: &Session, suffix: &str) -> Result<(), Failure> {
+    let text = format!(
+        "UPDATE tenants t SET floor = m.seq FROM (SELECT o.tenant, (SELECT max(e.seq) FROM events_{suffix} e \
+         WHERE e.tenant = o.tenant) AS seq FROM tenants o) AS m WHERE t.tenant = m.tenant AND t.floor < m.seq"
+    );
+    session.execute_text(&text, params![]).await.map(drop)
+}
+
+/// Lanes that stand still for a dead delivery that goes with the span.
+async fn free_lanes_of(
+    session: &Session,
+    suffix: &str,
+    staying: &BTreeMap<Tenant, Vec<Uuid>>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let text = format!(
+        "SELECT l.tenant, d.event FROM lanes l JOIN ended_deliveries_{suffix} d ON d.tenant = l.tenant AND d.id = l.head \
+         WHERE l.blocked"
+    );
+    let mut going: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
+    for row in session.rows_of(&text, params![]).await? {
+        let (tenant, event): (Tenant, Uuid) = (name(&row, 0)?, cell(&row, 1)?);
+        if !staying.get(&tenant).is_some_and(|stay| stay.contains(&event)) {
+            going.entry(tenant).or_default().push(event);
+        }
+    }
+    for (tenant, events) in &going {
+        let table = format!("ended_deliveries_{suffix}");
+        free_lanes(session, tenant, &table, events, now).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_holds_the_ids_that_begin_in_it() {
+        let span = Span::of(20_468, 86_400_000);
+        let (from, to) = (span.from_time(), span.to_time());
+        assert_eq!(to.since(from), Duration::from_secs(86_400));
+        let id =
+            |millis: i64| uuid::Builder::from_unix_timestamp_millis(millis.unsigned_abs(), &[0xff; 10]).into_uuid();
+        assert!(id(from.as_millis()) >= span.from && id(to.as_millis() - 1) < span.to);
+        assert!(id(from.as_millis() - 1) < span.from && id(to.as_millis()) >= span.to);
+    }
+}

@@ -1,0 +1,118 @@
+//! The store on PostgreSQL, for many nodes beside each other.
+//!
+//! | file or folder | what it does |
+//! |---|---|
+//! | `options`, `connect`, `tls`, `migrate` | open: limits, connections, schema |
+//! | `perform`, `session`, `failure` | how a verb runs: its task, its transaction, its second try |
+//! | `query`, `value`, `row`, `code` | SQL by name, values in and rows out |
+//! | `gather` | the intake of one node as few large transactions |
+//! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
+//! | `hint` | telling other nodes what is due, where the database can |
+//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/` | the verbs, as the traits group them |
+//!
+//! Rows are locked in one order, whoever locks them: identities, subjects, lanes, open deliveries, the tenant; each
+//! kind in the order of its key. Nothing here decides what `domain` decides, and no statement that writes names more
+//! than one tenant.
+
+mod code;
+mod connect;
+mod dispatch;
+mod failure;
+mod gather;
+mod hint;
+mod intake;
+mod keep;
+mod lane;
+mod migrate;
+mod options;
+mod owe;
+mod people;
+mod perform;
+mod query;
+mod read;
+mod reading;
+mod registry;
+mod row;
+mod session;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+mod tls;
+mod value;
+mod watch;
+
+use std::sync::Arc;
+
+use deadpool_postgres::Pool;
+use store::{StoreError, Verb};
+
+pub use hint::{Hint, Hints};
+pub use options::{
+    CONNECTIONS, DROP_BYTES, GROUP_BYTES, GROUP_ROWS, LOCK_TIME, LeaseClock, OpenOptions, QUEUE_BYTES, QUEUE_COMMANDS,
+    SPAN, STATEMENT_TIME, VERB_TIME,
+};
+
+use crate::connect::Address;
+use crate::failure::Failure;
+use crate::gather::Gatherer;
+use crate::perform::{Inner, Performer};
+
+/// A store in a PostgreSQL database, which other nodes may use at the same time.
+pub struct PostgresStore {
+    inner: Arc<Inner>,
+    performer: Performer,
+    gatherer: Gatherer,
+    hints: Hints,
+}
+
+impl PostgresStore {
+    /// Opens the store, or says why not: unreachable, of a newer version, not ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`], [`StoreError::NewerSchema`], [`StoreError::Corrupt`] or [`StoreError::Refused`].
+    pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
+        let address = Address::read(&options.address)?;
+        let place = address.place();
+        let performer = Performer::new(options.inline)?;
+        let opening = async move {
+            let pool: Pool = connect::pool(&options, &address)?;
+            let inner = Inner::prepare(options, pool).await?;
+            keep::prepare_spans(&inner).await?;
+            Ok::<_, Failure>((Arc::new(inner), address))
+        };
+        let opened = performer.perform(opening).await?;
+        let (inner, address) = opened.map_err(|failure| at_place(failure.into(), &place))?;
+        let gatherer = Gatherer::start(&performer, &inner);
+        let hints = Hints::start(&performer, &inner, address);
+        Ok(Self { inner, performer, gatherer, hints })
+    }
+
+    /// What other nodes say is due, as they say it. Nothing is lost that is not heard: who asks finds it too.
+    #[must_use]
+    pub fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    /// Runs a verb to its end, even if nobody waits for it any more: a transaction is never left half done.
+    fn verb<T, F, W>(&self, run: F) -> Verb<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<Inner>) -> W + Send + 'static,
+        W: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        Box::pin(async move {
+            let inner = Arc::clone(&self.inner);
+            inner.is_open()?;
+            let done = self.performer.perform(async move { inner.bounded(run).await }).await?;
+            Ok(done?)
+        })
+    }
+}
+
+/// Names the database in an error of its own; never its password.
+fn at_place(error: StoreError, place: &str) -> StoreError {
+    match error {
+        StoreError::Unreachable(why) => StoreError::Unreachable(format!("{why} (at {place})")),
+        StoreError::Corrupt(why) => StoreError::Corrupt(format!("{why} (at {place})")),
+        other => other,
+    }
+}

@@ -1,0 +1,95 @@
+//! The schema: embedded migrations, applied in order by one node at a time, and checked to be the ones that made the
+//! database.
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use domain::Timestamp;
+use domain::identity::Digest;
+use store::StoreError;
+
+use crate::failure::Failure;
+use crate::query::Query;
+use crate::row::cell;
+use crate::session::Session;
+use crate::value::params;
+
+/// Every migration there ever was, oldest first. A released one never changes.
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_reading.sql")];
+
+/// Brings the database to this binary's schema. Gives how many migrations were applied.
+pub(crate) async fn migrate(session: &Arc<Session>, now: Timestamp) -> Result<usize, Failure> {
+    apply(session, MIGRATIONS, now).await
+}
+
+pub(crate) async fn apply(
+    session: &Arc<Session>,
+    migrations: &'static [&'static str],
+    now: Timestamp,
+) -> Result<usize, Failure> {
+    if is_done(session, migrations).await? {
+        return Ok(0);
+    }
+    session
+        .transaction(|session| async move {
+            session.batch(Query::bookkeeping.text()).await?;
+            // Whoever holds this row applies them; the others wait for it and find them applied.
+            session.rows(Query::lock_schema, params![]).await?;
+            apply_missing(&session, migrations, now).await
+        })
+        .await
+}
+
+/// Whether all of it was applied already: the usual start, which asks for no lock.
+async fn is_done(session: &Session, migrations: &[&str]) -> Result<bool, Failure> {
+    let there = session.row(Query::has_bookkeeping, params![]).await?;
+    if !there.map(|row| cell::<bool>(&row, 0)).transpose()?.unwrap_or(false) {
+        return Ok(false);
+    }
+    Ok(verify(session, migrations).await? == migrations.len())
+}
+
+async fn apply_missing(session: &Session, migrations: &[&str], now: Timestamp) -> Result<usize, Failure> {
+    let applied = verify(session, migrations).await?;
+    for (index, text) in migrations.iter().enumerate().skip(applied) {
+        session.batch(text).await?;
+        let row = params![number(index), checksum(text), now.as_micros()];
+        session.execute(Query::note_migration, row).await?;
+    }
+    Ok(migrations.len() - applied)
+}
+
+/// How many of them the database has, all of them as this binary knows them.
+async fn verify(session: &Session, migrations: &[&str]) -> Result<usize, Failure> {
+    let rows = session.rows(Query::applied_migrations, params![]).await?;
+    for (index, row) in rows.iter().enumerate() {
+        let (version, recorded): (i64, &str) = (cell(row, 0)?, cell(row, 1)?);
+        if version != number(index) {
+            return Err(StoreError::Corrupt(format!("migration {} is missing in the database", index + 1)).into());
+        }
+        let Some(text) = migrations.get(index) else {
+            let found = number(rows.len() - 1);
+            return Err(StoreError::NewerSchema { found, known: migrations.len() as i64 }.into());
+        };
+        if recorded != checksum(text) {
+            let text = format!("migration {version} of the database is not the one this binary was built with");
+            return Err(StoreError::Corrupt(text).into());
+        }
+    }
+    Ok(rows.len())
+}
+
+fn number(index: usize) -> i64 {
+    i64::try_from(index + 1).unwrap_or(i64::MAX)
+}
+
+fn checksum(text: &str) -> String {
+    HEXLOWER.encode(&Digest::of(text.as_bytes()).0)
+}
+
+/// Tells one schema from another: the databases of tests are made from one that has it.
+#[cfg(feature = "testkit")]
+pub(crate) fn digest() -> String {
+    HEXLOWER.encode(&Digest::of(MIGRATIONS.concat().as_bytes()).0[..8])
+}

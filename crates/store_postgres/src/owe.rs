@@ -1,0 +1,174 @@
+//! Deliveries as they are made, for events that are being accepted, replayed or retried.
+
+use std::collections::BTreeSet;
+
+use domain::ordering::Lane;
+use domain::{DeliveryId, DeliveryState, DestinationName, EventId, ReplayId, RouteName, Tenant, Timestamp, Version};
+use store::dispatch::{Claim, Lease};
+use store::intake::NewDelivery;
+use uuid::Uuid;
+
+use crate::code::{state_code, version_code};
+use crate::failure::Failure;
+use crate::lane::{LaneKey, Lanes, Newcomer, version_in};
+use crate::perform::{Inner, owner_code};
+use crate::query::Query;
+use crate::session::Session;
+use crate::value::{Text, column, params, small};
+
+/// One delivery that is to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Owed {
+    pub(crate) id: DeliveryId,
+    pub(crate) event: EventId,
+    pub(crate) route: RouteName,
+    pub(crate) destination: DestinationName,
+    pub(crate) replay: Option<ReplayId>,
+    pub(crate) lane: Option<Lane>,
+    pub(crate) version: Option<Version>,
+    pub(crate) held: bool,
+    pub(crate) claim: Option<Lease>,
+    pub(crate) now: Timestamp,
+    /// What it was before, for one that a person retries.
+    pub(crate) before: Option<Before>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    pub(crate) created_at: Timestamp,
+    pub(crate) generation: i64,
+    pub(crate) tried: u32,
+    pub(crate) place: Option<i64>,
+}
+
+impl Owed {
+    pub(crate) fn of(new: &NewDelivery, event: EventId, version: Option<Version>, now: Timestamp) -> Self {
+        Self {
+            id: new.id,
+            event,
+            route: new.route.clone(),
+            destination: new.destination.clone(),
+            replay: None,
+            lane: new.lane.clone(),
+            version,
+            held: new.held,
+            claim: new.claim,
+            now,
+            before: None,
+        }
+    }
+
+    fn lane_key(&self) -> Option<LaneKey> {
+        let lane = self.lane.clone()?;
+        Some(LaneKey { destination: self.destination.clone(), lane })
+    }
+}
+
+/// What became of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    Claimed(Claim),
+    /// Due, and nobody's.
+    Waiting,
+    /// Held, or behind another of its lane.
+    Quiet,
+}
+
+/// One as its row will be.
+struct Row {
+    owed: Owed,
+    state: DeliveryState,
+    claim: Option<(Claim, Lease)>,
+    place: Option<i64>,
+    behind: bool,
+}
+
+/// Makes deliveries of one tenant: claimed at birth where that was asked for and nothing is in the way. They are
+/// written with the commit.
+pub(crate) async fn make(
+    session: &Session,
+    inner: &Inner,
+    tenant: &Tenant,
+    owed: Vec<Owed>,
+) -> Result<Vec<Made>, Failure> {
+    let Some(now) = owed.iter().map(|one| one.now).max() else { return Ok(Vec::new()) };
+    let keys: BTreeSet<LaneKey> = owed.iter().filter_map(Owed::lane_key).collect();
+    let mut lanes = Lanes::lock(session, tenant, keys, now).await?;
+    lanes.read_heads(session).await?;
+    let mut generation = inner.generations(owed.len());
+    let rows: Vec<Row> = owed
+        .into_iter()
+        .map(|one| {
+            generation += 1;
+            place(&mut lanes, one, generation - 1)
+        })
+        .collect();
+    let made = rows.iter().map(Row::made).collect();
+    write(session, inner, tenant, &rows);
+    lanes.write(session);
+    Ok(made)
+}
+
+fn place(lanes: &mut Lanes, mut owed: Owed, generation: i64) -> Row {
+    let key = owed.lane_key();
+    owed.version = owed.lane.as_ref().and_then(|lane| version_in(lane, owed.version));
+    let newcomer =
+        Newcomer { id: owed.id.uuid(), version: owed.version, place: owed.before.and_then(|before| before.place) };
+    let standing = key.as_ref().map(|key| lanes.enter(key, newcomer, owed.now));
+    let behind = standing.is_some_and(|standing| standing.behind);
+    let stale = standing.is_some_and(|standing| standing.stale);
+    let lease = owed.claim.filter(|_| !owed.held && !behind && !stale);
+    let claim = lease.map(|lease| (Claim { owner: lease.owner, generation: generation.cast_unsigned() }, lease));
+    if let (Some(_), Some(key)) = (claim, &key) {
+        lanes.touch(key, owed.id.uuid());
+    }
+    let state = match claim {
+        Some(_) => DeliveryState::InFlight,
+        None if owed.held => DeliveryState::Held,
+        None => DeliveryState::Pending,
+    };
+    Row { owed, state, claim, place: standing.map(|standing| standing.place), behind }
+}
+
+impl Row {
+    fn made(&self) -> Made {
+        match self.claim {
+            Some((claim, _)) => Made::Claimed(claim),
+            None if self.state == DeliveryState::Pending && !self.behind => Made::Waiting,
+            None => Made::Quiet,
+        }
+    }
+
+    fn generation(&self) -> i64 {
+        let before = self.owed.before.map_or(0, |before| before.generation);
+        self.claim.map_or(before, |(claim, _)| claim.generation.cast_signed())
+    }
+}
+
+fn write(session: &Session, inner: &Inner, tenant: &Tenant, rows: &[Row]) {
+    let offset = inner.lease_time(Timestamp::EPOCH).1;
+    let span = |row: &Row| row.claim.map(|(_, lease)| i64::try_from(lease.span.as_micros()).unwrap_or(i64::MAX));
+    let row = params![
+        Text::from(tenant.as_str()),
+        column(rows, |row| row.owed.id.uuid()),
+        column(rows, |row| row.owed.event.uuid()),
+        column(rows, |row| row.owed.replay.map_or(Uuid::nil(), ReplayId::uuid)),
+        column(rows, |row| row.owed.before.map_or(row.owed.now, |before| before.created_at).as_micros()),
+        column(rows, |row| row.owed.now.as_micros()),
+        column(rows, Row::generation),
+        column(rows, |row| row.claim.map(|(claim, _)| owner_code(claim.owner))),
+        column(rows, |row| inner.lease_time(row.owed.now).0),
+        column(rows, span),
+        column(rows, |row| row.place),
+        column(rows, |row| version_code(row.owed.version).0),
+        column(rows, |row| version_code(row.owed.version).1),
+        column(rows, |row| state_code(row.state)),
+        column(rows, |row| row.behind),
+        column(rows, |row| row.owed.before.map_or(0, |before| small(before.tried))),
+        column(rows, |row| Text::from(row.owed.route.as_str())),
+        column(rows, |row| Text::from(row.owed.destination.as_str())),
+        column(rows, |row| row.owed.lane.as_ref().map(|lane| Text::from(lane.as_str()))),
+        offset,
+    ];
+    session.later(Query::insert_open, row);
+}

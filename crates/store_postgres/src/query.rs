@@ -1,0 +1,60 @@
+//! Every SQL statement this store runs, by name, from the files in `queries/`.
+//!
+//! Lists are the exception: `read` puts theirs together from pieces, because which index serves a list depends on
+//! its filter.
+
+use store::statements::section;
+
+macro_rules! queries {
+    ($($file:literal: $($name:ident)*;)*) => {
+        /// A statement, named as in its file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(non_camel_case_types, reason = "the names are those of the .sql files, to be found by one search")]
+        pub(crate) enum Query { $($($name,)*)* }
+
+        const TEXTS: &[&str] = &[$($(section(include_str!(concat!("../queries/", $file)), stringify!($name)),)*)*];
+
+        #[cfg(test)]
+        pub(crate) const ALL: &[Query] = &[$($(Query::$name,)*)*];
+    };
+}
+
+queries! {
+    "schema.sql": bookkeeping has_bookkeeping lock_schema applied_migrations note_migration ping database_bytes
+        new_instance;
+    "identities.sql": insert_identities lock_identities put_identities delete_identities
+        insert_subjects lock_subjects put_subjects sight;
+    "events.sql": insert_tenant lock_tenant tenants insert_events event_by_id events_whole event_heads event_versions
+        connections last_seq;
+    "lanes.sql": insert_lanes lock_lanes put_lanes lane_heads next_of_lanes;
+    "deliveries.sql": insert_open set_behind peek_lanes lock_open end_open move_open promote
+        due_deliveries next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
+        renew tenants_of_owner lapsed lock_lapsed lock_ended lock_event delete_ended hold_destination hold_route resume_destination resume_route
+        open_ids delivery_by_id delivery_rows deliveries_of_event attempts prepared sightings backlog_open backlog_dead;
+    "requests.sql": insert_requests lock_requests set_verdict request rejected_of delete_requests rejected_ids
+        pending_requests request_heads;
+    "replays.sql": insert_replay replay lock_replay replays running_replays step_replay end_replay;
+    "registry.sql": objects lock_object insert_object replace_object retire_object
+        insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_keys
+        begin_idempotent lock_idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
+        count_alert open_alert resolve_alert alerts open_alerts setting put_setting
+        put_destination activate_destination destinations;
+    "prune.sql": take_duty weigh_events delete_events delete_ended_of delete_attempts_of delete_prepared_of
+        delete_sightings_of raise_floor identities_from delete_old_identities lanes_from delete_lanes
+        delete_old_requests old_idempotency old_alerts old_replays spans insert_span delete_span;
+    "reading.sql": insert_checkpoint lock_checkpoint lease_checkpoint renew_checkpoint leave_checkpoint move_checkpoint
+        forget_checkpoint add_progress checkpoints known_subjects subjects_from absent_of forget_absent insert_absent
+        put_run trim_runs lost_runs interrupt_runs run_by_id insert_gaps gaps_of_run mark_late
+        insert_budget lock_budget put_budget budgets;
+    "hints.sql": notify_due listen_due;
+    "watch.sql": insert_calls trim_calls insert_figures lock_figures put_figures forget_figures figures;
+}
+
+impl Query {
+    pub(crate) const fn text(self) -> &'static str {
+        TEXTS[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! One connection while a verb uses it: what is read is awaited, what is written is gathered and sent with the commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use deadpool_postgres::Object;
+use futures_util::future::{join, join_all};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::failure::Failure;
+use crate::query::Query;
+use crate::value::Param;
+
+/// How much was done since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) statements: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) committed: AtomicU64,
+}
+
+pub(crate) struct Session {
+    /// `None` once it was given up.
+    client: Option<Object>,
+    figures: Arc<Figures>,
+    later: Mutex<Vec<(Query, Vec<Param>)>>,
+    /// A transaction is open: the connection is of no use to anyone else.
+    open: std::sync::atomic::AtomicBool,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.open.load(Ordering::Relaxed)
+            && let Some(client) = self.client.take()
+        {
+            drop(Object::take(client));
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(client: Object, figures: Arc<Figures>) -> Self {
+        Self { client: Some(client), figures, later: Mutex::default(), open: false.into() }
+    }
+
+    fn client(&self) -> Result<&Object, Failure> {
+        let gone = || Failure::Lost { text: "the connection was given up".to_owned(), during_commit: false };
+        self.client.as_ref().ok_or_else(gone)
+    }
+
+    pub(crate) async fn rows(&self, query: Query, params: Vec<Param>) -> Result<Vec<Row>, Failure> {
+        self.rows_of(query.text(), params).await
+    }
+
+    /// The rows of a statement that was put together from pieces of ours.
+    pub(crate) async fn rows_of(&self, text: &str, params: Vec<Param>) -> Result<Vec<Row>, Failure> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(text).await?;
+        self.count(1);
+        Ok(client.query(&statement, &borrowed(&params)).await?)
+    }
+
+    pub(crate) async fn row(&self, query: Query, params: Vec<Param>) -> Result<Option<Row>, Failure> {
+        Ok(self.rows(query, params).await?.into_iter().next())
+    }
+
+    pub(crate) async fn execute(&self, query: Query, params: Vec<Param>) -> Result<u64, Failure> {
+        self.execute_text(query.text(), params).await
+    }
+
+    pub(crate) async fn execute_text(&self, text: &str, params: Vec<Param>) -> Result<u64, Failure> {
+        let client = self.client()?;
+        let statement = client.prepare_cached(text).await?;
+        self.count(1);
+        Ok(client.execute(&statement, &borrowed(&params)).await?)
+    }
+
+    /// Statements without parameters that are not worth preparing: definitions of tables.
+    pub(crate) async fn batch(&self, text: &str) -> Result<(), Failure> {
+        self.count(1);
+        Ok(self.client()?.batch_execute(text).await?)
+    }
+
+    /// A write whose result nobody needs: sent with the commit, in the order of these calls.
+    pub(crate) fn later(&self, query: Query, params: Vec<Param>) {
+        self.gathered().push((query, params));
+    }
+
+    fn gathered(&self) -> std::sync::MutexGuard<'_, Vec<(Query, Vec<Param>)>> {
+        // A push either happened or did not.
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `run` in a transaction. Its beginning goes with the first statement, and all that was left for later goes
+    /// with the commit: a transaction takes as many round trips as it has reads, and one.
+    pub(crate) async fn transaction<T, W: Future<Output = Result<T, Failure>>>(
+        self: &Arc<Self>,
+        run: impl FnOnce(Arc<Self>) -> W,
+    ) -> Result<T, Failure> {
+        self.open.store(true, Ordering::Relaxed);
+        self.gathered().clear();
+        let (begun, ran) = join(self.batch("BEGIN"), run(Arc::clone(self))).await;
+        let ended = match begun.and(ran) {
+            Ok(value) => self.flush().await.map(|()| value),
+            Err(failure) => Err(failure),
+        };
+        match &ended {
+            Ok(_) => self.open.store(false, Ordering::Relaxed),
+            Err(Failure::Lost { .. }) => {}
+            Err(_) => {
+                if self.batch("ROLLBACK").await.is_ok() {
+                    self.open.store(false, Ordering::Relaxed);
+                }
+            }
+        }
+        ended
+    }
+
+    /// Sends what was gathered and the commit in one go. If one of them fails the commit does nothing.
+    async fn flush(&self) -> Result<(), Failure> {
+        let later = std::mem::take(&mut *self.gathered());
+        let client = self.client()?;
+        let mut prepared = Vec::with_capacity(later.len());
+        for (query, params) in &later {
+            // All of them before the first is sent: one that had to be prepared in between would fall behind.
+            prepared.push((client.prepare_cached(query.text()).await?, params));
+        }
+        let writes = prepared.iter().map(|(statement, params)| async move {
+            let params = borrowed(params);
+            client.execute(statement, &params).await
+        });
+        self.count(later.len() + 1);
+        let (written, committed) = join(join_all(writes), client.batch_execute("COMMIT")).await;
+        for write in written {
+            write.map_err(|error| Failure::from(error).in_commit())?;
+        }
+        committed.map_err(|error| Failure::from(error).in_commit())?;
+        self.figures.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn count(&self, statements: usize) {
+        self.figures.statements.fetch_add(statements as u64, Ordering::Relaxed);
+    }
+}
+
+fn borrowed(params: &[Param]) -> Vec<&(dyn ToSql + Sync)> {
+    params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect()
+}
