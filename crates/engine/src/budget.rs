@@ -38,12 +38,15 @@ pub struct BudgetView {
     pub waiting: usize,
 }
 
+/// A scope of a tenant.
+type Owned = (Tenant, Arc<str>);
+
 /// Keeps the pacers of all scopes.
 pub struct Budgets {
     store: Arc<dyn Store>,
     clock: SharedClock,
     stop: CancellationToken,
-    pacers: Mutex<FxHashMap<(Tenant, Arc<str>), Arc<Pacer>>>,
+    pacers: Mutex<FxHashMap<Owned, Arc<Pacer>>>,
 }
 
 /// What one connection pays from.

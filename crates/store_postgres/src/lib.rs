@@ -102,8 +102,7 @@ impl PostgresStore {
         Box::pin(async move {
             let inner = Arc::clone(&self.inner);
             inner.is_open()?;
-            let done = self.performer.perform(async move { inner.bounded(run).await }).await?;
-            Ok(done?)
+            self.performer.perform(async move { inner.bounded(run).await }).await?
         })
     }
 }

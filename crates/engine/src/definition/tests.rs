@@ -31,7 +31,7 @@ fn known() -> Known {
     let name = |text: &str| text.parse().expect("a name");
     let facts = |proves| {
         let connections = ["acme".parse().expect("a name")].into();
-        Some(SourceFacts { proves: Some(proves), connections })
+        Some(SourceFacts { proves: Some(proves), connections, readable: None })
     };
     Known {
         sources: [(name("github"), facts(Assurance::Body)), (name("open"), facts(Assurance::None))].into(),
@@ -123,7 +123,7 @@ fn sources_are_told_every_mistake() {
         ),
         (
             json!({"connector": "x", "streams": {}, "poll": "1s"}),
-            vec!["/streams not_in_this_version", "/poll not_in_this_version", "/connector unknown_name"],
+            vec!["/connector unknown_name", "/poll unknown_key"],
         ),
     ] {
         assert_eq!(errors(read_source(json.clone())), expected, "{json}");
@@ -198,7 +198,7 @@ fn routes_are_told_every_mistake() {
         (json!({"from": "open", "to": "app", "assurance": "shared"}), vec!["/assurance assurance_unreachable"]),
         (
             json!({"from": "github", "to": "app", "enrich": {}, "wen": "x", "connections": "acme"}),
-            vec!["/connections wrong_type", "/enrich not_in_this_version", "/wen unknown_key"],
+            vec!["/connections wrong_type", "/wen unknown_key"],
         ),
     ] {
         assert_eq!(errors(read_route(json.clone())), expected, "{json}");

@@ -83,7 +83,7 @@ impl Keep for PostgresStore {
 
 /// Looks how large the database is, for the figures.
 async fn measure(inner: &Inner) -> Result<(), Failure> {
-    if let Some(row) = inner.row(Query::database_bytes, || params![]).await? {
+    if let Some(row) = inner.row(Query::database_bytes, Vec::new).await? {
         inner.database_bytes.store(count(&row, 0)?, Ordering::Relaxed);
     }
     Ok(())
@@ -100,5 +100,5 @@ async fn forget_unanswered(inner: &Inner) -> Result<(), Failure> {
 
 /// Everyone who ever had something here.
 pub(crate) async fn tenants(inner: &Inner) -> Result<Vec<Tenant>, Failure> {
-    inner.rows(Query::tenants, || params![]).await?.iter().map(|row| name(row, 0)).collect()
+    inner.rows(Query::tenants, Vec::new).await?.iter().map(|row| name(row, 0)).collect()
 }

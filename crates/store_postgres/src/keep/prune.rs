@@ -98,8 +98,8 @@ impl Round<'_> {
     async fn events(&self, pruning: &mut Pruning, pruned: &mut Pruned) -> Result<(), Failure> {
         let before = self.now - self.retention.events;
         let dead_before = self.now - self.retention.dead_letters;
-        for span in span::all(self.inner).await?.into_iter().filter(|span| span.from_time() < before) {
-            let old = span.to_time() <= before;
+        for span in span::all(self.inner).await?.into_iter().filter(|span| span.begins_at() < before) {
+            let old = span.ends_at() <= before;
             if old && span.bytes >= self.inner.options.drop_bytes {
                 span::drop_whole(self.inner, &span, before, dead_before, self.now, pruned).await?;
             } else if span.bytes < self.inner.options.drop_bytes {

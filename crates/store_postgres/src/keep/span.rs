@@ -47,11 +47,11 @@ impl Span {
         Self { suffix: format!("p{from}"), from: lowest_id(from), to: lowest_id(to), bytes: 0 }
     }
 
-    pub(super) fn from_time(&self) -> Timestamp {
+    pub(super) fn begins_at(&self) -> Timestamp {
         time_of(self.from)
     }
 
-    pub(super) fn to_time(&self) -> Timestamp {
+    pub(super) fn ends_at(&self) -> Timestamp {
         time_of(self.to)
     }
 }
@@ -119,7 +119,7 @@ async fn lies_in_rest(session: &Session, span: &Span) -> Result<bool, Failure> {
 
 /// Those that have partitions, the oldest first.
 pub(super) async fn all(inner: &Inner) -> Result<Vec<Span>, Failure> {
-    let rows = inner.rows(Query::spans, || params![]).await?;
+    let rows = inner.rows(Query::spans, Vec::new).await?;
     rows.iter()
         .map(|row| {
             let bytes = count(row, 3)?;
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_span_holds_the_ids_that_begin_in_it() {
         let span = Span::of(20_468, 86_400_000);
-        let (from, to) = (span.from_time(), span.to_time());
+        let (from, to) = (span.begins_at(), span.ends_at());
         assert_eq!(to.since(from), Duration::from_secs(86_400));
         let id =
             |millis: i64| uuid::Builder::from_unix_timestamp_millis(millis.unsigned_abs(), &[0xff; 10]).into_uuid();

@@ -72,7 +72,7 @@ impl People for PostgresStore {
 
     fn destination_statuses(&self) -> Verb<'_, Vec<(Tenant, DestinationName, DestinationStatus)>> {
         self.verb(|inner| async move {
-            let rows = inner.rows(Query::destinations, || params![]).await?;
+            let rows = inner.rows(Query::destinations, Vec::new).await?;
             rows.iter()
                 .map(|row| {
                     let state: &str = cell(row, 2)?;
@@ -116,7 +116,7 @@ impl People for PostgresStore {
 
     fn running_replays(&self) -> Verb<'_, Vec<Replay>> {
         self.verb(|inner| async move {
-            let rows = inner.rows(Query::running_replays, || params![]).await?;
+            let rows = inner.rows(Query::running_replays, Vec::new).await?;
             rows.iter().map(replays::read).collect()
         })
     }

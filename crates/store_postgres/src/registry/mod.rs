@@ -22,7 +22,7 @@ use crate::value::{Blob, Text, column, micros, params};
 impl Registry for PostgresStore {
     fn objects(&self) -> Verb<'_, Vec<Object>> {
         self.verb(
-            |inner| async move { inner.rows(Query::objects, || params![]).await?.iter().map(objects::read).collect() },
+            |inner| async move { inner.rows(Query::objects, Vec::new).await?.iter().map(objects::read).collect() },
         )
     }
 
@@ -65,7 +65,7 @@ impl Registry for PostgresStore {
         self.verb(move |inner| async move {
             let rows = match &tenant {
                 Some(tenant) => inner.rows(Query::api_keys_of, || params![Text::from(tenant.as_str())]).await?,
-                None => inner.rows(Query::api_keys, || params![]).await?,
+                None => inner.rows(Query::api_keys, Vec::new).await?,
             };
             rows.iter().map(read_api_key).collect()
         })
@@ -119,9 +119,9 @@ impl Registry for PostgresStore {
     }
 
     fn open_alerts(&self) -> Verb<'_, Vec<Alert>> {
-        self.verb(|inner| async move {
-            inner.rows(Query::open_alerts, || params![]).await?.iter().map(alerts::read).collect()
-        })
+        self.verb(
+            |inner| async move { inner.rows(Query::open_alerts, Vec::new).await?.iter().map(alerts::read).collect() },
+        )
     }
 
     fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>> {

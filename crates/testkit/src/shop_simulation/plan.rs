@@ -122,6 +122,7 @@ impl Plan {
             publish: false,
             connections: accounts().map(|name| (name, Vec::new())).collect(),
             connector: Some(ConnectorSpec {
+                normalize: false,
                 name: "./shop.yaml".to_owned(),
                 overrides: None,
                 connector: Arc::new(connector(&self.manifest, clock)),
@@ -232,6 +233,7 @@ fn route(ordered: bool) -> RouteSpec {
         connections: Vec::new(),
         assurance: None,
         when: None,
+        enrich: Vec::new(),
         map: None,
         ordering: if ordered { Ordering::Subject } else { Ordering::None },
         on_dead: OnDead::Continue,

@@ -127,7 +127,7 @@ fn activities(judged: &Judged<'_>) -> Vec<String> {
     let mut findings = Vec::new();
     for change in judged.shop.truth().changes() {
         let since = judged.promise.activities_since.get(&change.account);
-        if !since.is_some_and(|since| change.at > *since) {
+        if since.is_none_or(|since| change.at <= *since) {
             continue;
         }
         let row = activity(change);
