@@ -56,7 +56,8 @@ pub(super) struct Table {
     entries: Vec<(Arc<str>, Arc<Tree>)>,
     /// Only for large ones: components have a dozen fields and schemas a few dozen, but `definitions` have hundreds. An
     /// index takes more memory than what it points to.
-    index: Option<FxHashMap<Arc<str>, usize>>,
+    /// Boxed, because most mappings have none, and a manifest in memory is mostly small values.
+    index: Option<Box<FxHashMap<Arc<str>, usize>>>,
 }
 
 impl Table {
@@ -95,7 +96,7 @@ impl Table {
         self.entries.push((key, tree));
         if self.index.is_none() && self.entries.len() >= Self::INDEXED_FROM {
             let keys = self.entries.iter().enumerate();
-            self.index = Some(keys.map(|(at, (key, _))| (Arc::clone(key), at)).collect());
+            self.index = Some(Box::new(keys.map(|(at, (key, _))| (Arc::clone(key), at)).collect()));
         }
         false
     }
