@@ -185,6 +185,8 @@ fn reading(rows: &mut Rows, results: &Results) {
         format!("first request, manifest of {} bytes", super::number(first.first_request.manifest_bytes as f64));
     rows.add(first_request.clone(), "ms", goal(50.0), runs, |run| Some(run.first_request.wall_ms));
     rows.add(first_request, "CPU ms", goal(50.0), runs, |run| Some(run.first_request.cpu_ms));
-    let idle = format!("memory, {} idle connectors", super::number(first.idle.connectors as f64));
-    rows.add(idle, "MiB", goal(150.0), runs, |run| Some(run.idle.rss_mib));
+    if let Some(idle) = &first.idle {
+        let what = format!("memory, {} idle connectors", super::number(idle.connectors as f64));
+        rows.add(what, "MiB", goal(150.0), runs, |run| Some(run.idle.as_ref()?.rss_mib));
+    }
 }

@@ -87,7 +87,7 @@ fn results() -> Results {
             ours: read_cost(133_333.0),
             reference: Some(read_cost(9_000.0)),
             first_request: FirstRequest { manifest_bytes: 1_000_000, wall_ms: 30.0, cpu_ms: 25.0 },
-            idle: IdleConnectors { connectors: 500, loaded_rss_mib: 90.0, rss_mib: 100.0 },
+            idle: Some(IdleConnectors { connectors: 500, loaded_rss_mib: 90.0, rss_mib: 100.0 }),
         }],
     }
 }

@@ -67,7 +67,8 @@ pub struct Reading {
     /// `None` if the reference is not here.
     pub reference: Option<ReadCost>,
     pub first_request: FirstRequest,
-    pub idle: IdleConnectors,
+    /// `None` where none were wanted.
+    pub idle: Option<IdleConnectors>,
 }
 
 /// One reading of the list.
@@ -95,7 +96,7 @@ pub fn reading(bench: &Bench<'_>, options: &ReadingOptions) -> Result<Reading, B
         ours: read(&listing, &launch, ours, options.records)?,
         reference,
         first_request: first_request::first_request(bench, options)?,
-        idle: connectors::idle_connectors(bench, options)?,
+        idle: (options.connectors > 0).then(|| connectors::idle_connectors(bench, options)).transpose()?,
     })
 }
 
