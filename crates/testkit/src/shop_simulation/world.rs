@@ -75,7 +75,9 @@ impl World {
     }
 
     pub(super) fn begin_life(&self, now: Timestamp) {
-        self.shop().next_life(now);
+        let mut shop = self.shop();
+        shop.next_life();
+        shop.hooks_broken_off(now);
     }
 
     pub(super) fn story_ends_after(&self) -> Duration {

@@ -111,8 +111,12 @@ fn is_seen(judged: &Judged<'_>, change: &Change) -> bool {
     stayed(change) && is_news
 }
 
+/// Whether it came, or another change that cannot be told from it: a webhook and a reading of one version are one event.
 fn is_told(judged: &Judged<'_>, change: &Change) -> bool {
-    judged.told(change).any(|message| message.tells(change))
+    let same_version =
+        |message: &Message| message.version == Some(change.version) && message.is_deleted() == change.is_deleted();
+    let is_seen = is_promised(judged, change) && is_seen(judged, change);
+    judged.told(change).any(|message| message.tells(change) || (!is_seen && same_version(message)))
 }
 
 fn is_mapped(topic: &str) -> bool {

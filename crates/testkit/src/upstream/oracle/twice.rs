@@ -82,12 +82,10 @@ fn same_version(judged: &Judged<'_>) -> Vec<String> {
     findings
 }
 
-/// Whether a reading takes back what a webhook of the same version said: it came later than what it told had passed.
-fn is_corrected_by(webhook: &Message, reading: &Message) -> bool {
-    webhook.is_native()
-        && !reading.is_native()
-        && webhook.version == reading.version
-        && webhook.is_deleted() != reading.is_deleted()
+/// Whether a reading says that a record is back, or was never gone, after it was told to be gone in the same version: of
+/// what a webhook or a list of deletions says of one tick nobody can tell what came later, until the record is read.
+fn is_corrected_by(told: &Message, reading: &Message) -> bool {
+    !reading.is_native() && told.version == reading.version && told.is_deleted() && !reading.is_deleted()
 }
 
 /// Two readings that are told one after another tell different states; and nothing goes more often than it went.
