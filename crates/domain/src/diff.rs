@@ -16,7 +16,7 @@ pub enum Difference {
 /// Compares a reading with the last known state of its subject.
 #[must_use]
 pub fn difference(known: Option<&SubjectRow>, reading: &SubjectState) -> Difference {
-    let Advance { row, mark } = advance(known, reading);
+    let Advance { row, mark, .. } = advance(known, reading);
     match (mark, known) {
         (None, Some(known)) if row == *known => Difference::None,
         (None, _) => Difference::Quiet,

@@ -29,9 +29,9 @@ use store_sqlite::{OpenOptions, SqliteStore};
 use crate::faulty_store::{Death, Fates, FaultyStore};
 use crate::sim_clock::SimClock;
 use crate::upstream::ShopTransport;
-use crate::upstream::oracle::{Figures, judge};
+use crate::upstream::oracle::{Figures, Message, judge};
 
-pub use plan::Plan;
+pub use plan::{Plan, every};
 pub use world::World;
 
 /// When every shop opens.
@@ -47,10 +47,12 @@ const POLLS_AFTER: u64 = 3;
 const LIVES_MAX: usize = 8;
 
 /// What a simulation did, for those who want to know that it did something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     pub lives: usize,
     pub figures: Figures,
+    /// Everything that reached the destination, in order.
+    pub messages: Vec<Message>,
 }
 
 /// Runs one simulation to its end and judges it. The error is what the oracle found, for a person to read.
@@ -70,8 +72,9 @@ pub fn run(plan: &Plan, folder: &Path) -> Result<Report, String> {
             world.spare();
         }
     }
-    let figures = judge(&world.shop(), &world.messages()?, &world.promise())?;
-    Ok(Report { lives, figures })
+    let messages = world.messages()?;
+    let figures = judge(&world.shop(), &messages, &world.promise())?;
+    Ok(Report { lives, figures, messages })
 }
 
 struct Life {
@@ -185,7 +188,8 @@ async fn rest(
 /// Successful readings of every stream that is read by itself.
 async fn polls(engine: &Engine) -> Result<Vec<u64>, String> {
     let streams = engine.streams(&Tenant::default_tenant()).await.map_err(|error| error.to_string())?;
-    Ok(streams.iter().map(|stream| stream.progress.polls - stream.progress.failed).collect())
+    let polled = streams.iter().filter(|stream| stream.spec.poll.is_some());
+    Ok(polled.map(|stream| stream.progress.polls - stream.progress.failed).collect())
 }
 
 /// Whether every stream that is reconciled was, twice, since it could be without a fault.

@@ -3,8 +3,12 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use testkit::shop_simulation::{Plan, Report, run};
+use engine::spec::{ReconcileSpec, Schedule, StreamSpec};
+use testkit::shop_simulation::{Plan, Report, every, run};
+use testkit::upstream::oracle::Message;
+use testkit::upstream::{Act, Deed, Deletes, Habits, HookHabits, Manifest, Object, Script};
 
 /// A folder in memory where there is one: a simulation needs a file that survives its process, not a disk.
 fn folder() -> tempfile::TempDir {
@@ -22,7 +26,7 @@ fn simulate(plan: &Plan) -> Report {
 fn sweep(seeds: Range<u64>) {
     let mut counts = [("deaths", 0), ("states", 0), ("owed", 0), ("messages", 0), ("again", 0), ("visits", 0)];
     for seed in seeds {
-        let Report { lives, figures } = simulate(&Plan::of_seed(seed));
+        let Report { lives, figures, .. } = simulate(&Plan::of_seed(seed));
         let seen = [lives - 1, figures.states, figures.owed, figures.messages, figures.again, figures.visits];
         counts.iter_mut().zip(seen).for_each(|((_, count), seen)| *count += seen);
     }
@@ -32,8 +36,23 @@ fn sweep(seeds: Range<u64>) {
 }
 
 #[test]
-fn the_destination_believes_what_is_so_in_the_first_150_seeds() {
-    sweep(0..150);
+fn the_destination_believes_what_is_so_in_the_first_130_seeds() {
+    sweep(0..130);
+}
+
+#[test]
+fn the_destination_believes_what_is_so_in_the_second_130_seeds() {
+    sweep(130..260);
+}
+
+#[test]
+fn the_destination_believes_what_is_so_in_the_third_130_seeds() {
+    sweep(260..390);
+}
+
+#[test]
+fn the_destination_believes_what_is_so_in_the_last_130_seeds() {
+    sweep(390..520);
 }
 
 /// More seeds for `make soak`: `TRIREME_SEEDS=from..to`.
@@ -43,4 +62,127 @@ fn the_destination_believes_what_is_so_in_the_seeds_asked_for() {
     let Ok(asked) = std::env::var("TRIREME_SEEDS") else { return };
     let (from, to) = asked.split_once("..").expect("TRIREME_SEEDS=from..to");
     sweep(from.parse().expect("a number")..to.parse().expect("a number"));
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    for seed in [3, 42] {
+        assert_eq!(simulate(&Plan::of_seed(seed)), simulate(&Plan::of_seed(seed)), "seed {seed}");
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// So many milliseconds after the gateway has started and scanned the shop.
+fn deed(millis: u64, object: Object, id: u64, act: Act) -> Deed {
+    Deed { after: Duration::from_secs(610) + Duration::from_millis(millis), account: 0, object, id, act }
+}
+
+/// Records that were there before the gateway was.
+fn opening(object: Object, id: u64) -> Deed {
+    Deed { after: Duration::ZERO, account: 0, object, id, act: Act::Create("open") }
+}
+
+/// What came of each subject, in order: connection, subject, type and state.
+fn told(report: &Report) -> Vec<String> {
+    let shown = |message: &Message| {
+        let state = message.record()["status"].as_str().unwrap_or("?").to_owned();
+        let subject = message.subject.as_deref().unwrap_or_default();
+        format!("{} {subject} {} {state}", message.connection, message.event_type)
+    };
+    report.messages.iter().map(shown).collect()
+}
+
+fn with_webhooks(plan: Plan) -> Plan {
+    Plan { hooks: true, ..plan }
+}
+
+#[test]
+fn the_same_id_in_two_connections_is_two_records() {
+    let both = |millis, act| (0..2).map(move |account| Deed { account, ..deed(millis, Object::Orders, 1, act) });
+    let script = || Script::of(both(0, Act::Create("open")).chain(both(20_000, Act::Change("paid"))).collect());
+    let accounts = vec!["acme".to_owned(), "blue".to_owned()];
+    for plan in [
+        Plan::plain(script(), &[("orders", every(5 * SECOND))]),
+        with_webhooks(Plan::plain(script(), &[("orders", every(5 * SECOND))])),
+    ] {
+        let habits = Habits { accounts: accounts.clone(), ..plan.habits.clone() };
+        let mut all = told(&simulate(&Plan { habits, ..plan }));
+        all.sort();
+        let of = |account: &str| {
+            [format!("{account} order/1 order.created open"), format!("{account} order/1 order.updated paid")]
+        };
+        assert_eq!(all, [of("acme"), of("blue")].concat());
+    }
+}
+
+#[test]
+fn two_topics_with_one_version_are_two_events_and_a_poll_adds_none() {
+    let script = Script::of(vec![opening(Object::Orders, 1), deed(0, Object::Orders, 1, Act::Change("paid"))]);
+    let plan = with_webhooks(Plan::plain(script, &[("orders", every(5 * SECOND))]));
+    let hooks = HookHabits { second_topic: 100, ..HookHabits::default() };
+    let plan = Plan { habits: Habits { hooks, ..plan.habits.clone() }, ..plan };
+    let mut all = told(&simulate(&plan));
+    all.sort();
+    assert_eq!(all, ["acme order/1 order.noticed paid", "acme order/1 order.updated paid"]);
+}
+
+#[test]
+fn there_and_back_again_is_two_changes_with_a_version_and_without() {
+    for object in Object::ALL {
+        let script = Script::of(vec![
+            opening(object, 1),
+            deed(0, object, 1, Act::Change("paid")),
+            deed(20_000, object, 1, Act::Change("open")),
+        ]);
+        let name = object.singular();
+        let report = simulate(&Plan::plain(script, &[(object.plural(), every(5 * SECOND))]));
+        let expected = [format!("acme {name}/1 {name}.updated paid"), format!("acme {name}/1 {name}.updated open")];
+        assert_eq!(told(&report), expected);
+    }
+}
+
+#[test]
+fn what_is_deleted_and_made_again_is_told_as_both_in_every_way_of_deleting() {
+    for deletes in [Deletes::Tombstone, Deletes::Feed, Deletes::Absence] {
+        for object in Object::ALL {
+            let script = Script::of(vec![
+                opening(object, 1),
+                deed(0, object, 1, Act::Delete),
+                deed(60_000, object, 1, Act::Create("sent")),
+            ]);
+            let habits = Habits { deletes, ..Habits::default() };
+            let reconcile = ReconcileSpec {
+                schedule: Schedule::Every(15 * SECOND),
+                lookback: None,
+                grace: Some(Duration::ZERO),
+                max_deletes: None,
+            };
+            let spec = StreamSpec { reconcile: Some(reconcile), ..every(5 * SECOND) };
+            let plan = Plan::plain(script, &[(object.plural(), spec)]);
+            let report = simulate(&Plan { manifest: Manifest::of(&habits), habits, ..plan });
+            let types: Vec<&str> = report.messages.iter().map(|message| message.event_type.as_str()).collect();
+            let name = object.singular();
+            assert_eq!(types, [format!("{name}.deleted"), format!("{name}.created")], "{deletes:?}");
+        }
+    }
+}
+
+#[test]
+fn two_changes_within_one_tick_of_the_version_are_both_told() {
+    let script = || {
+        Script::of(vec![
+            opening(Object::Orders, 1),
+            deed(0, Object::Orders, 1, Act::Change("paid")),
+            deed(900, Object::Orders, 1, Act::Change("sent")),
+        ])
+    };
+    // Polls begin with the second, so one comes between the two.
+    let polled = Plan::plain(script(), &[("orders", every(SECOND))]);
+    let hooked = with_webhooks(Plan::plain(script(), &[("orders", every(30 * SECOND))]));
+    for plan in [polled, hooked] {
+        let habits = Habits { precision: SECOND, ..plan.habits.clone() };
+        let report = simulate(&Plan { manifest: Manifest::of(&habits), habits, ..plan });
+        assert_eq!(told(&report), ["acme order/1 order.updated paid", "acme order/1 order.updated sent"]);
+    }
 }

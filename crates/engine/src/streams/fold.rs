@@ -7,7 +7,7 @@ use domain::diff::{Difference, difference};
 use domain::event::Origin;
 use domain::identity::{MessageIdentity, Scope, message_key};
 use domain::run::RunFigures;
-use domain::subject::{SubjectRow, advance};
+use domain::subject::{SubjectRow, SubjectState, advance};
 use domain::{Action, Assurance, Event, EventId, Subject, Timestamp, Version};
 use serde_json::Value as Json;
 use store::reading::{Known, Quiet};
@@ -111,6 +111,8 @@ impl Fold<'_> {
             Difference::Told(action) => action,
         };
         let origin = match self.mode {
+            // What was there when its list was first read, and is gone when the list of what is gone first is.
+            Mode::Baseline(_) if self.model.lists_gone() && is_later(row, &reading.state) => Origin::Virtual,
             Mode::Baseline(start) if !tells(start, reading.state.version) => {
                 folded.quiet.push(Quiet { subject: subject.clone(), state: reading.state.clone() });
                 return after();
@@ -204,6 +206,12 @@ impl Fold<'_> {
 /// `<object>.<action>`, as a change of a record is called.
 pub(crate) fn type_of(object: &str, action: Action) -> String {
     domain::event::cut(&format!("{object}.{}", action.as_str())).to_owned()
+}
+
+/// Whether a state is known to come after the one that is known.
+fn is_later(row: Option<&SubjectRow>, state: &SubjectState) -> bool {
+    let versions = row.and_then(|row| row.version).zip(state.version);
+    versions.is_some_and(|(known, own)| own >= known)
 }
 
 fn tells(start: Start, version: Option<Version>) -> bool {

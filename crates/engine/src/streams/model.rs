@@ -96,6 +96,11 @@ impl Model {
         Self { object: Arc::clone(&other.object), deletes: Deletes::None, lists_gone: true, ..self }
     }
 
+    /// Whether what it lists is gone.
+    pub fn lists_gone(&self) -> bool {
+        self.lists_gone
+    }
+
     /// What a record says of its subject.
     pub fn reading(&self, record: &Json) -> Reading {
         let subject = self.subject(record);

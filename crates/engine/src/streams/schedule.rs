@@ -2,7 +2,7 @@
 //! awaited.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,11 +110,11 @@ pub(crate) struct Scheduler {
     by_key: HashMap<StreamKey, usize>,
     /// When which slot may be due. Entries that are not true any more are passed over.
     due: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    shared: HashMap<(Tenant, SourceName), Shared>,
+    shared: BTreeMap<(Tenant, SourceName), Shared>,
     runs: JoinSet<Finished>,
     /// Slots that are due and found no room.
     crowded: BTreeSet<usize>,
-    notes: HashMap<StreamKey, Progress>,
+    notes: BTreeMap<StreamKey, Progress>,
     noted_at: Timestamp,
 }
 
@@ -127,10 +127,10 @@ impl Scheduler {
             slots: Vec::new(),
             by_key: HashMap::new(),
             due: BinaryHeap::new(),
-            shared: HashMap::new(),
+            shared: BTreeMap::new(),
             runs: JoinSet::new(),
             crowded: BTreeSet::new(),
-            notes: HashMap::new(),
+            notes: BTreeMap::new(),
             noted_at,
         }
     }
@@ -451,8 +451,8 @@ impl Scheduler {
 }
 
 /// What is to be read by itself, of every connection.
-fn wanted(topology: &Topology) -> HashMap<StreamKey, StreamSpec> {
-    let mut wanted = HashMap::new();
+fn wanted(topology: &Topology) -> BTreeMap<StreamKey, StreamSpec> {
+    let mut wanted = BTreeMap::new();
     for source in topology.sources() {
         let Some(spec) = &source.spec.connector else { continue };
         let default = [ConnectionName::default_connection()];

@@ -129,24 +129,35 @@ fn judge_state(
     };
     let subject = key.2.clone();
     let told = known.subjects.entry(key).or_default();
-    let Advance { row, mark } = advance(told.as_ref().map(|told| &told.row), state);
+    let Advance { row, mark, also, is_another } = advance(told.as_ref().map(|told| &told.row), state);
     let by = told.as_ref().and_then(|told| told.by);
     let Some(mark) = mark else {
         *told = Some(Told { row, by });
         return Ok(Arrival::Nothing(by.unwrap_or(event.id)));
     };
-    let digest = state_key(&event.scope(), &subject, mark, state.deleted).digest;
+    let scope = event.scope();
+    let keys = [Some(mark), also].into_iter().flatten();
+    let digests: Vec<Digest> = keys.map(|mark| state_key(&scope, &subject, mark, state.deleted).digest).collect();
     let native = matches!(event.origin, Origin::Native | Origin::Published);
-    if !known.identities.contains_key(&digest) {
-        missing.entry(digest).or_insert_with(|| first(new, native));
+    for digest in &digests {
+        if !known.identities.contains_key(digest) {
+            missing.entry(*digest).or_insert_with(|| first(new, native));
+        }
     }
-    let identity = known.identities.entry(digest).or_default();
-    // A native arrival that another native one has met already is a fact of its own.
-    let joined = identity.filter(|known| !(native && known.native));
-    *identity = Some(match joined {
-        Some(joined) => Identity { native: joined.native || native, ..joined },
-        None => first(new, native),
-    });
+    // What is back within the tick in which it went was not told, whatever is known of that version.
+    let joined = if is_another && !state.deleted { None } else { known.joined(&digests, native) };
+    if let Some(joined) = joined.filter(|_| is_another) {
+        // Its going was told, and what was read since in the same tick is the later.
+        return Ok(Arrival::Known(joined.event));
+    }
+    for digest in digests {
+        let identity = known.identities.entry(digest).or_default();
+        *identity = match (joined, *identity) {
+            (None, _) => Some(first(new, native)),
+            (Some(_), Some(own)) => Some(Identity { native: own.native || native, ..own }),
+            (Some(_), None) => None,
+        };
+    }
     let by = Some(joined.map_or(event.id, |joined| joined.event));
     *known.subjects.entry((event.source.clone(), event.connection.clone(), subject)).or_default() =
         Some(Told { row, by });
@@ -164,6 +175,13 @@ impl Known {
         let known = self.identities.get(&key.digest).copied().flatten()?;
         let apart = event.received_at.since(known.seen_at).max(known.seen_at.since(event.received_at));
         key.counts(apart).then_some(known.event)
+    }
+
+    /// The first of a state's keys that is known. A native arrival that another native one has met already is a fact of
+    /// its own.
+    fn joined(&self, digests: &[Digest], native: bool) -> Option<Identity> {
+        let known = digests.iter().filter_map(|digest| self.identities.get(digest).copied().flatten());
+        known.into_iter().find(|known| !(native && known.native))
     }
 
     /// Remembers what is not known yet, or known from too long ago, as `known`.

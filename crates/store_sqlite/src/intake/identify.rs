@@ -94,7 +94,7 @@ fn by_state(tx: &mut Tx<'_, '_>, place: Place, state: &SubjectState, event: &Eve
         return Err(StoreError::Refused("an event that moves its subject has to name it".to_owned()).into());
     };
     let (known, told_by) = read_subject(tx, place, subject)?.unzip();
-    let Advance { row: moved, mark } = advance(known.as_ref(), state);
+    let Advance { row: moved, mark, also, is_another } = advance(known.as_ref(), state);
     let told_by = told_by.flatten();
     let Some(mark) = mark else {
         if known.as_ref() != Some(&moved) {
@@ -102,24 +102,37 @@ fn by_state(tx: &mut Tx<'_, '_>, place: Place, state: &SubjectState, event: &Eve
         }
         return Ok(Arrival::Nothing(told_by.unwrap_or(event.id)));
     };
-    let digest = state_key(&event.scope(), subject, mark, state.deleted).digest;
+    let scope = event.scope();
+    let keys = [Some(mark), also].into_iter().flatten();
+    let digests: Vec<Digest> = keys.map(|mark| state_key(&scope, subject, mark, state.deleted).digest).collect();
     let native = matches!(event.origin, Origin::Native | Origin::Published);
-    // A native arrival that another native one has met already is a fact of its own.
-    let joined = look_up(tx, place, &digest)?.filter(|known| !(native && known.native));
+    // What is back within the tick in which it went was not told, whatever is known of that version.
+    let joined = if is_another && !state.deleted { None } else { joined(tx, place, &digests, native)? };
+    if let Some(joined) = joined.as_ref().filter(|_| is_another) {
+        // Its going was told, and what was read since in the same tick is the later.
+        return Ok(Arrival::Known(joined.event));
+    }
     let teller = joined.as_ref().map_or(event.id, |joined| joined.event);
     put_subject(tx, place, subject, &moved, Some(teller))?;
-    match joined {
-        Some(joined) => {
-            if native {
-                tx.execute(Query::join_identity, params![place.tenant, digest.0])?;
-            }
-            Ok(Arrival::Known(joined.event))
-        }
-        None => {
-            tx.execute(Query::put_identity, row(place, &digest, event.id, event, native))?;
-            Ok(Arrival::New)
+    for digest in &digests {
+        match &joined {
+            Some(_) if native => drop(tx.execute(Query::join_identity, params![place.tenant, digest.0])?),
+            Some(_) => {}
+            None => drop(tx.execute(Query::put_identity, row(place, digest, event.id, event, native))?),
         }
     }
+    Ok(joined.map_or(Arrival::New, |joined| Arrival::Known(joined.event)))
+}
+
+/// The first of the state's keys that is known. A native arrival that another native one has met already is a fact of
+/// its own.
+fn joined(tx: &mut Tx<'_, '_>, place: Place, digests: &[Digest], native: bool) -> Result<Option<Identity>, Failure> {
+    for digest in digests {
+        if let Some(known) = look_up(tx, place, digest)?.filter(|known| !(native && known.native)) {
+            return Ok(Some(known));
+        }
+    }
+    Ok(None)
 }
 
 /// Remembers what is not known yet, or known from too long ago, as `known`.

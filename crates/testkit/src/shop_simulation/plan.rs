@@ -14,8 +14,8 @@ use engine::clock::SharedClock;
 use engine::connector::{Connector, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::spec::{
-    BodyMode, BudgetScope, BudgetSpec, ConnectionConfig, ConnectorSpec, DestinationSpec, HttpSpec, OnStale, PollSpec,
-    ReconcileSpec, RoleSecret, RouteSpec, Schedule, Secret, SourceSpec, Specs, Start, StreamSpec, Timeouts,
+    BodyMode, BudgetScope, BudgetSpec, ConnectionConfig, ConnectorSpec, DestinationSpec, HttpSpec, OnStale, PollBudget,
+    PollSpec, ReconcileSpec, RoleSecret, RouteSpec, Schedule, Secret, SourceSpec, Specs, Start, StreamSpec, Timeouts,
     WebhookSpec,
 };
 use store::registry::ManagedBy;
@@ -57,15 +57,16 @@ impl Plan {
             habits.faults = Faults::default();
         }
         let quiet = BEFORE + Duration::from_secs(5);
-        let span = Duration::from_secs(40 + dice.below(100));
-        let script = Script::of_seed(seed, habits.accounts.len(), quiet, span, 3 + dice.below(20));
-        let (streams, manifest) = (streams(&mut dice, &habits), manifest(&mut dice, &habits));
+        let span = Duration::from_secs(40 + dice.below(60));
+        let script = Script::of_seed(seed, habits.accounts.len(), quiet, span, 3 + dice.below(14));
+        let hooks = dice.percent(60);
+        let (streams, manifest) = (streams(&mut dice, &habits, hooks), manifest(&mut dice, &habits));
         Self {
             seed,
             script,
             manifest,
             streams,
-            hooks: false,
+            hooks,
             tells_limit: dice.percent(70),
             ordered: dice.percent(80),
             crash_about: (!is_calm && dice.percent(60)).then(|| 40 + dice.below(200)),
@@ -159,12 +160,13 @@ fn budget(limit: Limit) -> BudgetSpec {
 }
 
 /// Which lists are read, and how.
-fn streams(dice: &mut Dice, habits: &Habits) -> BTreeMap<Arc<str>, StreamSpec> {
+fn streams(dice: &mut Dice, habits: &Habits, hooks: bool) -> BTreeMap<Arc<str>, StreamSpec> {
     let start = if dice.percent(50) { Start::All } else { Start::Now };
     let mut orders = StreamSpec { start, ..polled(dice) };
-    // Nothing but a scan of all of them shows that one is gone.
-    if habits.deletes == Deletes::Absence || dice.percent(20) {
-        let schedule = Schedule::Every(Duration::from_secs(20 + dice.below(40)));
+    // Nothing but a scan of all of them shows that one is gone, or that a late webhook was not the last of its tick.
+    let is_coarse = habits.precision >= Duration::from_secs(1);
+    if habits.deletes == Deletes::Absence || (hooks && is_coarse) || dice.percent(20) {
+        let schedule = Schedule::Every(Duration::from_secs(25 + dice.below(40)));
         let grace = Some(Duration::from_secs(dice.below(20)));
         orders.reconcile = Some(ReconcileSpec { schedule, lookback: None, grace, max_deletes: None });
     }
@@ -175,11 +177,20 @@ fn streams(dice: &mut Dice, habits: &Habits) -> BTreeMap<Arc<str>, StreamSpec> {
     if dice.percent(30) {
         streams.insert(Arc::from("activities"), StreamSpec { start, ..polled(dice) });
     }
+    if dice.percent(15) {
+        let share = PollBudget {
+            rate: "20/m".parse().expect("a rate"),
+            at_least: Duration::from_secs(3),
+            at_most: Duration::from_secs(50),
+            weight: 1.0,
+        };
+        streams.values_mut().for_each(|spec| spec.poll = Some(PollSpec::Budget(share)));
+    }
     streams
 }
 
 fn polled(dice: &mut Dice) -> StreamSpec {
-    every(Duration::from_secs(6 + dice.below(40)))
+    every(Duration::from_secs(8 + dice.below(40)))
 }
 
 /// A stream that is polled at an interval.

@@ -47,6 +47,8 @@ impl World {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         let mut shop = Shop::new(plan.seed, plan.habits.clone(), plan.script.clone(), OPENED);
+        // Whoever subscribes later hears nothing of how it began.
+        shop.advance(OPENED);
         if plan.hooks {
             for (number, account) in plan.habits.accounts.iter().enumerate() {
                 shop.listen(number, &format!("https://hooks.example/in/{SOURCE}/{account}"), SECRET);
@@ -73,7 +75,9 @@ impl World {
     }
 
     pub(super) fn begin_life(&self, now: Timestamp) {
-        self.shop().next_life(now);
+        let mut shop = self.shop();
+        shop.next_life();
+        shop.hooks_broken_off(now);
     }
 
     pub(super) fn story_ends_after(&self) -> Duration {

@@ -143,7 +143,8 @@ impl Habits {
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {
         let mut dice = Dice::new(seed ^ 0x5110);
-        let accounts = ["acme", "blue"][..1 + dice.below(2) as usize].iter().map(|&name| name.to_owned()).collect();
+        let accounts =
+            ["acme", "blue"][..1 + usize::from(dice.percent(30))].iter().map(|&name| name.to_owned()).collect();
         let precisions = [Duration::from_micros(1), Duration::from_millis(1), Duration::from_secs(1)];
         Self {
             accounts,

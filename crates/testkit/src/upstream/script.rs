@@ -52,7 +52,7 @@ impl Script {
         for account in 0..accounts {
             for object in Object::ALL {
                 // The same ids everywhere: an id means nothing outside of its account.
-                for id in 1..=1 + author.dice.below(8) {
+                for id in 1..=1 + author.dice.below(5) {
                     author.write(Duration::ZERO, account, object, id, Act::Create(STATES[0]));
                 }
             }

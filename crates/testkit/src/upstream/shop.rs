@@ -76,15 +76,25 @@ impl Shop {
     }
 
     /// Whoever asks from now on is another process than the one before: it may not know what that one was told.
-    pub fn next_life(&mut self, now: Timestamp) {
+    pub fn next_life(&mut self) {
         self.ledger.next_life();
+    }
+
+    /// Whoever receives webhooks is gone: none of those under way will be answered.
+    pub fn hooks_broken_off(&mut self, now: Timestamp) {
         self.hooks.broken_off(&self.habits.hooks, now);
+    }
+
+    /// Whether the whole story was told.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.told == self.script.deeds().len()
     }
 
     /// Whether the whole story was told, and every webhook of it has come to its end.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.told == self.script.deeds().len() && self.hooks.is_quiet()
+        self.is_told() && self.hooks.is_quiet()
     }
 
     /// Subscribes somebody who never asked through the API, as its owner does by hand.

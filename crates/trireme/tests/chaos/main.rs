@@ -31,3 +31,4 @@ mod kill;
 mod loops;
 mod poison;
 mod secrets;
+mod shop;
