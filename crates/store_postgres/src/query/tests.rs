@@ -75,7 +75,7 @@ fn every_table_that_a_statement_reads_is_read_by_tenant() {
         let tables =
             ["FROM", "JOIN", "UPDATE", "INTO"].iter().flat_map(|word| text.match_indices(word)).filter(|(at, word)| {
                 let next = text[at + word.len()..].trim_start();
-                let own = ["SET", "SKIP", "unnest", "(", "CURRENT", "found", "gone", "chosen", "old", "lateral"];
+                let own = ["SET", "SKIP", "unnest", "(", "CURRENT", "found", "gone", "chosen", "old", "LATERAL"];
                 // `FOR UPDATE`, `DO UPDATE`, `EXTRACT(epoch FROM …)` and what a statement made itself are no tables.
                 !own.iter().any(|own| next.starts_with(own))
                     && !next.starts_with("clock_timestamp")
