@@ -27,6 +27,8 @@ BUDGETS = {
     "build": 900,
     "store_sqlite": 60,
     "store_sqlite::it": 60,
+    "store_postgres": 30,
+    "store_postgres::it": 180,
     "engine": 60,
     "testkit::simulation": 240,
     "trireme::chaos": 360,

@@ -134,6 +134,14 @@ SELECT id FROM events WHERE tenant = $1 AND id = $2 FOR SHARE
 -- name: delete_ended
 DELETE FROM ended_deliveries WHERE tenant = $1 AND event = $2 AND id = $3
 
+-- Only the try under the last claim: an earlier one was somebody else's.
+-- name: count_late_tries
+UPDATE ended_deliveries SET tried = ended_deliveries.tried + 1
+FROM unnest($2::uuid[], $3::bigint[]) AS u (id, generation)
+WHERE ended_deliveries.tenant = $1 AND ended_deliveries.id = u.id AND ended_deliveries.state = 8
+  AND ended_deliveries.generation = u.generation
+RETURNING ended_deliveries.id, ended_deliveries.event, ended_deliveries.tried
+
 -- Looked for once, however the update goes about it: else it could take more than it was told.
 -- name: hold_destination
 WITH chosen AS MATERIALIZED (

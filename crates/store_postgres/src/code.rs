@@ -15,7 +15,6 @@ macro_rules! codes {
             match value { $($type::$variant => $code,)* }
         }
 
-        #[allow(dead_code, reason = "some are only ever asked for")]
         pub(crate) fn $decode(code: i16) -> Result<$type, StoreError> {
             known(match code { $($code => Some($type::$variant),)* _ => None }, $what, code)
         }
@@ -33,11 +32,25 @@ codes! {
     verdict_code, verdict_of, Verdict, "verdict": Accepted = 1, Rejected = 2, Pending = 3;
     purpose_code, purpose_of, Purpose, "purpose":
         Read = 1, Check = 2, Token = 3, Enrich = 4, Poll = 5, Reconcile = 6, Backfill = 7, Subscribe = 8;
-    series_code, series_of, Series, "series": Calls = 1, Events = 2, Attempts = 3, Rejected = 4;
     run_kind_code, run_kind_of, RunKind, "run kind": Poll = 1, Backfill = 2, Reconcile = 3;
     run_state_code, run_state_of, RunState, "run state":
         Running = 1, Done = 2, Failed = 3, Interrupted = 4, Waiting = 5;
-    step_code, step_of, Step, "step": Minute = 1, Hour = 2;
+}
+
+pub(crate) const fn series_code(series: Series) -> i16 {
+    match series {
+        Series::Calls => 1,
+        Series::Events => 2,
+        Series::Attempts => 3,
+        Series::Rejected => 4,
+    }
+}
+
+pub(crate) const fn step_code(step: Step) -> i16 {
+    match step {
+        Step::Minute => 1,
+        Step::Hour => 2,
+    }
 }
 
 /// A version as its two columns.

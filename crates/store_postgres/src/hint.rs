@@ -12,11 +12,10 @@ use futures_util::future::poll_fn;
 use store::StoreError;
 use store::intake::{AcceptGroup, Accepted};
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::time::timeout;
 use tokio_postgres::AsyncMessage;
 
 use crate::connect::Address;
-use crate::perform::{Inner, Performer};
+use crate::perform::{Inner, Performer, within};
 use crate::query::Query;
 use crate::value::{Text, params};
 
@@ -104,7 +103,7 @@ async fn tell(inner: Arc<Inner>, mut outbox: mpsc::Receiver<Hint>, mut stop: wat
             .collect();
         // A hint that could not be given is one that nobody heard.
         let _ = inner.rows(Query::notify_due, || params![texts.clone()]).await;
-        let _ = timeout(TELL_EVERY, stop.wait_for(|stop| *stop)).await;
+        let _ = within(TELL_EVERY, stop.wait_for(|stop| *stop)).await;
     }
 }
 
@@ -114,7 +113,7 @@ async fn listen(address: Address, own: String, heard: broadcast::Sender<Hint>, m
             _ = stop.wait_for(|stop| *stop) => return,
             () = hear(&address, &own, &heard) => {}
         }
-        if timeout(LISTEN_AGAIN, stop.wait_for(|stop| *stop)).await.is_ok() {
+        if within(LISTEN_AGAIN, stop.wait_for(|stop| *stop)).await.is_some() {
             return;
         }
     }

@@ -31,9 +31,14 @@ pub(crate) async fn apply(
     if is_done(session, migrations).await? {
         return Ok(0);
     }
+    let made = session.transaction(|session| async move { session.batch(Query::bookkeeping.text()).await }).await;
+    match made {
+        // Another node made it at the same moment, and ours was refused.
+        Err(Failure::Row(_)) if has_bookkeeping(session).await? => {}
+        made => made?,
+    }
     session
         .transaction(|session| async move {
-            session.batch(Query::bookkeeping.text()).await?;
             // Whoever holds this row applies them; the others wait for it and find them applied.
             session.rows(Query::lock_schema, params![]).await?;
             apply_missing(&session, migrations, now).await
@@ -43,11 +48,12 @@ pub(crate) async fn apply(
 
 /// Whether all of it was applied already: the usual start, which asks for no lock.
 async fn is_done(session: &Session, migrations: &[&str]) -> Result<bool, Failure> {
+    Ok(has_bookkeeping(session).await? && verify(session, migrations).await? == migrations.len())
+}
+
+async fn has_bookkeeping(session: &Session) -> Result<bool, Failure> {
     let there = session.row(Query::has_bookkeeping, params![]).await?;
-    if !there.map(|row| cell::<bool>(&row, 0)).transpose()?.unwrap_or(false) {
-        return Ok(false);
-    }
-    Ok(verify(session, migrations).await? == migrations.len())
+    Ok(there.map(|row| cell::<bool>(&row, 0)).transpose()?.unwrap_or(false))
 }
 
 async fn apply_missing(session: &Session, migrations: &[&str], now: Timestamp) -> Result<usize, Failure> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use deadpool_postgres::{Pool, PoolError};
 use domain::Tenant;
@@ -26,6 +27,11 @@ use crate::value::{Param, Text, params};
 const AGAIN_MAX: usize = 5;
 /// Threads of an inline store: one for the verb, one for what goes on beside it.
 const INLINE_THREADS: usize = 2;
+
+/// Waits for something for at most this long, by the machine's own clock: it decides nothing that is stored.
+pub(crate) async fn within<T>(time: Duration, wait: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(time, wait).await.ok()
+}
 
 /// Where tasks run: beside the caller, or, inline, apart from it while it stands still.
 pub(crate) struct Performer {
@@ -122,8 +128,8 @@ impl Inner {
         W: Future<Output = Result<T, Failure>>,
     {
         let _permit = self.under_way.acquire().await.map_err(|_| StoreError::Closed)?;
-        let late = |_| StoreError::Unreachable(format!("the database gave no answer within {VERB_TIME:?}"));
-        Ok(tokio::time::timeout(VERB_TIME, run(Arc::clone(&self))).await.map_err(late)??)
+        let late = || StoreError::Unreachable(format!("the database gave no answer within {VERB_TIME:?}"));
+        Ok(within(VERB_TIME, run(Arc::clone(&self))).await.ok_or_else(late)??)
     }
 
     pub(crate) async fn session(&self) -> Result<Arc<Session>, Failure> {
@@ -228,7 +234,8 @@ impl Inner {
             return false;
         }
         let all = self.under_way.acquire_many(VERBS as u32);
-        let _ = tokio::time::timeout(CLOSE_TIME, all).await;
+        // Whoever takes longer is cut off, as a kill would.
+        let _ = within(CLOSE_TIME, all).await;
         true
     }
 

@@ -29,7 +29,8 @@ queries! {
     "lanes.sql": insert_lanes lock_lanes put_lanes lane_heads next_of_lanes;
     "deliveries.sql": insert_open set_behind peek_lanes lock_open end_open move_open promote
         due_deliveries next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
-        renew tenants_of_owner lapsed lock_lapsed lock_ended lock_event delete_ended hold_destination hold_route resume_destination resume_route
+        renew tenants_of_owner lapsed lock_lapsed lock_ended lock_event delete_ended count_late_tries
+        hold_destination hold_route resume_destination resume_route
         open_ids delivery_by_id delivery_rows deliveries_of_event attempts prepared sightings backlog_open backlog_dead;
     "requests.sql": insert_requests lock_requests set_verdict request rejected_of delete_requests rejected_ids
         pending_requests request_heads;

@@ -241,7 +241,7 @@ fn watch_over(base: &Path, data: &Path) {
     let script = format!(
         "idle=0; while [ $idle -lt {IDLE_SECONDS} ]; do sleep 1; \
          if flock -n -x {base}/users true; then idle=$((idle+1)); else idle=0; fi; done; \
-         exec 9>>{base}/server.lock; flock -x 9; flock -n -x {base}/users true || exec sh \"$0\"; \
+         exec 9<{base}/server.lock; flock -x 9; flock -n -x {base}/users true || exec sh \"$0\"; \
          {programs}/pg_ctl -D {data} -m immediate -w stop; rm -rf {data}"
     );
     // As a file, so that it can begin anew if somebody came while it was about to stop.

@@ -20,8 +20,8 @@ use engine::entropy::SeededEntropy;
 use engine::transport::EgressPolicy;
 use engine::vault::{MasterKey, Vault};
 use engine::{Engine, Parts};
-use store::Store;
 use store::keep::Retention;
+use store::{Store, StoreError};
 use store_sqlite::{OpenOptions, SqliteStore};
 
 use crate::faulty_store::{Death, Fates, FaultyStore};
@@ -58,14 +58,26 @@ pub struct Report {
     pub trace: u64,
 }
 
-/// Runs one simulation to its end and judges it. The error is what the oracle found, for a person to read.
+/// Runs one simulation on a SQLite file to its end and judges it. The error is what the oracle found, for a person to
+/// read.
 pub fn run(plan: &Plan, folder: &Path) -> Result<Report, String> {
+    let file = folder.join("sim.db");
+    run_on(plan, || {
+        let options = OpenOptions { disk_reserve_bytes: 0, ..OpenOptions::file(&file).inline() };
+        Ok(Arc::new(SqliteStore::open(options)?))
+    })
+}
+
+/// The same on whatever store `open` gives for each life of the process. It must work inline: while a verb runs, the
+/// world's time stands still.
+pub fn run_on(plan: &Plan, open: impl Fn() -> Result<Arc<dyn Store>, StoreError>) -> Result<Report, String> {
     let world = Arc::new(World::new(plan));
     let mut now = Timestamp::from_secs(1_767_225_600);
     let mut lives = 0;
     loop {
         lives += 1;
-        let life = live(plan, &world, folder, now, lives)?;
+        let store = open().map_err(|error| format!("life {lives}: the store does not open: {error}"))?;
+        let life = live(plan, &world, store, now, lives)?;
         now = life.until + Duration::from_secs(1);
         if life.rested {
             break;
@@ -85,16 +97,12 @@ struct Life {
 }
 
 /// One life of the process: from its start to its death, or to the world's rest.
-fn live(plan: &Plan, world: &Arc<World>, folder: &Path, from: Timestamp, life: usize) -> Result<Life, String> {
+fn live(plan: &Plan, world: &Arc<World>, store: Arc<dyn Store>, from: Timestamp, life: usize) -> Result<Life, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
-    let store =
-        SqliteStore::open(OpenOptions { disk_reserve_bytes: 0, ..OpenOptions::file(folder.join("sim.db")).inline() })
-            .map_err(|error| format!("life {life}: the store does not open: {error}"))?;
-    let store: Arc<dyn Store> = Arc::new(store);
     let death = Arc::new(Death::default());
     let lived = runtime.block_on(async {
         let clock: engine::clock::SharedClock = Arc::new(SimClock::starting_at(from));

@@ -2,8 +2,12 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use testkit::simulation::{Plan, Report, run};
+use store::Store;
+use store_postgres::testkit::Database;
+use store_postgres::{LeaseClock, OpenOptions, PostgresStore};
+use testkit::simulation::{Plan, Report, run, run_on};
 
 /// A folder in memory where there is one: a simulation needs a file that survives its process, not a disk.
 fn folder() -> tempfile::TempDir {
@@ -63,6 +67,31 @@ fn nothing_acknowledged_is_lost_in_the_third_250_seeds() {
 #[test]
 fn nothing_acknowledged_is_lost_in_the_last_250_seeds() {
     sweep(750..1_000);
+}
+
+/// On PostgreSQL a verb is many round trips, so fewer seeds: what differs is the store, not the engine.
+const SEEDS_ON_POSTGRES: Range<u64> = 0..12;
+
+#[test]
+fn nothing_acknowledged_is_lost_on_postgresql() {
+    let mut all = Report::default();
+    for seed in SEEDS_ON_POSTGRES {
+        let database = Database::new();
+        let open = || {
+            let options = OpenOptions { inline: true, listen: false, ..database.options() };
+            let options = OpenOptions { lease_clock: LeaseClock::Caller, ..options };
+            let opened = futures_util::FutureExt::now_or_never(PostgresStore::open(options));
+            // Inline, a future that is asked once is done.
+            let store: Arc<dyn Store> = Arc::new(opened.expect("it is inline")?);
+            Ok(store)
+        };
+        let plan = Plan::of_seed(seed);
+        let report = run_on(&plan, open).unwrap_or_else(|found| panic!("seed {seed} ({:?}): {found}", plan.crash));
+        all.lives += report.lives - 1;
+        all.acknowledged += report.acknowledged;
+        all.delivered += report.delivered;
+    }
+    assert!(all.lives > 0 && all.acknowledged > 0 && all.delivered > 0, "the seeds tested nothing: {all:?}");
 }
 
 /// More seeds for `make soak`: `TRIREME_SEEDS=from..to`.

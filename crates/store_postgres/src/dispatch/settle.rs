@@ -107,12 +107,16 @@ pub(crate) async fn settle(session: &Session, batch: &[Settlement], now: Timesta
     for (tenant, indexes) in by_tenant(batch, |one| &one.tenant) {
         let ids: Vec<Uuid> = indexes.iter().map(|index| batch[*index].id.uuid()).collect();
         let (mut lanes, mut open) = lock(session, tenant, &ids, now).await?;
+        let mut late = Vec::new();
         let (mut moves, mut attempts, mut left, mut leaving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in indexes {
             let one = &batch[index];
             // Taken out, so that a second settlement of the same claim finds it gone.
             let held = open.get(&one.id.uuid()).is_some_and(|open| open.is_under(one.claim));
-            let Some(known) = held.then(|| open.remove(&one.id.uuid())).flatten() else { continue };
+            let Some(known) = held.then(|| open.remove(&one.id.uuid())).flatten() else {
+                late.push(one);
+                continue;
+            };
             answers[index].fenced = false;
             let tried = known.tried + u32::from(one.attempt.is_some());
             attempts.extend(one.attempt.as_ref().map(|attempt| (known.clone(), attempt.clone())));
@@ -125,6 +129,7 @@ pub(crate) async fn settle(session: &Session, batch: &[Settlement], now: Timesta
             let cause = one.cause.clone();
             moves.push(Move { open: known, state: one.state, at: one.due, attempts: one.attempts, tried, cause });
         }
+        keep_late(session, tenant, &late, &mut attempts).await?;
         insert_attempts(session, tenant, &attempts);
         move_all(session, tenant, &moves);
         let moved = lanes.advance(session, &left, now).await?;
@@ -134,6 +139,33 @@ pub(crate) async fn settle(session: &Session, batch: &[Settlement], now: Timesta
         lanes.write(session);
     }
     Ok(answers)
+}
+
+/// The try of a delivery that was cancelled meanwhile changes nothing about it, but a person sees that it was made.
+async fn keep_late(
+    session: &Session,
+    tenant: &Tenant,
+    late: &[&Settlement],
+    attempts: &mut Vec<(Open, Attempt)>,
+) -> Result<(), Failure> {
+    let tried: Vec<&&Settlement> = late.iter().filter(|one| one.attempt.is_some()).collect();
+    if tried.is_empty() {
+        return Ok(());
+    }
+    let ids = column(&tried, |one| one.id.uuid());
+    let generations = column(&tried, |one| one.claim.generation.cast_signed());
+    let row = params![Text::from(tenant.as_str()), ids, generations];
+    for row in session.rows(Query::count_late_tries, row).await? {
+        let (id, event): (Uuid, Uuid) = (cell(&row, 0)?, cell(&row, 1)?);
+        let Some(attempt) = tried.iter().find(|one| one.id.uuid() == id).and_then(|one| one.attempt.clone()) else {
+            continue;
+        };
+        // The count is that with this try: its number is the count before, and one.
+        let (tried, state) = (small_cell(&row, 2)?.saturating_sub(1), DeliveryState::Cancelled);
+        let ended = Open { id, event, state, owner: None, generation: 0, attempts: 0, tried, lane: None };
+        attempts.push((ended, attempt));
+    }
+    Ok(())
 }
 
 /// Writes where deliveries go on: those that are owed no more leave the open ones.

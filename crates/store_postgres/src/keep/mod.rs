@@ -15,7 +15,7 @@ pub(crate) use self::prune::Pruning;
 pub(crate) use self::span::prepare as prepare_spans;
 use crate::PostgresStore;
 use crate::failure::Failure;
-use crate::perform::Inner;
+use crate::perform::{Inner, within};
 use crate::query::Query;
 use crate::row::{cell, count, name};
 use crate::value::{Text, params};
@@ -29,8 +29,8 @@ impl Keep for PostgresStore {
             let inner = Arc::clone(&self.inner);
             inner.is_open()?;
             let round = async move {
-                let late = |_| StoreError::Unreachable("pruning took too long".to_owned());
-                tokio::time::timeout(PRUNE_TIME, prune::prune(&inner, &retention, now, limit)).await.map_err(late)
+                let late = || StoreError::Unreachable("pruning took too long".to_owned());
+                within(PRUNE_TIME, prune::prune(&inner, &retention, now, limit)).await.ok_or_else(late)
             };
             Ok(self.performer.perform(round).await???)
         })

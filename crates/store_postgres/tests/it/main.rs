@@ -1,4 +1,8 @@
-//! The store from outside, on a real server: the promises every store makes, and those that only several nodes can
-//! break.
+//! The store from outside, on a real server: the promises every store makes, and those that only several nodes, a
+//! broken connection or time can break.
 
+mod arrange;
 mod conformance;
+mod nodes;
+mod spans;
+mod trouble;

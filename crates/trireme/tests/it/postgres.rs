@@ -31,6 +31,8 @@ async fn nothing_acknowledged_is_lost_by_a_kill_and_another_node_goes_on() {
     for folder in [&first, &second] {
         folder.configure(&destination.url());
     }
+    // Nothing is answered before the kill: whatever was sent was not settled.
+    destination.hold();
     let gateway = Gateway::of(&mut serve_on(&first, &database.address()), &first);
     assert!(!first.data().join("master.key").exists(), "no key is made beside a shared store");
     let mut acknowledged = BTreeSet::new();
@@ -40,9 +42,11 @@ async fn nothing_acknowledged_is_lost_by_a_kill_and_another_node_goes_on() {
         assert_eq!(answer.status, 200);
         acknowledged.insert(answer.json()["events"][0]["id"].as_str().expect("an id").to_owned());
     }
+    destination.has_got(1).await;
     let key = gateway.key.clone();
     gateway.process.signal(Signal::KILL);
     drop(gateway);
+    destination.release();
     // Another machine: nothing of the first one's folder is there.
     let gateway = Gateway::of(&mut serve_on(&second, &database.address()), &second);
     assert_eq!(gateway.announced["api_key"], Value::Null, "the first node's key opens this one too");

@@ -1,0 +1,93 @@
+//! Stores, events and deliveries for tests of what several nodes do to one database.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::identity::{MessageIdentity, message_key};
+use domain::ordering::OnDead;
+use domain::{AttemptId, DeliveryId, DeliveryState, Event, EventId, Tenant, Timestamp};
+use store::dispatch::{Ask, Attempt, Claim, ClaimDue, Claimed, Dispatch, Owner, Settlement};
+use store::intake::{AcceptGroup, Accepted, Intake, NewDelivery, NewEvent};
+use store_postgres::testkit::{Database, NOW};
+use store_postgres::{OpenOptions, PostgresStore};
+use uuid::Builder;
+
+pub const LEASE: Duration = Duration::from_secs(30);
+
+pub fn tenant() -> Tenant {
+    Tenant::default_tenant()
+}
+
+pub async fn open(options: OpenOptions) -> PostgresStore {
+    PostgresStore::open(options).await.expect("the store opens")
+}
+
+/// A node of its own on this database.
+pub async fn node(database: &Database) -> PostgresStore {
+    open(database.options()).await
+}
+
+/// An id that begins with this time.
+fn id(at: Timestamp, number: u64, kind: u8) -> uuid::Uuid {
+    let mut chance = [0; 10];
+    chance[1] = kind;
+    chance[2..].copy_from_slice(&number.to_be_bytes());
+    Builder::from_unix_timestamp_millis(at.as_millis().unsigned_abs(), &chance).into_uuid()
+}
+
+pub fn event_id(at: Timestamp, number: u64) -> EventId {
+    EventId::from_uuid(id(at, number, 1))
+}
+
+pub fn delivery_id(at: Timestamp, number: u64) -> DeliveryId {
+    DeliveryId::from_uuid(id(at, number, 2))
+}
+
+/// The event of a number, known again by it, that owes `app` one delivery.
+pub fn event(at: Timestamp, number: u64) -> NewEvent {
+    let bare = Event::bare(event_id(at, number), "github".parse().expect("a name"), at);
+    let event = Event { event_type: "push".into(), payload: Bytes::from_static(b"{}"), ..bare };
+    let (route, destination) = ("github-app".parse().expect("a name"), "app".parse().expect("a name"));
+    let delivery = NewDelivery::by(delivery_id(at, number), route, destination);
+    let identity = message_key(&event.scope(), &MessageIdentity::Id(&number.to_string()));
+    NewEvent { identities: identity.into_iter().collect(), deliveries: vec![delivery], ..NewEvent::of(event) }
+}
+
+pub async fn accept(store: &PostgresStore, event: NewEvent) -> Accepted {
+    let groups = vec![AcceptGroup { events: vec![event], request: None }];
+    let mut answers = store.accept(groups, NOW).await.expect("accept");
+    answers.pop().expect("an answer").expect("accepted").pop().expect("an answer")
+}
+
+pub async fn claim(store: &PostgresStore, owner: u64, limit: u32, now: Timestamp) -> Vec<Claimed> {
+    let ask = Ask { tenant: tenant(), destination: "app".parse().expect("a name"), limit, bytes_max: u64::MAX };
+    let ask = ClaimDue { owner: Owner(owner), lease: LEASE, now, asks: vec![ask] };
+    store.claim_due(ask).await.expect("claim_due").pop().expect("an answer").claimed
+}
+
+pub fn settlement(id: DeliveryId, claim: Claim, state: DeliveryState) -> Settlement {
+    Settlement {
+        tenant: tenant(),
+        id,
+        claim,
+        state,
+        due: NOW,
+        attempts: 1,
+        attempt: Some(Attempt {
+            id: AttemptId::from_uuid(id.uuid()),
+            number: 1,
+            started_at: NOW,
+            duration_us: 1,
+            outcome: "delivered".into(),
+            status: Some(200),
+            error: None,
+            connect_us: None,
+            first_byte_us: None,
+            peer: None,
+            response: Bytes::new(),
+        }),
+        cause: None,
+        on_dead: OnDead::Continue,
+        sent_version: None,
+    }
+}

@@ -1,0 +1,99 @@
+//! Spans of time that are dropped as a whole, and what has to outlive them.
+
+use std::time::Duration;
+
+use domain::{DeliveryState, Timestamp};
+use store::dispatch::Dispatch;
+use store::intake::{AcceptGroup, Intake};
+use store::keep::{Keep, Retention};
+use store::people::{People, Wish};
+use store::read::Read;
+use store_postgres::testkit::{Database, NOW};
+use store_postgres::{OpenOptions, PostgresStore};
+
+use crate::arrange::{accept, claim, delivery_id, event, event_id, open, settlement, tenant};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT: Retention =
+    Retention { events: DAY, dead_letters: DAY.saturating_mul(10), requests: DAY, identities: DAY, idempotency: DAY };
+
+/// Drops what is old enough, however small.
+async fn dropping(database: &Database) -> PostgresStore {
+    open(OpenOptions { drop_bytes: 0, ..database.options() }).await
+}
+
+fn partitions(database: &Database) -> Vec<String> {
+    let tables =
+        database.sql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'events_p%' ORDER BY 1");
+    tables.lines().map(str::to_owned).collect()
+}
+
+async fn settle(store: &PostgresStore, state: DeliveryState, limit: u32, now: Timestamp) {
+    let claimed = claim(store, 1, limit, now).await;
+    let batch = claimed.iter().map(|one| settlement(one.id, one.claim, state)).collect();
+    store.settle(batch, now).await.expect("settle");
+}
+
+#[tokio::test]
+async fn an_old_span_is_dropped_and_what_is_owed_or_dead_is_carried_over() {
+    let database = Database::new();
+    let store = dropping(&database).await;
+    let groups = (1..=30).map(|number| AcceptGroup { events: vec![event(NOW, number)], request: None }).collect();
+    store.accept(groups, NOW).await.expect("accept");
+    settle(&store, DeliveryState::Delivered, 27, NOW).await;
+    settle(&store, DeliveryState::Dead, 1, NOW).await;
+    settle(&store, DeliveryState::Retrying, 1, NOW).await;
+    let before = partitions(&database);
+    assert!(before.len() > 1, "{before:?}");
+    assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "0", "all lie in spans");
+
+    let later = NOW + DAY * 3;
+    let pruned = store.prune(KEPT, later, 1_000).await.expect("prune");
+    assert_eq!((pruned.events, pruned.deliveries), (27, 27));
+    assert!(!partitions(&database).contains(&before[0]), "it is gone as a whole");
+    assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "3");
+    let states: Vec<_> = [28, 29, 30].map(|number| delivery_id(NOW, number)).into();
+    for (id, state) in states.iter().zip([DeliveryState::Dead, DeliveryState::Retrying, DeliveryState::Pending]) {
+        let detail = store.delivery(tenant(), *id).await.expect("delivery").expect("it was carried over");
+        assert_eq!(detail.row.state, state);
+        assert_eq!(detail.attempts.len(), usize::from(state != DeliveryState::Pending));
+    }
+    assert!(store.event(tenant(), event_id(NOW, 1)).await.expect("event").is_none());
+    // They go on as before, and go when their time has come.
+    assert_eq!(store.retry(tenant(), vec![states[0]], later).await, Ok(vec![Wish::Done]));
+    settle(&store, DeliveryState::Delivered, 10, later).await;
+    let pruned = store.prune(KEPT, later + DAY, 1_000).await.expect("prune");
+    assert_eq!((pruned.events, pruned.deliveries), (3, 3));
+    assert_eq!(database.sql("SELECT count(*) FROM events"), "0");
+    assert_eq!(database.sql("SELECT count(*) FROM attempts"), "0");
+}
+
+#[tokio::test]
+async fn numbers_go_on_after_the_newest_were_dropped() {
+    let database = Database::new();
+    let store = dropping(&database).await;
+    accept(&store, event(NOW, 1)).await;
+    settle(&store, DeliveryState::Delivered, 1, NOW).await;
+    let position = store.tail_position(tenant()).await.expect("tail_position");
+    store.prune(KEPT, NOW + DAY * 3, 1_000).await.expect("prune");
+    assert_eq!(database.sql("SELECT count(*) FROM events"), "0");
+    assert_eq!(store.tail_position(tenant()).await, Ok(position.clone()));
+    accept(&store, event(NOW + DAY * 3, 2)).await;
+    assert_ne!(store.tail_position(tenant()).await, Ok(position));
+}
+
+#[tokio::test]
+async fn spans_are_made_ahead_and_what_came_too_early_stays_where_it_is() {
+    let database = Database::new();
+    let store = dropping(&database).await;
+    let known = partitions(&database);
+    let far = NOW + DAY * 20;
+    accept(&store, event(far, 1)).await;
+    assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "1");
+    store.prune(Retention::default(), far, 100).await.expect("prune");
+    let made = partitions(&database);
+    assert!(made.len() > known.len(), "{made:?}");
+    accept(&store, event(far + DAY, 2)).await;
+    assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "1", "the next day has a span of its own");
+    assert_eq!(store.event(tenant(), event_id(far, 1)).await.expect("event").map(|one| one.deliveries.len()), Some(1));
+}

@@ -1,0 +1,141 @@
+//! A database that is not there, not ours, or goes away; rows that are in each other's way.
+
+use std::time::Duration;
+
+use store::StoreError;
+use store::dispatch::Dispatch;
+use store::intake::{AcceptGroup, Intake};
+use store::keep::Keep;
+use store::read::Read;
+use store_postgres::testkit::{Database, NOW};
+use store_postgres::{OpenOptions, PostgresStore};
+
+use crate::arrange::{accept, claim, event, node, open, settlement, tenant};
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_told_without_its_password() {
+    for address in ["postgres://u:geheim@127.0.0.1:1/trireme", "postgres://u:geheim@nowhere.invalid/trireme"] {
+        let Err(error) = PostgresStore::open(OpenOptions::at(address, NOW)).await else { panic!("{address} is there") };
+        assert_eq!(error.code(), "store_unreachable");
+        assert!(error.to_string().contains("/trireme") && !error.to_string().contains("geheim"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_and_a_strangers_are_refused() {
+    for (change, code) in [
+        ("INSERT INTO schema_migrations VALUES (99, 'x', 0)", "store_corrupt"),
+        ("INSERT INTO schema_migrations SELECT max(version) + 1, 'x', 0 FROM schema_migrations", "store_newer_schema"),
+        ("UPDATE schema_migrations SET checksum = 'another' WHERE version = 1", "store_corrupt"),
+    ] {
+        let database = Database::new();
+        let _ = database.sql(change);
+        let Err(error) = PostgresStore::open(database.options()).await else { panic!("{change}: it was opened") };
+        assert_eq!(error.code(), code, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_start_at_once_on_an_empty_database_make_one_schema() {
+    let database = Database::new();
+    let _ = database.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    let starting: Vec<_> = (0..4).map(|_| tokio::spawn(PostgresStore::open(database.options()))).collect();
+    for started in starting {
+        let store = started.await.expect("no panic").expect("it opens");
+        store.ping().await.expect("it would write");
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM schema_migrations WHERE version > 0"), "2");
+}
+
+#[tokio::test]
+async fn dropped_connections_are_made_anew_without_anyone_noticing() {
+    let database = Database::new();
+    let store = node(&database).await;
+    for number in 0..5 {
+        accept(&store, event(NOW, number)).await;
+        let _ = database.sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        // Whoever meets the broken connection goes on with another: nothing of it was under way.
+        assert!(store.event(tenant(), crate::arrange::event_id(NOW, number)).await.expect("a read").is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_held_is_not_waited_for_without_end_and_nothing_is_lost() {
+    let database = Database::new();
+    let options = OpenOptions { lock_time: Duration::from_millis(200), ..database.options() };
+    let store = open(options).await;
+    accept(&store, event(NOW, 1)).await;
+    let address = database.address();
+    let held = tokio::task::spawn_blocking(move || hold_tenant(&address)).await.expect("no panic");
+    let groups = vec![AcceptGroup { events: vec![event(NOW, 2)], request: None }];
+    let refused = store.accept(groups, NOW).await;
+    assert!(matches!(&refused, Err(error @ StoreError::Unreachable(_)) if error.retryable()), "{refused:?}");
+    drop(held);
+    assert!(!accept(&store, event(NOW, 2)).await.duplicate, "the refused one left nothing behind");
+}
+
+/// A connection that holds the row which gives numbers to the tenant's events, until it is dropped.
+fn hold_tenant(address: &str) -> Held {
+    let mut psql = std::process::Command::new("psql");
+    psql.args(["-X", "-q", "-A", "-t", "-d", address]).stdin(std::process::Stdio::piped());
+    let mut child = psql.stdout(std::process::Stdio::piped()).spawn().expect("psql runs");
+    use std::io::{BufRead, Write};
+    let input = child.stdin.as_mut().expect("it is piped");
+    writeln!(input, "BEGIN; SELECT tenant FROM tenants FOR UPDATE;").expect("it listens");
+    let mut line = String::new();
+    std::io::BufReader::new(child.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("an answer");
+    assert_eq!(line.trim(), "default");
+    Held(child)
+}
+
+struct Held(std::process::Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn work_that_is_in_each_others_way_is_done_again_and_done_once() {
+    let database = Database::new();
+    let stores = [std::sync::Arc::new(node(&database).await), std::sync::Arc::new(node(&database).await)];
+    let mut lanes = Vec::new();
+    for (which, store) in stores.iter().enumerate() {
+        for number in 0..40u64 {
+            let store = std::sync::Arc::clone(store);
+            lanes.push(tokio::spawn(async move {
+                let mut new = event(NOW, 1_000 * (which as u64 + 1) + number);
+                // Two nodes, few lanes, opposite orders.
+                let subject = domain::Subject::of("orders", &(number % 3).to_string());
+                std::sync::Arc::make_mut(&mut new.event).subject = Some(subject.clone());
+                new.deliveries[0].lane = domain::ordering::Lane::of(
+                    domain::ordering::Ordering::Subject,
+                    &new.event.source,
+                    &new.event.connection,
+                    Some(&subject),
+                );
+                accept(&store, new).await;
+            }));
+        }
+    }
+    for accepted in lanes {
+        accepted.await.expect("no panic");
+    }
+    let mut delivered = 0;
+    loop {
+        let some = claim(&stores[delivered % 2], 1, 10, NOW).await;
+        if some.is_empty() {
+            break;
+        }
+        assert!(some.len() <= 3, "one of each lane");
+        delivered += some.len();
+        let batch = some.iter().map(|one| settlement(one.id, one.claim, domain::DeliveryState::Delivered)).collect();
+        assert!(stores[0].settle(batch, NOW).await.expect("settle").iter().all(|one| !one.fenced));
+    }
+    assert_eq!(delivered, 80);
+}
