@@ -121,10 +121,7 @@ fn sources_are_told_every_mistake() {
             json!({"webhook": {"provider": "github", "secret": "a"}, "connections": {"../x": {}, "y": {"config": {}}}}),
             vec!["/connections/..~1x invalid_name", "/connections/y/config conflict"],
         ),
-        (
-            json!({"connector": "x", "streams": {}, "poll": "1s"}),
-            vec!["/connector unknown_name", "/poll unknown_key"],
-        ),
+        (json!({"connector": "x", "streams": {}, "poll": "1s"}), vec!["/connector unknown_name", "/poll unknown_key"]),
     ] {
         assert_eq!(errors(read_source(json.clone())), expected, "{json}");
     }

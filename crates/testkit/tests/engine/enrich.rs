@@ -10,7 +10,7 @@ use engine::spec::{EnrichSpec, EnrichWay, OnEnrichError, RouteSpec, SourceSpec, 
 use serde_json::{Value as Json, json};
 
 use crate::rig::{Rig, clock, destination, memory, once, route, source};
-use crate::streams::{GET, Shop, specs};
+use crate::shop::{GET, Shop, specs};
 
 const SECOND: Duration = Duration::from_secs(1);
 

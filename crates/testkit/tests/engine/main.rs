@@ -14,6 +14,7 @@ mod replays;
 mod retired;
 mod retries;
 mod rig;
+mod shop;
 mod sns;
 mod streams;
 mod upstream;
