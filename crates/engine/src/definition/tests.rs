@@ -1,5 +1,7 @@
 //! Definitions as JSON: what is told of each mistake, and that what is written is read back the same.
 
+mod streams;
+
 use std::sync::Arc;
 
 use domain::Assurance;
@@ -121,10 +123,7 @@ fn sources_are_told_every_mistake() {
             json!({"webhook": {"provider": "github", "secret": "a"}, "connections": {"../x": {}, "y": {"config": {}}}}),
             vec!["/connections/..~1x invalid_name", "/connections/y/config conflict"],
         ),
-        (
-            json!({"connector": "x", "streams": {}, "poll": "1s"}),
-            vec!["/connector unknown_name", "/poll unknown_key"],
-        ),
+        (json!({"connector": "x", "streams": {}, "poll": "1s"}), vec!["/connector unknown_name", "/poll unknown_key"]),
     ] {
         assert_eq!(errors(read_source(json.clone())), expected, "{json}");
     }
@@ -346,7 +345,7 @@ fn findings_are_bounded() {
 
 /// JSON that is nearly a definition: its keys and words are the real ones, in the wrong places.
 fn nearly() -> impl Strategy<Value = Json> {
-    const WORDS: [&str; 30] = [
+    const WORDS: [&str; 36] = [
         "webhook",
         "provider",
         "secret",
@@ -377,6 +376,12 @@ fn nearly() -> impl Strategy<Value = Json> {
         "subject",
         "github",
         "app",
+        "connector",
+        "streams",
+        "poll",
+        "reconcile",
+        "budget",
+        "stripe",
     ];
     let word = prop::sample::select(&WORDS[..]).prop_map(str::to_owned);
     let leaf = prop_oneof![
