@@ -86,6 +86,8 @@ codes! {
     SourceNotPublished "source_not_published" 422 "The source takes no published events";
     PairingNotOffered "pairing_not_offered" 422 "The sender hands no secret over";
     NoConnector "no_connector" 422 "The source has no connector";
+ PollBlind "poll_blind" 422 "Changes of the stream can never be told";
+    StreamUnusable "stream_unusable" 422 "The manifest's stream cannot be read";
     SourceFailed "source_failed" 502 "The source could not be asked";
     ReplayInvalid "replay_invalid" 422 "The replay does not say what to repeat";
     TooManyStreams "too_many_streams" 429 "Too many live tails are open";

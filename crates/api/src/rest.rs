@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod api_keys;
+pub mod budgets;
 pub mod calls;
 pub mod deliveries;
 pub mod destinations;
@@ -15,7 +16,9 @@ pub mod publish;
 pub mod replays;
 pub mod requests;
 pub mod routes;
+pub mod runs;
 pub mod sources;
+pub mod streams;
 pub mod tail;
 pub mod upstream;
 

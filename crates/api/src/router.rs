@@ -15,8 +15,8 @@ use crate::peer::{Peer, host_of};
 use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
-    alerts, api_keys, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish, replays,
-    requests, routes, sources, tail, upstream,
+    alerts, api_keys, budgets, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish,
+    replays, requests, routes, runs, sources, streams, tail, upstream,
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
@@ -121,6 +121,23 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/records", "Records of a stream as they are now", upstream::records)
             .needs(Read).query::<upstream::RecordsQuery>().gives::<upstream::RecordsView>(OK).may(&[Code::NoConnector, Code::SourceFailed]),
 
+        Route::get("/api/v1/sources/{name}/connections/{connection}/streams/{stream}", "How reading one stream goes", streams::get)
+            .needs(Read).gives::<streams::StreamView>(OK),
+        Route::post("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/poll", "Read what is new of a stream now", streams::poll)
+            .needs(Operate).gives::<runs::RunView>(ACCEPTED).once().may(&ORDER),
+        Route::post("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/reconcile", "Compare a stream with what is known of it now; one that was never read is scanned", streams::reconcile)
+            .needs(Operate).takes::<streams::ReconcileWish>().gives::<runs::RunView>(ACCEPTED).once().may(&ORDER).may(&[Code::StateRefused]),
+        Route::post("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/backfill", "Make the first scan of a stream once more", streams::backfill)
+            .needs(Operate).takes::<streams::BackfillWish>().gives::<runs::RunView>(ACCEPTED).once().may(&ORDER),
+        Route::get("/api/v1/streams", "List the streams that are read by themselves, and how that goes", streams::list)
+            .needs(Read).pages::<streams::StreamsQuery>().gives::<Listing<streams::StreamView>>(OK),
+        Route::get("/api/v1/runs", "List polls that found something, first scans and reconciliations, newest first", runs::list)
+            .needs(Read).pages::<runs::RunsQuery>().gives::<Listing<runs::RunView>>(OK),
+        Route::get("/api/v1/runs/{id}", "One run with the gaps that it found", runs::get)
+            .needs(Read).gives::<runs::RunDetailView>(OK),
+        Route::get("/api/v1/budgets", "List what sources allow, how much of it is used, and who waits", budgets::list)
+            .needs(Read).pages::<ObjectsQuery>().gives::<Listing<budgets::BudgetView>>(OK),
+
         Route::get("/api/v1/destinations", "List destinations", destinations::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<destinations::DestinationView>>(OK),
         Route::post("/api/v1/destinations", "Create a destination", create::<Destinations>)
@@ -170,6 +187,9 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Admin),
     ]
 }
+
+/// What having a stream read may run into.
+const ORDER: [Code; 5] = [Code::Conflict, Code::NoConnector, Code::PollBlind, Code::SourceFailed, Code::StreamUnusable];
 
 /// What changing an object may run into.
 const MANAGE: [Code; 4] = [Code::ManagedByFile, Code::Conflict, Code::DefinitionInvalid, Code::NotFound];

@@ -2,6 +2,7 @@
 //! urgent first. What is reserved of an allowance is durable before it is used, so that all nodes together keep it.
 
 mod pacer;
+mod shared;
 mod word;
 
 use std::collections::BTreeMap;
@@ -16,9 +17,11 @@ use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
+use crate::engine::Engine;
 use crate::spec::{BudgetScope, BudgetSpec, ConnectorSpec, PollSpec};
 use crate::upstream::Account;
 use pacer::Pacer;
+pub(crate) use shared::disagreements;
 
 /// How a budget stands, for people.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +43,23 @@ pub struct BudgetView {
 
 /// A scope of a tenant.
 type Owned = (Tenant, Arc<str>);
+
+impl BudgetView {
+    /// What is allowed at once: in the window, or in the bucket. `None`: only what the source itself says counts.
+    #[must_use]
+    pub fn limit(&self) -> Option<u32> {
+        self.allowance.map(|allowance| match allowance.counting {
+            Counting::Bucket { burst } => burst,
+            Counting::Moving | Counting::Fixed => allowance.rate.count,
+        })
+    }
+
+    /// The share of it that is used, from 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        self.limit().map(|limit| self.used as f64 / f64::from(limit.max(1)))
+    }
+}
 
 /// Keeps the pacers of all scopes.
 pub struct Budgets {
@@ -114,6 +134,22 @@ impl Budgets {
         let mut views: Vec<BudgetView> = pacers.into_iter().map(view).collect();
         views.sort_by(|one, other| one.scope.cmp(&other.scope));
         Ok(views)
+    }
+}
+
+impl Engine {
+    /// Every budget of a tenant, those included that were not used since the start, by its scope.
+    pub async fn budget_views(&self, tenant: &Tenant) -> Result<Vec<BudgetView>, StoreError> {
+        let topology = self.topology();
+        for source in topology.sources().filter(|source| source.spec.tenant == *tenant) {
+            let Some(spec) = &source.spec.connector else { continue };
+            for connection in spec.connections() {
+                let account = Account { tenant: tenant.clone(), source: source.spec.name.clone(), connection };
+                // Asking for it makes it known.
+                let _ = self.budgets().purse(&account, spec);
+            }
+        }
+        self.budgets().views(tenant).await
     }
 }
 

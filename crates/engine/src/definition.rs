@@ -38,7 +38,7 @@ pub use self::secret::{SECRET_KEYS, SECRET_MARKER, hide_secrets, replace_secrets
 pub use self::source::source;
 pub use self::tree::{Entry, Node, Span, Text, Value, shown_key};
 pub use self::units::{parse_duration, parse_size, print_duration, print_size};
-pub use self::write::{write_destination, write_route, write_source};
+pub use self::write::{write_destination, write_route, write_source, write_stream};
 pub use domain::suggest::nearest;
 
 /// Whose definition is read.

@@ -109,6 +109,17 @@ pub struct ConnectorSpec {
     pub normalize: bool,
 }
 
+impl ConnectorSpec {
+    /// The accounts that it is asked through. A source without any has the one that is called `default`.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionName> {
+        if self.configs.is_empty() {
+            return vec![ConnectionName::default_connection()];
+        }
+        self.configs.keys().cloned().collect()
+    }
+}
+
 /// The configuration of a connection. It holds credentials: never printed.
 #[derive(Clone, PartialEq)]
 pub struct ConnectionConfig(Arc<serde_json::Value>);

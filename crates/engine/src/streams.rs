@@ -9,11 +9,15 @@
 //! | `poll` | polls, first scans and ordered runs, from being due to what they came to |
 //! | `deletes` | what a complete scan did not have, confirmed before it is told |
 //! | `reconcile` | a run that judges what webhooks should have told |
+//! | `order` | judges a person's wish before it is passed on |
+//! | `view`, `gauges` | what people and their monitoring see |
 //! | `slot`, `schedule` | which stream is read when, and by whose wish |
 
 mod deletes;
 mod fold;
+mod gauges;
 mod model;
+mod order;
 mod poll;
 mod reconcile;
 mod run;

@@ -1,5 +1,7 @@
 //! Every metric and log event of the engine, named once. Labels come only from configuration, never from payloads.
 
+use std::time::Duration;
+
 use domain::{DeliveryId, DeliveryState};
 use metrics::{counter, gauge, histogram};
 use store::StoreError;
@@ -35,6 +37,14 @@ pub const CHANGES: &str = "trireme_poll_changes_total";
 pub const READ_REQUESTS: &str = "trireme_read_requests_total";
 /// Changes that nobody had told before reconciliation found them.
 pub const GAPS: &str = "trireme_gaps_total";
+/// How long ago a stream was last read to its end, by the connection that waits longest.
+pub const STREAM_LAG: &str = "trireme_stream_lag_seconds";
+/// Polls of a stream that failed in a row, likewise.
+pub const STREAM_FAILURES: &str = "trireme_stream_failures_in_a_row";
+/// The share of a budget that is used, from 0 to 1; of budgets that each connection has, the fullest.
+pub const BUDGET_USE: &str = "trireme_budget_use_ratio";
+/// Requests that wait for their turn.
+pub const BUDGET_WAITING: &str = "trireme_budget_waiting";
 pub const CALL_SECONDS: &str = "trireme_call_seconds";
 
 pub fn accepted(source: &str, duplicate: bool) {
@@ -57,7 +67,7 @@ pub fn key_fetched(found: bool) {
 }
 
 /// A source was asked.
-pub fn called(source: &str, purpose: &'static str, failed: bool, took: std::time::Duration) {
+pub fn called(source: &str, purpose: &'static str, failed: bool, took: Duration) {
     let outcome = if failed { "failed" } else { "ok" };
     counter!(CALLS, "source" => source.to_owned(), "purpose" => purpose, "outcome" => outcome).increment(1);
     histogram!(CALL_SECONDS, "source" => source.to_owned()).record(took.as_secs_f64());
@@ -79,6 +89,23 @@ pub fn polled(source: &str, found: u64, failed: bool, requests: u64) {
 pub fn reconciled(source: &str, missed: u64, requests: u64) {
     counter!(GAPS, "source" => source.to_owned()).increment(missed);
     counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "reconcile").increment(requests);
+}
+
+/// How a stream stands, over all its connections. One that was never read to its end has no lag to tell.
+pub fn stream(source: &str, stream: &str, lag: Option<Duration>, failures: u32) {
+    let labels = [("source", source.to_owned()), ("stream", stream.to_owned())];
+    if let Some(lag) = lag {
+        gauge!(STREAM_LAG, &labels).set(lag.as_secs_f64());
+    }
+    gauge!(STREAM_FAILURES, &labels).set(f64::from(failures));
+}
+
+/// How full a budget is, and who waits for it.
+pub fn budget(name: &str, used: Option<f64>, waiting: usize) {
+    if let Some(used) = used {
+        gauge!(BUDGET_USE, "budget" => name.to_owned()).set(used);
+    }
+    gauge!(BUDGET_WAITING, "budget" => name.to_owned()).set(waiting as f64);
 }
 
 /// Calls came faster than the store takes them: so many are in no list.

@@ -11,10 +11,12 @@ mod key;
 mod known;
 mod progress;
 pub mod providers;
+mod reconcile;
 mod replay;
 pub mod send;
 pub mod serve;
 mod source;
+mod streams;
 mod tail;
 
 use std::io::Write;
@@ -61,6 +63,10 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Deliver stored events once more
     Replay(replay::ReplayArgs),
+    /// List what is read of sources by itself, and how that goes
+    Streams(streams::StreamsArgs),
+    /// Compare a stream with what is known of it, and tell what was missed
+    Reconcile(reconcile::ReconcileArgs),
     /// List the webhook senders that are known, or show one
     Providers(providers::ProvidersArgs),
     /// Decide about a source's sender: its secret, and the addresses it wants opened
@@ -121,6 +127,8 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Events(args) => run_here(events::run(*args, output)),
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),
+        Command::Streams(args) => run_here(streams::run(args, output)),
+        Command::Reconcile(args) => run_here(reconcile::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
         Command::Source(args) => run_here(source::run(args, output)),
         Command::Connector(args) => connector::run(*args, output, environment),

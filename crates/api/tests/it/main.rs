@@ -17,5 +17,6 @@ mod replies;
 mod requests;
 mod server;
 mod sockets;
+mod streams;
 mod tail;
 mod upstream;

@@ -1,6 +1,7 @@
 //! Two tenants and every route: nobody does what their scopes do not say, and nobody reaches the other's things.
 
 use engine::access::{Scope, Scopes};
+use engine::entropy::uuid_v7;
 use serde_json::{Value, json};
 
 use crate::gateway::{Call, Gateway};
@@ -42,6 +43,7 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
     let disable = Call::post("/api/v1/destinations/gone/disable").json(&json!({ "reason": "canary" }));
     assert_eq!(gateway.call(disable).await.status, 200);
     let alert = gateway.call(Call::get("/api/v1/alerts?open=true")).await.ids().remove(0);
+    let run = run_of_default(gateway).await;
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     vec![
         ("/events/", event),
@@ -54,7 +56,31 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
         ("/providers/", "github".into()),
         ("/api-keys/", text(&made["id"])),
         ("/alerts/", alert),
+        ("/runs/", run),
     ]
+}
+
+async fn run_of_default(gateway: &Gateway) -> String {
+    let key = domain::StreamKey {
+        tenant: domain::Tenant::default_tenant(),
+        source: "own".parse().expect("a name"),
+        connection: domain::ConnectionName::default_connection(),
+        stream: "canary".into(),
+    };
+    let run = domain::run::Run {
+        id: domain::RunId::from_uuid(uuid_v7(&**gateway.engine.entropy(), gateway.engine.clock().now())),
+        key,
+        kind: domain::run::RunKind::Poll,
+        dry: false,
+        state: domain::run::RunState::Done,
+        started_at: gateway.engine.clock().now(),
+        finished_at: Some(gateway.engine.clock().now()),
+        figures: Default::default(),
+        trust: None,
+        problem: None,
+    };
+    gateway.engine.store().put_run(run.clone()).await.expect("the run is kept");
+    run.id.to_string()
 }
 
 fn call(operation: &Operation, belongings: &[(&'static str, String)]) -> Call {

@@ -75,6 +75,12 @@ impl Stream {
             Self::Delegating(stream) => vec![&stream.full_refresh, &stream.incremental],
         }
     }
+
+    /// Whether a change of it can never be told: nothing says which records are new, and nothing names one.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.ways().iter().all(|way| way.sync.is_none() && way.primary_key.is_empty())
+    }
 }
 
 impl DeclarativeStream {

@@ -28,8 +28,7 @@ pub(super) type Sources = BTreeMap<SourceName, Option<SourceFacts>>;
 
 /// Reads `enrich`; `from` is the route's source.
 pub(super) fn enrich(at: &At<'_>, from: Option<&SourceName>, sources: &Sources) -> Vec<EnrichSpec> {
-    let Some(fields) = at.fields() else { return Vec::new() };
-    let entries = fields.rest();
+    let entries = at.own_entries();
     if entries.len() > ENRICH_MAX {
         let message = format!("{} records, at most {ENRICH_MAX} are fetched for an event", entries.len());
         at.error("too_many", message, "fetch fewer, or split the route");

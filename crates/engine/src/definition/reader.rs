@@ -179,12 +179,7 @@ impl<'a> At<'a> {
         T::Err: Display,
     {
         let named = |entry: &'a Entry| {
-            let at = Self {
-                node: &entry.node,
-                key_span: entry.key_span,
-                path: self.path.name(&entry.key),
-                findings: self.findings,
-            };
+            let at = self.of_owner(entry);
             match parse_name(&entry.key) {
                 Ok(name) => Some((name, at)),
                 Err(problem) => {
@@ -200,6 +195,19 @@ impl<'a> At<'a> {
             }
         };
         self.entries().unwrap_or_default().iter().filter_map(named).collect()
+    }
+
+    /// The same, where whatever is written may be a name.
+    #[must_use]
+    pub fn own_entries(&self) -> Vec<(&'a str, Self)> {
+        let entries = self.entries().unwrap_or_default();
+        entries.iter().map(|entry| (entry.key.as_str(), self.of_owner(entry))).collect()
+    }
+
+    /// What stands under a key that the owner chose.
+    fn of_owner(&self, entry: &'a Entry) -> Self {
+        let path = self.path.name(&entry.key);
+        Self { node: &entry.node, key_span: entry.key_span, path, findings: self.findings }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use connectors::manifest::node::Read as _;
 use connectors::manifest::stream::Stream;
-use domain::Timestamp;
+use domain::SourceName;
 use domain::budget::{Allowance, Counting};
 use domain::rate::Rate;
 use domain::suggest::nearest;
@@ -53,11 +53,11 @@ pub(super) fn streams(
     };
     let mut found: BTreeMap<Arc<str>, StreamSpec> = BTreeMap::new();
     let mut places = BTreeMap::new();
-    for (name, at) in streams_at.iter().flat_map(named) {
-        check_stream(&at, &name, &spec.connector);
+    for (name, at) in streams_at.iter().flat_map(At::own_entries) {
+        check_stream(&at, name, &spec.connector);
         if let Some(stream) = stream(&at) {
-            places.insert(Arc::clone(&name), at);
-            found.insert(name, stream);
+            places.insert(name.into(), at);
+            found.insert(name.into(), stream);
         }
     }
     check_shares(&found, &places);
@@ -65,12 +65,6 @@ pub(super) fn streams(
         check_cost(at, &found, budget, spec.configs.len().max(1));
     }
     (found, budget)
-}
-
-fn named<'a>(at: &At<'a>) -> Vec<(Arc<str>, At<'a>)> {
-    at.fields()
-        .map(|fields| fields.rest().into_iter().map(|(name, at)| (name.into(), at)).collect())
-        .unwrap_or_default()
 }
 
 fn stream(at: &At<'_>) -> Option<StreamSpec> {
@@ -93,7 +87,8 @@ fn poll(at: &At<'_>) -> Option<PollSpec> {
     if let Some(rate) = rate {
         let at_least = fields.take("at_least").and_then(|at| at.duration(POLL_MIN..=SPAN_MAX)).unwrap_or(POLL_MIN);
         let at_most = fields.take("at_most");
-        let most = at_most.as_ref().and_then(|at| at.duration(POLL_MIN..=SPAN_MAX)).unwrap_or(AT_MOST_DEFAULT);
+        let most = at_most.as_ref().and_then(|at| at.duration(POLL_MIN..=SPAN_MAX));
+        let most = most.unwrap_or(AT_MOST_DEFAULT.max(at_least));
         if let Some(at) = at_most.filter(|_| most < at_least) {
             let message = format!("'at_most' is shorter than 'at_least' ({})", print_duration(at_least));
             at.error("conflict", message, "write the longer time as 'at_most'");
@@ -148,19 +143,7 @@ fn reconcile(at: &At<'_>) -> Option<ReconcileSpec> {
 }
 
 fn start(at: &At<'_>) -> Option<Start> {
-    let text = at.text()?.as_str();
-    match text {
-        "now" => Some(Start::Now),
-        "all" => Some(Start::All),
-        _ => match text.parse::<Timestamp>() {
-            Ok(time) => Some(Start::Since(time)),
-            Err(_) => {
-                let help = "write start: now, start: all, or a time as start: 2026-01-31T00:00:00Z";
-                at.error("invalid_value", format!("'{}' is no start", at.shown(at.text()?)), help);
-                None
-            }
-        },
-    }
+    at.parsed("a start", "now, all, or a time such as 2026-01-31T00:00:00Z")
 }
 
 /// A text is a rate; a mapping says more.
@@ -179,7 +162,7 @@ fn budget(at: &At<'_>) -> Option<BudgetSpec> {
         at.error("conflict", "'burst' says nothing without window: bucket", "add window: bucket, or remove 'burst'");
     }
     let burst = burst.and_then(|at| at.integer(1..=BURST_MAX));
-    let scope = fields.take("scope").and_then(|at| Some(at.text()?.as_str().to_owned()));
+    let scope = fields.take("scope").and_then(|at| scope(&at));
     fields.finish();
     let rate = limit?;
     let counting = match counting.unwrap_or(0) {
@@ -187,12 +170,22 @@ fn budget(at: &At<'_>) -> Option<BudgetSpec> {
         2 => Counting::Bucket { burst: burst.unwrap_or(rate.count) },
         _ => Counting::Moving,
     };
-    let scope = match scope.as_deref() {
-        None | Some("connection") => BudgetScope::Connection,
-        Some("source") => BudgetScope::Source,
-        Some(name) => BudgetScope::Named(name.to_owned()),
-    };
-    Some(BudgetSpec { allowance: Allowance { rate, counting }, scope })
+    Some(BudgetSpec { allowance: Allowance { rate, counting }, scope: scope.unwrap_or_default() })
+}
+
+/// `connection`, `source`, or a name of its own, which is one by the rules of all names.
+fn scope(at: &At<'_>) -> Option<BudgetScope> {
+    let text = at.text()?;
+    match text.as_str() {
+        "connection" => Some(BudgetScope::Connection),
+        "source" => Some(BudgetScope::Source),
+        name if name.parse::<SourceName>().is_ok() => Some(BudgetScope::Named(name.to_owned())),
+        _ => {
+            let help = "write connection, source, or a name of letters, digits, '-' and '_' that other sources share";
+            at.error("invalid_name", format!("'{}' cannot name a budget", at.shown(text)), help);
+            None
+        }
+    }
 }
 
 fn is_map(at: &At<'_>) -> bool {
@@ -219,7 +212,7 @@ fn check_stream(at: &At<'_>, name: &str, connector: &Connector) {
     };
     match Stream::read(&found.node.afresh()) {
         Err(problem) => at.error_at_key("stream_unusable", problem.to_string(), "see `trireme connector inspect`"),
-        Ok(stream) if stream.ways().iter().all(|way| way.sync.is_none() && way.primary_key.is_empty()) => {
+        Ok(stream) if stream.is_blind() => {
             let message = format!("changes of '{name}' can never be told: it has neither a cursor nor a primary key");
             at.error_at_key(
                 "poll_blind",

@@ -1,5 +1,7 @@
 //! Definitions as JSON: what is told of each mistake, and that what is written is read back the same.
 
+mod streams;
+
 use std::sync::Arc;
 
 use domain::Assurance;
@@ -343,7 +345,7 @@ fn findings_are_bounded() {
 
 /// JSON that is nearly a definition: its keys and words are the real ones, in the wrong places.
 fn nearly() -> impl Strategy<Value = Json> {
-    const WORDS: [&str; 30] = [
+    const WORDS: [&str; 36] = [
         "webhook",
         "provider",
         "secret",
@@ -374,6 +376,12 @@ fn nearly() -> impl Strategy<Value = Json> {
         "subject",
         "github",
         "app",
+        "connector",
+        "streams",
+        "poll",
+        "reconcile",
+        "budget",
+        "stripe",
     ];
     let word = prop::sample::select(&WORDS[..]).prop_map(str::to_owned);
     let leaf = prop_oneof![

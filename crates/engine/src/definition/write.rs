@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::secret::ROLE_PLAIN;
 use super::units::print_duration;
-use crate::spec::{DestinationSpec, HttpSpec, RoleSecret, RouteSpec, Secret, SourceSpec, WebhookSpec};
+use crate::spec::{DestinationSpec, HttpSpec, RoleSecret, RouteSpec, Secret, SourceSpec, StreamSpec, WebhookSpec};
 
 /// What stands for a secret: its seal, or the marker.
 type Cover<'a> = &'a mut dyn FnMut(&Secret) -> String;
@@ -57,6 +57,12 @@ pub fn write_source(spec: &SourceSpec, cover: Cover<'_>) -> Json {
         }
     }
     json.into()
+}
+
+/// How one stream is read.
+#[must_use]
+pub fn write_stream(spec: &StreamSpec) -> Json {
+    stream::stream(spec)
 }
 
 /// A connector's config, every text of it covered.

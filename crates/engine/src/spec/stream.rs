@@ -43,6 +43,30 @@ pub enum Start {
     Since(Timestamp),
 }
 
+impl FromStr for Start {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "now" => Ok(Self::Now),
+            "all" => Ok(Self::All),
+            _ => text.parse().map(Self::Since).map_err(|_| {
+                let shown: String = text.chars().take(64).collect();
+                format!("'{shown}' is neither now, all, nor a time such as 2026-01-31T00:00:00Z")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now => f.write_str("now"),
+            Self::All => f.write_str("all"),
+            Self::Since(time) => time.fmt(f),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum PollSpec {
     On(Schedule),

@@ -56,6 +56,7 @@ impl Parts {
             moves: true,
             dry: false,
             remembers: false,
+            shows: Some(run.clone()),
         };
         let mut outcome = self.read(taken, how).await;
         if outcome.failure.is_none()
@@ -87,6 +88,7 @@ impl Parts {
             moves: true,
             dry: false,
             remembers: is_whole,
+            shows: ordered.then(|| run.clone()),
         };
         // Before the list: of one tick, what the list shows is the later.
         let fed = self.catch_up_on_gone(taken).await;
@@ -140,6 +142,7 @@ impl Parts {
             moves: true,
             dry: false,
             remembers: false,
+            shows: None,
         };
         let found = self.read(&listed, how).await;
         let ended = match found.failure {
@@ -240,8 +243,10 @@ impl Parts {
             Err(not) => return self.not_taken(not, answer),
         };
         if taken.checkpoint.baseline_at.is_none() {
-            let start = taken.spec.start;
-            let ending = self.scan(&taken, start, answer).await;
+            let ending = match answer {
+                Some(answer) if dry => refuse_dry(key, answer),
+                answer => self.scan(&taken, taken.spec.start, answer).await,
+            };
             self.leave(&taken).await;
             return ending;
         }
@@ -255,7 +260,7 @@ impl Parts {
         self.tell_credentials(&taken, outcome.failure.as_ref());
         crate::telemetry::reconciled(key.source.as_str(), outcome.figures.missed, outcome.figures.requests);
         self.leave(&taken).await;
-        Ending::Reconciled
+        Ending::Reconciled { dry }
     }
 
     fn not_taken(&self, not: NotTaken, answer: Option<Answer>) -> Ending {
@@ -310,4 +315,13 @@ impl Parts {
             crate::telemetry::store_failed("note_polls", &error);
         }
     }
+}
+
+/// A run that only reports has nothing to compare with before the first complete scan, which would do more than that.
+fn refuse_dry(key: &StreamKey, answer: Answer) -> Ending {
+    let detail =
+        format!("'{}' was never read to its end, so there is nothing to compare with: poll it first", key.stream);
+    // Whoever asked may have gone.
+    let _ = answer.send(Err(EngineError::Invalid { code: "state_refused", detail }));
+    Ending::Reconciled { dry: true }
 }

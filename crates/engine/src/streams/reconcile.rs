@@ -91,7 +91,7 @@ impl Parts {
         let mut learned = Learned::read(&taken.checkpoint.learned);
         let grace = spec.as_ref().and_then(|spec| spec.grace);
         let grace = grace.unwrap_or_else(|| learned.delays().quantile(0.99).unwrap_or_default().max(GRACE_MIN));
-        let mut outcome = self.read(taken, self.how(taken, spec.as_ref(), grace, run.dry)).await;
+        let mut outcome = self.read(taken, self.how(taken, spec.as_ref(), grace, &run)).await;
         outcome.figures.late = if run.dry { 0 } else { self.late(taken, &mut outcome).await };
         let is_complete = outcome.failure.is_none() && self.reads_all(taken, spec.as_ref());
         let mut waits = None;
@@ -113,7 +113,7 @@ impl Parts {
         (run, outcome)
     }
 
-    fn how(&self, taken: &Taken, spec: Option<&ReconcileSpec>, grace: Duration, dry: bool) -> How {
+    fn how(&self, taken: &Taken, spec: Option<&ReconcileSpec>, grace: Duration, run: &Run) -> How {
         let before = self.clock.now() - grace;
         let lookback = spec.and_then(|spec| spec.lookback).filter(|_| !self.reads_all(taken, spec));
         let state = if lookback.is_some() { state_of(&taken.checkpoint) } else { Json::Null };
@@ -124,9 +124,10 @@ impl Parts {
             // What was too young for this run is read again by the next one.
             overlap: lookback.map_or(Duration::ZERO, |lookback| lookback.max(grace * 2)),
             // What is too young to be judged must not be passed by a poll's checkpoint.
-            moves: taken.spec.poll.is_none() && !dry,
-            dry,
+            moves: taken.spec.poll.is_none() && !run.dry,
+            dry: run.dry,
             remembers: lookback.is_none(),
+            shows: Some(run.clone()),
         }
     }
 

@@ -28,6 +28,8 @@ use crate::upstream::{Account, Ended, Page, Taker, Unopened, Upstream};
 
 /// How long a stream is ours without being renewed.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// How often a run that goes on is written down with what it came to so far, for those who watch it.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 /// A stream that is ours to read, and all that reading it takes.
 pub(super) struct Taken {
@@ -123,6 +125,8 @@ impl Parts {
             moves: reading.moves,
             dry: reading.dry,
             remembers: reading.remembers,
+            shows: reading.shows,
+            requests: (reading.purpose, before),
             gathered: Mutex::default(),
         };
         let wanted = Wanted {
@@ -136,7 +140,7 @@ impl Parts {
             error = self.keep(taken) => Err(Broken::Store(error)),
             () = self.stop.cancelled() => Err(Broken::Stopped),
         };
-        let Gathered { mut outcome, refused } = desk.gathered.into_inner();
+        let Gathered { mut outcome, refused, .. } = desk.gathered.into_inner();
         outcome.figures.requests = taken.upstream.requests(&taken.key.stream, reading.purpose).saturating_sub(before);
         outcome.failure = match (ended, refused) {
             (_, Some(error)) => Some(Broken::Store(error)),
@@ -199,6 +203,8 @@ pub(super) struct How {
     pub dry: bool,
     /// All subjects are to be gathered.
     pub remembers: bool,
+    /// The run that is to be seen while it goes on.
+    pub shows: Option<Run>,
 }
 
 pub(super) fn scope(key: &StreamKey) -> Scope {
@@ -218,6 +224,9 @@ struct Desk<'r> {
     moves: bool,
     dry: bool,
     remembers: bool,
+    shows: Option<Run>,
+    /// What requests are counted as, and how many there were before.
+    requests: (Purpose, u64),
     gathered: Mutex<Gathered>,
 }
 
@@ -225,6 +234,7 @@ struct Desk<'r> {
 struct Gathered {
     outcome: Outcome,
     refused: Option<StoreError>,
+    shown_at: Option<Timestamp>,
 }
 
 impl Desk<'_> {
@@ -246,6 +256,19 @@ impl Desk<'_> {
         add(&mut outcome.figures, RunFigures { told, missed: missed.len() as u64, ..figures });
         outcome.missed.extend(missed);
         Ok(())
+    }
+
+    async fn show(&self, gathered: &mut Gathered) {
+        let Some(run) = &self.shows else { return };
+        let now = self.parts.clock.now();
+        if now.since(gathered.shown_at.unwrap_or(run.started_at)) < SHOWN_EVERY {
+            return;
+        }
+        gathered.shown_at = Some(now);
+        let (purpose, before) = self.requests;
+        let requests = self.taken.upstream.requests(&self.taken.key.stream, purpose).saturating_sub(before);
+        let figures = RunFigures { requests, ..gathered.outcome.figures };
+        self.parts.write_run(Run { figures, ..run.clone() }).await;
     }
 
     async fn write(
@@ -272,7 +295,10 @@ impl Taker for Desk<'_> {
         Box::pin(async move {
             let mut gathered = self.gathered.lock().await;
             match self.commit(page, &mut gathered).await {
-                Ok(()) => Ok(()),
+                Ok(()) => {
+                    self.show(&mut gathered).await;
+                    Ok(())
+                }
                 Err(error) => {
                     gathered.refused.get_or_insert(error);
                     Err(Closed)

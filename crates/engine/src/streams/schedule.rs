@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::poll::{ChangeRate, Found, Next, Schedule as Pool, Terms};
 use domain::run::{Run, StreamKey};
-use domain::{ConnectionName, SourceName, Tenant, Timestamp};
+use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
 use store::reading::{Checkpoint, Polled, Progress};
 use tokio::sync::{mpsc, oneshot};
@@ -96,7 +96,10 @@ pub(super) enum Ending {
         progress: Progress,
         message: Option<String>,
     },
-    Reconciled,
+    /// A dry one leaves the schedule as it is.
+    Reconciled {
+        dry: bool,
+    },
     /// Another node has it.
     Busy,
     /// It is not configured any more, or the engine stops.
@@ -263,6 +266,7 @@ impl Scheduler {
     }
 
     fn begin(&mut self, index: usize, now: Timestamp) {
+        self.slots[index].forget_deserted();
         if self.slots[index].due_at(now) > now {
             self.remind(index, now);
             return;
@@ -379,7 +383,7 @@ impl Scheduler {
                     }
                 }
             }
-            Ending::Reconciled => slot.reconciled(now),
+            Ending::Reconciled { dry } => slot.reconciled(dry, now),
             Ending::Busy => {
                 slot.running = false;
                 slot.poll_at = slot.poll_at.max(now + BUSY_WAIT);
@@ -400,12 +404,11 @@ impl Scheduler {
         let slots = self.slots.iter().enumerate().filter(|(_, slot)| slot.key.tenant == *tenant);
         let shown = slots.map(|(index, slot)| {
             let shared = self.shared.get(&(slot.key.tenant.clone(), slot.key.source.clone()));
-            let due = slot.due_at(now);
             Shown {
                 key: slot.key.clone(),
                 spec: slot.spec.clone(),
                 running: slot.running,
-                next_at: Some(due).filter(|due| *due != Timestamp::NEVER),
+                next_at: slot.next_poll(now),
                 reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER),
                 failures: slot.failures,
                 rate: shared.and_then(|shared| shared.pool.rate(&index)),
@@ -455,10 +458,7 @@ fn wanted(topology: &Topology) -> BTreeMap<StreamKey, StreamSpec> {
     let mut wanted = BTreeMap::new();
     for source in topology.sources() {
         let Some(spec) = &source.spec.connector else { continue };
-        let default = [ConnectionName::default_connection()];
-        let connections: Vec<&ConnectionName> =
-            if spec.configs.is_empty() { default.iter().collect() } else { spec.configs.keys().collect() };
-        for connection in connections {
+        for connection in spec.connections() {
             for (stream, own) in &spec.streams {
                 let key = StreamKey {
                     tenant: source.spec.tenant.clone(),

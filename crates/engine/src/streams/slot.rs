@@ -88,6 +88,17 @@ impl Slot {
         self.poll_at.min(self.reconcile_at).min(hinted)
     }
 
+    /// When it is polled next by itself, as far as the slot knows: of a shared budget, whoever picks decides.
+    pub fn next_poll(&self, now: Timestamp) -> Option<Timestamp> {
+        let hinted = if self.hinted { self.hint_at(now) } else { Timestamp::NEVER };
+        Some(self.poll_at.min(hinted)).filter(|at| *at != Timestamp::NEVER && !self.running)
+    }
+
+    /// Forgets wishes of those who have gone.
+    pub fn forget_deserted(&mut self) {
+        self.orders.retain(|order| !order.answer.is_closed());
+    }
+
     /// A hint polls at once, but not more often than the stream may be asked, and not while its source fails.
     fn hint_at(&self, now: Timestamp) -> Timestamp {
         let least = match &self.spec.poll {
@@ -141,8 +152,11 @@ impl Slot {
         None
     }
 
-    pub fn reconciled(&mut self, now: Timestamp) {
+    pub fn reconciled(&mut self, dry: bool, now: Timestamp) {
         self.running = false;
+        if dry {
+            return;
+        }
         self.reconciled_at = Some(now);
         if let Some(spec) = &self.spec.reconcile {
             self.reconcile_at = spec.schedule.next(Some(now), now).max(now + Duration::from_secs(1));

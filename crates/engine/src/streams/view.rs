@@ -30,6 +30,7 @@ pub struct StreamView {
     pub key: StreamKey,
     pub spec: StreamSpec,
     pub running: bool,
+    /// When it is polled next; `None` also while it is read, and where a shared budget decides.
     pub next_at: Option<Timestamp>,
     pub reconcile_at: Option<Timestamp>,
     /// Polls that failed in a row.
@@ -62,6 +63,12 @@ impl StreamView {
     #[must_use]
     pub fn lag(&self, now: Timestamp) -> Option<std::time::Duration> {
         self.progress.read_at.map(|read| now.since(read))
+    }
+
+    /// The share of polls that found nothing.
+    #[must_use]
+    pub fn waste(&self) -> Option<f64> {
+        (self.progress.polls > 0).then(|| self.progress.empty as f64 / self.progress.polls as f64)
     }
 
     /// Requests spent for each change found.

@@ -15,6 +15,14 @@ pub fn bar(total: u64, what: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(what)
 }
 
+/// Says what goes on where nobody knows how much of it there is; silent where nobody watches.
+#[must_use]
+pub fn spinner() -> ProgressBar {
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{spinner} {msg}").expect("the template names only what there is");
+    ProgressBar::with_draw_target(None, target).with_style(style)
+}
+
 /// Asks a yes-or-no question. Without a person at the terminal, `option` has to have said it.
 pub fn confirm(question: &str, option: &str) -> Outcome<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {

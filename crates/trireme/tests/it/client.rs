@@ -193,7 +193,20 @@ fn completions_know_every_command() {
         let output = run(&["completions", shell]);
         let script = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{shell}");
-        for command in ["serve", "demo", "check", "tail", "send", "events", "dead-letters", "replay", "key", "bench"] {
+        for command in [
+            "serve",
+            "demo",
+            "check",
+            "tail",
+            "send",
+            "events",
+            "dead-letters",
+            "replay",
+            "key",
+            "bench",
+            "streams",
+            "reconcile",
+        ] {
             assert!(script.contains(command), "{command} is unknown to {shell}");
         }
     }

@@ -111,6 +111,11 @@ async fn a_connector_of_ones_own_works_as_written() {
 }
 
 #[tokio::test]
+async fn polling_works_as_written() {
+    run("polling.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
 async fn operating_works_as_written() {
     run("operate.md", &Destination::start().await).await;
 }

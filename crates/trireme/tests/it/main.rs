@@ -12,5 +12,6 @@ mod rotation;
 mod senders;
 mod serve;
 mod signals;
+mod streams;
 mod support;
 mod takeover;

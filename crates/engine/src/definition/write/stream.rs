@@ -4,7 +4,7 @@ use domain::budget::Counting;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::units::print_duration;
-use crate::spec::{BudgetScope, BudgetSpec, PollSpec, ReconcileSpec, Schedule, Start, StreamSpec};
+use crate::spec::{BudgetScope, BudgetSpec, PollSpec, ReconcileSpec, Schedule, StreamSpec};
 
 pub(super) fn stream(spec: &StreamSpec) -> Json {
     let mut json = Map::new();
@@ -14,12 +14,7 @@ pub(super) fn stream(spec: &StreamSpec) -> Json {
     if let Some(reconcile) = &spec.reconcile {
         json.insert("reconcile".to_owned(), reconcile_json(reconcile));
     }
-    let start = match spec.start {
-        Start::Now => "now".to_owned(),
-        Start::All => "all".to_owned(),
-        Start::Since(time) => time.to_string(),
-    };
-    json.insert("start".to_owned(), start.into());
+    json.insert("start".to_owned(), spec.start.to_string().into());
     json.insert("overlap".to_owned(), print_duration(spec.overlap).into());
     json.into()
 }

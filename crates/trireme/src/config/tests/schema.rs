@@ -36,6 +36,7 @@ fn kind_of(kind: &str) -> Value {
     match kind {
         "mapping" | "mapping by name" | "mapping by role" => json!({ "type": "object" }),
         "list" | "list of ranges" | "list of names" | "list of durations" => json!({ "type": "array" }),
+        "duration or mapping" | "rate or mapping" => json!({ "type": ["string", "object"] }),
         "text or list" => json!({ "type": ["string", "array", "object"] }),
         "number" => json!({ "type": ["integer", "string"] }),
         "yes or no" => json!({ "type": ["boolean", "string"] }),
@@ -95,7 +96,10 @@ fn schema() -> Value {
 fn close(node: &mut Value, path: &str) {
     let Some(object) = node.as_object_mut() else { return };
     if object.contains_key("properties") {
-        object.insert("type".into(), json!("object"));
+        // What may also be written in short keeps that.
+        if !object.get("type").is_some_and(Value::is_array) {
+            object.insert("type".into(), json!("object"));
+        }
         object.entry("additionalProperties").or_insert(json!(OPEN.contains(&path)));
     }
     for key in ["additionalProperties", "items"] {
