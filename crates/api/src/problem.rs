@@ -76,6 +76,7 @@ codes! {
     Conflict "conflict" 409 "It is there already, or was changed meanwhile";
     ManagedByFile "managed_by_file" 409 "The configuration file owns this";
     StateRefused "state_refused" 409 "Its state does not allow this";
+    StreamBusy "stream_busy" 409 "The stream is being read";
     IdempotencyInProgress "idempotency_in_progress" 409 "The same request is being worked on";
     BodyTooLarge "body_too_large" 413 "The body is too large";
     UnsupportedMediaType "unsupported_media_type" 415 "The body must be JSON";

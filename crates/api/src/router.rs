@@ -189,7 +189,8 @@ pub(crate) fn table() -> Vec<Route> {
 }
 
 /// What having a stream read may run into.
-const ORDER: [Code; 5] = [Code::Conflict, Code::NoConnector, Code::PollBlind, Code::SourceFailed, Code::StreamUnusable];
+const ORDER: [Code; 5] =
+    [Code::NoConnector, Code::PollBlind, Code::SourceFailed, Code::StreamBusy, Code::StreamUnusable];
 
 /// What changing an object may run into.
 const MANAGE: [Code; 4] = [Code::ManagedByFile, Code::Conflict, Code::DefinitionInvalid, Code::NotFound];

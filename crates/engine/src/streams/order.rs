@@ -5,6 +5,7 @@ use std::time::Duration;
 use connectors::manifest::node::Read as _;
 use connectors::manifest::stream::Stream;
 use domain::run::{Run, StreamKey};
+use domain::suggest::nearest;
 
 use super::Wish;
 use crate::clock::timeout;
@@ -34,7 +35,9 @@ impl Engine {
 fn judge(connector: &Connector, key: &StreamKey) -> Result<(), EngineError> {
     let name = &*key.stream;
     let Some(declared) = connector.source.declared().iter().find(|declared| declared.name == name) else {
-        let detail = format!("source '{}' has no stream '{name}' that its manifest declares", key.source);
+        let near = nearest(name, connector.source.declared().iter().map(|declared| declared.name.as_str()));
+        let near = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+        let detail = format!("source '{}' has no stream '{name}' that its manifest declares{near}", key.source);
         return Err(EngineError::NotFound(detail));
     };
     let stream = Stream::read(&declared.node.afresh());
@@ -48,5 +51,6 @@ fn judge(connector: &Connector, key: &StreamKey) -> Result<(), EngineError> {
 }
 
 fn busy(key: &StreamKey) -> EngineError {
-    EngineError::Conflict(format!("'{}' is being read just now: try again when that run has ended", key.stream))
+    let detail = format!("'{}' is being read just now: try again when that has ended", key.stream);
+    EngineError::Invalid { code: "stream_busy", detail }
 }

@@ -267,7 +267,10 @@ impl Parts {
         let (ending, error) = match not {
             NotTaken::Busy => (
                 Ending::Busy,
-                EngineError::Conflict("the stream is being read by another node: try again shortly".to_owned()),
+                EngineError::Invalid {
+                    code: "stream_busy",
+                    detail: "the stream is being read by another node: try again shortly".to_owned(),
+                },
             ),
             NotTaken::Gone => {
                 (Ending::Nothing, EngineError::NotFound("the stream is not configured any more".to_owned()))
