@@ -24,18 +24,15 @@ use crate::entropy::SharedEntropy;
 mod auth;
 mod pace;
 mod quota;
-mod validators;
 
 pub(super) use pace::Pace;
 pub(super) use quota::SharedQuotas;
-use validators::Validators;
 
 /// What every request of one reader shares.
 pub(super) struct Client {
     pub wire: Wire,
     pub tokens: Tokens,
     pub pace: Pace,
-    pub validators: Validators,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub writer: Arc<dyn ConfigWriter>,
@@ -123,8 +120,7 @@ impl Client {
         config: Arc<Json>,
     ) -> Self {
         let clock = SharedClock::clone(&wire.clock);
-        let (tokens, validators) = (Tokens::default(), Validators::default());
-        Self { wire, tokens, pace, validators, clock, entropy, writer, config: Mutex::new(config) }
+        Self { wire, tokens: Tokens::default(), pace, clock, entropy, writer, config: Mutex::new(config) }
     }
 
     /// The configuration as it is now: rotated tokens change it.
@@ -200,10 +196,7 @@ impl Client {
             let downloaded = self.wire.download(what, request.clone(), patience).await?;
             Answer { reply: downloaded.reply, spool: downloaded.body }
         } else {
-            let purpose = question.occasion.purpose;
-            let conditional = self.validators.conditional(request, purpose);
-            let reply = self.wire.send(what, conditional, patience).await?;
-            Answer { reply: self.validators.answered(request, purpose, reply), spool: None }
+            Answer { reply: self.wire.send(what, request.clone(), patience).await?, spool: None }
         };
         self.pace.learn(request, &answer.reply, &self.clock);
         if let Some(name) = cached {

@@ -317,18 +317,6 @@ async fn streams_that_share_a_budget_spend_it_where_changes_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_did_not_change_is_only_said_to_be_so() {
-    let world = World::start(&[("items", every(10 * SECOND))]).await;
-    world.rig.pass(95 * SECOND).await;
-    let (asked, unmodified) = (world.shop.asked() as u64, world.shop.state().unmodified);
-    assert!(asked >= 9 && unmodified >= asked - 2, "{unmodified} of {asked}");
-    world.shop.item(1, "changed");
-    world.rig.pass(20 * SECOND).await;
-    assert_eq!(world.types().await, ["item.updated item/1"]);
-    world.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_hint_polls_at_once() {
     let world = World::start(&[("orders", every(3_600 * SECOND))]).await;
     world.rig.pass(5 * SECOND).await;
