@@ -3,6 +3,7 @@
 mod client;
 mod demo;
 mod descriptors;
+mod examples;
 mod guide;
 mod handshakes;
 mod keys;

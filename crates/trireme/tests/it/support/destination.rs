@@ -41,7 +41,11 @@ pub struct Destination {
 
 impl Destination {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let (open, _) = watch::channel(true);
         let shared = Arc::new(Shared { got: Mutex::default(), status: AtomicU16::new(200), open });
