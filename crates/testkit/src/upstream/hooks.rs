@@ -35,7 +35,7 @@ pub struct Hook {
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
-    /// What [`Hooks::told`] wants to know it by.
+    /// What `Hooks::told` wants to know it by.
     pub number: usize,
 }
 
