@@ -121,7 +121,7 @@ impl Plan {
             reading: ReadingOptions::default(),
             polling: PollingOptions {
                 hours: 24,
-                shared_hours: if rounds == 1 { [2, 2] } else { [24, 24] },
+                shared_hours: if rounds == 1 { [6, 6] } else { [24, 12] },
                 choices: 1_000,
                 connections: 10_000,
                 interval: Duration::from_secs(60),

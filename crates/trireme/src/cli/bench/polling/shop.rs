@@ -26,20 +26,20 @@ const WEBHOOK_DELAY: Duration = Duration::from_secs(1);
 const LOST: f64 = 0.01;
 /// The first scan is not of the day.
 const BEFORE: Duration = Duration::from_secs(60);
-/// The last changes of the day are given this time to be told.
-const AFTER: Duration = Duration::from_secs(2 * 3_600);
-const SEED: u64 = 50;
+/// The last changes of the day are given this time to be told: a poll's, and a reconciliation's with its grace.
+const AFTER_POLLED: Duration = Duration::from_secs(60);
+const AFTER_HOOKED: Duration = Duration::from_secs(2 * 3_600);
 const SECRET: &str = "whsec_YmVuY2ggYmVuY2ggYmVuY2ggYmVuY2ggYmVuY2ghISE=";
 
 /// Polled every ten seconds.
-pub fn polled(hours: u64, validates: bool) -> Result<Day, Failed> {
+pub fn polled(hours: u64, seed: u64, validates: bool) -> Result<Day, Failed> {
     let stream = StreamSpec { poll: Some(PollSpec::On(Schedule::Every(POLLED_EVERY))), ..StreamSpec::default() };
-    let scene = Scene { stream, webhook: None, lists: vec![orders(hours)], validates };
-    scene.run(BEFORE + HOUR * hours_of(hours) + AFTER, async |_| {}, async |world| day(world, hours).await)
+    let scene = Scene { stream, webhook: None, lists: vec![orders(hours, seed)], validates };
+    scene.run(BEFORE + HOUR * hours_of(hours) + AFTER_POLLED, async |_| {}, async |world| day(world, hours).await)
 }
 
 /// Told by webhooks, and looked after once an hour.
-pub fn hooked(hours: u64) -> Result<Day, Failed> {
+pub fn hooked(hours: u64, seed: u64) -> Result<Day, Failed> {
     let schedule = Schedule::Every(HOUR);
     let reconcile = ReconcileSpec { schedule, lookback: Some(HOUR * 2), grace: None, max_deletes: None };
     let stream = StreamSpec { reconcile: Some(reconcile), start: Start::All, ..StreamSpec::default() };
@@ -50,22 +50,22 @@ pub fn hooked(hours: u64) -> Result<Day, Failed> {
         dedupe_within: None,
         allow_from: None,
     };
-    let times = orders(hours);
+    let times = orders(hours, seed);
     let scene = Scene { stream, webhook: Some(webhook), lists: vec![times.clone()], validates: false };
-    let beside = async |world: &World| send(world, &times).await;
-    scene.run(BEFORE + HOUR * hours_of(hours) + AFTER, beside, async |world| day(world, hours).await)
+    let beside = async |world: &World| send(world, &times, seed).await;
+    scene.run(BEFORE + HOUR * hours_of(hours) + AFTER_HOOKED, beside, async |world| day(world, hours).await)
 }
 
 fn hours_of(hours: u64) -> u32 {
     u32::try_from(hours).unwrap_or(u32::MAX)
 }
 
-fn orders(hours: u64) -> Vec<Timestamp> {
-    poisson(SEED, ORDERS_PER_HOUR, BEGINS + BEFORE, HOUR * hours_of(hours))
+fn orders(hours: u64, seed: u64) -> Vec<Timestamp> {
+    poisson(seed, ORDERS_PER_HOUR, BEGINS + BEFORE, HOUR * hours_of(hours))
 }
 
-async fn send(world: &World, times: &[Timestamp]) {
-    let chance = SeededEntropy::new(SEED);
+async fn send(world: &World, times: &[Timestamp], seed: u64) {
+    let chance = SeededEntropy::new(seed);
     let signer = Signer::new([SECRET]).expect("the secret is one of 32 bytes");
     for (number, at) in times.iter().enumerate() {
         world.clock.sleep((*at + WEBHOOK_DELAY).since(world.clock.now())).await;
@@ -128,14 +128,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_a_day_costs_and_tells_what_it_is_said_to() {
+    fn an_hour_costs_and_tells_what_it_is_said_to() {
         let day = |day: Result<Day, Failed>| day.unwrap_or_else(|error| panic!("{error}"));
-        let polled = day(polled(6, false));
+        let polled = day(super::polled(1, 7, false));
         assert!((355.0..=361.0).contains(&polled.requests_per_h) && polled.full_per_h >= 355.0, "{polled:?}");
-        assert!((0.84..=0.90).contains(&polled.wasted) && (4.0..=6.0).contains(&polled.mean_delay_s), "{polled:?}");
-        let conditional = day(super::polled(6, true));
-        assert!(conditional.full_per_h < 120.0 && conditional.changes == polled.changes, "{conditional:?}");
-        let hooked = day(hooked(6));
-        assert!(hooked.requests_per_h <= 1.5 && hooked.mean_delay_s < 60.0, "{hooked:?}");
+        assert!((0.80..=0.93).contains(&polled.wasted) && (3.0..=7.0).contains(&polled.mean_delay_s), "{polled:?}");
+        let conditional = day(super::polled(1, 7, true));
+        assert!(conditional.full_per_h < 150.0 && conditional.changes == polled.changes, "{conditional:?}");
+        let hooked = day(hooked(1, 7));
+        assert!(hooked.requests_per_h <= 2.0 && hooked.mean_delay_s < 120.0, "{hooked:?}");
     }
 }

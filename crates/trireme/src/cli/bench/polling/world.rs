@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use domain::event::Origin;
-use domain::{ConnectionName, Tenant, Timestamp};
+use domain::{ConnectionName, Tenant, Timestamp, Version};
 use engine::clock::{Clock, SharedClock};
 use engine::connector::{Connector, Named};
 use engine::dispatch::IN_FLIGHT_MAX;
@@ -231,7 +231,8 @@ impl World {
             let listed = self.store.events(Tenant::default_tenant(), EventFilter::default(), page).await?;
             for row in &listed.rows {
                 let (told_at, origin) = (row.event.received_at, row.event.origin);
-                let changed_at = row.event.occurred_at.filter(|at| *at >= since && *at < until);
+                let Some(Version::Time(at)) = row.event.version else { continue };
+                let changed_at = Some(at).filter(|at| *at >= since && *at < until);
                 told.extend(changed_at.map(|changed_at| Told { changed_at, told_at, origin }));
             }
             match listed.next {
