@@ -49,9 +49,9 @@ async fn what_did_not_change_is_only_said_to_be_so() {
     assert_eq!((world.full(), world.unmodified()), (3, 8));
     world.rig.pass(10 * SECOND).await;
     assert_eq!((world.full(), world.unmodified()), (3, 9), "the new answer is asked about");
-    world.stop().await;
     let progress = world.progress().await;
     assert_eq!((progress.requests, progress.unmodified, progress.changes), (12, 9, 1), "and what it was is shown");
+    world.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,3 +1,5 @@
+//! What is asked about, what is believed, and when a whole answer is asked for.
+
 use bytes::Bytes;
 
 use super::*;
