@@ -6,6 +6,7 @@ mod body;
 mod cache;
 mod check;
 mod client;
+mod conditions;
 mod discover;
 mod failure;
 mod formulas;
@@ -33,6 +34,8 @@ mod usable;
 mod wire;
 
 pub use asked::{Asked, CallSink, Unwritten};
+pub use conditions::Conditions;
+pub(crate) use conditions::Validators;
 pub use discover::Offer;
 pub use failure::{Blame, ReadFailure};
 pub use formulas::Jsonata;

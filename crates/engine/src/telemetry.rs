@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::run::RunFigures;
 use domain::{DeliveryId, DeliveryState};
 use metrics::{counter, gauge, histogram};
 use store::StoreError;
@@ -35,6 +36,8 @@ pub const POLLS: &str = "trireme_polls_total";
 pub const CHANGES: &str = "trireme_poll_changes_total";
 /// Requests that polls and reconciliations took.
 pub const READ_REQUESTS: &str = "trireme_read_requests_total";
+/// Of those: answered that nothing changed since the answer before.
+pub const UNMODIFIED: &str = "trireme_poll_unmodified_total";
 /// Changes that nobody had told before reconciliation found them.
 pub const GAPS: &str = "trireme_gaps_total";
 /// How long ago a stream was last read to its end, by the connection that waits longest.
@@ -74,7 +77,8 @@ pub fn called(source: &str, purpose: &'static str, failed: bool, took: Duration)
 }
 
 /// A poll has ended.
-pub fn polled(source: &str, found: u64, failed: bool, requests: u64) {
+pub fn polled(source: &str, failed: bool, figures: &RunFigures) {
+    let RunFigures { told: found, requests, unmodified, .. } = *figures;
     let outcome = match (failed, found) {
         (true, _) => "failed",
         (false, 0) => "nothing",
@@ -83,6 +87,7 @@ pub fn polled(source: &str, found: u64, failed: bool, requests: u64) {
     counter!(POLLS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
     counter!(CHANGES, "source" => source.to_owned()).increment(found);
     counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "poll").increment(requests);
+    counter!(UNMODIFIED, "source" => source.to_owned()).increment(unmodified);
 }
 
 /// A reconciliation has ended.

@@ -6,6 +6,7 @@ mod live;
 mod pages;
 mod rotated;
 mod shelf;
+mod validators;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ use crate::spec::ConnectorSpec;
 use crate::topology::Topology;
 use book::{Censor, Counted, Mask};
 use rotated::RotatedError;
+use validators::Remembered;
 
 pub use live::{Checked, LiveRead, RECORDS_MAX};
 pub use pages::{Ended, Page, Taker};
@@ -75,6 +77,7 @@ pub struct Upstream {
     reader: Reader,
     mask: Mask,
     counted: Arc<Counted>,
+    remembered: Remembered,
     /// Its credentials were refused: whoever asks next begins with what the store has.
     is_spent: AtomicBool,
 }
@@ -89,7 +92,8 @@ impl Engine {
 
 impl Upstream {
     fn new(account: Account, reader: Reader, mask: Mask, counted: Arc<Counted>) -> Self {
-        Self { account, reader, mask, counted, is_spent: AtomicBool::new(false) }
+        let (remembered, is_spent) = (Remembered::default(), AtomicBool::new(false));
+        Self { account, reader, mask, counted, remembered, is_spent }
     }
 
     #[must_use]

@@ -48,6 +48,8 @@ pub struct Progress {
     pub failed: u64,
     pub changes: u64,
     pub requests: u64,
+    /// Requests that were answered that nothing changed since the answer before.
+    pub unmodified: u64,
 }
 
 /// Adds one or more polls to a stream's [`Progress`].

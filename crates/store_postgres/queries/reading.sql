@@ -9,7 +9,8 @@ ON CONFLICT DO NOTHING
 SELECT state, baseline_at, owner, generation, asked_at, read_at, changed_at, polls, empty, failed, changes, requests,
   learned, source, connection, stream,
   owner IS NOT NULL AND lease_until >
-    coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint)
+    coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint),
+  unmodified
 FROM checkpoints WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 FOR UPDATE
 
 -- name: lease_checkpoint
@@ -38,12 +39,13 @@ WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 -- name: add_progress
 UPDATE checkpoints SET asked_at = greatest(asked_at, $5), read_at = greatest(read_at, $6),
   changed_at = greatest(changed_at, $7), polls = polls + $8, empty = empty + $9, failed = failed + $10,
-  changes = changes + $11, requests = requests + $12, learned = coalesce($13, learned)
+  changes = changes + $11, requests = requests + $12, learned = coalesce($13, learned),
+  unmodified = unmodified + $14
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- name: checkpoints
 SELECT state, baseline_at, owner, generation, asked_at, read_at, changed_at, polls, empty, failed, changes, requests,
-  learned, source, connection, stream, false
+  learned, source, connection, stream, false, unmodified
 FROM checkpoints WHERE tenant = $1 AND ($2::text IS NULL OR source = $2)
 
 -- name: known_subjects

@@ -1,6 +1,6 @@
 -- name: checkpoint
 SELECT state, baseline_at, owner, generation, lease_until, asked_at, read_at, changed_at, polls, empty, failed, changes,
-  requests, learned
+  requests, learned, unmodified
 FROM checkpoints WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4
 
 -- name: insert_checkpoint
@@ -32,12 +32,12 @@ WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4
 
 -- name: put_progress
 UPDATE checkpoints SET asked_at = ?5, read_at = ?6, changed_at = ?7, polls = ?8, empty = ?9, failed = ?10, changes = ?11,
-  requests = ?12, learned = ?13
+  requests = ?12, learned = ?13, unmodified = ?14
 WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4
 
 -- name: checkpoints
 SELECT state, baseline_at, owner, generation, lease_until, asked_at, read_at, changed_at, polls, empty, failed, changes,
-  requests, learned, source, connection, stream
+  requests, learned, unmodified, source, connection, stream
 FROM checkpoints WHERE tenant = ?1
 
 -- name: end_leases

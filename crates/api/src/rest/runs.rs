@@ -74,6 +74,8 @@ pub struct RunView {
 pub struct FiguresView {
     /// Sent to the source, those that it refused included.
     requests: u64,
+    /// Of these: those that were answered that nothing changed since the answer before (304).
+    unmodified: u64,
     /// Records read.
     seen: u64,
     /// Events made.
@@ -160,8 +162,20 @@ impl From<Run> for RunView {
 
 impl From<RunFigures> for FiguresView {
     fn from(figures: RunFigures) -> Self {
-        let RunFigures { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } = figures;
-        Self { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed }
+        let RunFigures {
+            requests,
+            unmodified,
+            seen,
+            told,
+            matched,
+            missed,
+            young,
+            late,
+            changed,
+            deleted,
+            unconfirmed,
+        } = figures;
+        Self { requests, unmodified, seen, told, matched, missed, young, late, changed, deleted, unconfirmed }
     }
 }
 

@@ -7,6 +7,7 @@
 //!   trireme:
 //!     documentation: https://docs.example/api (2026-11)  # whence all this is known, and as of when
 //!     provider: example                                  # the recipe that verifies its webhooks
+//!     free_unmodified: true                              # what it answers with 304 does not count for its limits
 //!     webhooks:
 //!       each: { values: "{{ config['shops'] }}", as: shop }   # one subscription for each; without it, one
 //!       subscribe:                                       # templates see stream_slice['url'], ['secret'], ['events'], ['shop']
@@ -65,6 +66,8 @@ pub use meaning::Meaning;
 pub struct Extension {
     pub documentation: Option<String>,
     pub provider: Option<String>,
+    /// A request that is answered that nothing changed costs nothing of the budget.
+    pub free_unmodified: bool,
     pub webhooks: Option<Webhooks>,
     pub streams: BTreeMap<String, StreamExtension>,
 }

@@ -267,6 +267,7 @@ impl<'r> JobReading<'r> {
             seen: said.seen(Some(&self.slice)),
             cached: None,
             spooled: false,
+            conditions: None,
         };
         self.run.client.ask(question).await.map(|answer| answer.reply).map_err(Stop::into_failure)
     }

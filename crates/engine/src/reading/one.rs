@@ -36,6 +36,7 @@ impl Reader {
             seen: Seen::slice(&slice),
             cached: None,
             spooled: false,
+            conditions: None,
         };
         match self.client.ask(question).await.map_err(Stop::into_failure) {
             Ok(answer) => {

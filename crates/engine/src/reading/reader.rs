@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use super::asked::CallSink;
 use super::cache::Cache;
 use super::client::{Client, Pace};
+use super::conditions::Conditions;
 use super::failure::{Blame, ReadFailure};
 use super::hosts::Hosts;
 use super::read::{Ended, read};
@@ -68,6 +69,8 @@ pub struct Wanted {
     pub schema: Option<Json>,
     /// How much of what was read before is read again at least.
     pub overlap: Duration,
+    /// `None`: everything is asked for in full.
+    pub conditions: Option<Arc<Conditions>>,
 }
 
 /// Reads one source with one configuration, as often as it is asked to: its tokens and its budget are kept between runs.
@@ -199,6 +202,7 @@ impl Reader {
             catalog_field: wanted.cursor_field,
             wanted_schema: wanted.schema,
             overlap: wanted.overlap,
+            conditions: wanted.conditions,
             ..self.circumstances(&named.name)
         };
         run.tell_standing(&name, Standing::Started).await?;

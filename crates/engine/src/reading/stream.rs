@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use super::body::Form;
+use super::conditions::Conditions;
 use super::failure::ReadFailure;
 use super::job::{Job, unwatched};
 use super::partitions::Partitions;
@@ -40,6 +41,8 @@ pub(super) struct Circumstances {
     pub is_shared: bool,
     /// How much of what was read before is read again at least.
     pub overlap: Duration,
+    /// Of its pages; those of its helpers are asked for in full.
+    pub conditions: Option<Arc<Conditions>>,
 }
 
 pub(super) struct ReadStream {

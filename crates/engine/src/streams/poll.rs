@@ -1,6 +1,7 @@
 //! Polls, first scans and ordered runs, from being due to what they came to.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use connectors::manifest::extension::Deletes;
 use domain::event::Origin;
@@ -20,14 +21,14 @@ use super::run::{Broken, How, NotTaken, Outcome, Taken, add, state_of};
 use super::schedule::Ending;
 use crate::alert::{CREDENTIALS_REFUSED, connection_object};
 use crate::engine::EngineError;
-use crate::reading::ReadFailure;
+use crate::reading::{Conditions, ReadFailure};
 use crate::spec::Start;
 
 type Answer = oneshot::Sender<Result<Run, EngineError>>;
 
 impl Parts {
-    /// Reads what is new of a stream; a first time, all of it.
-    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>) -> Ending {
+    /// Reads what is new of a stream; a first time, all of it. `in_full`: it is not enough to hear that nothing changed.
+    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>, in_full: bool) -> Ending {
         let taken = match self.take(key).await {
             Ok(taken) => taken,
             Err(not) => return self.not_taken(not, answer),
@@ -36,7 +37,7 @@ impl Parts {
             let start = taken.spec.start;
             self.scan(&taken, start, answer).await
         } else {
-            self.catch_up(&taken, answer).await
+            self.catch_up(&taken, answer, in_full).await
         };
         self.leave(&taken).await;
         ending
@@ -57,6 +58,7 @@ impl Parts {
             dry: false,
             remembers: false,
             shows: Some(run.clone()),
+            conditions: None,
         };
         let mut outcome = self.read(taken, how).await;
         if outcome.failure.is_none()
@@ -73,7 +75,7 @@ impl Parts {
         self.store.commit_page(page, self.clock.now()).await.map(drop)
     }
 
-    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>) -> Ending {
+    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>, in_full: bool) -> Ending {
         let run = self.begun(&taken.key, RunKind::Poll, false);
         let ordered = answer.is_some();
         if ordered && let Err(failed) = self.announce(&run, answer).await {
@@ -89,28 +91,20 @@ impl Parts {
             dry: false,
             remembers: is_whole,
             shows: ordered.then(|| run.clone()),
+            conditions: Some(self.conditions(taken, in_full || ordered)),
         };
         // Before the list: of one tick, what the list shows is the later.
-        let fed = self.catch_up_on_gone(taken).await;
+        let fed = self.catch_up_on_gone(taken, in_full || ordered).await;
+        let conditions = how.conditions.clone();
         let mut outcome = self.read(taken, how).await;
         let mut run = Some(run);
-        if outcome.failure.is_none() && is_whole {
-            let most = taken.spec.reconcile.as_ref().and_then(|spec| spec.max_deletes);
-            let bounds = Bounds { max: most, confirmed: false };
-            let gone = self.gone(taken, &outcome.seen, (Purpose::Poll, Origin::Virtual), bounds, false).await;
-            match gone {
-                Ok(gone) => {
-                    let Gone { deleted, told, unconfirmed, requests, waits, .. } = gone;
-                    let more = RunFigures { deleted, told, unconfirmed, requests, ..RunFigures::default() };
-                    add(&mut outcome.figures, more);
-                    self.tell_waiting(taken, waits);
-                }
-                Err(broken) => outcome.failure = Some(broken),
-            }
-        }
+        let is_settled = self.look_for_gone(taken, &mut outcome).await;
         match fed {
             Ok(figures) => add(&mut outcome.figures, figures),
             Err(broken) => drop(outcome.failure.get_or_insert(broken)),
+        }
+        if is_settled && let Some(conditions) = conditions.filter(|_| outcome.failure.is_none()) {
+            taken.upstream.remember(&taken.key.stream, taken.claim.generation, &conditions);
         }
         // Polls that find nothing are counted, not listed.
         if !ordered && outcome.figures.told == 0 && outcome.failure.is_none() {
@@ -119,8 +113,41 @@ impl Parts {
         self.conclude(taken, run, outcome).await
     }
 
+    /// Under which conditions a poll asks: those of the poll before, unless it has to ask in full.
+    fn conditions(&self, taken: &Taken, in_full: bool) -> Arc<Conditions> {
+        let stream = &taken.key.stream;
+        if in_full {
+            taken.upstream.forget(stream);
+        }
+        taken.upstream.conditions(stream, taken.claim.generation, self.clock.now())
+    }
+
+    /// Tells what a complete list does not have any more. Gives whether the same list would lead to nothing more.
+    async fn look_for_gone(&self, taken: &Taken, outcome: &mut Outcome) -> bool {
+        // The list of before had all that there was, or nothing of it would be known to be unmodified.
+        let is_complete = taken.model.is_whole && outcome.failure.is_none() && outcome.figures.unmodified == 0;
+        if !is_complete {
+            return outcome.again_at.is_none();
+        }
+        let most = taken.spec.reconcile.as_ref().and_then(|spec| spec.max_deletes);
+        let bounds = Bounds { max: most, confirmed: false };
+        match self.gone(taken, &outcome.seen, (Purpose::Poll, Origin::Virtual), bounds, false).await {
+            Ok(Gone { deleted, told, unconfirmed, requests, waits, young, .. }) => {
+                let more = RunFigures { deleted, told, unconfirmed, requests, ..RunFigures::default() };
+                add(&mut outcome.figures, more);
+                let is_settled = waits.is_none() && unconfirmed == 0 && young == 0;
+                self.tell_waiting(taken, waits);
+                is_settled && outcome.again_at.is_none()
+            }
+            Err(broken) => {
+                outcome.failure = Some(broken);
+                false
+            }
+        }
+    }
+
     /// Reads the stream that lists what is gone of this one, if there is such a one.
-    async fn catch_up_on_gone(&self, taken: &Taken) -> Result<RunFigures, Broken> {
+    async fn catch_up_on_gone(&self, taken: &Taken, in_full: bool) -> Result<RunFigures, Broken> {
         let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(RunFigures::default()) };
         let key = StreamKey { stream: feed.as_str().into(), ..taken.key.clone() };
         let listed = match self.take(&key).await {
@@ -143,13 +170,18 @@ impl Parts {
             dry: false,
             remembers: false,
             shows: None,
+            conditions: (!is_first).then(|| self.conditions(&listed, in_full)),
         };
+        let conditions = how.conditions.clone();
         let found = self.read(&listed, how).await;
         let ended = match found.failure {
             Some(broken) => Err(broken),
             None if is_first => self.end_baseline(&listed).await.map_err(Broken::Store),
             None => Ok(()),
         };
+        if let Some(conditions) = conditions.filter(|_| ended.is_ok() && found.again_at.is_none()) {
+            listed.upstream.remember(&listed.key.stream, listed.claim.generation, &conditions);
+        }
         self.leave(&listed).await;
         ended.map(|()| found.figures)
     }
@@ -185,8 +217,9 @@ impl Parts {
             failed: u64::from(failed),
             changes: found,
             requests: outcome.figures.requests,
+            unmodified: outcome.figures.unmodified,
         };
-        crate::telemetry::polled(taken.key.source.as_str(), found, failed, outcome.figures.requests);
+        crate::telemetry::polled(taken.key.source.as_str(), failed, &outcome.figures);
         if let Some(Broken::Store(error)) = &outcome.failure {
             self.alerts.store_failed("streams", error);
             if error.fatal() {

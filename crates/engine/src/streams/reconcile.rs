@@ -128,6 +128,7 @@ impl Parts {
             dry: run.dry,
             remembers: lookback.is_none(),
             shows: Some(run.clone()),
+            conditions: None,
         }
     }
 

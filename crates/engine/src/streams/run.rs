@@ -21,7 +21,7 @@ use super::model::Model;
 use crate::accept::Arrival;
 use crate::engine::EngineError;
 use crate::entropy::uuid_v7;
-use crate::reading::{Closed, ReadFailure, Wanted};
+use crate::reading::{Closed, Conditions, ReadFailure, Wanted};
 use crate::spec::StreamSpec;
 use crate::topology::Source;
 use crate::upstream::{Account, Ended, Page, Taker, Unopened, Upstream};
@@ -133,6 +133,7 @@ impl Parts {
             name: taken.key.stream.to_string(),
             state: reading.state,
             overlap: reading.overlap,
+            conditions: reading.conditions.clone(),
             ..Wanted::default()
         };
         let ended = tokio::select! {
@@ -142,6 +143,10 @@ impl Parts {
         };
         let Gathered { mut outcome, refused, .. } = desk.gathered.into_inner();
         outcome.figures.requests = taken.upstream.requests(&taken.key.stream, reading.purpose).saturating_sub(before);
+        if let Some(conditions) = reading.conditions.filter(|conditions| conditions.is_unmodified()) {
+            outcome.figures.unmodified = 1;
+            outcome.figures.matched += conditions.records();
+        }
         outcome.failure = match (ended, refused) {
             (_, Some(error)) => Some(Broken::Store(error)),
             (Ok(Ended::Whole), None) => None,
@@ -205,6 +210,8 @@ pub(super) struct How {
     pub remembers: bool,
     /// The run that is to be seen while it goes on.
     pub shows: Option<Run>,
+    /// `None`: everything is asked for in full.
+    pub conditions: Option<Arc<Conditions>>,
 }
 
 pub(super) fn scope(key: &StreamKey) -> Scope {
@@ -314,8 +321,10 @@ pub(super) fn digest_of_name(subject: &domain::Subject) -> Digest {
 }
 
 pub(super) fn add(sum: &mut RunFigures, more: RunFigures) {
-    let RunFigures { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } = more;
+    let RunFigures { requests, unmodified, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } =
+        more;
     sum.requests += requests;
+    sum.unmodified += unmodified;
     sum.seen += seen;
     sum.told += told;
     sum.matched += matched;

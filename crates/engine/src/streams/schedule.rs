@@ -15,9 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::reconcile::Learned;
-use super::run::LEASE;
-use super::slot::{Due, Slot};
-use super::view::{Shown, StreamView};
+use super::slot::{BUSY_WAIT, Due, Slot};
+use super::view::{Shown, add};
 use super::{Order, Parts, Wish};
 use crate::alert::{STREAM_FAILING, stream_object};
 use crate::engine::EngineError;
@@ -30,8 +29,6 @@ const RUNS_MAX: usize = 64;
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// Polls that fail in a row before a person is told.
 const FAILURES_TOLD: u32 = 3;
-/// A stream that another node reads is looked at again after this.
-const BUSY_WAIT: Duration = LEASE;
 /// Longest sleep: what is due is looked through again then, whatever was missed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -281,13 +278,14 @@ impl Scheduler {
     }
 
     fn spawn(&mut self, index: usize, due: Due) {
-        let (parts, key) = (self.parts.clone(), self.slots[index].key.clone());
+        let slot = &self.slots[index];
+        let (parts, key, in_full) = (self.parts.clone(), slot.key.clone(), slot.in_full);
         self.runs.spawn(async move {
             let what = match due {
-                Due::Poll => parts.poll(&key, None).await,
+                Due::Poll => parts.poll(&key, None, in_full).await,
                 Due::Reconcile => parts.reconcile_now(&key, None, (false, false)).await,
                 Due::Ordered(Order { wish, answer, .. }) => match wish {
-                    Wish::Poll => parts.poll(&key, Some(answer)).await,
+                    Wish::Poll => parts.poll(&key, Some(answer), true).await,
                     Wish::Reconcile { dry, deletes_confirmed } => {
                         parts.reconcile_now(&key, Some(answer), (dry, deletes_confirmed)).await
                     }
@@ -385,9 +383,7 @@ impl Scheduler {
             }
             Ending::Reconciled { dry } => slot.reconciled(dry, now),
             Ending::Busy => {
-                slot.running = false;
-                slot.poll_at = slot.poll_at.max(now + BUSY_WAIT);
-                slot.reconcile_at = slot.reconcile_at.max(now + BUSY_WAIT);
+                slot.busy(now);
                 if let Some(shared) = self.shared.get_mut(&owner) {
                     shared.pool.failed(&index, now, Some(now + BUSY_WAIT));
                 }
@@ -476,25 +472,4 @@ fn wanted(topology: &Topology) -> BTreeMap<StreamKey, StreamSpec> {
 fn spec_of(topology: &Topology, key: &StreamKey) -> Option<StreamSpec> {
     let source = topology.source(key.tenant.as_str(), key.source.as_str())?;
     source.spec.connector.as_ref()?.streams.get(&key.stream).cloned()
-}
-
-pub(super) fn add(sum: &mut Progress, more: Progress) {
-    sum.asked_at = sum.asked_at.max(more.asked_at);
-    sum.read_at = sum.read_at.max(more.read_at);
-    sum.changed_at = sum.changed_at.max(more.changed_at);
-    sum.polls += more.polls;
-    sum.empty += more.empty;
-    sum.failed += more.failed;
-    sum.changes += more.changes;
-    sum.requests += more.requests;
-}
-
-/// What the engine shows of its streams is put together from the schedule and the store.
-pub(super) fn views(shown: Vec<Shown>, checkpoints: Vec<Checkpoint>) -> Vec<StreamView> {
-    let mut by_key: HashMap<StreamKey, Checkpoint> =
-        checkpoints.into_iter().map(|row| (row.key.clone(), row)).collect();
-    let mut views: Vec<StreamView> =
-        shown.into_iter().map(|shown| StreamView::new(by_key.remove(&shown.key), shown)).collect();
-    views.sort_by(|one, other| one.key.cmp(&other.key));
-    views
 }

@@ -6,6 +6,7 @@ use domain::Timestamp;
 use domain::run::StreamKey;
 
 use super::Order;
+use super::run::LEASE;
 use crate::spec::{PollSpec, StreamSpec};
 
 /// First wait after a poll that failed, doubled each time.
@@ -13,6 +14,9 @@ const FAILED_WAIT: Duration = Duration::from_secs(5);
 const FAILED_WAIT_MAX: Duration = Duration::from_secs(600);
 /// A reading right after the tick of a version would be within it again by a hair.
 const TICK_SLACK: Duration = Duration::from_millis(100);
+
+/// A stream that another node reads is looked at again after this.
+pub(super) const BUSY_WAIT: Duration = LEASE;
 
 pub(super) struct Slot {
     pub key: StreamKey,
@@ -23,6 +27,8 @@ pub(super) struct Slot {
     pub running: bool,
     /// A webhook told that something changed.
     pub hinted: bool,
+    /// The next poll asks in full: it was hinted at, or the one before did not succeed.
+    pub in_full: bool,
     pub orders: Vec<Order>,
     /// Polls that failed in a row.
     pub failures: u32,
@@ -46,6 +52,7 @@ impl Slot {
             reconcile_at: Timestamp::NEVER,
             running: false,
             hinted: false,
+            in_full: false,
             orders: Vec::new(),
             failures: 0,
             asked_at,
@@ -127,6 +134,7 @@ impl Slot {
     pub fn begin(&mut self, polls: bool, now: Timestamp) {
         self.running = true;
         if polls {
+            self.in_full |= self.hinted;
             self.hinted = false;
             self.asked_at = Some(now);
         }
@@ -135,6 +143,7 @@ impl Slot {
     /// A poll has ended; gives when the stream may be asked again, if it failed.
     pub fn polled(&mut self, failed: bool, again_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         self.running = false;
+        self.in_full = failed;
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
         self.poll_at = match &self.spec.poll {
             Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now).max(now),
@@ -150,6 +159,14 @@ impl Slot {
             self.poll_at = self.poll_at.min((again + TICK_SLACK).max(now + crate::spec::POLL_MIN));
         }
         None
+    }
+
+    /// Another node has it.
+    pub fn busy(&mut self, now: Timestamp) {
+        self.running = false;
+        self.in_full = true;
+        self.poll_at = self.poll_at.max(now + BUSY_WAIT);
+        self.reconcile_at = self.reconcile_at.max(now + BUSY_WAIT);
     }
 
     pub fn reconciled(&mut self, dry: bool, now: Timestamp) {

@@ -167,8 +167,10 @@ pub async fn polls_add_up(open: impl Open) {
     let mut w = World::new(open).await;
     let key = orders(&w);
     take(&w, &key).await;
-    let (first, counts) =
-        (w.now, Progress { polls: 3, empty: 2, failed: 1, changes: 5, requests: 7, ..Progress::default() });
+    let (first, counts) = (
+        w.now,
+        Progress { polls: 3, empty: 2, failed: 1, changes: 5, requests: 7, unmodified: 4, ..Progress::default() },
+    );
     let polled =
         |progress, learned: Option<&[u8]>| Polled { key: key.clone(), progress, learned: learned.map(Into::into) };
     let one = Progress { asked_at: Some(first), read_at: Some(first), changed_at: Some(first), ..counts };

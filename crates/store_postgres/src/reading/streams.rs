@@ -141,6 +141,7 @@ fn progress(polled: &Polled) -> Vec<Param> {
         signed(new.changes),
         signed(new.requests),
         polled.learned.as_ref().map(|learned| Blob::of(learned)),
+        signed(new.unmodified),
     ]
 }
 
@@ -175,6 +176,7 @@ fn read(row: &Row, tenant: &Tenant) -> Result<Stored, Failure> {
         failed: count(row, 9)?,
         changes: count(row, 10)?,
         requests: count(row, 11)?,
+        unmodified: count(row, 17)?,
     };
     let learned: &[u8] = cell(row, 12)?;
     let key = StreamKey {

@@ -130,6 +130,7 @@ pub(crate) fn note(tx: &mut Tx<'_, '_>, polled: &Polled) -> Result<(), Failure> 
         signed(known.changes.saturating_add(new.changes)),
         signed(known.requests.saturating_add(new.requests)),
         &**learned,
+        signed(known.unmodified.saturating_add(new.unmodified)),
     ];
     tx.execute(Query::put_progress, row).map(drop)
 }
@@ -144,9 +145,9 @@ pub(crate) fn list(
     let mut found: Vec<Checkpoint> = view.rows(Query::checkpoints, [number], |row| {
         let key = StreamKey {
             tenant: tenant.clone(),
-            source: lookup.name(row.get(14)?)?.source()?,
-            connection: lookup.name(row.get(15)?)?.connection()?,
-            stream: text(row, 16)?,
+            source: lookup.name(row.get(15)?)?.source()?,
+            connection: lookup.name(row.get(16)?)?.connection()?,
+            stream: text(row, 17)?,
         };
         Ok(read(row, key)?.checkpoint)
     })?;
@@ -170,6 +171,7 @@ fn read(row: &Row<'_>, key: StreamKey) -> Result<Stored, Failure> {
         failed: count(row, 10)?,
         changes: count(row, 11)?,
         requests: count(row, 12)?,
+        unmodified: count(row, 14)?,
     };
     let learned: Vec<u8> = row.get(13)?;
     let checkpoint =

@@ -49,6 +49,8 @@ pub struct Figures {
     pub stale: usize,
     /// Requests that the shop got.
     pub visits: usize,
+    /// Of those: answered that nothing had changed.
+    pub unmodified: usize,
 }
 
 /// Judges all that arrived, in the order in which it did.
@@ -123,6 +125,7 @@ impl<'a> Judged<'a> {
             again: self.arrivals.len() - ids.len(),
             stale: self.arrivals.iter().filter(|message| message.stale).count(),
             visits: self.shop.ledger().visits().len(),
+            unmodified: self.shop.ledger().visits().iter().filter(|visit| visit.status == 304).count(),
         }
     }
 }

@@ -94,6 +94,16 @@ impl OpenSlice {
         }
     }
 
+    /// Whether a record is older than where reading resumed: no later reading wants it either.
+    #[must_use]
+    pub fn is_past(&self, record: &Json) -> bool {
+        match &self.watch {
+            Watch::Nothing => false,
+            Watch::Dates { rules, floor, .. } => date_of(rules, record).is_ok_and(|value| value < *floor),
+            Watch::Counts { field, floor, .. } => Count::of(record, field).is_some_and(|value| value < *floor),
+        }
+    }
+
     /// The highest cursor value seen, as the state would tell it.
     #[must_use]
     pub fn highest(&self) -> Option<Json> {

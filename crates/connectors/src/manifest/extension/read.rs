@@ -21,7 +21,7 @@ const ENTRIES_MAX: usize = 1_000;
 
 impl Read for Extension {
     fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["documentation", "provider", "webhooks", "streams"])?;
+        only(node, &["documentation", "provider", "free_unmodified", "webhooks", "streams"])?;
         let mut streams = BTreeMap::new();
         if let Some(all) = node.get("streams") {
             for (name, stream) in bounded(&all, all.entries()?)? {
@@ -31,6 +31,7 @@ impl Read for Extension {
         Ok(Self {
             documentation: node.maybe("documentation")?,
             provider: node.maybe("provider")?,
+            free_unmodified: node.or("free_unmodified", false)?,
             webhooks: node.maybe("webhooks")?,
             streams,
         })

@@ -151,7 +151,14 @@ impl Client {
     ) -> BoxFuture<'a, Result<Reply, ReadFailure>> {
         Box::pin(async move {
             let additions = Additions::new();
-            let login = Question { requester, additions: &additions, cached: None, spooled: false, ..*question };
+            let login = Question {
+                requester,
+                additions: &additions,
+                cached: None,
+                spooled: false,
+                conditions: None,
+                ..*question
+            };
             let answer = self.ask(login).await.map_err(Stop::into_failure);
             // Its status says nothing about what the token was for.
             answer.map(|answer| answer.reply).map_err(|failure| ReadFailure { status: None, ..failure })

@@ -180,6 +180,7 @@ async fn read(
         cursor_field: chosen.cursor_field,
         schema: chosen.schema,
         overlap: Duration::ZERO,
+        conditions: None,
     });
     match reader.read(Purpose::Read, wanted.collect(), &**lines).await {
         Ok(true) => Ok(()),
