@@ -42,8 +42,7 @@ fn print(what: &str, costs: &[Cost], of: impl Fn(&Cost) -> f64) {
     let mut sorted: Vec<&Cost> = costs.iter().collect();
     sorted.sort_by(|one, other| of(one).total_cmp(&of(other)));
     println!("{what}");
-    for (word, cost) in
-        [("least", sorted[0]), ("median", sorted[sorted.len() / 2]), ("most", sorted[sorted.len() - 1])]
+    for (word, cost) in [("least", sorted[0]), ("median", sorted[sorted.len() / 2]), ("most", sorted[sorted.len() - 1])]
     {
         println!("  {word:<7} {:5.2}  {}", of(cost), cost.name);
     }

@@ -32,20 +32,12 @@ pub struct Settings {
     /// Serve only local host names, as is done by itself when every API listener is bound to loopback: a page in a
     /// browser must not reach the API through a DNS name that points here.
     pub loopback_only: bool,
-    /// Name of this node, as `/api/v1/nodes` shows it.
-    pub node: String,
     pub limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            public_url: None,
-            trusted_proxies: Vec::new(),
-            loopback_only: false,
-            node: "local".to_owned(),
-            limits: Limits::default(),
-        }
+        Self { public_url: None, trusted_proxies: Vec::new(), loopback_only: false, limits: Limits::default() }
     }
 }
 

@@ -16,10 +16,11 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::clock::SharedClock;
-use crate::dispatch::{DispatchHandle, LEASE, Message};
+use crate::dispatch::{DispatchHandle, Message};
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::gate::Place;
 use crate::ledger::Ledger;
+use crate::nodes::Tenure;
 use crate::telemetry;
 use crate::topology::{Route, Source};
 use crate::work::{DestinationKey, Work};
@@ -40,6 +41,7 @@ pub struct Acceptor {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub owner: Owner,
+    pub tenure: Arc<Tenure>,
     pub dispatch: DispatchHandle,
     /// Counts commits, for tails that wait.
     pub accepted: watch::Sender<u64>,
@@ -111,7 +113,7 @@ impl Acceptor {
         let id = DeliveryId::from_uuid(uuid_v7(&*self.entropy, event.received_at));
         let lane = Lane::of(route.spec.ordering, &event.source, &event.connection, event.subject.as_ref());
         let place = gate.reserve_newcomer(event.payload.len() as u64);
-        let claim = place.is_some().then_some(Lease { owner: self.owner, span: LEASE });
+        let claim = place.is_some().then_some(Lease { owner: self.owner, span: self.tenure.span() });
         if let Some(place) = place {
             newborns.push((id, Arc::clone(event), Arc::clone(route), place));
         }

@@ -4,6 +4,7 @@
 //! a destination that hangs fills only its own.
 
 mod alarm;
+mod charge;
 mod claim;
 mod desk;
 mod message;
@@ -26,6 +27,7 @@ use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
 use crate::entropy::SharedEntropy;
+use crate::nodes::Tenure;
 use crate::telemetry;
 use crate::topology::{Destination, Topology};
 use crate::work::{DestinationKey, Settling, Tried, Work, dead_letter};
@@ -33,8 +35,6 @@ use claim::ClaimResult;
 use desk::{Alarm, Desk, Turn};
 pub use message::{DestinationLive, DispatchHandle, Message, channel};
 
-/// How long a claim is ours without renewal. Renewed three times within it.
-pub const LEASE: Duration = Duration::from_secs(60);
 /// Tries under way at once, of all destinations, unless fewer sockets may be open: each holds one.
 pub const IN_FLIGHT_MAX: u32 = 4_096;
 /// While more than half of those are taken, no destination starts more than so many: those that hang may have taken
@@ -50,6 +50,7 @@ pub struct Dispatcher {
     clock: SharedClock,
     entropy: SharedEntropy,
     owner: Owner,
+    tenure: Arc<Tenure>,
     deliverer: Arc<Deliverer>,
     handle: DispatchHandle,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -79,6 +80,7 @@ pub struct DispatchParts {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub owner: Owner,
+    pub tenure: Arc<Tenure>,
     pub deliverer: Arc<Deliverer>,
     pub settler: mpsc::UnboundedSender<Settling>,
     /// Told of destinations that answered 410 and are to be disabled.
@@ -90,12 +92,14 @@ pub struct DispatchParts {
 impl Dispatcher {
     #[must_use]
     pub fn new(parts: DispatchParts, handle: DispatchHandle, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
-        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone, alerts, in_flight_max } = parts;
+        let DispatchParts { store, clock, entropy, owner, tenure, deliverer, settler, gone, alerts, in_flight_max } =
+            parts;
         Self {
             store,
             clock,
             entropy,
             owner,
+            tenure,
             deliverer,
             handle,
             inbox,
@@ -119,7 +123,7 @@ impl Dispatcher {
     /// Runs until it was told to drain and nothing is under way.
     pub async fn run(mut self) {
         let mut messages = Vec::with_capacity(MESSAGES_AT_ONCE);
-        while !(self.draining && self.in_flight == 0) {
+        while !(self.draining && self.in_flight == 0 && self.is_answered()) {
             let sleep = self.next_look();
             let clock = Arc::clone(&self.clock);
             tokio::select! {
@@ -153,6 +157,9 @@ impl Dispatcher {
             Message::Changed(key) => self.changed(key),
             Message::Topology(topology) => self.reconfigure(topology),
             Message::Ask(key, reply) => drop(reply.send(self.live(&key))),
+            Message::Charged(key) => self.charged(key),
+            Message::Leave(key, left) => self.leave(&key, left),
+            Message::Queued(reply) => drop(reply.send(self.queued())),
             Message::Drain => self.draining = true,
         }
     }
@@ -168,6 +175,7 @@ impl Dispatcher {
             backlog: desk.backlog(),
             room: gate.room(),
             held: gate.held(),
+            in_charge: gate.in_charge(),
         })
     }
 
@@ -281,6 +289,7 @@ impl Dispatcher {
 
     /// Lets desks take turns until none can send.
     fn pump(&mut self, now: Timestamp) {
+        self.give_back_when_draining(now);
         while !self.draining && self.in_flight < self.in_flight_max {
             let Some(key) = self.ring.pop_front() else { break };
             let Some(desk) = self.desks.get_mut(&key) else { continue };
@@ -288,6 +297,11 @@ impl Dispatcher {
             if desk.destination.gate.held() {
                 let queue = std::mem::take(&mut desk.queue);
                 self.put_back(queue, now);
+                continue;
+            }
+            if !desk.destination.gate.in_charge() {
+                let queue = std::mem::take(&mut desk.queue);
+                self.give_back(queue, now);
                 continue;
             }
             let max = self.in_flight_max;

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::nodes::Tenure;
+
 /// Payload bytes that claimed deliveries of all destinations may hold together. Beyond it each destination still
 /// gets one, so that a large message cannot wait for ever.
 pub const CLAIMED_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -17,9 +19,16 @@ pub const CLAIMED_MAX: u64 = 16 * 1024;
 pub struct Hall {
     bytes: AtomicU64,
     count: AtomicU64,
+    /// Where several nodes share the store; `None`: this process is in charge of everything.
+    tenure: Option<Arc<Tenure>>,
 }
 
 impl Hall {
+    #[must_use]
+    pub fn shared(tenure: Arc<Tenure>) -> Self {
+        Self { tenure: Some(tenure), ..Self::default() }
+    }
+
     fn has_room(&self, bytes: u64) -> bool {
         self.bytes.load(Ordering::Relaxed) + bytes <= CLAIMED_BYTES_MAX
             && self.count.load(Ordering::Relaxed) < CLAIMED_MAX
@@ -43,6 +52,8 @@ pub struct Gate {
     shut: AtomicBool,
     /// Paused, disabled or retired: newcomers are written as held.
     held: AtomicBool,
+    /// The generation under which this node is in charge of the destination; 0: another one is, or nobody.
+    charge: AtomicU64,
 }
 
 impl Gate {
@@ -58,13 +69,22 @@ impl Gate {
             backlog: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             held: AtomicBool::new(false),
+            charge: AtomicU64::new(0),
         }
+    }
+
+    /// The same destination's gate with another number of places.
+    #[must_use]
+    pub fn resized(&self, concurrency: u32) -> Self {
+        let gate = Self::new(Arc::clone(&self.hall), concurrency);
+        gate.set_charge(self.charge.load(Ordering::Acquire));
+        gate
     }
 
     /// A place for a newcomer of this size, if there is one.
     #[must_use]
     pub fn reserve_newcomer(self: &Arc<Self>, bytes: u64) -> Option<Place> {
-        if self.shut.load(Ordering::Relaxed) || self.held() {
+        if self.shut.load(Ordering::Relaxed) || self.held() || !self.in_charge() {
             return None;
         }
         let limit = if self.backlog.load(Ordering::Relaxed) { self.capacity / 2 } else { self.capacity };
@@ -106,6 +126,26 @@ impl Gate {
 
     pub fn set_held(&self, held: bool) {
         self.held.store(held, Ordering::Relaxed);
+    }
+
+    /// Another generation, or 0 for none; gives whether that is news.
+    pub fn set_charge(&self, generation: u64) -> bool {
+        self.charge.swap(generation, Ordering::AcqRel) != generation
+    }
+
+    /// Whether this node, and no other, may send to the destination now.
+    #[must_use]
+    pub fn in_charge(&self) -> bool {
+        match &self.hall.tenure {
+            None => true,
+            Some(tenure) => self.charge.load(Ordering::Acquire) != 0 && tenure.holds(),
+        }
+    }
+
+    /// What to tell the store of it; `None`: nobody else could be in charge.
+    #[must_use]
+    pub fn charge(&self) -> Option<u64> {
+        self.hall.tenure.as_ref().map(|_| self.charge.load(Ordering::Acquire))
     }
 
     #[must_use]

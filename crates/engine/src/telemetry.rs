@@ -1,7 +1,9 @@
 //! Every metric and log event of the engine, named once. Labels come only from configuration, never from payloads.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::charge::{Charge, ChargeKind};
 use domain::run::RunFigures;
 use domain::{DeliveryId, DeliveryState};
 use metrics::{counter, gauge, histogram};
@@ -48,6 +50,10 @@ pub const STREAM_FAILURES: &str = "trireme_stream_failures_in_a_row";
 pub const BUDGET_USE: &str = "trireme_budget_use_ratio";
 /// Requests that wait for their turn.
 pub const BUDGET_WAITING: &str = "trireme_budget_waiting";
+/// Nodes that live, this one included.
+pub const NODES: &str = "trireme_nodes";
+/// What this node is in charge of, by kind.
+pub const CHARGES: &str = "trireme_node_charges";
 pub const CALL_SECONDS: &str = "trireme_call_seconds";
 
 pub fn accepted(source: &str, duplicate: bool) {
@@ -153,6 +159,15 @@ pub fn in_flight(count: u32) {
 /// A settlement came after its claim had passed to another.
 pub fn fenced() {
     counter!(SETTLEMENTS_FENCED).increment(1);
+}
+
+/// How many nodes live, and what this one is in charge of.
+pub fn nodes(living: usize, charges: &BTreeMap<Charge, u64>) {
+    gauge!(NODES).set(living as f64);
+    for kind in ChargeKind::ALL {
+        let count = charges.keys().filter(|charge| charge.kind() == kind).count();
+        gauge!(CHARGES, "kind" => kind.as_str()).set(count as f64);
+    }
 }
 
 pub fn store_failed(verb: &'static str, error: &StoreError) {

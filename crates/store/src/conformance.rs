@@ -9,6 +9,7 @@ pub mod identity;
 pub mod keep;
 pub mod lanes;
 pub mod lists;
+pub mod nodes;
 pub mod people;
 pub mod reading;
 pub mod registry;
@@ -61,7 +62,7 @@ macro_rules! conformance_suite {
                 prepared_bytes_come_with_every_later_try
                 a_lapsed_lease_is_a_try_of_unknown_end_that_counts
                 rescue_takes_no_more_than_it_was_told
-                a_renewed_lease_does_not_lapse_and_others_do
+                a_lease_does_not_lapse_while_its_node_beats_and_others_do
                 claims_end_with_their_process;
             settle:
                 every_end_of_a_try_leads_where_it_says
@@ -133,7 +134,8 @@ macro_rules! conformance_suite {
                 a_request_that_was_abandoned_may_start_over
                 a_request_whose_process_ended_may_start_over_at_once
                 an_alert_is_open_once_until_it_is_resolved
-                a_setting_is_kept_under_its_name;
+                a_setting_is_kept_under_its_name
+                the_first_setting_of_a_name_stays_until_it_is_empty;
             keep:
                 old_events_go_with_all_that_is_theirs
                 nothing_with_an_open_delivery_goes
@@ -171,6 +173,14 @@ macro_rules! conformance_suite {
                 the_gaps_of_a_run_are_bounded
                 a_budget_is_shared_by_all_who_reserve_of_it
                 what_a_source_says_of_a_budget_counts_for_all;
+            nodes:
+                what_a_node_says_of_itself_is_listed_until_it_leaves
+                a_node_lives_as_long_as_its_lease_and_is_forgotten_later
+                a_charge_is_one_nodes_until_it_is_left_or_its_lease_is_over
+                charges_of_every_kind_and_tenant_are_told_apart
+                every_change_is_counted_for_those_who_look
+                nothing_is_given_for_a_destination_that_passed_to_another
+                claims_hold_as_long_as_their_node_lives;
             walk:
                 random_steps_lose_nothing_and_double_no_lane;
         }

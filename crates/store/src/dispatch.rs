@@ -41,6 +41,8 @@ pub struct Ask {
     pub limit: u32,
     /// Stop when the claimed payloads together pass this many bytes; at least one is given.
     pub bytes_max: u64,
+    /// The generation under which the asker is in charge of the destination; `None`: nobody else could be.
+    pub charge: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +86,8 @@ pub struct ClaimAnswer {
     pub more: bool,
     /// When the next one that was not given is due; `None`: nothing waits for time.
     pub next_due: Option<Timestamp>,
+    /// The destination is in another node's charge: nothing was given.
+    pub fenced: bool,
     /// Due, but what the store has of them cannot be read: dead now, for [`UNREADABLE`], so that the others go on.
     pub unreadable: Vec<(DeliveryId, RouteName)>,
 }
@@ -175,10 +179,7 @@ pub trait Dispatch: Send + Sync + 'static {
     /// meanwhile only the attempt is kept, of anything else nothing. The answers are in order.
     fn settle(&self, batch: Vec<Settlement>, now: Timestamp) -> Verb<'_, Vec<Settled>>;
 
-    /// Extends the leases of all claims of this owner.
-    fn renew(&self, owner: Owner, lease: Duration, now: Timestamp) -> Verb<'_, ()>;
-
-    /// Puts deliveries whose lease lapsed back to `pending` or `retrying`, each with an attempt of outcome
-    /// `unknown` that counts. Gives how many.
+    /// Puts deliveries whose lease lapsed, and whose node lives no more, back to `pending` or `retrying`, each with an
+    /// attempt of outcome `unknown` that counts. Gives how many.
     fn rescue_lapsed(&self, now: Timestamp, limit: u32) -> Verb<'_, u32>;
 }

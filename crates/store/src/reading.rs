@@ -114,8 +114,8 @@ pub trait Reading: Send + Sync + 'static {
     /// Takes a stream to read it: `None` while another's lease holds. Makes its row if there is none.
     fn take_stream(&self, key: StreamKey, lease: Lease, now: Timestamp) -> Verb<'_, Option<(Checkpoint, Claim)>>;
 
-    /// Keeps it for longer. Fenced if it has passed to another.
-    fn renew_stream(&self, key: StreamKey, claim: Claim, until: Timestamp) -> Verb<'_, ()>;
+    /// Keeps it for so long from now on. Fenced if it has passed to another.
+    fn renew_stream(&self, key: StreamKey, claim: Claim, span: Duration, now: Timestamp) -> Verb<'_, ()>;
 
     /// Gives it back, so that another may take it at once. Nothing happens if it has passed to another.
     fn leave_stream(&self, key: StreamKey, claim: Claim) -> Verb<'_, ()>;

@@ -102,6 +102,9 @@ pub struct Alert {
     pub resolved_at: Option<Timestamp>,
 }
 
+/// Settings that nodes keep in memory, and that count as configured when they change.
+pub const SHARED_SETTINGS: &str = "handshakes/";
+
 pub trait Registry: Send + Sync + 'static {
     /// Every object that is not retired, of all tenants.
     fn objects(&self) -> Verb<'_, Vec<Object>>;
@@ -146,5 +149,10 @@ pub trait Registry: Send + Sync + 'static {
     /// A small value kept under a name, such as the master key's check value.
     fn setting(&self, name: Arc<str>) -> Verb<'_, Option<Bytes>>;
 
+    /// Keeps it. Other nodes look again at one whose name begins with [`SHARED_SETTINGS`].
     fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()>;
+
+    /// Keeps it unless there is one of this name that is not empty; gives the one that is kept. Of nodes that start at
+    /// once, all get the same.
+    fn keep_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, Bytes>;
 }

@@ -65,13 +65,17 @@ CROSS JOIN LATERAL (
   WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND due_at > $3
   ORDER BY due_at LIMIT 1) AS q
 
--- A generation is higher than every earlier one of its delivery.
+-- A generation is higher than every earlier one of its delivery. Where who asks says under which generation it is in
+-- charge of the destination, it has to be so still.
 -- name: claim_deliveries
 UPDATE open_deliveries SET state = 2, owner = $4, generation = greatest(open_deliveries.generation + 1, u.generation),
   lease_until = coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint)
     + $7::bigint
-FROM unnest($2::uuid[], $3::bigint[]) AS u (id, generation)
+FROM unnest($2::uuid[], $3::bigint[], $8::bigint[]) AS u (id, generation, charge)
 WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
+  AND (u.charge IS NULL OR EXISTS (SELECT 1 FROM charges c
+    WHERE c.tenant = $1 AND c.kind = 'destination' AND c.name = open_deliveries.destination AND c.owner = $4
+      AND c.generation = u.charge))
 RETURNING open_deliveries.id, open_deliveries.generation
 
 -- name: claimed_whole
@@ -101,26 +105,20 @@ ON CONFLICT (tenant, event, delivery) DO UPDATE SET stale = excluded.stale, cont
 -- name: delete_prepared
 DELETE FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
 
--- name: renew
-UPDATE open_deliveries SET lease_until =
-  coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint) + $5::bigint
-WHERE tenant = $1 AND state = 2 AND owner = $2
-
--- name: tenants_of_owner
-SELECT DISTINCT tenant FROM open_deliveries WHERE state = 2 AND owner = $1
-
--- Of all tenants.
+-- Of all tenants. The claims of a node hold as long as it lives; those of nobody that is known, as long as their lease.
 -- name: lapsed
-SELECT tenant, id FROM open_deliveries
-WHERE state = 2
-  AND lease_until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint)
-ORDER BY tenant, lease_until LIMIT $3
+WITH t AS (
+  SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint) AS now)
+SELECT o.tenant, o.id FROM open_deliveries o CROSS JOIN t LEFT JOIN nodes n ON n.owner = o.owner
+WHERE o.state = 2 AND coalesce(n.until, o.lease_until) <= t.now
+ORDER BY o.tenant, o.lease_until LIMIT $3
 
 -- Those that are still lapsed when it is their turn.
 -- name: lock_lapsed
 SELECT id, event, state, owner, generation, attempts, tried, destination, lane FROM open_deliveries
 WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND state = 2
-  AND lease_until <= coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint)
+  AND coalesce((SELECT n.until FROM nodes n WHERE n.owner = open_deliveries.owner), lease_until)
+    <= coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint)
 ORDER BY id FOR UPDATE SKIP LOCKED
 
 -- name: lock_ended

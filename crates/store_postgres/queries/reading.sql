@@ -19,7 +19,8 @@ UPDATE checkpoints SET owner = $5, generation = $6, lease_until =
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- name: renew_checkpoint
-UPDATE checkpoints SET lease_until = $6
+UPDATE checkpoints SET lease_until =
+  coalesce($6::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $7::bigint) + $8::bigint
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 AND generation = $5 AND owner IS NOT NULL
 
 -- name: leave_checkpoint

@@ -38,7 +38,7 @@ queries! {
     "registry.sql": objects object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_key
         begin_idempotent idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
-        open_alert count_alert resolve_alert alerts open_alerts setting put_setting
+        open_alert count_alert resolve_alert alerts open_alerts setting put_setting keep_setting
         put_destination activate_destination destinations;
     "prune.sql": old_events deliveries_left delete_attempts delete_prepared_of delete_deliveries delete_sightings
         delete_event identities_from delete_identity old_requests old_idempotency old_alerts

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use store::Store;
 use store_postgres::testkit::Database;
 use store_postgres::{LeaseClock, OpenOptions, PostgresStore};
-use testkit::simulation::{Plan, Report, run, run_on};
+use store_sqlite::{OpenOptions as SqliteOptions, SqliteStore};
+use testkit::simulation::{Plan, Report, run, run_nodes, run_on};
 
 /// A folder in memory where there is one: a simulation needs a file that survives its process, not a disk.
 fn folder() -> tempfile::TempDir {
@@ -94,13 +95,50 @@ fn nothing_acknowledged_is_lost_on_postgresql() {
     assert!(all.lives > 0 && all.acknowledged > 0 && all.delivered > 0, "the seeds tested nothing: {all:?}");
 }
 
+/// A store in memory that several engines share as nodes.
+fn shared() -> Arc<dyn Store> {
+    let options = SqliteOptions { shared: true, ..SqliteOptions::memory().inline() };
+    Arc::new(SqliteStore::open(options).expect("a store in memory opens"))
+}
+
+/// Runs seeds with two or three nodes each, that die, stand still and start again.
+fn sweep_nodes(seeds: Range<u64>, store: impl Fn() -> Arc<dyn Store>) {
+    let mut all = Report::default();
+    for seed in seeds {
+        let (plan, nodes) = (Plan::of_seed(seed), 2 + usize::from(seed.is_multiple_of(2)));
+        let report = run_nodes(&plan, nodes, store()).unwrap_or_else(|found| panic!("seed {seed}: {found}"));
+        all.lives += report.lives - nodes;
+        all.acknowledged += report.acknowledged;
+        all.delivered += report.delivered;
+        all.duplicates += report.duplicates;
+        all.cancelled += report.cancelled;
+    }
+    assert!(all.acknowledged > 0 && all.delivered > 0 && all.lives > 0, "the seeds tested nothing: {all:?}");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_several_nodes_that_die_and_stand_still() {
+    sweep_nodes(0..150, shared);
+}
+
+#[test]
+fn the_same_seed_of_several_nodes_tells_the_same_story() {
+    for seed in [3, 40] {
+        let tell =
+            || run_nodes(&Plan::of_seed(seed), 3, shared()).unwrap_or_else(|found| panic!("seed {seed}: {found}"));
+        assert_eq!(tell(), tell(), "seed {seed}");
+    }
+}
+
 /// More seeds for `make soak`: `TRIREME_SEEDS=from..to`.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 fn nothing_acknowledged_is_lost_in_the_seeds_asked_for() {
     let Ok(asked) = std::env::var("TRIREME_SEEDS") else { return };
     let (from, to) = asked.split_once("..").expect("TRIREME_SEEDS=from..to");
-    sweep(from.parse().expect("a number")..to.parse().expect("a number"));
+    let (from, to) = (from.parse().expect("a number"), to.parse().expect("a number"));
+    sweep(from..to);
+    sweep_nodes(from..to, shared);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use store::StoreError;
 use store::dispatch::{Ask, ClaimAnswer, ClaimDue, Claimed};
 
 use super::desk::Appetite;
-use super::{Dispatcher, LEASE, alarm};
+use super::{Dispatcher, alarm};
 use crate::work::{DestinationKey, Settling, Work};
 
 /// Bytes of payloads that one answer to a claim may bring per destination.
@@ -31,9 +31,9 @@ impl Dispatcher {
             if asks.is_empty() {
                 continue;
             }
-            let (store, owner) = (Arc::clone(&self.store), self.owner);
+            let (store, owner, lease) = (Arc::clone(&self.store), self.owner, self.tenure.span());
             self.claiming = Some(Box::pin(async move {
-                let answer = store.claim_due(ClaimDue { owner, lease: LEASE, now, asks }).await;
+                let answer = store.claim_due(ClaimDue { owner, lease, now, asks }).await;
                 ClaimResult { asked, answer }
             }));
         }
@@ -59,7 +59,8 @@ impl Dispatcher {
                 Appetite::Later(until) => self.wake_at(&key, until),
                 Appetite::Take(limit) => {
                     let (tenant, destination) = (key.tenant.clone(), key.name.clone());
-                    asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX });
+                    let charge = desk.destination.gate.charge();
+                    asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX, charge });
                     asked.push((key, desk.hints()));
                 }
             }
@@ -87,6 +88,10 @@ impl Dispatcher {
             }
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.answered(answer.more, answer.next_due, hints);
+            if answer.fenced {
+                // It has passed to another node, which we are about to learn.
+                desk.unanswered_until = Some(now + ASK_AGAIN);
+            }
             if let Some(due) = desk.next_due {
                 self.wake_at(&key, due);
             }

@@ -10,6 +10,7 @@ use domain::Timestamp;
 use domain::breaker::{Breaker, BreakerState, Permit};
 use domain::delivery::Outcome;
 use domain::rate::TokenBucket;
+use tokio::sync::oneshot;
 
 use crate::topology::Destination;
 use crate::work::Work;
@@ -46,6 +47,8 @@ pub(super) struct Desk {
     alarmed: bool,
     /// It took something since the process began, and since its breaker was last open.
     proved: bool,
+    /// Who waits until nothing is under way any more: another node takes charge then.
+    leaving: Vec<oneshot::Sender<()>>,
 }
 
 /// When to tell people of an open breaker.
@@ -96,6 +99,33 @@ impl Desk {
             open_since: None,
             alarmed: false,
             proved: false,
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Another node may have sent until now, at the full rate: what it used up is not given once more. How the
+    /// destination does is learned anew.
+    pub fn take_charge(&mut self, now: Timestamp) {
+        self.bucket = self.destination.spec.rate_limit.map(|rate| TokenBucket::empty(rate, now));
+        self.breaker = Breaker::new(self.destination.spec.breaker.clone());
+        (self.silent_until, self.unanswered_until) = (None, None);
+        (self.open_since, self.alarmed, self.proved) = (None, false, false);
+        self.hint_backlog();
+        self.tell_gate(now);
+    }
+
+    /// Says so once nothing is under way any more.
+    pub fn leave(&mut self, left: oneshot::Sender<()>) {
+        self.leaving.push(left);
+        self.tell_left();
+    }
+
+    fn tell_left(&mut self) {
+        if self.in_flight == 0 {
+            // Whoever waited may have gone.
+            for left in self.leaving.drain(..) {
+                let _ = left.send(());
+            }
         }
     }
 
@@ -145,6 +175,7 @@ impl Desk {
     /// the destination has just proved that it works: at first, and after every time that its breaker was open.
     pub fn learn(&mut self, outcome: &Outcome, overloaded_for: Option<Duration>, now: Timestamp) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.tell_left();
         match outcome {
             Outcome::Delivered => {
                 self.breaker.succeeded();
@@ -215,7 +246,7 @@ impl Desk {
     pub fn appetite(&self, now: Timestamp) -> Appetite {
         let gate = &self.destination.gate;
         let room = gate.room();
-        if !self.backlog || gate.held() || (room < gate.capacity() / 4 && !self.queue.is_empty()) {
+        if !self.backlog || gate.held() || !gate.in_charge() || (room < gate.capacity() / 4 && !self.queue.is_empty()) {
             return Appetite::Nothing;
         }
         if let Some(until) = self.silent_until.max(self.unanswered_until).filter(|until| now < *until) {

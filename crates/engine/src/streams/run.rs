@@ -27,7 +27,7 @@ use crate::topology::Source;
 use crate::upstream::{Account, Ended, Page, Taker, Unopened, Upstream};
 
 /// How long a stream is ours without being renewed.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
+pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// How often a run that goes on is written down with what it came to so far, for those who watch it.
 const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
@@ -161,8 +161,7 @@ impl Parts {
     async fn keep(&self, taken: &Taken) -> StoreError {
         loop {
             self.clock.sleep(LEASE / 3).await;
-            let until = self.clock.now() + LEASE;
-            match self.store.renew_stream(taken.key.clone(), taken.claim, until).await {
+            match self.store.renew_stream(taken.key.clone(), taken.claim, LEASE, self.clock.now()).await {
                 Ok(()) => {}
                 Err(error) if error.retryable() && !error.fatal() => {}
                 Err(error) => return error,

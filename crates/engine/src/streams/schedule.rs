@@ -10,6 +10,7 @@ use domain::poll::{ChangeRate, Found, Next, Schedule as Pool, Terms};
 use domain::run::{Run, StreamKey};
 use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
+use store::nodes::Hint;
 use store::reading::{Checkpoint, Polled, Progress};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -17,11 +18,11 @@ use tokio::task::JoinSet;
 use super::reconcile::Learned;
 use super::slot::{BUSY_WAIT, Due, Slot};
 use super::view::{Shown, add};
+use super::wanted::{spec_of, wanted};
 use super::{Order, Parts, Wish};
 use crate::alert::{STREAM_FAILING, stream_object};
 use crate::engine::EngineError;
 use crate::spec::{PollBudget, PollSpec, StreamSpec};
-use crate::topology::Topology;
 
 /// Readings under way at once on this node: each holds a page in memory.
 const RUNS_MAX: usize = 64;
@@ -35,6 +36,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 pub(crate) enum Message {
     Order(Order),
     Hint(StreamKey),
+    /// Another node tells so.
+    Heard(StreamKey),
     View(Tenant, oneshot::Sender<Vec<Shown>>),
 }
 
@@ -62,6 +65,11 @@ impl StreamsHandle {
     pub fn hint(&self, key: StreamKey) {
         // Nobody listens only while the engine stops.
         let _ = self.inbox.send(Message::Hint(key));
+    }
+
+    /// The same, as another node tells it.
+    pub(crate) fn heard(&self, key: StreamKey) {
+        let _ = self.inbox.send(Message::Heard(key));
     }
 
     pub(crate) async fn shown(&self, tenant: Tenant) -> Vec<Shown> {
@@ -137,7 +145,7 @@ impl Scheduler {
 
     /// Reads what is due until the engine stops; then waits for what is under way, which stops by itself.
     pub async fn run(mut self) {
-        let mut topology = self.parts.topology.clone();
+        let (mut topology, mut held) = (self.parts.topology.clone(), self.parts.held.clone());
         self.check(self.parts.store.end_lost_runs(self.parts.clock.now()).await.map(drop));
         self.redefine().await;
         loop {
@@ -151,6 +159,7 @@ impl Scheduler {
                     Ok(()) => self.redefine().await,
                     Err(_) => break,
                 },
+                Ok(()) = held.changed() => self.redefine().await,
                 Some(finished) = self.runs.join_next(), if !self.runs.is_empty() => {
                     if let Ok(finished) = finished {
                         self.finished(finished);
@@ -185,6 +194,7 @@ impl Scheduler {
                 Err(error) => self.check(Err(error)),
             }
         }
+        let held = Arc::clone(&self.parts.held.borrow());
         self.shared.clear();
         for slot in &mut self.slots {
             if !wanted.contains_key(&slot.key) {
@@ -192,9 +202,12 @@ impl Scheduler {
             }
         }
         for (key, spec) in wanted {
-            let checkpoint = known.get(&key);
-            let index = self.slot(&key, &spec, checkpoint.and_then(|row| row.progress.asked_at), now);
-            if let Some(PollSpec::Budget(share)) = spec.poll {
+            let (checkpoint, elsewhere) = (known.get(&key), !held.has_stream(&key));
+            let asked_at = checkpoint.and_then(|row| row.progress.asked_at);
+            let index = self.slot(&key, &spec, asked_at, now);
+            self.slots[index].set_elsewhere(elsewhere, asked_at, now);
+            self.remind(index, now);
+            if let Some(PollSpec::Budget(share)) = spec.poll.filter(|_| !elsewhere) {
                 let learned = checkpoint.and_then(|row| Learned::read(&row.learned).rate);
                 self.share(index, &key, share, learned, now);
             }
@@ -331,14 +344,13 @@ impl Scheduler {
         let now = self.parts.clock.now();
         match message {
             Message::Hint(key) => {
-                let Some(index) = self.by_key.get(&key).copied() else { return };
-                let slot = &mut self.slots[index];
-                if slot.spec.poll.is_none() {
-                    return;
+                if self.by_key.get(&key).is_some_and(|index| self.slots[*index].elsewhere) {
+                    self.parts.store.tell(Hint::Changed(key));
+                } else {
+                    self.hinted(&key, now);
                 }
-                slot.hinted = true;
-                self.remind(index, now);
             }
+            Message::Heard(key) => self.hinted(&key, now),
             Message::Order(order) => {
                 let key = order.key.clone();
                 let topology = Arc::clone(&self.parts.topology.borrow());
@@ -351,6 +363,15 @@ impl Scheduler {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.shown(&tenant, now));
             }
+        }
+    }
+
+    fn hinted(&mut self, key: &StreamKey, now: Timestamp) {
+        let Some(index) = self.by_key.get(key).copied() else { return };
+        let slot = &mut self.slots[index];
+        if slot.spec.poll.is_some() && !slot.elsewhere {
+            slot.hinted = true;
+            self.remind(index, now);
         }
     }
 
@@ -405,7 +426,7 @@ impl Scheduler {
                 spec: slot.spec.clone(),
                 running: slot.running,
                 next_at: slot.next_poll(now),
-                reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER),
+                reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER && !slot.elsewhere),
                 failures: slot.failures,
                 rate: shared.and_then(|shared| shared.pool.rate(&index)),
                 unwritten: self.notes.get(&slot.key).copied().unwrap_or_default(),
@@ -447,29 +468,4 @@ impl Scheduler {
             }
         }
     }
-}
-
-/// What is to be read by itself, of every connection.
-fn wanted(topology: &Topology) -> BTreeMap<StreamKey, StreamSpec> {
-    let mut wanted = BTreeMap::new();
-    for source in topology.sources() {
-        let Some(spec) = &source.spec.connector else { continue };
-        for connection in spec.connections() {
-            for (stream, own) in &spec.streams {
-                let key = StreamKey {
-                    tenant: source.spec.tenant.clone(),
-                    source: source.spec.name.clone(),
-                    connection: connection.clone(),
-                    stream: Arc::clone(stream),
-                };
-                wanted.insert(key, own.clone());
-            }
-        }
-    }
-    wanted
-}
-
-fn spec_of(topology: &Topology, key: &StreamKey) -> Option<StreamSpec> {
-    let source = topology.source(key.tenant.as_str(), key.source.as_str())?;
-    source.spec.connector.as_ref()?.streams.get(&key.stream).cloned()
 }

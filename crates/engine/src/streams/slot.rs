@@ -25,6 +25,8 @@ pub(super) struct Slot {
     pub poll_at: Timestamp,
     pub reconcile_at: Timestamp,
     pub running: bool,
+    /// Another node is in charge of its connection: only wishes are carried out here.
+    pub elsewhere: bool,
     /// A webhook told that something changed.
     pub hinted: bool,
     /// The next poll asks in full: it was hinted at, or the one before did not succeed.
@@ -51,6 +53,7 @@ impl Slot {
             poll_at: Timestamp::NEVER,
             reconcile_at: Timestamp::NEVER,
             running: false,
+            elsewhere: false,
             hinted: false,
             in_full: false,
             orders: Vec::new(),
@@ -67,6 +70,19 @@ impl Slot {
         if self.spec != spec {
             self.spec = spec;
             self.plan(now);
+        }
+    }
+
+    /// Takes charge, where another node may have read it last, or leaves it to another.
+    pub fn set_elsewhere(&mut self, elsewhere: bool, asked_at: Option<Timestamp>, now: Timestamp) {
+        let taken = std::mem::replace(&mut self.elsewhere, elsewhere) && !elsewhere;
+        if taken {
+            self.asked_at = self.asked_at.max(asked_at);
+            self.failures = 0;
+            self.plan(now);
+        }
+        if elsewhere {
+            self.hinted = false;
         }
     }
 
@@ -91,6 +107,9 @@ impl Slot {
         if !self.orders.is_empty() {
             return now;
         }
+        if self.elsewhere {
+            return Timestamp::NEVER;
+        }
         let hinted = if self.hinted { self.hint_at(now) } else { Timestamp::NEVER };
         self.poll_at.min(self.reconcile_at).min(hinted)
     }
@@ -98,7 +117,7 @@ impl Slot {
     /// When it is polled next by itself, as far as the slot knows: of a shared budget, whoever picks decides.
     pub fn next_poll(&self, now: Timestamp) -> Option<Timestamp> {
         let hinted = if self.hinted { self.hint_at(now) } else { Timestamp::NEVER };
-        Some(self.poll_at.min(hinted)).filter(|at| *at != Timestamp::NEVER && !self.running)
+        Some(self.poll_at.min(hinted)).filter(|at| *at != Timestamp::NEVER && !self.running && !self.elsewhere)
     }
 
     /// Forgets wishes of those who have gone.

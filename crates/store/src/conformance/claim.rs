@@ -1,4 +1,4 @@
-//! `claim_due`, `renew` and `rescue_lapsed`: who may try what, and for how long.
+//! `claim_due` and `rescue_lapsed`: who may try what, and for how long.
 
 use domain::DeliveryState;
 
@@ -146,7 +146,7 @@ pub async fn rescue_takes_no_more_than_it_was_told(open: impl Open) {
     assert_eq!(w.store.rescue_lapsed(w.now, 2).await.expect("rescue"), 0);
 }
 
-pub async fn a_renewed_lease_does_not_lapse_and_others_do(open: impl Open) {
+pub async fn a_lease_does_not_lapse_while_its_node_beats_and_others_do(open: impl Open) {
     let mut w = World::new(open).await;
     let mine = w.owed().await;
     w.claim_one().await;
@@ -154,7 +154,7 @@ pub async fn a_renewed_lease_does_not_lapse_and_others_do(open: impl Open) {
     let theirs = w.owed().await;
     w.claim_one().await;
     w.pass(LEASE - SECOND);
-    w.store.renew(Owner(1), LEASE, w.now).await.expect("renew");
+    w.beats(1).await;
     w.pass(2 * SECOND);
     w.store.rescue_lapsed(w.now, 10).await.expect("rescue");
     assert_eq!(w.state(mine).await, DeliveryState::InFlight);

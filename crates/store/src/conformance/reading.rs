@@ -81,12 +81,12 @@ pub async fn a_stream_has_one_reader_until_its_lease_ends(open: impl Open) {
     assert_eq!(w.store.take_stream(key.clone(), other, w.now).await, Ok(None));
     let elsewhere = stream(&w, "zeta", "orders");
     assert!(w.store.take_stream(elsewhere, other, w.now).await.expect("take_stream").is_some());
-    w.store.renew_stream(key.clone(), claim, w.now + LEASE * 2).await.expect("it is still ours");
+    w.store.renew_stream(key.clone(), claim, LEASE * 2, w.now).await.expect("it is still ours");
     w.pass(LEASE + SECOND);
     assert_eq!(w.store.take_stream(key.clone(), other, w.now).await, Ok(None), "it was renewed");
     w.pass(LEASE);
     let (_, theirs) = w.store.take_stream(key.clone(), other, w.now).await.expect("take_stream").expect("it lapsed");
-    assert_eq!(w.store.renew_stream(key.clone(), claim, w.now + LEASE).await, Err(StoreError::Fenced));
+    assert_eq!(w.store.renew_stream(key.clone(), claim, LEASE, w.now).await, Err(StoreError::Fenced));
     w.store.leave_stream(key.clone(), claim).await.expect("what passed on is left alone");
     assert_eq!(w.store.take_stream(key.clone(), w.lease(), w.now).await, Ok(None));
     w.store.leave_stream(key.clone(), theirs).await.expect("left");

@@ -125,7 +125,7 @@ impl World {
     }
 
     pub(super) fn ask(&self, destination: &str, limit: u32) -> Ask {
-        Ask { tenant: self.tenant.clone(), destination: name(destination), limit, bytes_max: u64::MAX }
+        Ask { tenant: self.tenant.clone(), destination: name(destination), limit, bytes_max: u64::MAX, charge: None }
     }
 
     pub(super) async fn claim_asks(&self, asks: Vec<Ask>) -> Vec<ClaimAnswer> {

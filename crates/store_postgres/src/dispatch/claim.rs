@@ -16,7 +16,7 @@ use crate::perform::{Inner, owner_code};
 use crate::query::Query;
 use crate::row::{EVENT_COLUMNS, bytes, cell, event, name, replay, small, text, time, version};
 use crate::session::Session;
-use crate::value::{Text, column, params};
+use crate::value::{Text, column, params, signed};
 
 /// A delivery that could be claimed.
 #[derive(Clone, Copy)]
@@ -75,7 +75,9 @@ async fn claim_of(
             let unreadable = if ids.is_empty() {
                 Vec::new()
             } else {
-                let claims = take(&session, inner, tenant, &ids, ask).await?;
+                let charges: Vec<Option<i64>> = charges_of(asks, &taken);
+                let claims = take(&session, inner, tenant, (&ids, charges), ask).await?;
+                note_fenced(&taken, &claims, &mut answers);
                 read_whole(&session, tenant, taken, &claims, &mut answers).await?
             };
             Ok((answers, unreadable))
@@ -133,11 +135,24 @@ async fn look_ahead(
     Ok(())
 }
 
+/// For each delivery, under which generation who asks is in charge of its destination, if it says so.
+fn charges_of(asks: &[&Ask], taken: &[Vec<Uuid>]) -> Vec<Option<i64>> {
+    let of = |(ask, ids): (&&Ask, &Vec<Uuid>)| std::iter::repeat_n(ask.charge.map(signed), ids.len());
+    asks.iter().zip(taken).flat_map(of).collect()
+}
+
+/// Of what could be claimed nothing was: the destination has passed to another node.
+fn note_fenced(taken: &[Vec<Uuid>], claims: &BTreeMap<Uuid, Claim>, answers: &mut [ClaimAnswer]) {
+    for (ids, answer) in taken.iter().zip(answers) {
+        answer.fenced = !ids.is_empty() && !ids.iter().any(|id| claims.contains_key(id));
+    }
+}
+
 async fn take(
     session: &Session,
     inner: &Inner,
     tenant: &Tenant,
-    ids: &[Uuid],
+    (ids, charges): (&[Uuid], Vec<Option<i64>>),
     ask: &ClaimDue,
 ) -> Result<BTreeMap<Uuid, Claim>, Failure> {
     let first = inner.generations(ids.len());
@@ -145,7 +160,7 @@ async fn take(
     let (at, offset) = inner.lease_time(ask.now);
     let span = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
     let tenant = Text::from(tenant.as_str());
-    let row = params![tenant, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span];
+    let row = params![tenant, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span, charges];
     let mut claims = BTreeMap::new();
     for row in session.rows(Query::claim_deliveries, row).await? {
         let generation = cell::<i64>(&row, 1)?.cast_unsigned();

@@ -1,5 +1,7 @@
 //! Checkpoints: who reads a stream, how far it was read, and the pages that move it.
 
+use std::time::Duration;
+
 use domain::run::StreamKey;
 use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
@@ -70,8 +72,15 @@ pub(super) async fn take(
         .await
 }
 
-pub(super) async fn renew(inner: &Inner, key: &StreamKey, claim: Claim, until: Timestamp) -> Result<(), Failure> {
-    let row = || with(key, params![signed(claim.generation), until.as_micros()]);
+pub(super) async fn renew(
+    inner: &Inner,
+    key: &StreamKey,
+    claim: Claim,
+    (span, now): (Duration, Timestamp),
+) -> Result<(), Failure> {
+    let (at, offset) = inner.lease_time(now);
+    let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    let row = || with(key, params![signed(claim.generation), at, offset, span]);
     if inner.write(Query::renew_checkpoint, row).await? == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
 }
 

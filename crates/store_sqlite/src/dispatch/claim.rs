@@ -23,6 +23,9 @@ type Due = (i64, Timestamp);
 
 pub(crate) fn claim_due(tx: &mut Tx<'_, '_>, ask: &Ask, lease: Lease, now: Timestamp) -> Result<ClaimAnswer, Failure> {
     let mut answer = ClaimAnswer::default();
+    if !tx.shared().nodes.permits(ask, lease.owner) {
+        return Ok(ClaimAnswer { fenced: true, ..answer });
+    }
     let tenant = tx.known_name(ask.tenant.as_str())?;
     let destination = tx.known_name(ask.destination.as_str())?;
     let (Some(tenant), Some(destination)) = (tenant, destination) else { return Ok(answer) };

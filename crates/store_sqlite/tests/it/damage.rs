@@ -16,6 +16,7 @@ fn claim(store: &SqliteStore, now: Timestamp) -> Verb<'_, Vec<ClaimAnswer>> {
         destination: "app".parse().expect("a name"),
         limit: 100,
         bytes_max: u64::MAX,
+        charge: None,
     };
     store.claim_due(ClaimDue { owner: LEASE.owner, lease: LEASE.span, now, asks: vec![ask] })
 }

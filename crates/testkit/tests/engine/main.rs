@@ -9,6 +9,8 @@ mod enrich;
 mod fetched_keys;
 mod handshakes;
 mod key_api;
+mod node_streams;
+mod nodes;
 mod refusals;
 mod replays;
 mod retired;

@@ -7,7 +7,6 @@ use domain::run::RunKind;
 use domain::{Tenant, Timestamp};
 use engine::spec::{BudgetScope, BudgetSpec, StreamSpec};
 use engine::streams::Wish;
-use store::Store;
 use store::reading::Progress;
 
 use crate::shop::{FREE, GET, Validates};

@@ -171,6 +171,7 @@ impl Scene {
             vault: Arc::new(Vault::new(MasterKey::from_hex(&"00".repeat(32))?)),
             retention: Retention::default(),
             in_flight_max: IN_FLIGHT_MAX,
+            node: Default::default(),
         });
         engine.configure(specs).await?;
         Ok(World { clock, engine, source, store })
