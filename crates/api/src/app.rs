@@ -23,7 +23,7 @@ use engine::access::Access;
 pub const START_PAGE: &str = "/now";
 
 /// What the owner decides about the HTTP face.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// What senders call; part of some signatures. Without it the URL is put together from `Host`.
     pub public_url: Option<Url>,
@@ -33,12 +33,6 @@ pub struct Settings {
     /// browser must not reach the API through a DNS name that points here.
     pub loopback_only: bool,
     pub limits: Limits,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { public_url: None, trusted_proxies: Vec::new(), loopback_only: false, limits: Limits::default() }
-    }
 }
 
 /// What one caller, and all together, may ask of the HTTP face.

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use connectors::provider::Reply;
 use domain::request::{InboundRequest, Reason};
 use domain::{AlertId, DeliveryId, DestinationName, Tenant};
 use store::dispatch::Owner;
@@ -497,6 +496,3 @@ impl Engine {
         self.inner.store.tell(Hint::Wished);
     }
 }
-
-/// A provider's own answer, for the API to write.
-pub type ProviderReply = Reply;

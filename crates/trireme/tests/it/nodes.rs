@@ -1,8 +1,9 @@
 //! Real nodes on one PostgreSQL: what they tell one another and how soon, and what keeps strangers out.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use engine::clock::{Clock, SystemClock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use store_postgres::testkit::Database;
@@ -57,7 +58,8 @@ async fn what_is_configured_and_taken_in_at_one_node_is_known_to_the_other_at_on
         (nodes["data"].as_array().is_some_and(|nodes| nodes.len() == 2)).then_some(())
     })
     .await;
-    let began = Instant::now();
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
     let definition = json!({ "name": "more", "http": { "url": destination.url(), "unsigned": true } });
     change(&first, "/api/v1/destinations", &definition).await;
     change(&first, "/api/v1/routes", &json!({ "from": "github", "to": "more" })).await;
@@ -65,17 +67,17 @@ async fn what_is_configured_and_taken_in_at_one_node_is_known_to_the_other_at_on
         (second.api("/api/v1/routes/github-more").await.status == 200).then_some(())
     })
     .await;
-    let configured = began.elapsed();
+    let configured = clock.monotonic() - began;
     let taken = async || {
         let all = [has(&second, "first").await, has(&second, "second").await].concat();
         (all.contains(&"more".to_owned()) && all.len() == 2).then_some(())
     };
     eventually("each destination is one node's", taken).await;
-    let began = Instant::now();
+    let began = clock.monotonic();
     let (headers, body) = github_webhook(1);
     assert_eq!(post(first.address, "/in/github", &headers, body).await.expect("an answer").status, 200);
     destination.has_got(2).await;
-    let delivered = began.elapsed();
+    let delivered = clock.monotonic() - began;
     println!("known elsewhere after {configured:?}, delivered by whoever has it after {delivered:?}");
     assert!(configured < Duration::from_secs(4), "{configured:?} is no sooner than without LISTEN");
     let shown = first.run(&["nodes"]);
