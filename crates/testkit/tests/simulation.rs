@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use store::Store;
+use store::{Store, StoreError};
 use store_postgres::testkit::Database;
 use store_postgres::{LeaseClock, OpenOptions, PostgresStore};
 use store_sqlite::{OpenOptions as SqliteOptions, SqliteStore};
@@ -72,22 +72,37 @@ fn nothing_acknowledged_is_lost_in_the_last_250_seeds() {
 
 /// On PostgreSQL a verb is many round trips, so fewer seeds: what differs is the store, not the engine.
 const SEEDS_ON_POSTGRES: Range<u64> = 0..12;
+const SEEDS_OF_NODES_ON_POSTGRES: Range<u64> = 0..4;
+
+/// A store whose verbs take no time of their caller.
+fn inline(database: &Database) -> Result<Arc<dyn Store>, StoreError> {
+    let options = OpenOptions { inline: true, listen: false, ..database.options() };
+    let options = OpenOptions { lease_clock: LeaseClock::Caller, ..options };
+    let opened = futures_util::FutureExt::now_or_never(PostgresStore::open(options));
+    // Inline, a future that is asked once is done.
+    Ok(Arc::new(opened.expect("it is inline")?))
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_several_nodes_on_postgresql() {
+    let databases = std::cell::RefCell::new(Vec::new());
+    let open = || {
+        let database = Database::new();
+        let store = inline(&database).expect("a new database opens");
+        databases.borrow_mut().push(database);
+        store
+    };
+    sweep_nodes(SEEDS_OF_NODES_ON_POSTGRES, open);
+}
 
 #[test]
 fn nothing_acknowledged_is_lost_on_postgresql() {
     let mut all = Report::default();
     for seed in SEEDS_ON_POSTGRES {
         let database = Database::new();
-        let open = || {
-            let options = OpenOptions { inline: true, listen: false, ..database.options() };
-            let options = OpenOptions { lease_clock: LeaseClock::Caller, ..options };
-            let opened = futures_util::FutureExt::now_or_never(PostgresStore::open(options));
-            // Inline, a future that is asked once is done.
-            let store: Arc<dyn Store> = Arc::new(opened.expect("it is inline")?);
-            Ok(store)
-        };
         let plan = Plan::of_seed(seed);
-        let report = run_on(&plan, open).unwrap_or_else(|found| panic!("seed {seed} ({:?}): {found}", plan.crash));
+        let report = run_on(&plan, || inline(&database))
+            .unwrap_or_else(|found| panic!("seed {seed} ({:?}): {found}", plan.crash));
         all.lives += report.lives - 1;
         all.acknowledged += report.acknowledged;
         all.delivered += report.delivered;

@@ -15,7 +15,7 @@ use engine::{Engine, Parts};
 use futures_util::future::BoxFuture;
 use store::Store;
 use store::keep::Retention;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::plan::Dice;
 use super::{LOOK_EVERY, Plan, REST, Report, SimTransport, World, master_key, oracle, person, world};
@@ -38,12 +38,35 @@ struct Node {
 }
 
 /// Whether a node stands still: whatever it asks waits, and what it would send is not sent.
-struct Pause(watch::Sender<bool>);
+#[derive(Default)]
+struct Pause {
+    on: AtomicBool,
+    ended: Notify,
+}
 
 impl Pause {
+    fn is_on(&self) -> bool {
+        self.on.load(Ordering::SeqCst)
+    }
+
+    fn begin(&self) {
+        self.on.store(true, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        self.on.store(false, Ordering::SeqCst);
+        self.ended.notify_waiters();
+    }
+
+    /// Those who wait go on in the order in which they came.
     async fn over(&self) {
-        // It is never dropped before those who wait.
-        let _ = self.0.subscribe().wait_for(|paused| !paused).await;
+        loop {
+            let ended = self.ended.notified();
+            if !self.is_on() {
+                return;
+            }
+            ended.await;
+        }
     }
 }
 
@@ -57,7 +80,7 @@ struct Wire {
 impl Transport for Wire {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         Box::pin(async move {
-            if *self.pause.0.borrow() {
+            if self.pause.is_on() {
                 self.pause.over().await;
                 return Err(SendError::ConnectFailed("it stood still".to_owned()));
             }
@@ -176,9 +199,9 @@ impl Cluster {
             if self.calm.load(Ordering::SeqCst) || self.roll(100) >= 60 {
                 continue;
             }
-            node.pause.0.send_replace(true);
+            node.pause.begin();
             self.clock.sleep(Duration::from_secs(1 + self.roll(40))).await;
-            node.pause.0.send_replace(false);
+            node.pause.end();
         }
     }
 
@@ -188,7 +211,7 @@ impl Cluster {
             *lives += 1;
             *lives
         };
-        let (death, pause) = (Arc::new(Death::default()), Arc::new(Pause(watch::Sender::new(false))));
+        let (death, pause) = (Arc::new(Death::default()), Arc::new(Pause::default()));
         let offset = Duration::from_millis(self.roll(OFFSET_MAX_MS));
         let now = self.base + self.clock.monotonic();
         let clock: SharedClock = Arc::new(SimClock::starting_at(now + offset));
