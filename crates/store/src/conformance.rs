@@ -55,6 +55,9 @@ macro_rules! conformance_suite {
                 what_is_due_is_given_oldest_first_and_once
                 a_claim_carries_all_that_a_try_needs
                 asks_are_answered_in_order_and_apart
+                backfilled_ones_are_given_after_all_others_and_into_room_of_their_own
+                when_a_backfilled_one_is_due_is_told_with_the_others
+                a_backfilled_one_that_a_person_retries_goes_with_the_others
                 payloads_are_bounded_but_one_is_always_given
                 what_is_due_later_is_told_and_given_then
                 held_ones_are_not_given
@@ -72,6 +75,8 @@ macro_rules! conformance_suite {
                 a_try_cannot_end_in_flight
                 waiting_for_ever_is_still_waiting;
             lanes:
+                who_waits_behind_a_backfilled_one_takes_it_along
+                of_a_backfilled_one_and_another_the_earlier_version_still_goes_first
                 one_after_another_as_accepted
                 the_waiting_go_by_version_where_both_have_one
                 an_earlier_version_does_not_overtake_what_is_being_sent_or_was_tried

@@ -4,6 +4,7 @@ mod addresses;
 mod alert_figures;
 mod alerts;
 mod assurance;
+mod backfill;
 mod connections;
 mod enrich;
 mod fetched_keys;
