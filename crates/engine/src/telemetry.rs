@@ -33,7 +33,7 @@ pub const CALLS: &str = "trireme_calls_total";
 pub const POLLS: &str = "trireme_polls_total";
 /// Changes that polls found.
 pub const CHANGES: &str = "trireme_poll_changes_total";
-/// Requests that polls and reconciliations took.
+/// Requests that polls, first scans and reconciliations took.
 pub const READ_REQUESTS: &str = "trireme_read_requests_total";
 /// Changes that nobody had told before reconciliation found them.
 pub const GAPS: &str = "trireme_gaps_total";
@@ -83,6 +83,11 @@ pub fn polled(source: &str, found: u64, failed: bool, requests: u64) {
     counter!(POLLS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
     counter!(CHANGES, "source" => source.to_owned()).increment(found);
     counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "poll").increment(requests);
+}
+
+/// A first scan has ended: it is no poll, whatever it found.
+pub fn scanned(source: &str, requests: u64) {
+    counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "backfill").increment(requests);
 }
 
 /// A reconciliation has ended.

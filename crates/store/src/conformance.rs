@@ -162,6 +162,7 @@ macro_rules! conformance_suite {
             reading:
                 a_stream_has_one_reader_until_its_lease_ends
                 a_page_is_committed_with_its_checkpoint_or_not_at_all
+                where_a_slice_goes_on_is_kept_until_the_state_moves
                 who_lost_a_stream_cannot_write_to_it
                 a_stream_ends_with_its_process_and_can_begin_anew
                 polls_add_up

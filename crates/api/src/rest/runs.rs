@@ -76,13 +76,16 @@ pub struct FiguresView {
     requests: u64,
     /// Records read.
     seen: u64,
+    /// Pages read. A backfill that was broken off and goes on counts those from before too, as it does with `seen`.
+    pages: u64,
     /// Events made.
     told: u64,
     /// Records whose state was known.
     matched: u64,
     /// Changes that nobody had told, though they are old enough to have been.
     missed: u64,
-    /// Changes that nobody had told, but that are too young to be judged: the next run does that.
+    /// Changes that nobody had told, but that are too young to be judged: the next run does that. None where records have
+    /// no time of their change.
     young: u64,
     /// Of earlier gaps: those whose webhook came after all.
     late: u64,
@@ -100,7 +103,7 @@ pub struct FiguresView {
 pub struct TrustView {
     /// The share of the changes looked at that a webhook had told, from 0 to 1.
     caught: f64,
-    /// Between a change and its webhook.
+    /// Between a change and its webhook; absent where records have no time of their change.
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_p50_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,8 +163,9 @@ impl From<Run> for RunView {
 
 impl From<RunFigures> for FiguresView {
     fn from(figures: RunFigures) -> Self {
-        let RunFigures { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } = figures;
-        Self { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed }
+        let RunFigures { requests, pages, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } =
+            figures;
+        Self { requests, seen, pages, told, matched, missed, young, late, changed, deleted, unconfirmed }
     }
 }
 

@@ -60,7 +60,7 @@ impl Dispatcher {
                 Appetite::Take { limit, backfill } => {
                     let (tenant, destination) = (key.tenant.clone(), key.name.clone());
                     asks.push(Ask { tenant, destination, limit, backfill, bytes_max: CLAIM_BYTES_MAX });
-                    asked.push((key, Question { hints: desk.hints(), backfill: backfill > 0 }));
+                    asked.push((key, Question { hints: desk.hints(), at: now, backfill: backfill > 0 }));
                 }
             }
         }
@@ -86,7 +86,7 @@ impl Dispatcher {
                 alarm::tell_unreadable(&self.alerts, &key, *id, route);
             }
             let Some(desk) = self.desks.get_mut(&key) else { continue };
-            desk.answered(&answer, question);
+            desk.answered(&answer, question, now);
             if let Some(due) = desk.next_due {
                 self.wake_at(&key, due);
             }

@@ -78,6 +78,7 @@ pub(super) enum Turn {
 pub(super) struct Question {
     /// How many hints had come.
     pub hints: u64,
+    pub at: Timestamp,
     /// Whether it was asked for backfilled ones too.
     pub backfill: bool,
 }
@@ -262,13 +263,17 @@ impl Desk {
     }
 
     /// Takes the store's answer to a question.
-    pub fn answered(&mut self, answer: &ClaimAnswer, question: Question) {
+    pub fn answered(&mut self, answer: &ClaimAnswer, question: Question, now: Timestamp) {
         let hinted = self.hints != question.hints;
         self.backlog = answer.more || hinted;
         // Where nothing was asked about them, nothing was learned.
         self.backfill = if question.backfill { answer.more_backfill || hinted } else { self.backfill };
-        if let Some(due) = answer.next_due {
-            self.due_at(due);
+        match answer.next_due {
+            Some(due) if due > now => self.due_at(due),
+            // It became due while the answer was under way.
+            Some(due) if due > question.at => (self.backlog, self.backfill) = (true, true),
+            // What was due already is what there is more of: it waits for room, not for time.
+            Some(_) | None => {}
         }
         self.destination.gate.set_backlog(self.backlog);
     }

@@ -12,6 +12,7 @@ mod handshakes;
 mod key_api;
 mod refusals;
 mod replays;
+mod resume;
 mod retired;
 mod retries;
 mod rig;
