@@ -271,7 +271,7 @@ mod tests {
     fn with_a_time_of_the_change_the_delay_of_its_webhook_is_known() {
         let caught = compared(Some(Version::Time(CHANGED)), "a", None, Origin::Native);
         let uncaught = compared(Some(Version::Time(CHANGED)), "a", Some("a"), Origin::Reconciled);
-        assert_eq!(trust(&[caught.clone()], 0), Some((1.0, true)));
+        assert_eq!(trust(std::slice::from_ref(&caught), 0), Some((1.0, true)));
         assert_eq!(trust(&[caught, uncaught], 2), Some((0.25, true)));
     }
 }

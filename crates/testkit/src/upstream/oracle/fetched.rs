@@ -59,8 +59,11 @@ fn missing(judged: &Judged<'_>, companions: &Companions) -> Vec<String> {
     let came: BTreeSet<&str> = companions.messages.iter().map(|message| message.event.as_str()).collect();
     let told: BTreeSet<&str> = judged.arrivals.iter().map(|message| message.event.as_str()).collect();
     let may_die = companions.how.on_error == OnEnrichError::DeadLetter && may_fail(judged.shop);
-    let is_missing = |event: &&str| !came.contains(event) && !(may_die && companions.dead.contains(*event));
-    told.into_iter().filter(is_missing).map(|event| format!("event {event} was not told with its order")).collect()
+    let is_there = |event: &str| came.contains(event) || (may_die && companions.dead.contains(event));
+    told.into_iter()
+        .filter(|event| !is_there(event))
+        .map(|event| format!("event {event} was not told with its order"))
+        .collect()
 }
 
 /// Whether a request for one record can ever come to nothing.
