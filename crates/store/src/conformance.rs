@@ -47,6 +47,8 @@ macro_rules! conformance_suite {
                 children_of_one_request_are_one_transaction_and_know_each_other
                 every_path_is_sighted_on_its_own
                 a_webhook_and_a_reading_of_the_same_state_are_one_event
+                in_every_order_of_the_ways_one_change_is_one_event
+                in_every_order_of_the_ways_two_changes_are_never_more_than_two_events
                 two_webhooks_are_never_joined_by_their_state
                 a_reading_that_tells_nothing_new_makes_no_event
                 a_repeated_message_does_not_move_its_subject

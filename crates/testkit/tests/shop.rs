@@ -24,10 +24,12 @@ fn simulate(plan: &Plan) -> Report {
 
 /// Runs seeds and checks that, taken together, they did what simulations are for.
 fn sweep(seeds: Range<u64>) {
-    let mut counts = [("deaths", 0), ("states", 0), ("owed", 0), ("messages", 0), ("again", 0), ("visits", 0)];
+    let mut counts =
+        [("deaths", 0), ("states", 0), ("owed", 0), ("messages", 0), ("again", 0), ("visits", 0), ("fetched", 0)];
     for seed in seeds {
         let Report { lives, figures, .. } = simulate(&Plan::of_seed(seed));
-        let seen = [lives - 1, figures.states, figures.owed, figures.messages, figures.again, figures.visits];
+        let seen =
+            [lives - 1, figures.states, figures.owed, figures.messages, figures.again, figures.visits, figures.fetched];
         counts.iter_mut().zip(seen).for_each(|((_, count), seen)| *count += seen);
     }
     for (what, count) in counts {

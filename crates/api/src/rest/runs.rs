@@ -76,7 +76,7 @@ pub struct FiguresView {
     requests: u64,
     /// Records read.
     seen: u64,
-    /// Pages read. A backfill that was broken off and goes on counts those from before too, as it does with `seen`.
+    /// Pages read; of a backfill that was broken off and goes on, those from before too, as with `seen`.
     pages: u64,
     /// Events made.
     told: u64,
@@ -84,8 +84,7 @@ pub struct FiguresView {
     matched: u64,
     /// Changes that nobody had told, though they are old enough to have been.
     missed: u64,
-    /// Changes that nobody had told, but that are too young to be judged: the next run does that. None where records have
-    /// no time of their change.
+    /// Changes that nobody had told, and too young to be judged yet; none where records have no time of a change.
     young: u64,
     /// Of earlier gaps: those whose webhook came after all.
     late: u64,

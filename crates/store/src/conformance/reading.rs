@@ -135,6 +135,7 @@ pub async fn where_a_slice_goes_on_is_kept_until_the_state_moves(open: impl Open
     commit(&w, page(key.clone(), claim)).await;
     assert_eq!(within(&w).await, place(), "a page that says nothing of it changes nothing");
     w.reopen().await;
+    w.pass(LEASE);
     let (taken, claim) = take(&w, &key).await;
     assert_eq!((taken.within, &*taken.state), (place(), ""));
     commit(&w, ReadPage { state: Some("{\"at\":1}".into()), ..page(key.clone(), claim) }).await;
