@@ -8,6 +8,7 @@ mod charge;
 mod claim;
 mod desk;
 mod message;
+mod queue;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -184,7 +185,7 @@ impl Dispatcher {
         let now = self.clock.now();
         let destination = Arc::clone(&work.route.destination);
         let desk = self.desks.entry(key.clone()).or_insert_with(|| Desk::new(destination, now));
-        desk.queue.push_back(work);
+        desk.queue.push(work);
         enter_ring(&mut self.ring, key, desk);
     }
 
@@ -251,13 +252,13 @@ impl Dispatcher {
     /// What waits in memory goes on under the configuration of now; what lost its route is held.
     fn requeue(&mut self, key: &DestinationKey, now: Timestamp) {
         let Some(desk) = self.desks.get_mut(key) else { return };
-        for mut work in std::mem::take(&mut desk.queue) {
+        for mut work in desk.queue.take() {
             let route = self.topology.route(key.tenant.as_str(), work.route.spec.name.as_str());
             match route.filter(|route| route.spec.to == key.name) {
                 Some(route) => {
-                    work.place = route.destination.gate.take(work.event.payload.len() as u64);
+                    work.place = route.destination.gate.take(work.event.payload.len() as u64, work.backfill);
                     work.route = Arc::clone(route);
-                    desk.queue.push_back(work);
+                    desk.queue.push(work);
                 }
                 None => {
                     let remark = alarm::routeless(&self.topology, key, &work.route.spec.name);
@@ -279,7 +280,7 @@ impl Dispatcher {
         for key in closing {
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.destination.gate.set_held(true);
-            let queue = std::mem::take(&mut desk.queue);
+            let queue = desk.queue.take();
             if desk.in_flight == 0 {
                 self.desks.remove(&key);
             }
@@ -295,12 +296,12 @@ impl Dispatcher {
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.in_ring = false;
             if desk.destination.gate.held() {
-                let queue = std::mem::take(&mut desk.queue);
+                let queue = desk.queue.take();
                 self.put_back(queue, now);
                 continue;
             }
             if !desk.destination.gate.in_charge() {
-                let queue = std::mem::take(&mut desk.queue);
+                let queue = desk.queue.take();
                 self.give_back(queue, now);
                 continue;
             }
@@ -318,7 +319,7 @@ impl Dispatcher {
     }
 
     /// Its destination was paused, disabled or retired: what waits in memory is held in the store instead.
-    fn put_back(&self, queue: VecDeque<Work>, now: Timestamp) {
+    fn put_back(&self, queue: impl Iterator<Item = Work>, now: Timestamp) {
         for work in queue {
             let _ = self.settler.send(Settling::put_back_work(work, DeliveryState::Held, now));
         }
@@ -345,6 +346,7 @@ impl Dispatcher {
         let policy = tried.work.route.spec.retry.as_ref().unwrap_or(&tried.work.route.destination.spec.retry);
         let transition = settle(&tried.outcome, tried.work.attempts, policy, now, self.entropy.unit());
         if let Some(desk) = self.desks.get_mut(&key) {
+            desk.ended(&tried.work);
             if desk.learn(&tried.outcome, overloaded_for(&tried), now) {
                 alarm::tell_working(&self.alerts, &key);
             }

@@ -41,7 +41,7 @@ pub use failure::{Blame, ReadFailure};
 pub use formulas::Jsonata;
 pub use hosts::Hosts;
 pub use reader::{Files, Outside, Reader, Wanted};
-pub use told::{Closed, ConfigWriter, Deaf, Level, Listener, Standing, Told};
+pub use told::{Closed, ConfigWriter, Deaf, Level, Listener, Place, Standing, Told};
 pub use usable::{migrated, usable};
 pub use wire::PAGE_BYTES_MAX;
 

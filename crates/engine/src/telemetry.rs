@@ -36,7 +36,7 @@ pub const CALLS: &str = "trireme_calls_total";
 pub const POLLS: &str = "trireme_polls_total";
 /// Changes that polls found.
 pub const CHANGES: &str = "trireme_poll_changes_total";
-/// Requests that polls and reconciliations took.
+/// Requests that polls, first scans and reconciliations took.
 pub const READ_REQUESTS: &str = "trireme_read_requests_total";
 /// Of those: answered that nothing changed since the answer before.
 pub const UNMODIFIED: &str = "trireme_poll_unmodified_total";
@@ -94,6 +94,11 @@ pub fn polled(source: &str, failed: bool, figures: &RunFigures) {
     counter!(CHANGES, "source" => source.to_owned()).increment(found);
     counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "poll").increment(requests);
     counter!(UNMODIFIED, "source" => source.to_owned()).increment(unmodified);
+}
+
+/// A first scan has ended: it is no poll, whatever it found.
+pub fn scanned(source: &str, requests: u64) {
+    counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "backfill").increment(requests);
 }
 
 /// A reconciliation has ended.

@@ -158,6 +158,11 @@ impl Upstream {
         self.counted.of(stream, purpose)
     }
 
+    /// A text without the connection's secrets.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        self.mask.hide(text)
+    }
+
     fn censor<'l>(&'l self, listener: &'l dyn Listener) -> Censor<'l> {
         Censor { upstream: self, listener }
     }

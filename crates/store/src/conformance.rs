@@ -48,6 +48,8 @@ macro_rules! conformance_suite {
                 children_of_one_request_are_one_transaction_and_know_each_other
                 every_path_is_sighted_on_its_own
                 a_webhook_and_a_reading_of_the_same_state_are_one_event
+                in_every_order_of_the_ways_one_change_is_one_event
+                in_every_order_of_the_ways_two_changes_are_never_more_than_two_events
                 two_webhooks_are_never_joined_by_their_state
                 a_reading_that_tells_nothing_new_makes_no_event
                 a_repeated_message_does_not_move_its_subject
@@ -56,6 +58,9 @@ macro_rules! conformance_suite {
                 what_is_due_is_given_oldest_first_and_once
                 a_claim_carries_all_that_a_try_needs
                 asks_are_answered_in_order_and_apart
+                backfilled_ones_are_given_after_all_others_and_into_room_of_their_own
+                when_a_backfilled_one_is_due_is_told_with_the_others
+                a_backfilled_one_that_a_person_retries_goes_with_the_others
                 payloads_are_bounded_but_one_is_always_given
                 what_is_due_later_is_told_and_given_then
                 held_ones_are_not_given
@@ -73,6 +78,8 @@ macro_rules! conformance_suite {
                 a_try_cannot_end_in_flight
                 waiting_for_ever_is_still_waiting;
             lanes:
+                who_waits_behind_a_backfilled_one_takes_it_along
+                of_a_backfilled_one_and_another_the_earlier_version_still_goes_first
                 one_after_another_as_accepted
                 the_waiting_go_by_version_where_both_have_one
                 an_earlier_version_does_not_overtake_what_is_being_sent_or_was_tried
@@ -159,6 +166,7 @@ macro_rules! conformance_suite {
             reading:
                 a_stream_has_one_reader_until_its_lease_ends
                 a_page_is_committed_with_its_checkpoint_or_not_at_all
+                where_a_slice_goes_on_is_kept_until_the_state_moves
                 who_lost_a_stream_cannot_write_to_it
                 a_stream_ends_with_its_process_and_can_begin_anew
                 polls_add_up

@@ -27,6 +27,8 @@ pub struct Checkpoint {
     pub key: StreamKey,
     /// The connector format's own state, as JSON; empty at the beginning.
     pub state: Arc<str>,
+    /// Where a slice that was begun goes on, as JSON of the engine; `None` where reading begins with a slice.
+    pub within: Option<Arc<str>>,
     /// When the first complete scan ended; until then nothing but that scan is told.
     pub baseline_at: Option<Timestamp>,
     pub progress: Progress,
@@ -89,6 +91,8 @@ pub struct ReadPage {
     pub quiet: Vec<Quiet>,
     /// Where reading goes on once this page is committed; `None` between the pages of a slice.
     pub state: Option<Arc<str>>,
+    /// Where the slice goes on once this page is committed: forgotten as soon as the state moves without one.
+    pub within: Option<Arc<str>>,
     /// This page ends the first complete scan.
     pub baseline: bool,
 }

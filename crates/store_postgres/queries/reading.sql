@@ -10,7 +10,7 @@ SELECT state, baseline_at, owner, generation, asked_at, read_at, changed_at, pol
   learned, source, connection, stream,
   owner IS NOT NULL AND lease_until >
     coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint),
-  unmodified
+  unmodified, page
 FROM checkpoints WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 FOR UPDATE
 
 -- name: lease_checkpoint
@@ -28,12 +28,12 @@ UPDATE checkpoints SET owner = NULL, lease_until = 0
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 AND generation = $5
 
 -- name: move_checkpoint
-UPDATE checkpoints SET state = coalesce($5, state), baseline_at = coalesce(baseline_at, $6)
+UPDATE checkpoints SET state = coalesce($5, state), baseline_at = coalesce(baseline_at, $6), page = $7
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- A higher generation, so that whoever reads it now cannot write its state back.
 -- name: forget_checkpoint
-UPDATE checkpoints SET state = '', baseline_at = NULL, generation = generation + 1, owner = NULL, lease_until = 0
+UPDATE checkpoints SET state = '', baseline_at = NULL, page = NULL, generation = generation + 1, owner = NULL, lease_until = 0
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- Polls of one stream, added to what is known.
@@ -46,7 +46,7 @@ WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- name: checkpoints
 SELECT state, baseline_at, owner, generation, asked_at, read_at, changed_at, polls, empty, failed, changes, requests,
-  learned, source, connection, stream, false, unmodified
+  learned, source, connection, stream, false, unmodified, page
 FROM checkpoints WHERE tenant = $1 AND ($2::text IS NULL OR source = $2)
 
 -- name: known_subjects

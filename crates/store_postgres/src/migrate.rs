@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_reading.sql"),
     include_str!("../migrations/0003_unmodified.sql"),
     include_str!("../migrations/0004_nodes.sql"),
+    include_str!("../migrations/0005_backfill.sql"),
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.

@@ -24,12 +24,12 @@ fn simulate(plan: &Plan) -> Report {
 
 /// Runs seeds and checks that, taken together, they did what simulations are for.
 fn sweep(seeds: Range<u64>) {
-    let names = ["deaths", "states", "owed", "messages", "again", "visits", "unmodified"];
+    let names = ["deaths", "states", "owed", "messages", "again", "visits", "unmodified", "fetched"];
     let mut counts = names.map(|name| (name, 0));
     for seed in seeds {
         let Report { lives, figures, .. } = simulate(&Plan::of_seed(seed));
-        let Figures { states, owed, messages, again, visits, unmodified, .. } = figures;
-        let seen = [lives - 1, states, owed, messages, again, visits, unmodified];
+        let Figures { states, owed, messages, again, visits, unmodified, fetched, .. } = figures;
+        let seen = [lives - 1, states, owed, messages, again, visits, unmodified, fetched];
         counts.iter_mut().zip(seen).for_each(|((_, count), seen)| *count += seen);
     }
     for (what, count) in counts {

@@ -24,6 +24,8 @@
 //!       orders:
 //!         object: order                                  # events are order.created, order.updated, order.deleted
 //!         version: { field: [updated_at], precision: PT1S }
+//!         pages: durable                                 # a page's token names a place in the list, and means the same
+//!                                                        # tomorrow: a first scan that is broken off goes on with it
 //!         deletes: { tombstone: [status], is: deleted }  # or { feed: deleted_orders }, scan, none
 //!         get: { requester: { … }, record: [order] }     # sees stream_slice['id']; gone: [order, deleted] where an answer
 //!                                                        # with status 200 can say that it is there no longer
@@ -139,6 +141,8 @@ pub struct StreamExtension {
     /// `None`: nothing is said about it.
     pub deletes: Option<Deletes>,
     pub get: Option<OneRecord>,
+    /// The token of a page means the same tomorrow: a first scan that was broken off goes on with it.
+    pub pages_are_durable: bool,
     pub create: Option<OneRecord>,
     pub update: Option<OneRecord>,
     pub delete: Option<Arc<Requester>>,

@@ -1,7 +1,5 @@
 //! What changes hands between nodes: destinations that this node takes charge of, leaves, or hands over as it ends.
 
-use std::collections::VecDeque;
-
 use domain::delivery::waiting;
 use domain::{DeliveryId, Tenant, Timestamp};
 use tokio::sync::oneshot;
@@ -24,7 +22,7 @@ impl Dispatcher {
         let now = self.clock.now();
         // Without a desk nothing is under way: dropping the sender says so too.
         let Some(desk) = self.desks.get_mut(key) else { return };
-        let queue = std::mem::take(&mut desk.queue);
+        let queue = desk.queue.take();
         desk.leave(left);
         self.give_back(queue, now);
     }
@@ -43,7 +41,7 @@ impl Dispatcher {
             let Some(key) = self.ring.pop_front() else { break };
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.in_ring = false;
-            let queue = std::mem::take(&mut desk.queue);
+            let queue = desk.queue.take();
             self.give_back(queue, now);
         }
     }
@@ -54,7 +52,7 @@ impl Dispatcher {
     }
 
     /// Another node is in charge of its destination, or will be: what waits in memory waits in the store instead.
-    pub(super) fn give_back(&self, queue: VecDeque<Work>, now: Timestamp) {
+    pub(super) fn give_back(&self, queue: impl Iterator<Item = Work>, now: Timestamp) {
         for work in queue {
             let state = waiting(work.attempts);
             let _ = self.settler.send(Settling::put_back_work(work, state, now));

@@ -7,7 +7,7 @@ use domain::{DeliveryState, Timestamp};
 use store::StoreError;
 use store::dispatch::{Ask, ClaimAnswer, ClaimDue, Claimed};
 
-use super::desk::Appetite;
+use super::desk::{Appetite, Question};
 use super::{Dispatcher, alarm};
 use crate::work::{DestinationKey, Settling, Work};
 
@@ -19,7 +19,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_SUSPECT_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) struct ClaimResult {
-    asked: Vec<(DestinationKey, u64)>,
+    asked: Vec<(DestinationKey, Question)>,
     answer: Result<Vec<ClaimAnswer>, StoreError>,
 }
 
@@ -50,18 +50,18 @@ impl Dispatcher {
         hungry
     }
 
-    fn asks_of(&mut self, hungry: Vec<DestinationKey>, now: Timestamp) -> (Vec<Ask>, Vec<(DestinationKey, u64)>) {
+    fn asks_of(&mut self, hungry: Vec<DestinationKey>, now: Timestamp) -> (Vec<Ask>, Vec<(DestinationKey, Question)>) {
         let (mut asks, mut asked) = (Vec::new(), Vec::new());
         for key in hungry {
             let Some(desk) = self.desks.get(&key) else { continue };
             match desk.appetite(now) {
                 Appetite::Nothing => {}
                 Appetite::Later(until) => self.wake_at(&key, until),
-                Appetite::Take(limit) => {
+                Appetite::Take { limit, backfill } => {
                     let (tenant, destination) = (key.tenant.clone(), key.name.clone());
                     let charge = desk.destination.gate.charge();
-                    asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX, charge });
-                    asked.push((key, desk.hints()));
+                    asks.push(Ask { tenant, destination, limit, backfill, bytes_max: CLAIM_BYTES_MAX, charge });
+                    asked.push((key, Question { hints: desk.hints(), at: now, backfill: backfill > 0 }));
                 }
             }
         }
@@ -79,15 +79,15 @@ impl Dispatcher {
                 return;
             }
         };
-        for ((key, hints), answer) in result.asked.into_iter().zip(answers) {
-            for claimed in answer.claimed.into_iter().filter(|claimed| !withdrawn.contains(&claimed.id)) {
+        for ((key, question), mut answer) in result.asked.into_iter().zip(answers) {
+            for claimed in answer.claimed.drain(..).filter(|claimed| !withdrawn.contains(&claimed.id)) {
                 self.take_over(claimed);
             }
             for (id, route) in &answer.unreadable {
                 alarm::tell_unreadable(&self.alerts, &key, *id, route);
             }
             let Some(desk) = self.desks.get_mut(&key) else { continue };
-            desk.answered(answer.more, answer.next_due, hints);
+            desk.answered(&answer, question, now);
             if answer.fenced {
                 // It has passed to another node, which we are about to learn.
                 desk.unanswered_until = Some(now + ASK_AGAIN);
@@ -100,7 +100,7 @@ impl Dispatcher {
     }
 
     /// What the store will refuse again is asked for one destination at a time, so that the others go on.
-    fn ask_again(&mut self, asked: Vec<(DestinationKey, u64)>, error: &StoreError, now: Timestamp) {
+    fn ask_again(&mut self, asked: Vec<(DestinationKey, Question)>, error: &StoreError, now: Timestamp) {
         if !error.retryable() && asked.len() > 1 {
             self.suspects.extend(asked.into_iter().map(|(key, _)| key));
             return;
@@ -119,7 +119,7 @@ impl Dispatcher {
         let route = self.topology.route(tenant, claimed.route.as_str()).cloned();
         match route.filter(|route| route.spec.to == claimed.destination) {
             Some(route) => {
-                let place = route.destination.gate.take(claimed.event.payload.len() as u64);
+                let place = route.destination.gate.take(claimed.event.payload.len() as u64, claimed.backfill);
                 self.enqueue(Work::of_claimed(claimed, route, place));
             }
             None => {

@@ -85,6 +85,19 @@ impl<'r> Pages<'r> {
         })
     }
 
+    /// Begins behind pages that were read before.
+    pub fn begin_at(&mut self, token: PageToken) {
+        self.next = Next::Page(token);
+    }
+
+    /// The token of the next page, between two pages.
+    pub fn token(&self) -> Option<&PageToken> {
+        match &self.next {
+            Next::Page(token) => Some(token),
+            Next::First | Next::Rest(_) | Next::Done => None,
+        }
+    }
+
     /// The next records, at most a page of them; `None` after the last page.
     pub async fn next(&mut self, open: &mut OpenSlice) -> Result<Option<Vec<Json>>, Stop> {
         loop {

@@ -26,6 +26,7 @@ use super::partitions::Partitions;
 use super::run::Run;
 use super::seen::Seen;
 use super::slice::SliceReading;
+use super::told::Place;
 
 /// Records that a helper reads: they are held at once, so there is an end to them.
 const HELPER_RECORDS_MAX: usize = 1_000_000;
@@ -43,6 +44,9 @@ pub(super) struct Circumstances {
     pub overlap: Duration,
     /// Of its pages; those of its helpers are asked for in full.
     pub conditions: Option<Arc<Conditions>>,
+    /// Where a slice goes on that was begun before.
+    pub within: Option<Place>,
+    pub tells_place: bool,
 }
 
 pub(super) struct ReadStream {

@@ -183,7 +183,8 @@ impl Parts {
             return Ok(());
         }
         let (key, claim) = (taken.key.clone(), taken.claim);
-        let page = ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, baseline: false };
+        let page =
+            ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, within: None, baseline: false };
         let accepted = self.acceptor.read_page(&taken.source, arrivals, page).await?;
         gone.told += accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;
         let is_new = |missed: &Missed| accepted.iter().any(|accepted| accepted.id == missed.event);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::manifest::extension::Deletes;
 use domain::event::Origin;
@@ -57,10 +58,14 @@ impl Parts {
             moves: true,
             dry: false,
             remembers: false,
+            resumes: taken.model.pages_are_durable,
             shows: Some(run.clone()),
             conditions: None,
         };
         let mut outcome = self.read(taken, how).await;
+        if outcome.resumed == Some(outcome.figures.pages) && outcome.failure.as_ref().is_some_and(Broken::is_refused) {
+            self.forget_place(taken).await;
+        }
         if outcome.failure.is_none()
             && let Err(error) = self.end_baseline(taken).await
         {
@@ -69,9 +74,19 @@ impl Parts {
         self.conclude(taken, Some(run), outcome).await
     }
 
+    /// The source does not take the place any more from which the scan went on: the next one begins with its slice.
+    async fn forget_place(&self, taken: &Taken) {
+        let (key, claim, state) = (taken.key.clone(), taken.claim, Some(Arc::clone(&taken.checkpoint.state)));
+        let page = ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state, within: None, baseline: false };
+        if let Err(error) = self.store.commit_page(page, self.clock.now()).await {
+            crate::telemetry::store_failed("commit_page", &error);
+        }
+    }
+
     async fn end_baseline(&self, taken: &Taken) -> Result<(), StoreError> {
         let (key, claim) = (taken.key.clone(), taken.claim);
-        let page = ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, baseline: true };
+        let page =
+            ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, within: None, baseline: true };
         self.store.commit_page(page, self.clock.now()).await.map(drop)
     }
 
@@ -82,25 +97,28 @@ impl Parts {
             return failed;
         }
         let is_whole = taken.model.is_whole;
+        // Before the list: of one tick, what the list shows is the later, so it is read again from there.
+        let fed = self.catch_up_on_gone(taken, in_full || ordered).await;
+        let tied_at = fed.as_ref().ok().and_then(|fed| fed.tied_at);
+        let again = tied_at.map_or(Duration::ZERO, |at| self.clock.now().since(at));
         let how = How {
             purpose: Purpose::Poll,
             mode: Mode::Poll,
             state: if is_whole { Json::Null } else { state_of(&taken.checkpoint) },
-            overlap: taken.spec.overlap,
+            overlap: taken.spec.overlap + again,
             moves: true,
             dry: false,
             remembers: is_whole,
+            resumes: false,
             shows: ordered.then(|| run.clone()),
-            conditions: Some(self.conditions(taken, in_full || ordered)),
+            conditions: Some(self.conditions(taken, in_full || ordered || tied_at.is_some())),
         };
-        // Before the list: of one tick, what the list shows is the later.
-        let fed = self.catch_up_on_gone(taken, in_full || ordered).await;
         let conditions = how.conditions.clone();
         let mut outcome = self.read(taken, how).await;
         let mut run = Some(run);
         let is_settled = self.look_for_gone(taken, &mut outcome).await;
         match fed {
-            Ok(figures) => add(&mut outcome.figures, figures),
+            Ok(fed) => add(&mut outcome.figures, fed.figures),
             Err(broken) => drop(outcome.failure.get_or_insert(broken)),
         }
         if is_settled && let Some(conditions) = conditions.filter(|_| outcome.failure.is_none()) {
@@ -147,13 +165,13 @@ impl Parts {
     }
 
     /// Reads the stream that lists what is gone of this one, if there is such a one.
-    async fn catch_up_on_gone(&self, taken: &Taken, in_full: bool) -> Result<RunFigures, Broken> {
-        let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(RunFigures::default()) };
+    async fn catch_up_on_gone(&self, taken: &Taken, in_full: bool) -> Result<Outcome, Broken> {
+        let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(Outcome::default()) };
         let key = StreamKey { stream: feed.as_str().into(), ..taken.key.clone() };
         let listed = match self.take(&key).await {
             Ok(listed) => listed,
             // Whoever has it tells what it lists.
-            Err(NotTaken::Busy) => return Ok(RunFigures::default()),
+            Err(NotTaken::Busy) => return Ok(Outcome::default()),
             Err(NotTaken::Gone) => return Err(Broken::Stopped),
             Err(NotTaken::Failed(error)) => {
                 return Err(Broken::Source(ReadFailure::config("feed_unread", error.to_string())));
@@ -169,12 +187,13 @@ impl Parts {
             moves: true,
             dry: false,
             remembers: false,
+            resumes: false,
             shows: None,
             conditions: (!is_first).then(|| self.conditions(&listed, in_full)),
         };
         let conditions = how.conditions.clone();
-        let found = self.read(&listed, how).await;
-        let ended = match found.failure {
+        let mut found = self.read(&listed, how).await;
+        let ended = match found.failure.take() {
             Some(broken) => Err(broken),
             None if is_first => self.end_baseline(&listed).await.map_err(Broken::Store),
             None => Ok(()),
@@ -183,7 +202,7 @@ impl Parts {
             listed.upstream.remember(&listed.key.stream, listed.claim.generation, &conditions);
         }
         self.leave(&listed).await;
-        ended.map(|()| found.figures)
+        ended.map(|()| found)
     }
 
     /// Writes a run down and tells it to whoever wished for it.
@@ -208,18 +227,25 @@ impl Parts {
         self.tell_credentials(taken, outcome.failure.as_ref());
         let failed = outcome.failure.is_some();
         let found = outcome.figures.told;
+        // A first scan is no poll: neither its finding nothing nor its requests say what polling costs.
+        let is_scan = taken.checkpoint.baseline_at.is_none();
+        let polls = u64::from(!is_scan || failed);
         let progress = Progress {
             asked_at: Some(now),
             read_at: (!failed).then_some(now),
             changed_at: (found > 0).then_some(now),
-            polls: 1,
-            empty: u64::from(!failed && found == 0),
+            polls,
+            empty: u64::from(!is_scan && !failed && found == 0),
             failed: u64::from(failed),
-            changes: found,
-            requests: outcome.figures.requests,
+            changes: if is_scan { 0 } else { found },
+            requests: if is_scan { 0 } else { outcome.figures.requests },
             unmodified: outcome.figures.unmodified,
         };
-        crate::telemetry::polled(taken.key.source.as_str(), failed, &outcome.figures);
+        if is_scan && !failed {
+            crate::telemetry::scanned(taken.key.source.as_str(), outcome.figures.requests);
+        } else {
+            crate::telemetry::polled(taken.key.source.as_str(), failed, &outcome.figures);
+        }
         if let Some(Broken::Store(error)) = &outcome.failure {
             self.alerts.store_failed("streams", error);
             if error.fatal() {

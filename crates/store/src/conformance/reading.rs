@@ -40,7 +40,7 @@ async fn checkpoint(w: &World, key: &StreamKey) -> Checkpoint {
 }
 
 const fn page(key: StreamKey, claim: Claim) -> ReadPage {
-    ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, baseline: false }
+    ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, within: None, baseline: false }
 }
 
 fn read_as(version: Option<i64>, body: &str) -> SubjectState {
@@ -121,6 +121,31 @@ pub async fn a_page_is_committed_with_its_checkpoint_or_not_at_all(open: impl Op
     let known = w.store.known_subjects(scope(&key), subjects).await.expect("known_subjects");
     let told = known.iter().map(|known| known.as_ref().map(|known| known.told.map(|(origin, _)| origin)));
     assert_eq!(told.collect::<Vec<_>>(), [Some(Some(Origin::Virtual)), Some(None), None]);
+}
+
+pub async fn where_a_slice_goes_on_is_kept_until_the_state_moves(open: impl Open) {
+    let mut w = World::new(open).await;
+    let key = orders(&w);
+    let claim = take(&w, &key).await.1;
+    let within = async |w: &World| checkpoint(w, &key).await.within;
+    assert_eq!(within(&w).await, None);
+    let place = || Some(Arc::from("{\"page\":7}"));
+    let commit = async |w: &World, page: ReadPage| w.store.commit_page(page, w.now).await.expect("commit_page");
+    commit(&w, ReadPage { within: place(), ..page(key.clone(), claim) }).await;
+    commit(&w, page(key.clone(), claim)).await;
+    assert_eq!(within(&w).await, place(), "a page that says nothing of it changes nothing");
+    w.reopen().await;
+    w.pass(LEASE);
+    let (taken, claim) = take(&w, &key).await;
+    assert_eq!((taken.within, &*taken.state), (place(), ""));
+    commit(&w, ReadPage { state: Some("{\"at\":1}".into()), ..page(key.clone(), claim) }).await;
+    assert_eq!(within(&w).await, None, "the slice has ended");
+    commit(&w, ReadPage { within: place(), ..page(key.clone(), claim) }).await;
+    commit(&w, ReadPage { baseline: true, ..page(key.clone(), claim) }).await;
+    assert_eq!(within(&w).await, None, "the scan has ended");
+    commit(&w, ReadPage { within: place(), ..page(key.clone(), claim) }).await;
+    w.store.forget_checkpoint(key.clone()).await.expect("forget");
+    assert_eq!(within(&w).await, None, "it begins anew");
 }
 
 pub async fn who_lost_a_stream_cannot_write_to_it(open: impl Open) {

@@ -1,4 +1,5 @@
-//! Claiming: due deliveries of some destinations, oldest due first, what others are taking passed over.
+//! Claiming: due deliveries of some destinations, oldest due first and the backfilled ones last, what others are taking
+//! passed over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,13 +63,22 @@ async fn claim_of(
     inner
         .transaction(asks.len(), |session| async move {
             let mut answers: Vec<ClaimAnswer> = asks.iter().map(|_| ClaimAnswer::default()).collect();
-            let due = due(&session, tenant, asks, ask.now).await?;
+            let live = due(&session, Query::due_deliveries, tenant, asks, ask.now, |ask| ask.limit).await?;
+            let asks_backfill = asks.iter().any(|ask| ask.backfill > 0);
+            let backfill = match asks_backfill {
+                true => due(&session, Query::due_backfill, tenant, asks, ask.now, |ask| ask.backfill).await?,
+                false => asks.iter().map(|_| Vec::new()).collect(),
+            };
             let mut taken = Vec::new();
-            for ((due, one), answer) in due.into_iter().zip(asks).zip(&mut answers) {
-                let some = wanted(&due, one);
-                answer.more = some < due.len();
+            for (((live, backfill), one), answer) in live.into_iter().zip(backfill).zip(asks).zip(&mut answers) {
+                let mut given = Given { bytes_max: one.bytes_max, ..Given::default() };
+                let some = given.of(&live, one.limit);
+                answer.more = some < live.len();
                 answer.next_due = answer.more.then_some(ask.now);
-                taken.push(due[..some].iter().map(|due| due.id).collect::<Vec<_>>());
+                let some_backfill = given.of(&backfill, one.backfill);
+                answer.more_backfill = one.backfill > 0 && some_backfill < backfill.len();
+                let given = live[..some].iter().chain(&backfill[..some_backfill]);
+                taken.push(given.map(|due| due.id).collect::<Vec<_>>());
             }
             look_ahead(&session, tenant, asks, ask.now, &mut answers).await?;
             let ids: Vec<Uuid> = taken.iter().flatten().copied().collect();
@@ -86,15 +96,22 @@ async fn claim_of(
 }
 
 /// For each ask, one more than it has room for, locked.
-async fn due(session: &Session, tenant: &Tenant, asks: &[&Ask], now: Timestamp) -> Result<Vec<Vec<Due>>, Failure> {
+async fn due(
+    session: &Session,
+    query: Query,
+    tenant: &Tenant,
+    asks: &[&Ask],
+    now: Timestamp,
+    limit: impl Fn(&Ask) -> u32,
+) -> Result<Vec<Vec<Due>>, Failure> {
     let row = params![
         Text::from(tenant.as_str()),
         column(asks, |ask| Text::from(ask.destination.as_str())),
-        column(asks, |ask| i64::from(ask.limit) + 1),
+        column(asks, |ask| i64::from(limit(ask)) + 1),
         now.as_micros(),
     ];
     let mut due: Vec<Vec<Due>> = asks.iter().map(|_| Vec::new()).collect();
-    for row in session.rows(Query::due_deliveries, row).await? {
+    for row in session.rows(query, row).await? {
         let nth = usize::try_from(cell::<i64>(&row, 0)?).unwrap_or_default();
         let payload_bytes = cell::<Option<i32>>(&row, 2)?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
         if let Some(own) = nth.checked_sub(1).and_then(|nth| due.get_mut(nth)) {
@@ -104,16 +121,26 @@ async fn due(session: &Session, tenant: &Tenant, asks: &[&Ask], now: Timestamp) 
     Ok(due)
 }
 
-/// How many of those that are due are given: at least one, until their payloads together pass the bound.
-fn wanted(due: &[Due], ask: &Ask) -> usize {
-    let mut payloads = 0u64;
-    for (given, due) in due.iter().enumerate() {
-        if given >= ask.limit as usize || (given > 0 && payloads >= ask.bytes_max) {
-            return given;
+/// What an ask is given: at least one, until the payloads together pass the bound.
+#[derive(Default)]
+struct Given {
+    count: usize,
+    payloads: u64,
+    bytes_max: u64,
+}
+
+impl Given {
+    /// How many of these, up to a limit.
+    fn of(&mut self, due: &[Due], limit: u32) -> usize {
+        for (given, due) in due.iter().enumerate() {
+            if given >= limit as usize || (self.count > 0 && self.payloads >= self.bytes_max) {
+                return given;
+            }
+            self.count += 1;
+            self.payloads = self.payloads.saturating_add(due.payload_bytes);
         }
-        payloads = payloads.saturating_add(due.payload_bytes);
+        due.len()
     }
-    due.len()
 }
 
 /// Where nothing more is due, when the next one is.
@@ -220,6 +247,7 @@ fn claimed(row: &Row, claim: Claim) -> Result<Claimed, Failure> {
         replay: replay(row, AT + 4)?.zip(new_ids).map(|(id, new_ids)| ReplayOf { id, new_ids }),
         lane: crate::row::string_or_none(row, AT + 6)?.map(Lane::from_stored),
         stale: is_stale(version(row, AT + 7)?, version(row, AT + 9)?),
+        backfill: cell(row, AT + 14)?,
         prepared: prepared_stale
             .map(|stale| {
                 Ok::<_, Failure>(Prepared { stale, content_type: text(row, AT + 12)?, body: bytes(row, AT + 13)? })

@@ -104,9 +104,10 @@ pub(super) async fn commit(inner: &Inner, page: &ReadPage, now: Timestamp) -> Re
             move_quietly(&session, &page.key, &page.quiet).await?;
             let events: Vec<_> = page.events.iter().map(|new| (new, now)).collect();
             let accepted = accept_events(&session, inner, &events).await?;
-            if page.state.is_some() || page.baseline {
+            if page.state.is_some() || page.baseline || page.within.is_some() {
                 let baseline = page.baseline.then_some(now.as_micros());
-                let moved = params![page.state.as_ref().map(Text::from), baseline];
+                let moved =
+                    params![page.state.as_ref().map(Text::from), baseline, page.within.as_ref().map(Text::from)];
                 session.later(Query::move_checkpoint, with(&page.key, moved));
             }
             Ok(accepted)
@@ -195,6 +196,7 @@ fn read(row: &Row, tenant: &Tenant) -> Result<Stored, Failure> {
         stream: text(row, 15)?,
     };
     let (state, baseline_at) = (text(row, 0)?, time_or_none(row, 1)?);
-    let checkpoint = Checkpoint { key, state, baseline_at, progress, learned: learned.into() };
+    let within = crate::row::string_or_none(row, 18)?.map(Into::into);
+    let checkpoint = Checkpoint { key, state, within, baseline_at, progress, learned: learned.into() };
     Ok(Stored { checkpoint, owner: cell(row, 2)?, generation: count(row, 3)?, leased: cell(row, 16)? })
 }

@@ -15,6 +15,7 @@ fn claim(store: &SqliteStore, now: Timestamp) -> Verb<'_, Vec<ClaimAnswer>> {
         tenant: Tenant::default_tenant(),
         destination: "app".parse().expect("a name"),
         limit: 100,
+        backfill: 0,
         bytes_max: u64::MAX,
         charge: None,
     };

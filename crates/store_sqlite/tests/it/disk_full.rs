@@ -43,6 +43,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_did() {
         tenant: tenant(),
         destination: "app".parse().expect("a name"),
         limit: 1_000,
+        backfill: 0,
         bytes_max: u64::MAX,
         charge: None,
     }];
@@ -76,6 +77,7 @@ async fn below_the_reserve_nothing_comes_in_and_what_is_owed_goes_on() {
         tenant: tenant(),
         destination: "app".parse().expect("a name"),
         limit: 1,
+        backfill: 0,
         bytes_max: 1,
         charge: None,
     }];

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::manifest::slice::Slice;
 
@@ -60,6 +60,22 @@ impl OpenSlice {
     #[must_use]
     pub fn slice(&self) -> &Arc<Slice> {
         &self.slice
+    }
+
+    /// The same slice as it was begun before, if it is that: its partition, from the same beginning. It ends where it
+    /// ended then, because what came after it is no part of what its pages list.
+    #[must_use]
+    pub fn as_begun(&self, partition: &Map<String, Json>, window: &Map<String, Json>) -> Option<Arc<Slice>> {
+        let own = &self.slice;
+        let is_it = own.partition() == partition
+            && own.cursor().keys().eq(window.keys())
+            && own.cursor().values().next() == window.values().next();
+        if is_it { own.window(window.clone()).ok().map(Arc::new) } else { None }
+    }
+
+    /// Reads another slice in its place.
+    pub fn set_slice(&mut self, slice: Arc<Slice>) {
+        self.slice = slice;
     }
 
     /// Notes the cursor value of a record that is passed on. A record without one is passed on too.

@@ -115,7 +115,7 @@ impl Read for Renew {
 
 impl Read for StreamExtension {
     fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["object", "version", "deletes", "get", "write", "events"])?;
+        only(node, &["object", "version", "pages", "deletes", "get", "write", "events"])?;
         let write: Option<Node> = node.maybe("write")?;
         if let Some(write) = &write {
             only(write, &["create", "update", "delete"])?;
@@ -129,11 +129,19 @@ impl Read for StreamExtension {
             version: node.maybe("version")?,
             deletes: node.maybe("deletes")?,
             get: node.maybe("get")?,
+            pages_are_durable: node.get("pages").map_or(Ok(false), |pages| durable(&pages))?,
             create: written("create")?,
             update: written("update")?,
             delete: delete.map(|node| requester(&node)).transpose()?,
             events,
         })
+    }
+}
+
+fn durable(node: &Node) -> Result<bool, Problem> {
+    match node.text() {
+        Some("durable") => Ok(true),
+        _ => Err(node.wrong("durable, or nothing")),
     }
 }
 

@@ -181,6 +181,8 @@ async fn read(
         schema: chosen.schema,
         overlap: Duration::ZERO,
         conditions: None,
+        within: None,
+        tells_place: false,
     });
     match reader.read(Purpose::Read, wanted.collect(), &**lines).await {
         Ok(true) => Ok(()),

@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn an_hour_costs_and_tells_what_it_is_said_to() {
         let day = |day: Result<Day, Failed>| day.unwrap_or_else(|error| panic!("{error}"));
-        let polled = day(super::polled(1, 7, false));
+        let polled = day(polled(1, 7, false));
         assert!((355.0..=361.0).contains(&polled.requests_per_h) && polled.full_per_h >= 355.0, "{polled:?}");
         assert!((0.80..=0.93).contains(&polled.wasted) && (3.0..=7.0).contains(&polled.mean_delay_s), "{polled:?}");
         let conditional = day(super::polled(1, 7, true));
