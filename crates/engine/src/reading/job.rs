@@ -15,7 +15,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value as Json};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::client::{Question, Stop};
+use super::client::{Question, Stop, no_status};
 use super::failure::{Blame, ReadFailure};
 use super::pages::Pages;
 use super::run::Run;
@@ -268,6 +268,7 @@ impl<'r> JobReading<'r> {
             cached: None,
             spooled: false,
             conditions: None,
+            is_answer: no_status,
         };
         self.run.client.ask(question).await.map(|answer| answer.reply).map_err(Stop::into_failure)
     }

@@ -12,7 +12,7 @@ use connectors::manifest::wire::Reply;
 use serde_json::Value as Json;
 
 use super::body::{Items, embedded};
-use super::client::{Answer, Question, Stop};
+use super::client::{Answer, Question, Stop, no_status};
 use super::conditions::Conditions;
 use super::failure::ReadFailure;
 use super::portions::Portions;
@@ -172,6 +172,7 @@ impl<'r> Pages<'r> {
             cached: self.pager.is_cached.then_some(&*self.stream.name),
             spooled: self.pager.form.is_streamed(),
             conditions: self.conditions(),
+            is_answer: no_status,
         };
         self.run.client.ask(question).await
     }

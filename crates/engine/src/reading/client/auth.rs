@@ -157,6 +157,7 @@ impl Client {
                 cached: None,
                 spooled: false,
                 conditions: None,
+                is_answer: super::no_status,
                 ..*question
             };
             let answer = self.ask(login).await.map_err(Stop::into_failure);
