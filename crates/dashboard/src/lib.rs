@@ -3,9 +3,11 @@
 
 mod asset;
 mod desk;
+mod figures;
 mod list;
 mod live;
 mod page;
+mod part;
 mod reply;
 mod session;
 mod view;

@@ -73,8 +73,8 @@ impl Live {
                 "subject": event.subject,
                 "origin": event.origin.as_str(),
                 "assurance": event.assurance.as_str(),
-                "size": crate::view::bytes(event.payload.len() as u64),
-                "assurance_tone": crate::page::events::tone(event.assurance),
+                "size": crate::part::tag::bytes(event.payload.len() as u64),
+                "assurance_tone": crate::part::tag::tone(event.assurance).class(),
             });
             Ok(Message::default().event("event").id(position.0.clone()).data(data.to_string()))
         });

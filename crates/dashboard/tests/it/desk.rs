@@ -146,6 +146,7 @@ fn listens(name: &str, provider: &str) -> SourceSpec {
         settings: std::collections::BTreeMap::new(),
         dedupe_within: None,
         allow_from: None,
+        reply: None,
     };
     SourceSpec {
         tenant: Tenant::default_tenant(),
