@@ -3,6 +3,7 @@
 
 mod asset;
 mod desk;
+mod extract;
 mod figures;
 mod list;
 mod live;

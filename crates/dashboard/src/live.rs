@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::Event as Message;
 use engine::clock::timeout;
@@ -16,6 +16,7 @@ use store::read::{EventFilter, Page, Position};
 use tokio::sync::watch;
 
 use crate::desk::Desk;
+use crate::extract::Query;
 use crate::page::events::EventsQuery;
 use crate::reply::Trouble;
 use crate::session::Visitor;

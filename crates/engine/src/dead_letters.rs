@@ -87,7 +87,7 @@ impl Engine {
             }
             after = next;
         }
-        groups.groups.sort_by(|one, other| other.count.cmp(&one.count));
+        groups.groups.sort_by_key(|group| std::cmp::Reverse(group.count));
         Ok(groups)
     }
 

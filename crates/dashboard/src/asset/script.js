@@ -120,7 +120,11 @@ const panel = document.querySelector("form[data-try]");
 if (panel) tryWhileWriting(panel);
 const going = document.querySelector("[data-refresh]");
 if (going) setTimeout(() => location.reload(), going.dataset.refresh * 1000);
-for (const link of document.querySelectorAll("nav a[aria-current]")) link.scrollIntoView({ block: "nearest", inline: "center" });
+// Where the menu is wider than a phone, the page that one is on stands in it; the focus stays at the top.
+for (const link of document.querySelectorAll("nav a[aria-current]")) {
+  const menu = link.closest("nav");
+  menu.scrollLeft = link.offsetLeft - menu.offsetLeft - 48;
+}
 watchPager();
 offerCopies();
 setInterval(refreshTimes, 5000);

@@ -1,6 +1,6 @@
 //! Alerts: what a person should know, open until it is resolved.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::{AlertId, Timestamp};
 use engine::access::Scope;
@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use store::registry::Alert;
 
 use crate::desk::Desk;
+use crate::extract::Path;
 use crate::list::{ROWS, address};
 use crate::part::form::{Weight, button};
 use crate::part::tag::{Tone, number, tag};

@@ -1,6 +1,6 @@
 //! Dead letters, grouped by what they died of; and trying a group again, after a look at what that would do.
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::breaker::BreakerState;
 use domain::{DeliveryState, Timestamp};
@@ -13,6 +13,7 @@ use store::read::DeliveryFilter;
 use super::destination::deliveries;
 use super::destinations::{state, status_of};
 use crate::desk::Desk;
+use crate::extract::{Form, Query};
 use crate::list::{address, page_after, pager, said};
 use crate::part::form::field;
 use crate::part::tag::{self, Tone, number};

@@ -1,12 +1,13 @@
 //! What a person asks of one delivery: another try, or none any more.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::DeliveryId;
 use engine::access::Scope;
 use store::people::Wish;
 
 use crate::desk::Desk;
+use crate::extract::Path;
 use crate::reply::Trouble;
 use crate::session::Visitor;
 

@@ -1,6 +1,6 @@
 //! One destination: how it does, what it is owed, and stopping or starting what goes there.
 
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::{DestinationName, Timestamp};
 use engine::access::Scope;
@@ -16,6 +16,7 @@ use store::watch::Series;
 
 use super::destinations::{Owed, host_of, latency, owed, state, status_of};
 use crate::desk::Desk;
+use crate::extract::{Form, Path, Query};
 use crate::figures::{Span, Track, tracks};
 use crate::list::said;
 use crate::part::form::{Weight, button, field};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use domain::{DeliveryState, DestinationName, Tenant, Timestamp};
 use engine::access::Scope;
 use engine::dispatch::DestinationLive;
@@ -14,6 +14,7 @@ use store::people::{DestinationState, DestinationStatus};
 use store::watch::Series;
 
 use crate::desk::Desk;
+use crate::extract::Query;
 use crate::figures::{Span, Track, tracks};
 use crate::list::{by_name, pager};
 use crate::part::form::{Weight, button};

@@ -3,12 +3,11 @@
 mod act;
 mod sender;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use domain::SourceName;
 use engine::access::Scope;
 use engine::definition::print_duration;
 use engine::endpoint::is_endpoint;
-use engine::spec::ReplySpec;
 use engine::topology::Source;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -17,6 +16,7 @@ use store::read::EventFilter;
 use super::events;
 use super::source::find;
 use crate::desk::{Base, Desk};
+use crate::extract::{Path, Query};
 use crate::list::{address, page_after};
 use crate::part::form::{Weight, area, button, field};
 use crate::part::{self, text_block};
@@ -94,7 +94,7 @@ fn answer(name: &SourceName, source: &Source) -> Markup {
     let webhook = source.spec.webhook.as_ref();
     let takes_anything = source.listener.as_ref().is_some_and(|listener| listener.recipe.roles().next().is_none());
     let own = webhook.and_then(|webhook| webhook.reply.clone());
-    let reply = own.clone().unwrap_or_else(ReplySpec::default);
+    let reply = own.clone().unwrap_or_default();
     let headers: Vec<_> = reply.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let delay = if reply.delay.is_zero() { String::new() } else { print_duration(reply.delay) };
     html! {

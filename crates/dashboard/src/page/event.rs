@@ -3,7 +3,7 @@
 mod curl;
 mod way;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::request::Head;
 use domain::{Event, EventId, Timestamp};
@@ -17,6 +17,7 @@ use store::read::EventDetail;
 
 use super::request::{headers, pretty};
 use crate::desk::{Base, Desk};
+use crate::extract::{Path, Query};
 use crate::list::address;
 use crate::part::form::{Weight, button};
 use crate::part::tag::{self, bytes};

@@ -1,6 +1,6 @@
 //! Events: filtered by the address, newest first, going on by itself while one looks.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use domain::{Origin, Timestamp};
 use engine::access::Scope;
 use maud::{Markup, html};
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use store::read::{EventFilter, EventRow, Position};
 
 use crate::desk::Desk;
+use crate::extract::Query;
 use crate::list::{address, page_after, pager, said};
 use crate::part;
 use crate::part::form::{choice, field};

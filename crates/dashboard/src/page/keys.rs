@@ -1,6 +1,6 @@
 //! Keys: who may come in, with what they may do; made and shown once, revoked at once.
 
-use axum::extract::{Form, Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::Timestamp;
 use engine::access::{NewKey as Wanted, Scope};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use store::registry::ApiKey;
 
 use crate::desk::Desk;
+use crate::extract::{Form, Path};
 use crate::list::said;
 use crate::part::form::{Weight, button, choice, field};
 use crate::part::tag::{Tone, tag};

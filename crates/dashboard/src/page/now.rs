@@ -1,6 +1,6 @@
 //! Now: what needs a person first, then how much comes in, goes out and waits.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use domain::Timestamp;
 use engine::access::Scope;
 use maud::{Markup, html};
@@ -12,6 +12,7 @@ use store::watch::Series;
 use super::alerts::about;
 use super::destinations::{Owed, owed};
 use crate::desk::Desk;
+use crate::extract::Query;
 use crate::figures::{Span, Track, total};
 use crate::part::form::{Weight, button};
 use crate::part::tag::{Tone, number, percent, tag};

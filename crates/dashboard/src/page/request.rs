@@ -1,6 +1,6 @@
 //! One request as it came: its verdict, its headers without what proves its sender, its body, and judging it again.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::RequestId;
 use domain::request::{MASK, Verdict, is_secret, masked_url};
@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use store::intake::KeptRequest;
 
 use crate::desk::Desk;
+use crate::extract::Path;
 use crate::part::form::{Weight, button};
 use crate::part::tag::{self, bytes};
 use crate::part::time::Ago;

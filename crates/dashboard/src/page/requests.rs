@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::Timestamp;
 use domain::request::{Verdict, masked_url};
@@ -13,6 +13,7 @@ use store::intake::KeptRequest;
 use store::read::{Page, RequestFilter};
 
 use crate::desk::Desk;
+use crate::extract::{Form, Query};
 use crate::list::{address, page_after, pager, said};
 use crate::part::form::{Weight, button, choice, field};
 use crate::part::tag::{self, number};

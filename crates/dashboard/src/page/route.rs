@@ -1,6 +1,6 @@
 //! One route: what it takes, what it makes of it, and what it delivered.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use domain::RouteName;
 use engine::access::Scope;
 use engine::definition::write_route;
@@ -14,6 +14,7 @@ use store::registry::ManagedBy;
 use super::destination::deliveries;
 use super::routes::order;
 use crate::desk::Desk;
+use crate::extract::{Path, Query};
 use crate::list::address;
 use crate::part::tag;
 use crate::part::{self, facts, text_block};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use domain::ordering::Ordering;
 use engine::access::Scope;
 use engine::topology::Route;
@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::desk::Desk;
+use crate::extract::Query;
 use crate::list::{by_name, pager};
 use crate::part::{self, table};
 use crate::reply::Page as Answer;

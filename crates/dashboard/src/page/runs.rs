@@ -1,12 +1,13 @@
 //! Runs: what a poll, a first scan or a reconciliation read and found, and how far the sender can be relied on.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::run::{Gap, Run, RunKind, RunState, Trust};
 use domain::{RunId, Timestamp};
 use engine::access::Scope;
 use maud::{Markup, html};
 
 use crate::desk::Desk;
+use crate::extract::Path;
 use crate::part::form::{Weight, button};
 use crate::part::tag::{self, Tone, number};
 use crate::part::time::{Ago, took};

@@ -6,7 +6,7 @@ mod reading;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use domain::{ConnectionName, SourceName};
 use engine::access::Scope;
 use engine::definition::{SECRET_MARKER, write_source};
@@ -19,6 +19,7 @@ use store::watch::Series;
 
 use super::sources::{is_about, ways};
 use crate::desk::{Base, Desk};
+use crate::extract::{Path, Query};
 use crate::figures::{Span, Track, tracks};
 use crate::part::form::{Weight, button};
 use crate::part::tag::{Tone, number, percent, tag};

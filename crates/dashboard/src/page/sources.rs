@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use engine::access::Scope;
 use engine::streams::StreamView;
 use engine::topology::Source;
@@ -13,6 +13,7 @@ use store::registry::{Alert, ManagedBy};
 use store::watch::Series;
 
 use crate::desk::Desk;
+use crate::extract::Query;
 use crate::figures::{Span, Track, tracks};
 use crate::list::{by_name, pager};
 use crate::part::tag::{Tone, number, percent, tag, told};

@@ -5,7 +5,7 @@ mod shown;
 
 use std::sync::Arc;
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use domain::{DestinationName, Event, EventId, RouteName, SourceName};
 use engine::access::Scope;
 use engine::message::envelope_json;
@@ -15,6 +15,7 @@ use serde_json::{Map, Value as Json};
 use store::read::{EventFilter, EventRow, Page};
 
 use crate::desk::Desk;
+use crate::extract::{Form, Query};
 use crate::list::said;
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;

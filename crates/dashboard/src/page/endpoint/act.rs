@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Form, Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::SourceName;
 use engine::access::Scope;
@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 use store::registry::ObjectKind;
 
 use crate::desk::Desk;
+use crate::extract::{Form, Path};
 use crate::list::said;
 use crate::reply::Trouble;
 use crate::session::Visitor;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Form, Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::run::StreamKey;
 use domain::{ConnectionName, SourceName};
@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::find;
 use crate::desk::Desk;
+use crate::extract::{Form, Path};
 use crate::reply::Trouble;
 use crate::session::Visitor;
 

@@ -1,6 +1,6 @@
 //! A tried route as configuration: written for the file, or saved here where the API owns it.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use engine::access::Scope;
 use engine::definition::write_route;
@@ -10,6 +10,7 @@ use store::registry::{ManagedBy, ObjectKind};
 
 use super::{Bench, Panel};
 use crate::desk::Desk;
+use crate::extract::Form;
 use crate::reply::Trouble;
 use crate::session::Visitor;
 
