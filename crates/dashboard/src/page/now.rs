@@ -96,7 +96,7 @@ async fn figures(desk: &Desk, visitor: &Visitor, span: Span) -> Result<Markup, T
         div.tiles {
             (counted("Events", &events, span, &html! { (rate(&events, span)) }))
             (counted("Tries of deliveries", &tries, span, &html! { (rate(&tries, span)) ", " (percent(tries.failed, tries.count)) " failed" (delay(&tries)) }))
-            (counted("Rejected requests", &rejected, span, &html! { a href="/requests" { "See why" } }))
+            (counted("Rejected requests", &rejected, span, &html! { @if rejected.count > 0 { a href="/requests" { "See why" } } @else { "none" } }))
             @if calls.count > 0 { (counted("Calls to sources", &calls, span, &html! { (percent(calls.failed, calls.count)) " failed" (delay(&calls)) })) }
         }
     })

@@ -29,10 +29,10 @@ pub(super) fn choose(desk: &Desk, name: &SourceName, source: &Source, wanted: &s
                     form.stackform method="post" action={ "/endpoints/" (name) "/sender" } {
                         input type="hidden" name="provider" value=(recipe.name());
                         @for (role, about) in recipe.roles() {
-                            (secret(role.as_str(), &format!("secret.{}", role.as_str()))) p.dim.small { (about) }
+                            (secret(&format!("{} secret: {about}", role.as_str()), &format!("secret.{}", role.as_str())))
                         }
                         @for (setting, about, default) in recipe.settings() {
-                            (field(setting, &format!("setting.{setting}"), "", default.unwrap_or_default())) p.dim.small { (about) }
+                            (field(&format!("{setting}: {about}"), &format!("setting.{setting}"), "", default.unwrap_or_default()))
                         }
                         @for weak in recipe.weaknesses() { p.note { (weak) } }
                         button.main type="submit" { "Take only what " (recipe.title()) " sent" }
