@@ -130,6 +130,19 @@ export const acts = {
     return complaints;
   },
 
+  async 'a connection is checked, and a stream compared without telling anything'(world) {
+    const { page, complaints, go } = await visit(world);
+    await go('/sources/shop');
+    await page.click('button:has-text("Check credentials")');
+    await page.waitForSelector('text=accepts the credentials');
+    await page.click('button:has-text("Compare, dry run")');
+    await page.waitForURL(/runs\/run_/);
+    await eventually('it is done', async () => (await page.locator('.tag.good:has-text("done")').count()) > 0);
+    await page.click('.crumbs a');
+    await page.waitForSelector('h2:has-text("Last calls")');
+    return complaints;
+  },
+
   async 'a rejected request is shown with its reason and judged again'(world) {
     const { page, complaints, go } = await visit(world);
     const headers = { 'x-github-event': 'push', 'x-github-delivery': '1', 'x-hub-signature-256': 'sha256=00' };

@@ -13,7 +13,7 @@ async function paths(world) {
   const { name } = await api(world.gateway.base, '/api/v1/sources', { name: 'hook-looked-at', webhook: { provider: 'none' } });
   const requests = await api(world.gateway.base, '/api/v1/requests?verdict=rejected');
   return {
-    now: '/now?span=24h', events: '/events', event: `/events/${id}`, sources: '/sources', source: '/sources/github',
+    now: '/now?span=24h', events: '/events', event: `/events/${id}`, sources: '/sources', source: '/sources/github', shop: '/sources/shop',
     endpoint: `/endpoints/${name}?sender=stripe`, routes: '/routes', route: '/routes/own-app', try: '/try?route=own-app',
     destinations: '/destinations', destination: '/destinations/app', 'dead-letters': '/dead-letters',
     plan: '/dead-letters/plan', requests: '/requests', request: `/requests/${requests.data[0].id}`, alerts: '/alerts',

@@ -1,6 +1,9 @@
 // A gateway with something of everything, a destination that answers as it is told, and a browser that is watched:
 // whatever it complains about fails the test.
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { ADMIN_KEY, startGateway } from '../oracles/gateway.mjs';
 
@@ -14,12 +17,31 @@ const QUIET = [
   '--disable-component-update', '--disable-sync',
 ];
 
+/** A connector that reads the orders of our own shop, which changes whenever it is asked. */
+const manifest = (base) => `
+version: 7.0.0
+type: DeclarativeSource
+check: { type: CheckStream, stream_names: [orders] }
+streams:
+  - type: DeclarativeStream
+    name: orders
+    primary_key: id
+    retriever:
+      type: SimpleRetriever
+      record_selector: { type: RecordSelector, extractor: { type: DpathExtractor, field_path: [] } }
+      requester: { type: HttpRequester, url_base: "${base}", path: orders }
+`;
+
 export async function startWorld(program) {
   const sink = await startSink();
+  const folder = await mkdtemp(join(tmpdir(), 'trireme-browser-'));
+  const connector = join(folder, 'shop.yaml');
+  await writeFile(connector, manifest(sink.base));
   const config = (empty) => ({
     egress: { allow: ['127.0.0.0/8'] },
     sources: empty ? {} : {
       own: { publish: true },
+      shop: { connector, streams: { orders: { poll: '1h', reconcile: { every: '1h' } } }, budget: '5000/h' },
       github: { webhook: { provider: 'github', secret: 'a secret of the sender' } },
     },
     destinations: {
@@ -35,13 +57,13 @@ export async function startWorld(program) {
       await browser.close();
       const complaints = [await gateway.stop(), await empty.stop()];
       sink.stop();
+      await rm(folder, { recursive: true, force: true });
       return complaints.find(Boolean);
     },
   };
 }
 
 async function installed() {
-  const { access } = await import('node:fs/promises');
   for (const path of CHROMIUM) {
     if (await access(path).then(() => true, () => false)) return path;
   }
@@ -49,11 +71,16 @@ async function installed() {
 }
 
 async function startSink() {
-  const sink = { status: 200, received: [] };
+  const sink = { status: 200, received: [], asked: 0 };
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => (body += chunk));
     request.on('end', () => {
+      if (request.url.startsWith('/orders')) {
+        sink.asked += 1;
+        const orders = [{ id: 1, asked: sink.asked }, { id: 2 }];
+        return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(orders));
+      }
       sink.received.push(body);
       response.writeHead(sink.status).end(HOSTILE);
     });

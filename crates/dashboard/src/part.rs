@@ -50,11 +50,12 @@ pub(crate) fn done(code: Option<&str>, count: Option<u64>) -> Markup {
     }
 }
 
-const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 15] = [
     ("paused", "Paused: what it is owed waits here until it is resumed."),
     ("resumed", "Resumed: what was held goes first."),
     ("disabled", "Disabled: what it is owed waits here until it is resumed."),
     ("retried", "dead letters are on their way again."),
+    ("retried_some", "dead letters are on their way again. There are more: try those again too."),
     ("reverified", "requests were accepted by the secrets of now."),
     ("saved", "Saved, and in force at once."),
     ("revoked", "Revoked: it opens nothing any more, from now on."),

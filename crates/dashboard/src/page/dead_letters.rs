@@ -215,6 +215,7 @@ pub(crate) async fn retry(
     visitor.needs(Scope::Operate)?;
     let retried = desk.engine.retry_dead(visitor.tenant().clone(), which.filter()?).await?;
     let count = retried.count.to_string();
-    let done = [("done", Some("retried")), ("count", Some(count.as_str()))];
+    let code = if retried.more { "retried_some" } else { "retried" };
+    let done = [("done", Some(code)), ("count", Some(count.as_str()))];
     Ok(Redirect::to(&address("/dead-letters", &done)).into_response())
 }

@@ -110,7 +110,7 @@ fn about(destination: &Destination, live: Option<&DestinationLive>) -> Markup {
                 html! { @if spec.http.secrets.is_empty() { "no: it cannot tell messages from forged ones" } @else { "by Standard Webhooks" } },
             ),
         ),
-        ("Tries", Some(html! { (spec.retry.attempts) })),
+        ("Tries at most", Some(html! { (spec.retry.attempts) })),
         ("Rate", spec.rate_limit.map(|rate| html! { (rate) " at most" })),
         ("Given up after", Some(html! { (print_duration(spec.http.timeouts.total)) " a try" })),
         (

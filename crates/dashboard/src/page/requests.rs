@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::Timestamp;
 use domain::request::{Verdict, masked_url};
+use engine::EngineError;
 use engine::access::Scope;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -200,8 +201,12 @@ pub(crate) async fn reverify(
     let listed = desk.store().requests(tenant.clone(), filter, Page::first(JUDGED_MAX)).await?;
     let mut count = 0;
     for kept in listed.rows {
-        let judged = desk.engine.reverify(tenant.clone(), kept.request.id).await?;
-        count += u64::from(judged.verdict == Verdict::Accepted);
+        match desk.engine.reverify(tenant.clone(), kept.request.id).await {
+            Ok(judged) => count += u64::from(judged.verdict == Verdict::Accepted),
+            // It was accepted meanwhile, or kept without its body: the others can still be judged.
+            Err(EngineError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let count = count.to_string();
     let done = [("source", Some(which.source.as_str())), ("done", Some("reverified")), ("count", Some(count.as_str()))];
