@@ -28,7 +28,7 @@ pub(crate) fn list(runs: &[Run], now: Timestamp) -> Markup {
             html! { (kind(run)) },
             html! { (run.key.stream) @if run.key.connection.as_str() != "default" { div.dim { (run.key.connection) } } },
             tag::run(run.state),
-            html! { (number(run.figures.seen)) div.dim { (number(run.figures.requests)) " requests" } },
+            html! { (number(run.figures.seen)) div.dim { (tag::of(run.figures.requests, "request", "requests")) } },
             html! { (number(run.figures.told)) },
             html! { @if run.figures.missed > 0 { (tag::tag(Tone::Warn, &number(run.figures.missed))) } @else { "0" } },
             html! { @if let Some(trust) = &run.trust { (caught(trust)) } @else { span.dim { "–" } } },

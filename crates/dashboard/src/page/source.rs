@@ -148,6 +148,7 @@ fn accounts(source: &Source) -> BTreeSet<ConnectionName> {
 fn connections(visitor: &Visitor, source: &Source) -> Markup {
     let all = accounts(source);
     let count = all.len();
+    let has_webhook = source.listener.is_some();
     let asked: BTreeSet<_> = source.spec.connector.iter().flat_map(|connector| connector.connections()).collect();
     let row = |name: ConnectionName| {
         let secrets = source.spec.connections.get(&name).map_or(0, Vec::len);
@@ -155,7 +156,8 @@ fn connections(visitor: &Visitor, source: &Source) -> Markup {
             html! { (name) },
             html! {
                 @if secrets > 0 { (secrets) @if secrets == 1 { " secret of its own" } @else { " secrets of its own" } }
-                @else { span.dim { "the source's" } }
+                @else if has_webhook { span.dim { "the source's" } }
+                @else { span.dim { "–" } }
             },
             html! { @if asked.contains(&name) { (tag(Tone::Busy, "asked")) } @else { span.dim { "webhooks only" } } },
             html! { a href={ "/events?source=" (source.spec.name) "&connection=" (name) } { "Events" } },

@@ -124,6 +124,11 @@ pub(crate) fn number(value: u64) -> String {
     text
 }
 
+/// So many of something, which is named in the plural unless it is one.
+pub(crate) fn of(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { many })
+}
+
 pub(crate) fn bytes(count: u64) -> String {
     match count {
         0..1_024 => format!("{count} B"),
@@ -154,6 +159,7 @@ mod tests {
     #[test]
     fn numbers_and_sizes_are_readable() {
         assert_eq!(number(1), "1");
+        assert_eq!((of(1, "poll", "polls"), of(0, "poll", "polls")), ("1 poll".to_owned(), "0 polls".to_owned()));
         assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(
             (bytes(12), bytes(1_536), bytes(3 << 20)),

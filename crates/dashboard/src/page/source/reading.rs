@@ -17,7 +17,7 @@ use crate::desk::Desk;
 use crate::page::runs;
 use crate::part::form::{Weight, button};
 use crate::part::table;
-use crate::part::tag::{Tone, bytes, number, percent, tag, told};
+use crate::part::tag::{Tone, bytes, number, of, percent, tag, told};
 use crate::part::time::{Ago, ago, took};
 use crate::reply::Trouble;
 use crate::session::Visitor;
@@ -68,11 +68,15 @@ fn stream_row(visitor: &Visitor, path: &str, stream: &StreamView, now: Timestamp
     ]
 }
 
+/// What the format writes where a stream has no cursor: nothing that would tell a person where it stands.
+const NO_CURSOR: &str = "__ab_no_cursor_state_message";
+
 fn checkpoint(stream: &StreamView, now: Timestamp) -> Markup {
     let state: String = stream.state.chars().take(STATE_CHARS_MAX).collect();
+    let is_telling = !matches!(&*state, "" | "{}" | "null") && !state.contains(NO_CURSOR);
     html! {
         @if stream.baseline_at.is_none() { (told(Tone::Warn, "first scan", "Until its first complete scan ends, nothing else is told of it.")) }
-        @if !matches!(&*state, "" | "{}" | "null") { div.mono.small { (state) } }
+        @if is_telling { div.mono.small { (state) } }
         @else if let Some(at) = stream.baseline_at { div.dim { "first scan " (Ago { at, now }) } }
     }
 }
@@ -80,9 +84,9 @@ fn checkpoint(stream: &StreamView, now: Timestamp) -> Markup {
 fn found(stream: &StreamView) -> Markup {
     let progress = &stream.progress;
     html! {
-        (number(progress.changes)) " changes"
+        (of(progress.changes, "change", "changes"))
         div.dim {
-            (number(progress.polls)) " polls, " (percent(progress.empty, progress.polls)) " for nothing"
+            (of(progress.polls, "poll", "polls")) ", " (percent(progress.empty, progress.polls)) " for nothing"
             @if let Some(each) = stream.requests_per_change() { ", " (format!("{each:.1}")) " requests each" }
         }
     }
