@@ -6,7 +6,7 @@ use domain::{ConnectionName, SourceName};
 
 use super::reader::{At, Fields};
 use super::secret::{self, RoleSecretAt};
-use super::{Context, allow, connector, provider};
+use super::{Context, allow, connector, provider, reply};
 use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
 
 /// Longest span within which equal bytes may count as the sender's retry: no known sender retries for longer.
@@ -55,6 +55,7 @@ fn webhook_of(at: &At<'_>, accounts: &[Account<'_>], context: &Context) -> Optio
     let secrets = secret::of_roles(&mut fields);
     let dedupe_within = fields.take("dedupe").and_then(|at| dedupe(&at));
     let allow_from = fields.take("allow_from").and_then(|at| allow::allow_from(&at, recipe.as_deref()));
+    let reply = fields.take("reply").and_then(|at| reply::reply(&at, recipe.as_deref()));
     let Some(recipe) = recipe else {
         fields.finish_with_slips();
         return None;
@@ -78,7 +79,7 @@ fn webhook_of(at: &At<'_>, accounts: &[Account<'_>], context: &Context) -> Optio
         at.warning("must_be_paired", message, help);
     }
     let secrets = secrets.into_iter().flatten().map(|(own, _)| own).collect();
-    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from })
+    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from, reply })
 }
 
 fn dedupe(at: &At<'_>) -> Option<Duration> {
