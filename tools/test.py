@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every test binary of the workspace, then the official SDKs against the real program, and says what each
-suite cost against its budget. Exits 1 if anything failed. With cargo-nextest each test is a process of its own;
-without it the binaries are run as cargo test would.
+"""Runs every test binary of the workspace, then the official SDKs and the files of deploy/ against the real program,
+and says what each suite cost against its budget. Exits 1 if anything failed. With cargo-nextest each test is a process
+of its own; without it the binaries are run as cargo test would.
 
   tools/test.py            everything
   tools/test.py engine it  only the suites whose name contains one of the words
@@ -37,6 +37,7 @@ BUDGETS = {
     "fuzz": 60,
     "doctests": 60,
     "oracles": 120,
+    "deploy": 60,
 }
 BUDGET_DEFAULT = 30
 
@@ -76,7 +77,8 @@ def main():
     build, binaries, gateway = build_tests()
     suites = [build]
     if build.failed == 0:
-        planned = [*test_suites(binaries, "soak" if soak else "default"), doc_suite(), oracle_suite(gateway)]
+        others = [doc_suite(), oracle_suite(gateway), deploy_suite(gateway)]
+        planned = [*test_suites(binaries, "soak" if soak else "default"), *others]
         for suite in planned:
             if not words or any(word in suite.name for word in words):
                 run(suite, limit=None if soak else HUNG_AFTER_SECONDS)
@@ -136,6 +138,10 @@ def doc_suite():
 
 def oracle_suite(gateway):
     return Suite("oracles", [str(ROOT / "oracles/run"), gateway])
+
+
+def deploy_suite(gateway):
+    return Suite("deploy", [str(ROOT / "deploy/test/run"), gateway])
 
 
 def run(suite, limit):
