@@ -18,7 +18,7 @@ bench: ## speed and size against a bare server and a bare client
 	cargo run --release --package trireme -- bench --full --write docs/performance.md
 
 soak: ## the long rounds: hours, by hand, never in CI
-	tools/need cc node python postgres deploy
+	tools/need cc node python postgres deploy image
 	tools/test.py --soak
 
 fmt: ## write the format that check asks for

@@ -38,6 +38,7 @@ BUDGETS = {
     "doctests": 60,
     "oracles": 120,
     "deploy": 60,
+    "image": 600,
 }
 BUDGET_DEFAULT = 30
 
@@ -77,7 +78,7 @@ def main():
     build, binaries, gateway = build_tests()
     suites = [build]
     if build.failed == 0:
-        others = [doc_suite(), oracle_suite(gateway), deploy_suite(gateway)]
+        others = [doc_suite(), oracle_suite(gateway), deploy_suite(gateway), *([image_suite(gateway)] if soak else [])]
         planned = [*test_suites(binaries, "soak" if soak else "default"), *others]
         for suite in planned:
             if not words or any(word in suite.name for word in words):
@@ -142,6 +143,11 @@ def oracle_suite(gateway):
 
 def deploy_suite(gateway):
     return Suite("deploy", [str(ROOT / "deploy/test/run"), gateway])
+
+
+def image_suite(gateway):
+    """Makes a Debian of its own and mounts things, so it takes root, and minutes."""
+    return Suite("image", [str(ROOT / "deploy/test/image"), gateway])
 
 
 def run(suite, limit):
