@@ -23,6 +23,8 @@ CONFIGURATION = DEPLOY / "compose/haproxy.cfg"
 SECRET = "a-secret-of-github"
 SENDERS = 4
 PATIENCE_SECONDS = 30
+# Nearly all that a gateway takes as the head of a request (limits.header_bytes).
+LONG_HEAD_BYTES = 60 * 1024
 
 
 @test
@@ -120,6 +122,21 @@ class Senders:
         """Waits until so many more are acknowledged."""
         before = len(self.acknowledged)
         eventually(f"{count} more webhooks acknowledged", lambda: len(self.acknowledged) >= before + count, 60)
+
+
+def answer(port, headers):
+    """What a webhook without a signature gets: status and headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("POST", "/in/github", b"{}", headers)
+        got = connection.getresponse()
+        got.read()
+        return got.status, got.headers
+
+
+def unready(port):
+    got = answer(port, {})
+    return got if got[0] == 503 else None
 
 
 @contextlib.contextmanager
@@ -228,6 +245,12 @@ def nothing_acknowledged_is_lost_when_nodes_behind_the_balancer_stop_and_die():
             events = set(senders.acknowledged.values())
             assert len(events) == len(senders.acknowledged), "each webhook is an event of its own"
             eventually("everything acknowledged is delivered", lambda: events <= set(sink.got), 60)
+            long_head = {"x-long": "a" * LONG_HEAD_BYTES}
+            assert answer(cluster.balancer, long_head)[0] == 401, "unsigned, and not too long for the balancer"
+            for node in cluster.nodes:
+                node.close()
+            status, headers = eventually("it says that nobody is there", lambda: unready(cluster.balancer), 20)
+            assert headers["Retry-After"] == "5", (status, headers)
         print(f"         {len(events)} acknowledged and delivered; answers that failed: {collections.Counter(stopped)} at")
         print(f"         the stop, {collections.Counter(senders.failed[len(stopped):])} at the kill and the starts")
         assert not stopped, f"a stop in order costs no sender anything, but: {stopped}"
