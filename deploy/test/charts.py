@@ -1,11 +1,11 @@
 """The chart, rendered by the template language that helm uses, against the Kubernetes API as its client knows it."""
 
+import base64
 import functools
 import json
 import os
 import re
 import subprocess
-import tempfile
 from pathlib import Path
 
 import harness
@@ -26,7 +26,7 @@ ALL = {**POSTGRES, "ingress": INGRESS, "podAnnotations": {"a": "b"}, "nodeSelect
 @functools.cache
 def renderer():
     """The renderer, built with Debian's Go and its libraries; no module is fetched."""
-    into = Path(tempfile.mkdtemp(prefix="trireme-chart-")) / "render"
+    into = ROOT / ".cache/deploy/render"
     env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
     env["GOCACHE"] = str(ROOT / ".cache/deploy/go")
     must(["go", "build", "-o", str(into), "."], cwd=DEPLOY / "test/render", env=env)
@@ -181,6 +181,21 @@ def the_gateway_takes_the_configuration_that_the_chart_writes():
             (here / "trireme.yaml").write_text(written)
             env = {**os.environ, "GITHUB_SECRET": "a-secret-of-github"}
             assert json.loads(must([harness.GATEWAY, "--json", "check"], cwd=here, env=env))["ok"]
+
+
+@test
+def the_values_that_the_guide_shows_are_ones_to_start_from():
+    page = (ROOT / "docs/guide/deploy.md").read_text()
+    shown = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
+    assert len(shown) == 2, shown
+    one, many = rendered(shown[0]), rendered(merged(shown[0], shown[1]))
+    assert "StatefulSet" in one and many["Deployment"]["spec"]["replicas"] == shown[1]["replicas"]
+    assert one["Ingress"]["spec"]["rules"][0]["host"] == "hooks.example"
+    with folder() as here:
+        (here / "trireme.yaml").write_text(one["ConfigMap"]["data"]["trireme.yaml"])
+        app_secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+        env = {**os.environ, "GITHUB_SECRET": "a-secret-of-github", "APP_SECRET": app_secret}
+        assert json.loads(must([harness.GATEWAY, "--json", "check"], cwd=here, env=env))["ok"]
 
 
 @test

@@ -1,12 +1,16 @@
 """The systemd units: systemd's own verdict on them, and the gateway under what they promise and take away."""
 
 import ctypes
+import errno
 import os
 import re
 import signal
 import socket
+import urllib.request
+from pathlib import Path
 
 import harness
+import seccomp
 from harness import ADMIN_KEY, DEPLOY, eventually, folder, get, must, running, serve_variables, test
 
 UNITS = DEPLOY / "systemd"
@@ -47,6 +51,44 @@ def the_unit_names_only_what_serve_has():
     assert int(values("TimeoutStopSec")[0]) > drain
 
 
+def system_calls(group):
+    """What a group such as @system-service stands for, by systemd's own list."""
+    names = set()
+    for line in must(["systemd-analyze", "syscall-filter", "--no-pager", group]).splitlines()[1:]:
+        word = line.strip()
+        if word.startswith("@"):
+            names |= system_calls(word)
+        elif word and not word.startswith("#"):
+            names.add(word)
+    return names
+
+
+def allowed_calls():
+    """SystemCallFilter=, each line of which adds to what may be called or, after `~`, takes away from it."""
+    allowed = set()
+    for line in values("SystemCallFilter"):
+        named = set().union(*(system_calls(group) for group in line.removeprefix("~").split()))
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    assert "read" in allowed and "mount" not in allowed and len(allowed) > 200, allowed
+    return allowed
+
+
+def confined(allowed):
+    """Before the program starts: only the system calls of the unit, and no writable code."""
+    assert values("SystemCallErrorNumber") == ["EPERM"]
+
+    def confine():
+        without_writable_code()
+        confinement = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
+        for name in allowed:
+            # Those that this architecture does not have are none to allow.
+            if seccomp.resolve_syscall(seccomp.Arch(), name) >= 0:
+                confinement.add_rule(seccomp.ALLOW, name)
+        confinement.load()
+
+    return confine
+
+
 def without_writable_code():
     """What MemoryDenyWriteExecute= takes away, by the kernel's own switch for it, where it has one."""
     if not supports_mdwe():
@@ -73,10 +115,12 @@ def under_the_unit_it_notifies_reloads_and_a_restart_refuses_nobody():
         # The socket is descriptor 3, and LISTEN_PID the gateway's own, which a shell knows before it becomes it.
         become = f'LISTEN_PID=$$ exec "$0" serve 3<&{listener.fileno()}'
         command = ["/bin/sh", "-c", become, harness.GATEWAY]
-        start = dict(env=env, pass_fds=[listener.fileno()], preexec_fn=without_writable_code)
+        start = dict(env=env, pass_fds=[listener.fileno()], preexec_fn=confined(allowed_calls()))
         with running(command, here / "log", **start) as first:
             assert notes.recv(64) == b"READY=1", (here / "log").read_text()
             assert get(f"{address}/readyz")[0] == 200
+            assert "Seccomp:\t2" in Path(f"/proc/{first.pid}/status").read_text(), "it is not confined"
+            publish(address)
             first.send_signal(signal.SIGHUP)
             eventually("the reload", lambda: "was taken over" in (here / "log").read_text(), 10)
             first.send_signal(signal.SIGTERM)
@@ -87,6 +131,13 @@ def under_the_unit_it_notifies_reloads_and_a_restart_refuses_nobody():
             waiting.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             with running(command, here / "log", **start):
                 assert waiting.recv(64).startswith(b"HTTP/1.1 200 "), (here / "log").read_text()
+
+
+def publish(address):
+    headers = {"authorization": f"Bearer {ADMIN_KEY}", "content-type": "application/json"}
+    event = urllib.request.Request(f"{address}/api/v1/events", b'{"source":"own","type":"a","data":1}', headers)
+    with urllib.request.urlopen(event, timeout=10) as answer:
+        assert answer.status in (200, 201, 202), answer.status
 
 
 class notified:
