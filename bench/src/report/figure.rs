@@ -6,7 +6,7 @@ mod polling;
 use serde::Serialize;
 
 use super::Results;
-use crate::scenario::Reading;
+use crate::scenario::{Isolation, Latency, Reading};
 use crate::stats::Spread;
 
 /// One row: a figure over all runs.
@@ -100,13 +100,20 @@ fn latency(rows: &mut Rows, results: &Results) {
     rows.add(format!("ack p50, {at}"), "ms", None, runs, |run| Some(run.ack.p50_ms));
     rows.add(format!("ack p99, {at}"), "ms", None, runs, |run| Some(run.ack.p99_ms));
     rows.add(format!("not accepted, {at}"), "events", None, runs, |run| Some(run.failed as f64));
-    let after_ack = |run: &crate::scenario::Latency| run.accepted_to_delivered;
     rows.add(format!("accepted to delivered p50, {at}"), "ms", Some(Goal::AtMost(0.8)), runs, |run| {
-        Some(after_ack(run).p50_ms)
+        Some(p50_after_ack(run))
     });
     rows.add(format!("accepted to delivered p99, {at}"), "ms", Some(Goal::AtMost(3.0)), runs, |run| {
-        Some(after_ack(run).p99_ms)
+        Some(p99_after_ack(run))
     });
+}
+
+fn p50_after_ack(run: &Latency) -> f64 {
+    run.accepted_to_delivered.p50_ms
+}
+
+fn p99_after_ack(run: &Latency) -> f64 {
+    run.accepted_to_delivered.p99_ms
 }
 
 fn isolation(rows: &mut Rows, results: &Results) {
@@ -117,6 +124,13 @@ fn isolation(rows: &mut Rows, results: &Results) {
     rows.add(format!("end to end p50, {beside}"), "× alone", goal, runs, |run| Some(run.p50_ratio));
     rows.add(format!("end to end p99, {beside}"), "× alone", goal, runs, |run| Some(run.p99_ratio));
     rows.add(format!("end to end p99, {beside}"), "ms", None, runs, |run| Some(run.beside_hanging.end_to_end.p99_ms));
+    for (name, of) in [("p50", p50_after_ack as fn(&Latency) -> f64), ("p99", p99_after_ack)] {
+        let what = format!("accepted to delivered {name}, {beside}");
+        let ratio =
+            |run: &Isolation| Some(of(&run.beside_hanging) / of(&run.baseline)).filter(|ratio| ratio.is_finite());
+        rows.add(what.clone(), "× alone", Some(Goal::AtMost(1.2)), runs, ratio);
+        rows.add(what, "ms", None, runs, |run| Some(of(&run.beside_hanging)));
+    }
 }
 
 fn ack_one(rows: &mut Rows, results: &Results) {
