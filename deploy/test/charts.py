@@ -17,16 +17,23 @@ from harness import DEPLOY, ROOT, folder, must, serve_variables, test
 CHART = DEPLOY / "helm/trireme"
 BASE = {"existingSecret": "trireme"}
 POSTGRES = {**BASE, "store": "postgres", "configSecrets": ["shops"]}
-INGRESS = {"enabled": True, "host": "hooks.example", "tlsSecret": "tls", "className": "nginx", "annotations": {"a/b": "c"}}
-ALL = {**POSTGRES, "ingress": INGRESS, "podAnnotations": {"a": "b"}, "nodeSelector": {"a": "b"}, "affinity": {},
-       "tolerations": [{"key": "a", "operator": "Exists"}], "imagePullSecrets": [{"name": "pull"}],
-       "persistence": {"storageClass": "fast"}}
+INGRESS = {"enabled": True, "host": "hooks.example", "tlsSecret": "tls", "className": "nginx"}
+ALL = {
+    **POSTGRES,
+    "ingress": {**INGRESS, "annotations": {"a/b": "c"}},
+    "imagePullSecrets": [{"name": "pull"}],
+    "persistence": {"storageClass": "fast"},
+    "podAnnotations": {"a": "b"},
+    "nodeSelector": {"a": "b"},
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+}
 
 
 @functools.cache
 def renderer():
     """The renderer, built with Debian's Go and its libraries; no module is fetched."""
     into = ROOT / ".cache/deploy/render"
+    into.parent.mkdir(parents=True, exist_ok=True)
     env = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
     env["GOCACHE"] = str(ROOT / ".cache/deploy/go")
     must(["go", "build", "-o", str(into), "."], cwd=DEPLOY / "test/render", env=env)
@@ -35,7 +42,8 @@ def renderer():
 
 def merged(base, over):
     both = {**base, **over}
-    return {k: merged(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v for k, v in both.items()}
+    deeper = [key for key in both if isinstance(base.get(key), dict) and isinstance(over.get(key), dict)]
+    return {**both, **{key: merged(base[key], over[key]) for key in deeper}}
 
 
 def render(over, release="demo"):
@@ -60,13 +68,11 @@ def rendered(over):
     return objects
 
 
-MODELS = {"ConfigMap": "V1ConfigMap", "Deployment": "V1Deployment", "StatefulSet": "V1StatefulSet", "Service": "V1Service",
-          "Ingress": "V1Ingress", "PodDisruptionBudget": "V1PodDisruptionBudget"}
 PLAIN = {"str": str, "int": int, "bool": bool, "float": (int, float), "object": object, "datetime": str}
 
 
 def judge(value, kind, where):
-    """That a value is what the API says it is: no key it does not know, none missing that it needs, types as it wants."""
+    """That a value is what the API says it is: no key that it does not know, none missing, types as it wants."""
     if listed := re.fullmatch(r"list\[(.+)\]", kind):
         assert isinstance(value, list), where
         for number, one in enumerate(value):
@@ -98,7 +104,7 @@ def every_rendered_object_is_one_that_kubernetes_takes():
         objects = rendered(over)
         assert len(objects) >= 3, sorted(objects)
         for kind, one in objects.items():
-            judge(one, MODELS[kind], kind)
+            judge(one, f"V1{kind}", kind)
 
 
 @test

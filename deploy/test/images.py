@@ -1,10 +1,12 @@
 """The container file and what is in the image besides the gateway."""
 
 import re
+import shutil
 import socket
 
 import harness
-from harness import ADMIN_KEY, DEPLOY, ROOT, eventually, folder, free_port, get, running, said, serve_variables, test
+from harness import ADMIN_KEY, DEPLOY, ROOT, eventually, folder, free_port, get, must, running, said
+from harness import serve_variables, test
 
 CONTAINERFILE = DEPLOY / "container/Containerfile"
 READY = str(DEPLOY / "container/ready")
@@ -29,12 +31,34 @@ def the_image_names_only_what_serve_has_and_runs_as_nobody_special():
     assert f"TRIREME_DATA={last('VOLUME').strip()}" in last("ENV")
 
 
+def sent():
+    """What of the repository the build gets to see."""
+    return [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+
+
 @test
 def no_secret_and_nothing_superfluous_gets_into_the_build():
-    sent = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    assert all((ROOT / path).exists() for path in sent), sent
-    assert ".git" not in sent and "deploy" not in sent
+    assert all((ROOT / path).exists() for path in sent()), sent()
+    assert ".git" not in sent() and "deploy" not in sent()
     assert not [rest for word, rest in instructions() if word in ("ARG", "ENV") and re.search("SECRET|KEY|PASS", rest)]
+
+
+@test
+def the_build_gets_all_that_cargo_and_the_code_ask_for():
+    unwanted = shutil.ignore_patterns("target", ".cache", "node_modules", ".env")
+    with folder() as here:
+        for path in sent():
+            whole = shutil.copytree if (ROOT / path).is_dir() else shutil.copy2
+            (here / path).parent.mkdir(parents=True, exist_ok=True)
+            whole(ROOT / path, here / path, **({"ignore": unwanted} if whole is shutil.copytree else {}))
+        manifest = ["cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"]
+        assert '"name":"trireme"' in must(manifest, cwd=here)
+        included = 0
+        for code in here.glob("crates/*/src/**/*.rs"):
+            for name in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', code.read_text()):
+                included += 1
+                assert (code.parent / name).exists(), f"{code.relative_to(here)} includes {name}"
+        assert included > 5, included
 
 
 @test

@@ -14,7 +14,7 @@ import seccomp
 from harness import ADMIN_KEY, DEPLOY, eventually, folder, get, must, running, serve_variables, test
 
 UNITS = DEPLOY / "systemd"
-# Tenths of systemd's exposure, which goes from 0 to 100. What is left: it has the network, and the host's files to read.
+# Tenths of systemd's exposure, from 0 to 100. What is left is that it has the network, and the host's files to read.
 EXPOSURE_MOST = 15
 PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
 
