@@ -294,6 +294,8 @@ struct Gathered {
 
 impl Desk<'_> {
     async fn commit(&self, page: Page, gathered: &mut Gathered) -> Result<(), Broken> {
+        // What only says how far the reading leads is no page of the source's.
+        let pages = u64::from(!page.records.is_empty());
         let records = self.without_revived(page.records).await?;
         let Folded { arrivals, quiet, missed, figures, compared, again_at, tied_at } =
             self.fold.fold(records, self.parts.clock.now()).await?;
@@ -305,7 +307,7 @@ impl Desk<'_> {
         outcome.trust.weigh(&compared);
         outcome.again_at = sooner(outcome.again_at, again_at);
         outcome.tied_at = sooner(outcome.tied_at, tied_at);
-        let figures = RunFigures { pages: 1, ..figures };
+        let figures = RunFigures { pages, ..figures };
         let within = page.place.and_then(|place| self.within(place, &outcome.figures, figures));
         let accepted = if self.dry { Vec::new() } else { self.write(arrivals, quiet, page.state, within).await? };
         let told = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;

@@ -212,11 +212,18 @@ streams:
 metadata:
   trireme:
     free_unmodified: $FREE
+    provider: standard-webhooks
     streams:
+      orders:
+        events:
+          - { type: order.created, action: created, id: [data, id], version: [data, updated_at] }
       items:
         object: item
         deletes: scan
         $GET
+        events:
+          - { type: item.created, action: created, id: [data, id] }
+          - { type: item.updated, action: updated, id: [data, id] }
 "##;
 
 pub const GET: &str = "get: { requester: { type: HttpRequester, url_base: 'https://shop.example', path: \"items/{{ stream_slice['id'] }}\" } }";
