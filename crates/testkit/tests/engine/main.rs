@@ -14,6 +14,7 @@ mod handshakes;
 mod key_api;
 mod node_streams;
 mod nodes;
+mod nonsense;
 mod refusals;
 mod replays;
 mod resume;
