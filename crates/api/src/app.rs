@@ -10,13 +10,13 @@ use engine::Engine;
 use engine::clock::SharedClock;
 use engine::entropy::uuid_v7;
 use ipnet::IpNet;
-use metrics_exporter_prometheus::PrometheusHandle;
 use store::Store;
 use tokio::sync::Semaphore;
 use url::Url;
 use uuid::Uuid;
 
 use crate::ingest::IngestGate;
+use crate::telemetry::MetricsHandle;
 use engine::access::Access;
 
 /// Where pages have what a browser sees that opens `/`.
@@ -104,7 +104,7 @@ pub struct Shared {
     pub settings: Settings,
     pub started_at: Timestamp,
     /// Renders `/metrics`; `None` where nobody records.
-    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) metrics: Option<MetricsHandle>,
     /// Pages for people, beside the API; `None` where nobody looks.
     pub(crate) pages: Option<Router>,
     pub(crate) ingest: IngestGate,
@@ -114,7 +114,7 @@ pub struct Shared {
 
 impl App {
     #[must_use]
-    pub fn new(engine: Engine, settings: Settings, metrics: Option<PrometheusHandle>) -> Self {
+    pub fn new(engine: Engine, settings: Settings, metrics: Option<MetricsHandle>) -> Self {
         let access = Arc::new(Access::new(Arc::clone(engine.store()), SharedClock::clone(engine.clock())));
         Self::with_pages(engine, access, settings, metrics, None)
     }
@@ -125,7 +125,7 @@ impl App {
         engine: Engine,
         access: Arc<Access>,
         settings: Settings,
-        metrics: Option<PrometheusHandle>,
+        metrics: Option<MetricsHandle>,
         pages: Option<Router>,
     ) -> Self {
         let limits = &settings.limits;

@@ -71,10 +71,10 @@ pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
 pub async fn metrics(State(app): State<App>) -> Response {
     engine::telemetry::store(&app.store().stats());
     if let Err(error) = app.engine.gauge_reading().await {
-        // What was last known of streams and budgets stays; the store's own failures are counted elsewhere.
+        // What was last known of streams and budgets stays for a while; the store's own failures are counted elsewhere.
         tracing::debug!(%error, "streams could not be looked at");
     }
-    let text = app.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render);
+    let text = app.metrics.as_ref().map(crate::telemetry::MetricsHandle::render);
     ([(CONTENT_TYPE, PROMETHEUS)], text.unwrap_or_default()).into_response()
 }
 

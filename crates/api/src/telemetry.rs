@@ -1,17 +1,24 @@
 //! Every metric of the HTTP face, and the recorder that keeps the number of their labels bounded.
 
 mod bounded;
+mod fading;
 
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 
 use bounded::Bounded;
+use fading::Fading;
+pub use fading::Handle as MetricsHandle;
 
 /// Upper bounds in seconds: from a commit in memory to a replay of a day.
 const DURATION_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// How long a gauge that is told at each collection is shown without being told: two collectors at once need not agree
+/// which of them told it last.
+const FADES_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
@@ -22,9 +29,10 @@ pub enum InstallError {
 }
 
 /// Makes this process record its metrics; the handle renders them for `/metrics`. Once per process.
-pub fn install_metrics() -> Result<PrometheusHandle, InstallError> {
+pub fn install_metrics() -> Result<MetricsHandle, InstallError> {
     let suffix = Matcher::Suffix("_seconds".to_owned());
-    let recorder = PrometheusBuilder::new().set_buckets_for_metric(suffix, &DURATION_BUCKETS)?.build_recorder();
+    let lasting = PrometheusBuilder::new().set_buckets_for_metric(suffix, &DURATION_BUCKETS)?;
+    let recorder = Fading::new(lasting, FADES_AFTER);
     let handle = recorder.handle();
     metrics::set_global_recorder(Bounded::new(recorder)).map_err(|_| InstallError::Taken)?;
     Ok(handle)

@@ -240,6 +240,12 @@ impl Allowance {
         }
     }
 
+    /// When the window ends that this time is in, where windows have an end.
+    #[must_use]
+    pub fn ends_at(&self, at: Timestamp) -> Option<Timestamp> {
+        (self.counting == Counting::Fixed).then(|| self.window_end(at))
+    }
+
     fn window_end(&self, at: Timestamp) -> Timestamp {
         let length = i64::try_from(self.rate.per.as_micros()).unwrap_or(i64::MAX).max(1);
         Timestamp::from_micros((at.as_micros().div_euclid(length) + 1).saturating_mul(length))

@@ -5,7 +5,7 @@ mod pacer;
 mod shared;
 mod word;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::budget::{Allowance, Counting};
@@ -142,18 +142,20 @@ impl Budgets {
 }
 
 impl Engine {
-    /// Every budget of a tenant, those included that were not used since the start, by its scope.
+    /// Every budget that a tenant's sources pay from, those included that were not used since the start, by its scope.
     pub async fn budget_views(&self, tenant: &Tenant) -> Result<Vec<BudgetView>, StoreError> {
         let topology = self.topology();
+        let mut scopes = BTreeSet::new();
         for source in topology.sources().filter(|source| source.spec.tenant == *tenant) {
             let Some(spec) = &source.spec.connector else { continue };
             for connection in spec.connections() {
                 let account = Account { tenant: tenant.clone(), source: source.spec.name.clone(), connection };
                 // Asking for it makes it known.
-                let _ = self.budgets().purse(&account, spec);
+                scopes.extend(self.budgets().purse(&account, spec).scopes());
             }
         }
-        self.budgets().views(tenant).await
+        let views = self.budgets().views(tenant).await?;
+        Ok(views.into_iter().filter(|view| scopes.contains(&view.scope)).collect())
     }
 }
 
@@ -178,6 +180,11 @@ impl PartialEq for Purse {
 }
 
 impl Purse {
+    /// The budgets that it pays from.
+    fn scopes(&self) -> impl Iterator<Item = Arc<str>> {
+        std::iter::once(&self.own).chain(&self.polls).map(|pacer| Arc::clone(pacer.scope()))
+    }
+
     /// Waits until a request may be sent. Whoever gives up waiting has paid nothing.
     pub async fn pay(&self, purpose: Purpose) -> Result<(), StoreError> {
         if let Some(polls) = self.polls.as_ref().filter(|_| purpose == Purpose::Poll) {
@@ -188,7 +195,7 @@ impl Purse {
 
     /// What an answer to a request that was sent at this time says of the budget; `None`: there was no answer.
     pub fn answered(&self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
-        self.own.answered(answer);
+        self.own.answered(sent_at, answer);
         if self.free_unmodified && answer.is_some_and(|(status, _)| status == NOT_MODIFIED) {
             self.own.free(sent_at);
         }

@@ -50,6 +50,8 @@ pub const STREAM_FAILURES: &str = "trireme_stream_failures_in_a_row";
 pub const BUDGET_USE: &str = "trireme_budget_use_ratio";
 /// Requests that wait for their turn.
 pub const BUDGET_WAITING: &str = "trireme_budget_waiting";
+/// Gauges that are told anew whenever somebody collects: one that is not told again is of what is there no more.
+pub const LOOKED_AT: [&str; 4] = [STREAM_LAG, STREAM_FAILURES, BUDGET_USE, BUDGET_WAITING];
 /// Nodes that live, this one included.
 pub const NODES: &str = "trireme_nodes";
 /// What this node is in charge of, by kind.

@@ -78,7 +78,7 @@ pub struct FiguresView {
     unmodified: u64,
     /// Records read.
     seen: u64,
-    /// Pages read; of a backfill that was broken off and goes on, those from before too, as with `seen`.
+    /// Pages of records read; of a backfill that was broken off and goes on, those from before too, as with `seen`.
     pages: u64,
     /// Events made.
     told: u64,

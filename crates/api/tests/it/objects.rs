@@ -58,6 +58,37 @@ async fn objects_are_created_once_replaced_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_source_that_could_not_be_read_as_it_says_is_refused_with_the_reason() {
+    let gateway = Gateway::start().await;
+    let cases = [
+        (json!({ "budget": "60/h", "streams": { "customers": { "poll": "30s" } } }), "budget", "an interval of 60s"),
+        (json!({ "streams": { "custmers": { "poll": "30s" } } }), "streams.custmers", "did you mean 'customers'?"),
+        (json!({ "streams": { "customers": { "poll": "0s" } } }), "streams.customers.poll", "from 1s to 366d"),
+        (
+            json!({ "streams": { "customers": { "poll": { "cron": "*/10 * * * * *" } } } }),
+            "streams.customers.poll.cron",
+            "five fields",
+        ),
+        (
+            json!({ "streams": { "customers": { "reconcile": { "every": "1h", "lookback": "1m", "grace": "1h" } } } }),
+            "streams.customers.reconcile.grace",
+            "old enough",
+        ),
+    ];
+    for (mut body, field, says) in cases {
+        body["connector"] = json!("stripe");
+        body["config"] = json!({ "secret_key": "sk_test_made_up", "start_date": "2024-01-01T00:00:00Z" });
+        let answer = gateway.call(Call::new("PUT", "/api/v1/sources/shop").json(&body)).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (422, "definition_invalid"), "{answer:?}");
+        let errors = answer.json()["errors"].clone();
+        let told = errors.as_array().expect("a list").iter().find(|error| error["field"] == field);
+        let told = told.unwrap_or_else(|| panic!("{field} in {errors}"));
+        assert!(told["detail"].as_str().is_some_and(|detail| detail.contains(says)), "{says} in {told}");
+        assert_eq!(gateway.call(Call::get("/api/v1/sources/shop")).await.code(), "not_found", "nothing was made");
+    }
+}
+
+#[tokio::test]
 async fn every_mistake_of_a_definition_is_told_at_once() {
     let gateway = Gateway::start().await;
     let body =

@@ -1,6 +1,6 @@
 //! One scope's budget on this node: who waits, what is reserved, what the source said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ const fn urgency(purpose: Purpose) -> u8 {
 /// Requests that are told to be free at once. More than that between two reservations count as if they were not.
 const FREED_MAX: usize = 32;
 
+/// Answers that are remembered by when their requests were sent: more than a source is asked at once.
+const ANSWERED_MAX: usize = 128;
+
 type Ticket = oneshot::Sender<Result<(), StoreError>>;
 
 #[derive(Default)]
@@ -49,6 +52,9 @@ struct State {
     filling: bool,
     /// Paid, and not answered yet.
     under_way: u64,
+    /// When those were sent that were answered last. An answer that comes after that of a later request does not count
+    /// that one.
+    answered: VecDeque<Timestamp>,
     /// To be told to the store, so that all nodes obey it.
     word: Option<Word>,
     /// When requests were sent that did not count at the source: to be told to the store too.
@@ -111,16 +117,17 @@ impl Pacer {
         ticket.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// What an answer says. `None`: there was none.
-    pub fn answered(&self, answer: Option<(u16, &HeaderMap)>) {
+    /// What the answer to a request that was sent at this time says. `None`: there was none.
+    pub fn answered(&self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
         let mut state = self.state();
         state.under_way = state.under_way.saturating_sub(1);
+        let overtaken = state.overtaken(sent_at);
         let now = self.clock.now();
         let Some(word) = answer.and_then(|(status, headers)| word::read(status, headers, now)) else { return };
         match word {
-            // What is under way is not counted by the source yet.
+            // What is under way need not be counted by the source yet, nor what it answered faster than this.
             Word::Left { requests, until } => {
-                let requests = requests.saturating_sub(state.under_way);
+                let requests = requests.saturating_sub(state.under_way + overtaken);
                 state.said.learn(Word::Left { requests, until }, now);
             }
             Word::Stop { .. } => {
@@ -159,7 +166,7 @@ impl Pacer {
                 Wanted::Reserve { allowance, requests, words } => {
                     match self.reserve(allowance, requests, words, now).await {
                         Ok(Grant::Block(block)) => {
-                            let until = block.until.min(now + hold(&allowance));
+                            let until = (block.until - way(&allowance)).min(now + hold(&allowance));
                             self.state().block = Some(Block { until, ..block });
                             continue;
                         }
@@ -253,6 +260,16 @@ enum Wanted {
 }
 
 impl State {
+    /// How many of those that were not sent before this one were answered before it.
+    fn overtaken(&mut self, sent_at: Timestamp) -> u64 {
+        let overtaken = self.answered.iter().filter(|other| **other >= sent_at).count() as u64;
+        self.answered.push_back(sent_at);
+        if self.answered.len() > ANSWERED_MAX {
+            self.answered.pop_front();
+        }
+        overtaken
+    }
+
     /// Takes one request that is there already.
     fn take(&mut self, purpose: Purpose, now: Timestamp) -> bool {
         if self.allowance.is_some() {
@@ -300,6 +317,10 @@ impl State {
             return Wanted::Wait(until);
         }
         let Some(allowance) = self.allowance else { return Wanted::Wait(at) };
+        if let Some(end) = allowance.ends_at(now).filter(|end| end.since(now) <= way(&allowance)) {
+            // The source counts it when it comes, and that may be in the next window.
+            return Wanted::Wait(end);
+        }
         // A quarter of a second's worth at once, so that fast sources do not cost a commit per request.
         let share = f64::from(allowance.rate.count) / allowance.rate.per.as_secs_f64() / 4.0;
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);

@@ -56,6 +56,7 @@ pub(super) fn streams(
     for (name, at) in streams_at.iter().flat_map(At::own_entries) {
         check_stream(&at, name, &spec.connector);
         if let Some(stream) = stream(&at) {
+            doubt_lookback(&at, &stream);
             places.insert(name.into(), at);
             found.insert(name.into(), stream);
         }
@@ -113,6 +114,11 @@ fn schedule(fields: &mut Fields<'_>, least: Duration) -> Option<Schedule> {
         (Some(at), None) => at.duration(least..=SPAN_MAX).map(Schedule::Every),
         (None, Some(at)) => match at.text()?.as_str().parse::<Cron>() {
             Ok(cron) => Some(Schedule::Cron(cron)),
+            Err(_) if has_seconds(at.text()?.as_str()) => {
+                let help = "leave the seconds out, as cron: \"*/15 * * * *\", or write every: 10s";
+                at.error("invalid_value", "a crontab has five fields and begins with the minute: this has six", help);
+                None
+            }
             Err(error) => {
                 let message = format!("this is no crontab: {}", error.replace('\n', " "));
                 at.error("invalid_value", message, "write five fields, as cron: \"*/15 * * * *\"");
@@ -127,6 +133,13 @@ fn schedule(fields: &mut Fields<'_>, least: Duration) -> Option<Schedule> {
     }
 }
 
+/// Six fields of times: five and the name of a zone is another thing.
+fn has_seconds(text: &str) -> bool {
+    let is_time = |field: &str| !field.is_empty() && field.chars().all(|own| "0123456789*/,-?".contains(own));
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    fields.len() == 6 && fields.into_iter().all(is_time)
+}
+
 fn reconcile(at: &At<'_>) -> Option<ReconcileSpec> {
     if !is_map(at) {
         let interval = at.duration(RECONCILE_MIN..=SPAN_MAX)?;
@@ -136,7 +149,14 @@ fn reconcile(at: &At<'_>) -> Option<ReconcileSpec> {
     let mut fields = at.fields()?;
     let schedule = schedule(&mut fields, RECONCILE_MIN);
     let lookback = fields.take("lookback").and_then(|at| at.duration(POLL_MIN..=SPAN_MAX));
-    let grace = fields.take("grace").and_then(|at| at.duration(Duration::ZERO..=SPAN_MAX));
+    let grace_at = fields.take("grace");
+    let grace = grace_at.as_ref().and_then(|at| at.duration(Duration::ZERO..=SPAN_MAX));
+    if let (Some(at), Some(lookback)) = (grace_at, lookback.filter(|lookback| grace.is_some_and(|it| it >= *lookback)))
+    {
+        let span = print_duration(lookback);
+        let message = format!("nothing that is looked at would be old enough: 'lookback' is {span}");
+        at.error("conflict", message, format!("write less than {span}, or a longer lookback"));
+    }
     let max_deletes = fields.take("max_deletes").and_then(|at| at.integer(0..=u32::MAX));
     fields.finish();
     Some(ReconcileSpec { schedule: schedule?, lookback, grace, max_deletes })
@@ -221,6 +241,21 @@ fn check_stream(at: &At<'_>, name: &str, connector: &Connector) {
             );
         }
         Ok(_) => {}
+    }
+}
+
+/// Polls move on what reconciliation looks back from, so what lies between two looks is never compared.
+fn doubt_lookback(at: &At<'_>, stream: &StreamSpec) {
+    let Some(reconcile) = stream.reconcile.as_ref().filter(|_| stream.poll.is_some()) else { return };
+    let Some((lookback, every)) = reconcile.lookback.zip(reconcile.schedule.interval()) else { return };
+    if lookback < every {
+        let (lookback, every) = (print_duration(lookback), print_duration(every));
+        let message = format!("of every {every} between two reconciliations only the last {lookback} are looked at");
+        at.warning(
+            "lookback_short",
+            message,
+            format!("write lookback: {every} or more, or leave it out for everything"),
+        );
     }
 }
 

@@ -82,7 +82,7 @@ impl Form {
         let items = match parsed {
             Some(document) => Decoder::items(document),
             // Not JSON, or not quite: the decoder knows what to make of it.
-            None => decoder.page(&reply.body)?,
+            None => decoder.page(&reply.body).map_err(|error| seen(error, &reply.body))?,
         };
         // What paging sees, before the records are moved out of it.
         let first = (!self.is_spared).then(|| items.first().cloned()).flatten();
@@ -162,6 +162,15 @@ impl Items {
     pub fn decoded<'a>(&'a self, left: Option<&'a Json>, is_spared: bool) -> Option<&'a Json> {
         self.first.as_ref().or(left.filter(|_| is_spared))
     }
+}
+
+/// Says of a page for people, where data was expected, that it was one.
+fn seen(error: DecodeError, body: &[u8]) -> ReadFailure {
+    let mut failure = ReadFailure::from(error);
+    if failure.code == "reply_malformed" && body.trim_ascii_start().starts_with(b"<") {
+        failure.message += "; what came begins with '<', as web pages and XML do";
+    }
+    failure
 }
 
 impl From<DecodeError> for ReadFailure {

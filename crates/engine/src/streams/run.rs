@@ -270,6 +270,20 @@ fn begun_as(begun: Option<&Begun>) -> Outcome {
     Outcome { figures: figures.unwrap_or_default(), resumed: begun.map(|begun| begun.pages), ..Outcome::default() }
 }
 
+/// A list of something else than records: nothing of its page is believed.
+fn no_record(stream: &str, odd: &Json) -> ReadFailure {
+    let kind = match odd {
+        Json::Null => "null",
+        Json::Bool(_) => "true or false",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a text",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "an object",
+    };
+    let message = format!("the source lists {kind} where a record of '{stream}' was expected, which is an object");
+    ReadFailure::transient("record_malformed", message)
+}
+
 /// Folds and commits what is read.
 struct Desk<'r> {
     parts: &'r Parts,
@@ -294,6 +308,11 @@ struct Gathered {
 
 impl Desk<'_> {
     async fn commit(&self, page: Page, gathered: &mut Gathered) -> Result<(), Broken> {
+        // What only says how far the reading leads is no page of the source's.
+        let pages = u64::from(!page.records.is_empty());
+        if let Some(odd) = page.records.iter().find(|record| !record.is_object()) {
+            return Err(Broken::Source(no_record(&self.taken.key.stream, odd)));
+        }
         let records = self.without_revived(page.records).await?;
         let Folded { arrivals, quiet, missed, figures, compared, again_at, tied_at } =
             self.fold.fold(records, self.parts.clock.now()).await?;
@@ -305,7 +324,7 @@ impl Desk<'_> {
         outcome.trust.weigh(&compared);
         outcome.again_at = sooner(outcome.again_at, again_at);
         outcome.tied_at = sooner(outcome.tied_at, tied_at);
-        let figures = RunFigures { pages: 1, ..figures };
+        let figures = RunFigures { pages, ..figures };
         let within = page.place.and_then(|place| self.within(place, &outcome.figures, figures));
         let accepted = if self.dry { Vec::new() } else { self.write(arrivals, quiet, page.state, within).await? };
         let told = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;

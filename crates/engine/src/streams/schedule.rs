@@ -38,7 +38,15 @@ pub(crate) enum Message {
     Hint(StreamKey),
     /// Another node tells so.
     Heard(StreamKey),
-    View(Tenant, oneshot::Sender<Vec<Shown>>),
+    View(Tenant, oneshot::Sender<Overview>),
+    Noted(oneshot::Sender<u64>),
+}
+
+/// Every stream of a tenant, and how often what polls came to had been written down by then.
+#[derive(Default)]
+pub(crate) struct Overview {
+    pub streams: Vec<Shown>,
+    pub noted: u64,
 }
 
 /// Where wishes go.
@@ -72,10 +80,17 @@ impl StreamsHandle {
         let _ = self.inbox.send(Message::Heard(key));
     }
 
-    pub(crate) async fn shown(&self, tenant: Tenant) -> Vec<Shown> {
+    pub(crate) async fn shown(&self, tenant: Tenant) -> Overview {
         let (answer, shown) = oneshot::channel();
         let _ = self.inbox.send(Message::View(tenant, answer));
         shown.await.unwrap_or_default()
+    }
+
+    /// How often what polls came to has been written down.
+    pub(crate) async fn noted(&self) -> u64 {
+        let (answer, noted) = oneshot::channel();
+        let _ = self.inbox.send(Message::Noted(answer));
+        noted.await.unwrap_or_default()
     }
 }
 
@@ -124,6 +139,8 @@ pub(crate) struct Scheduler {
     crowded: BTreeSet<usize>,
     notes: BTreeMap<StreamKey, Progress>,
     noted_at: Timestamp,
+    /// How often notes were written down: what is read before and after belongs together only if this is the same.
+    noted: u64,
 }
 
 impl Scheduler {
@@ -140,6 +157,7 @@ impl Scheduler {
             crowded: BTreeSet::new(),
             notes: BTreeMap::new(),
             noted_at,
+            noted: 0,
         }
     }
 
@@ -361,7 +379,10 @@ impl Scheduler {
             }
             Message::View(tenant, answer) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.shown(&tenant, now));
+                let _ = answer.send(Overview { streams: self.shown(&tenant, now), noted: self.noted });
+            }
+            Message::Noted(answer) => {
+                let _ = answer.send(self.noted);
             }
         }
     }
@@ -457,6 +478,7 @@ impl Scheduler {
             return;
         }
         let written = self.parts.note(polled).await;
+        self.noted += 1;
         self.check(written);
     }
 

@@ -79,12 +79,26 @@ impl StreamView {
     }
 }
 
+/// How often rows are read again because polls were written down meanwhile. They are every few seconds, so the second
+/// time is the last; of a store that is slower than that, only what is written down is shown.
+const LOOKS_MAX: usize = 3;
+
 impl Engine {
     /// The streams of a tenant that are read by themselves, by source, connection and name.
     pub async fn streams(&self, tenant: &Tenant) -> Result<Vec<StreamView>, EngineError> {
-        let shown = self.inner.streams.shown(tenant.clone()).await;
-        let checkpoints = self.inner.store.checkpoints(tenant.clone(), None).await?;
-        Ok(views(shown, checkpoints))
+        let mut noted = self.inner.streams.noted().await;
+        for _ in 0..LOOKS_MAX {
+            let rows = self.inner.store.checkpoints(tenant.clone(), None).await?;
+            let shown = self.inner.streams.shown(tenant.clone()).await;
+            // Else what was written down meanwhile may be in both, or in neither.
+            if shown.noted == noted {
+                return Ok(views(shown.streams, rows));
+            }
+            noted = shown.noted;
+        }
+        let mut shown = self.inner.streams.shown(tenant.clone()).await;
+        shown.streams.iter_mut().for_each(|shown| shown.unwritten = Progress::default());
+        Ok(views(shown.streams, self.inner.store.checkpoints(tenant.clone(), None).await?))
     }
 }
 

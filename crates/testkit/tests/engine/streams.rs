@@ -12,6 +12,8 @@ use store::Store;
 use store::read::{EventFilter, Page};
 use store::reading::RunFilter;
 
+use testkit::faulty_store::{Death, Fate, Fates, FaultyStore, Stall};
+
 use crate::rig::{Rig, clock, memory};
 use crate::shop::{GET, Shop, specs};
 
@@ -325,4 +327,50 @@ async fn a_hint_polls_at_once() {
     world.rig.pass(Duration::from_millis(100)).await;
     assert_eq!(world.types().await, ["orders.created orders/2"]);
     world.stop().await;
+}
+
+tokio::task_local! {
+    /// Whoever has this waits for the store.
+    static SLOW: ();
+}
+
+struct Kind;
+
+impl Fates for Kind {
+    fn next(&self, _: &'static str) -> Fate {
+        Fate::Happens
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_that_are_written_down_while_somebody_looks_are_counted_once() {
+    let clock = clock();
+    let shop = Shop::new(&clock);
+    let slow = Arc::clone(&clock);
+    let stall: Stall = Arc::new(move || {
+        let (clock, waits) = (Arc::clone(&slow), SLOW.try_with(|()| ()).is_ok());
+        Box::pin(async move {
+            if waits {
+                clock.sleep(Duration::from_millis(700)).await;
+            }
+        })
+    });
+    let store = FaultyStore::new(memory(), Arc::new(Kind), Arc::new(Death::default())).stalled_by(stall);
+    let specs = specs(&clock, &[("orders", every(SECOND))], None, "");
+    let rig = Rig::reaching(Arc::new(store), Specs::default(), clock, Arc::clone(&shop) as _).await;
+    rig.engine.configure(specs).await.expect("the specs are valid");
+    let (mut shown, mut seen) = (0, 0);
+    for _ in 0..60 {
+        rig.pass(Duration::from_millis(100)).await;
+        // The first request was the first scan, which is no poll.
+        let before = shop.asked() as u64 - 1;
+        let streams = SLOW.scope((), rig.engine.streams(&Tenant::default_tenant())).await.expect("streams");
+        let polls = streams[0].progress.polls;
+        assert!(polls < shop.asked() as u64, "{polls} polls with {} requests", shop.asked());
+        assert!(polls >= shown, "{polls} polls after {shown}");
+        shown = polls;
+        seen += u64::from(polls >= before);
+    }
+    assert!(shown > 60 && seen > 30, "{shown} polls, up to date {seen} times");
+    rig.engine.stop(MINUTE).await;
 }

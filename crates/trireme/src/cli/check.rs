@@ -71,6 +71,9 @@ fn write_json(checked: &Checked, out: &mut dyn Write) -> io::Result<()> {
 }
 
 #[cfg(test)]
+mod stream_mistakes;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -62,8 +62,7 @@ async fn wait_for(gateway: &Gateway, begun: &Value) -> Outcome<Value> {
                 return Ok(run);
             }
             Ok(run) => {
-                let [seen, missed, requests] = ["seen", "missed", "requests"].map(|name| figure(&run, name));
-                progress.set_message(format!("{seen} records read with {requests} requests, {missed} missed"));
+                progress.set_message(so_far(&run));
             }
             // After a restart of the gateway the run is told as interrupted.
             Err(failure) if is_passing(&failure) => {}
@@ -71,6 +70,12 @@ async fn wait_for(gateway: &Gateway, begun: &Value) -> Outcome<Value> {
         }
         gateway.clock.sleep(LOOK_EVERY).await;
     }
+}
+
+/// How far a run has come.
+fn so_far(run: &Value) -> String {
+    let [seen, pages, requests, missed] = ["seen", "pages", "requests", "missed"].map(|name| figure(run, name));
+    format!("{seen} records on {pages} pages read with {requests} requests, {missed} missed")
 }
 
 fn figure(run: &Value, name: &str) -> u64 {
@@ -94,6 +99,7 @@ fn report(run: &Value, output: Output) -> Outcome {
         ("changed", "changed without a new version"),
         ("deleted", "gone"),
         ("unconfirmed", "seem gone, not confirmed"),
+        ("pages", "pages with records"),
         ("requests", "requests to the source"),
     ];
     for (name, meaning) in names {
@@ -142,6 +148,12 @@ fn verdict(run: &Value) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_says_how_far_a_run_has_come() {
+        let run = json!({ "figures": { "seen": 1200, "pages": 12, "requests": 13, "missed": 2 } });
+        assert_eq!(so_far(&run), "1200 records on 12 pages read with 13 requests, 2 missed");
+    }
 
     #[test]
     fn trust_is_a_sentence_and_a_bad_end_is_a_failure() {

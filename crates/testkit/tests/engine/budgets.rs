@@ -1,0 +1,207 @@
+//! Budgets, counted where it matters: by the source, when a request arrives. In no window of it there is one too many.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::budget::{Allowance, Counting};
+use domain::run::StreamKey;
+use domain::{ConnectionName, Tenant, Timestamp};
+use engine::clock::SharedClock;
+use engine::spec::{BudgetScope, BudgetSpec, ConnectionConfig, Specs, StreamSpec};
+use engine::streams::Wish;
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
+use futures_util::future::BoxFuture;
+use serde_json::json;
+
+use crate::rig::{Rig, clock, memory};
+use crate::shop::{GET, Shop, specs};
+use crate::streams::{World, every};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// Requests that the source takes in a minute.
+const LIMIT: usize = 12;
+/// How long requests take to the source, one after another: some come in the window after the one they were sent in.
+const WAYS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(400), Duration::from_millis(1_500), Duration::from_millis(50)];
+
+/// A source that counts in fixed minutes and says how many are left, if it is to.
+struct Metered {
+    shop: Arc<Shop>,
+    clock: SharedClock,
+    says: bool,
+    sent: AtomicUsize,
+    arrived: Mutex<Vec<Timestamp>>,
+}
+
+impl Metered {
+    fn new(clock: &SharedClock, says: bool) -> Arc<Self> {
+        Arc::new(Self {
+            shop: Shop::new(clock),
+            clock: Arc::clone(clock),
+            says,
+            sent: AtomicUsize::new(0),
+            arrived: Mutex::default(),
+        })
+    }
+
+    fn arrived(&self) -> Vec<Timestamp> {
+        self.arrived.lock().expect("nobody panicked").clone()
+    }
+
+    fn per_minute(&self) -> BTreeMap<i64, usize> {
+        let mut counts = BTreeMap::new();
+        self.arrived().iter().for_each(|at| *counts.entry(at.as_secs() / 60).or_default() += 1);
+        counts
+    }
+
+    /// The most in any span of a minute.
+    fn most(&self) -> usize {
+        let arrived = self.arrived();
+        let within = |(index, first): (usize, &Timestamp)| {
+            arrived[index..].iter().take_while(|at| at.since(*first) < MINUTE).count()
+        };
+        arrived.iter().enumerate().map(within).max().unwrap_or_default()
+    }
+}
+
+impl Transport for Metered {
+    fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
+        Box::pin(async move {
+            let way = WAYS[self.sent.fetch_add(1, Ordering::SeqCst) % WAYS.len()];
+            if !self.says && way > Duration::ZERO {
+                self.clock.sleep(way).await;
+            }
+            let now = self.clock.now();
+            self.arrived.lock().expect("nobody panicked").push(now);
+            let used = self.per_minute()[&(now.as_secs() / 60)];
+            let mut answer = self.shop.send(request).await?;
+            if self.says {
+                let headers = [
+                    ("x-ratelimit-remaining", LIMIT.saturating_sub(used).to_string()),
+                    ("x-ratelimit-reset", (60 - now.as_secs() % 60).to_string()),
+                ];
+                for (name, value) in headers {
+                    answer.headers.insert(name, value.parse().expect("a value"));
+                }
+            }
+            if used > LIMIT {
+                answer.status = 429;
+            }
+            Ok(answer)
+        })
+    }
+}
+
+fn budget(counting: Counting, scope: BudgetScope) -> BudgetSpec {
+    BudgetSpec { allowance: Allowance { rate: format!("{LIMIT}/m").parse().expect("a rate"), counting }, scope }
+}
+
+fn wanting() -> [(&'static str, StreamSpec); 2] {
+    [("orders", every(2 * SECOND)), ("items", every(3 * SECOND))]
+}
+
+/// Ten minutes of streams that want five times what is allowed.
+async fn ten_minutes(metered: &Arc<Metered>, specs: Specs) -> Rig {
+    let rig = Rig::reaching(memory(), Specs::default(), Arc::clone(&metered.clock), Arc::clone(metered) as _).await;
+    (1..=3).for_each(|id| metered.shop.item(id, "there"));
+    metered.shop.order(1, "there");
+    rig.engine.configure(specs).await.expect("the specs are valid");
+    for round in 0..600 {
+        rig.pass(SECOND).await;
+        if round % 7 == 0 {
+            metered.shop.order(2 + round, "new");
+        }
+    }
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_fixed_window_not_one_request_too_many_arrives() {
+    let clock = clock();
+    let metered = Metered::new(&clock, false);
+    let own = budget(Counting::Fixed, BudgetScope::Connection);
+    let rig = ten_minutes(&metered, specs(&clock, &wanting(), Some(own), GET)).await;
+    let counts = metered.per_minute();
+    assert!(counts.values().all(|count| *count <= LIMIT), "{counts:?}");
+    assert!(counts.values().filter(|count| **count + 2 >= LIMIT).count() >= 8, "what is allowed is used: {counts:?}");
+    rig.engine.stop(MINUTE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wished_for_at_the_end_of_a_window_does_not_arrive_in_the_next_beside_what_is_sent_there() {
+    let clock = clock();
+    let metered = Metered::new(&clock, false);
+    let quiet = [("orders", every(86_400 * SECOND))];
+    let mut specs = specs(&clock, &quiet, Some(budget(Counting::Fixed, BudgetScope::Source)), GET);
+    let names: Vec<ConnectionName> = (0..LIMIT).map(|n| format!("c{n}").parse().expect("a name")).collect();
+    connect(&mut specs, &names);
+    let rig = Rig::reaching(memory(), Specs::default(), clock, Arc::clone(&metered) as _).await;
+    rig.engine.configure(specs).await.expect("the specs are valid");
+    let poll_all = async || {
+        let wish = |name: &ConnectionName| {
+            let key = StreamKey { connection: name.clone(), ..World::key("orders") };
+            let orders = rig.engine.stream_orders().clone();
+            tokio::spawn(async move { orders.order(key, Wish::Poll).await.map(drop) })
+        };
+        for wished in names.iter().map(wish).collect::<Vec<_>>() {
+            wished.await.expect("nobody panicked").expect("it is polled");
+        }
+    };
+    // One second before the end of a minute in which nothing was asked, and again in the next.
+    rig.pass(179 * SECOND).await;
+    poll_all().await;
+    rig.pass(4 * SECOND).await;
+    poll_all().await;
+    rig.pass(120 * SECOND).await;
+    let counts = metered.per_minute();
+    assert!(counts.values().all(|count| *count <= LIMIT), "{counts:?}");
+    assert_eq!(metered.arrived().len(), 3 * LIMIT, "{counts:?}");
+    rig.engine.stop(MINUTE).await;
+}
+
+/// Gives the source these connections instead of its one.
+fn connect(specs: &mut Specs, names: &[ConnectionName]) {
+    let source = &mut specs.sources[0];
+    source.connections = names.iter().map(|name| (name.clone(), Vec::new())).collect();
+    let connector = source.connector.as_mut().expect("it has one");
+    connector.configs = names.iter().map(|name| (name.clone(), ConnectionConfig::new(json!({})))).collect();
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_and_sources_that_share_a_quota_keep_it_together() {
+    for scope in [BudgetScope::Source, BudgetScope::Named("app".to_owned())] {
+        let clock = clock();
+        let metered = Metered::new(&clock, false);
+        let mut specs = specs(&clock, &wanting(), Some(budget(Counting::Moving, scope.clone())), GET);
+        connect(&mut specs, &["acme", "blue"].map(|name| name.parse().expect("a name")));
+        if scope != BudgetScope::Source {
+            let twin = engine::spec::SourceSpec { name: "twin".parse().expect("a name"), ..specs.sources[0].clone() };
+            specs.sources.push(twin);
+        }
+        let rig = ten_minutes(&metered, specs).await;
+        assert!(metered.most() <= LIMIT, "{scope:?}: {} requests in a minute", metered.most());
+        assert!(metered.arrived().len() > 8 * LIMIT, "{scope:?}: what is allowed is used: {}", metered.arrived().len());
+        let views = rig.engine.budget_views(&Tenant::default_tenant()).await.expect("views");
+        assert_eq!(views.len(), 1, "{views:?}");
+        let streams = rig.engine.streams(&Tenant::default_tenant()).await.expect("streams");
+        assert!(
+            streams.len() >= 4 && streams.iter().all(|stream| stream.baseline_at.is_some()),
+            "all have their share"
+        );
+        rig.engine.stop(MINUTE).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_learned_from_headers_is_kept_from_the_first_answer_on() {
+    let clock = clock();
+    let metered = Metered::new(&clock, true);
+    let rig = ten_minutes(&metered, specs(&clock, &wanting(), None, GET)).await;
+    let counts = metered.per_minute();
+    assert!(counts.values().all(|count| *count <= LIMIT), "{counts:?}");
+    assert!(counts.values().filter(|count| **count + 1 >= LIMIT).count() >= 8, "what is allowed is used: {counts:?}");
+    rig.engine.stop(MINUTE).await;
+}

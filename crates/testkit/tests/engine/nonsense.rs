@@ -1,0 +1,44 @@
+//! A source that answers nonsense: its checkpoint stays, nothing is told, and the run says what it saw.
+
+use std::time::Duration;
+
+use domain::Tenant;
+use domain::run::{RunKind, RunState};
+use engine::streams::Wish;
+
+use crate::streams::{World, every};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn nonsense_moves_no_checkpoint_and_the_run_says_what_was_seen() {
+    for (raw, says) in [
+        ("<html><body>Down for maintenance</body></html>", "as web pages"),
+        ("[{\"id\": 2, \"updated_at\": \"2027-01-15T", "JSON"),
+        ("[1, 2, 3]", "a number where a record of 'orders' was expected"),
+        ("[{\"id\": 2, \"updated_at\": \"yesterday\"}]", "yesterday"),
+    ] {
+        let world = World::start(&[("orders", every(3_600 * SECOND))]).await;
+        world.rig.pass(15 * SECOND).await;
+        let state = async || {
+            let rows = world.rig.store.checkpoints(Tenant::default_tenant(), None).await.expect("checkpoints");
+            rows[0].state.clone()
+        };
+        let before = state().await;
+        world.shop.state().raw = Some(raw);
+        world.rig.engine.stream_orders().order(World::key("orders"), Wish::Poll).await.expect("a run");
+        world.rig.pass(300 * SECOND).await;
+        let runs = world.runs(RunKind::Poll).await;
+        let run = runs.last().expect("it is listed");
+        assert_eq!(run.state, RunState::Failed, "{raw}: {run:?}");
+        let problem = run.problem.as_deref().unwrap_or_default();
+        assert!(problem.contains(says), "{raw}: {problem}");
+        assert_eq!(state().await, before, "{raw}");
+        assert_eq!(world.types().await, Vec::<String>::new(), "{raw}");
+        world.shop.state().raw = None;
+        world.shop.order(2, "meanwhile");
+        world.rig.pass(3_600 * SECOND).await;
+        assert_eq!(world.types().await, ["orders.created orders/2"], "{raw}: it goes on as if nothing had been");
+        world.stop().await;
+    }
+}
