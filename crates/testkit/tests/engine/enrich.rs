@@ -121,6 +121,21 @@ async fn a_burst_about_one_record_costs_few_requests_and_one_with_a_max_age() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_is_kept_for_its_max_age_and_no_longer() {
+    let world = World::start(vec![EnrichSpec { max_age: Some(SECOND * 10), ..item() }], |route| route).await;
+    for (note, after) in [("an item", 0), ("not seen yet", 9), ("seen", 2)] {
+        world.rig.pass(SECOND * after).await;
+        world.shop.item(7, note);
+        world.publish(json!({ "item": 7 })).await;
+        world.rig.pass(Duration::from_millis(10)).await;
+    }
+    let notes: Vec<Json> = world.delivered().iter().map(|body| body["enriched"]["item"]["note"].clone()).collect();
+    assert_eq!(notes, [json!("an item"), json!("an item"), json!("seen")]);
+    assert_eq!(world.shop.asked(), 2);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_from_before_its_event_is_never_served() {
     let world = World::start(vec![item()], |route| route).await;
     world.publish(json!({ "item": 7 })).await;

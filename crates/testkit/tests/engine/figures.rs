@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const KEY: &str = "bWFkZSB1cCBmb3IgdGhpcyB0ZXN0IG9ubHku";
 
 /// Both streams are reconciled, and hear of their records by webhooks too.
-async fn world() -> World {
+pub async fn world() -> World {
     let clock = clock();
     let shop = Shop::new(&clock);
     let spec = StreamSpec {
@@ -38,7 +38,7 @@ async fn world() -> World {
 }
 
 /// A webhook about a record, as it was when it changed.
-async fn hook(world: &World, topic: &str, data: &Json) {
+pub async fn hook(world: &World, topic: &str, data: &Json) {
     let body = json!({ "type": topic, "data": data }).to_string();
     let (id, seconds) = (format!("{topic}-{}-{}", data["id"], data["note"]), world.rig.clock.now().as_secs());
     let key = BASE64.decode(KEY.as_bytes()).expect("base64");
@@ -65,7 +65,7 @@ async fn hooked(world: &World, topic: &str, id: u64, after: u64) {
 }
 
 /// Nothing is compared before the first complete scan.
-async fn first_scan(world: &World, stream: &str) -> Run {
+pub async fn first_scan(world: &World, stream: &str) -> Run {
     let wish = Wish::Reconcile { dry: false, deletes_confirmed: false };
     world.rig.engine.stream_orders().order(World::key(stream), wish).await.expect("a run");
     world.rig.pass(20 * SECOND).await;

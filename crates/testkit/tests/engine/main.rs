@@ -8,6 +8,7 @@ mod backfill;
 mod budgets;
 mod connections;
 mod enrich;
+mod facts;
 mod fetched_keys;
 mod figures;
 mod handshakes;

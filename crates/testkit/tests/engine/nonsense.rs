@@ -16,7 +16,6 @@ async fn nonsense_moves_no_checkpoint_and_the_run_says_what_was_seen() {
         ("<html><body>Down for maintenance</body></html>", "as web pages"),
         ("[{\"id\": 2, \"updated_at\": \"2027-01-15T", "JSON"),
         ("[1, 2, 3]", "a number where a record of 'orders' was expected"),
-        ("[{\"id\": 2, \"updated_at\": \"yesterday\"}]", "yesterday"),
     ] {
         let world = World::start(&[("orders", every(3_600 * SECOND))]).await;
         world.rig.pass(15 * SECOND).await;
@@ -41,4 +40,23 @@ async fn nonsense_moves_no_checkpoint_and_the_run_says_what_was_seen() {
         assert_eq!(world.types().await, ["orders.created orders/2"], "{raw}: it goes on as if nothing had been");
         world.stop().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_whose_time_is_no_time_is_told_and_moves_no_checkpoint() {
+    let world = World::start(&[("orders", every(3_600 * SECOND))]).await;
+    world.rig.pass(15 * SECOND).await;
+    let state = async || {
+        let rows = world.rig.store.checkpoints(Tenant::default_tenant(), None).await.expect("checkpoints");
+        rows[0].state.clone()
+    };
+    let before = state().await;
+    world.shop.state().raw = Some("[{\"id\": 2, \"updated_at\": \"yesterday\"}]");
+    for _ in 0..2 {
+        world.rig.engine.stream_orders().order(World::key("orders"), Wish::Poll).await.expect("a run");
+        world.rig.pass(SECOND).await;
+    }
+    assert_eq!(world.types().await, ["orders.created orders/2"], "once, however often it is read");
+    assert_eq!(state().await, before);
+    world.stop().await;
 }

@@ -222,6 +222,7 @@ metadata:
       orders:
         events:
           - { type: order.created, action: created, id: [data, id], version: [data, updated_at] }
+          - { type: order.deleted, action: deleted, id: [data, id], version: [data, updated_at] }
       items:
         object: item
         deletes: scan
