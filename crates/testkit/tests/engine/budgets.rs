@@ -127,6 +127,13 @@ async fn of_a_fixed_window_not_one_request_too_many_arrives() {
     let counts = metered.per_minute();
     assert!(counts.values().all(|count| *count <= LIMIT), "{counts:?}");
     assert!(counts.values().filter(|count| **count + 2 >= LIMIT).count() >= 8, "what is allowed is used: {counts:?}");
+    let scopes = async || {
+        let views = rig.engine.budget_views(&Tenant::default_tenant()).await.expect("views");
+        views.iter().map(|view| view.scope.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(scopes().await, ["connection/shop/default"]);
+    rig.engine.configure(Specs::default()).await.expect("nothing is asked any more");
+    assert_eq!(scopes().await, Vec::<String>::new(), "a budget that nobody pays from is not told");
     rig.engine.stop(MINUTE).await;
 }
 
