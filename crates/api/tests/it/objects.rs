@@ -61,7 +61,7 @@ async fn objects_are_created_once_replaced_listed_and_removed() {
 async fn a_source_that_could_not_be_read_as_it_says_is_refused_with_the_reason() {
     let gateway = Gateway::start().await;
     let cases = [
-        (json!({ "budget": "60/h", "streams": { "customers": { "poll": "30s" } } }), "budget", "an interval of 60s"),
+        (json!({ "budget": "60/h", "streams": { "customers": { "poll": "30s" } } }), "budget", "an interval of 1m"),
         (json!({ "streams": { "custmers": { "poll": "30s" } } }), "streams.custmers", "did you mean 'customers'?"),
         (json!({ "streams": { "customers": { "poll": "0s" } } }), "streams.customers.poll", "from 1s to 366d"),
         (
