@@ -41,6 +41,7 @@ use crate::replay::Replayer;
 use crate::sealed_head::HeadSeal;
 use crate::settle::Settler;
 use crate::streams::{self, Scheduler, StreamsHandle};
+use crate::subscriptions::{self, Book, Coverage, Desk, Duty, SubscriptionSecrets, Subscriptions, SubscriptionsHandle};
 use crate::telemetry;
 use crate::topology::{Policies, SpecError, Topology};
 use crate::transport::Transport;
@@ -117,6 +118,7 @@ pub(crate) struct Inner {
     pub ledger: Arc<Ledger>,
     pub upstreams: Arc<Upstreams>,
     pub streams: StreamsHandle,
+    pub subscriptions: Subscriptions,
     pub heads: HeadSeal,
     pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
@@ -221,6 +223,7 @@ impl Engine {
         tasks.spawn(keeper.run());
         tasks.spawn(alerts.clone().run(stop.clone()));
         tasks.spawn(Arc::clone(&ledger).run(stop.clone()));
+        let (secrets, coverage) = (Arc::<SubscriptionSecrets>::default(), Arc::new(Coverage::new()));
         let handshakes = Arc::new(Handshakes {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -229,6 +232,7 @@ impl Engine {
             alerts: alerts.clone(),
             transport: Arc::clone(&transport),
             policies: Arc::clone(&policies),
+            subscribed: Arc::clone(&secrets),
             topology: topology.clone(),
             known: tokio::sync::Mutex::default(),
             opening: Mutex::default(),
@@ -265,6 +269,20 @@ impl Engine {
             dispatch: dispatch.clone(),
             stop: stop.clone(),
         });
+        let (keeping, messages) = SubscriptionsHandle::new();
+        let desk = Arc::new(Desk::new(subscriptions::Parts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            owner,
+            upstreams: Arc::clone(&upstreams),
+            alerts: alerts.clone(),
+            handshakes: Arc::clone(&handshakes),
+            book: Arc::new(Book::new(&store, &vault, &entropy)),
+            secrets,
+            coverage: Arc::clone(&coverage),
+            stop: stop.clone(),
+        }));
         let reading = streams::Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -275,10 +293,13 @@ impl Engine {
             budgets: Arc::clone(&budgets),
             alerts: alerts.clone(),
             failure: failure.clone(),
+            coverage,
+            subscriptions: keeping.clone(),
             topology: configured.subscribe(),
             stop: stop.clone(),
         };
         tasks.spawn(Scheduler::new(reading, orders).run());
+        tasks.spawn(Duty::new(Arc::clone(&desk), configured.subscribe(), messages).run());
         let inner = Inner {
             store,
             clock,
@@ -290,6 +311,7 @@ impl Engine {
             ledger,
             upstreams,
             streams,
+            subscriptions: Subscriptions { desk, handle: keeping },
             heads,
             handshakes,
             topology: RwLock::default(),

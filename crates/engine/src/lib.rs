@@ -37,6 +37,7 @@ pub mod sign;
 pub mod signatures;
 pub mod spec;
 pub mod streams;
+pub mod subscriptions;
 pub mod telemetry;
 pub mod topology;
 pub mod transport;

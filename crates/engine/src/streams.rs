@@ -24,6 +24,7 @@ mod run;
 mod schedule;
 mod slot;
 mod view;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ use crate::clock::SharedClock;
 use crate::engine::EngineError;
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
+use crate::subscriptions::{Coverage, SubscriptionsHandle};
 use crate::topology::Topology;
 use crate::upstream::Upstreams;
 
@@ -60,6 +62,8 @@ pub(crate) struct Parts {
     pub budgets: Arc<Budgets>,
     pub alerts: Alerts,
     pub failure: Failure,
+    pub coverage: Arc<Coverage>,
+    pub subscriptions: SubscriptionsHandle,
     pub topology: watch::Receiver<Arc<Topology>>,
     pub stop: CancellationToken,
 }

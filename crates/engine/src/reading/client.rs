@@ -10,6 +10,7 @@ use connectors::manifest::trouble::Trouble;
 use connectors::manifest::wire::{Outcome, Reply, Request, plain_url};
 use serde_json::Value as Json;
 
+use super::ask::Unheard;
 use super::asked::For;
 use super::failure::{Blame, ReadFailure};
 use super::run::Occasion;
@@ -51,6 +52,7 @@ pub(super) struct Question<'a> {
     pub cached: Option<&'a str>,
     /// Whether the body is wanted as a stream.
     pub spooled: bool,
+    pub unheard: Unheard,
 }
 
 /// What came back: a body that is whole, or one to be decoded as a stream.
@@ -163,6 +165,10 @@ impl Client {
                 Action::ResetPagination => return Err(Stop::ResetPagination),
                 Action::ReducePageSize => return Err(Stop::ReducePageSize),
                 Action::SplitRequestWindow => return Err(Stop::SplitWindow),
+                // Who must not ask twice cannot know whether this was heard.
+                Action::Retry if question.unheard == Unheard::GiveUp => {
+                    return Err(failed(&request, &sent, verdict).into());
+                }
                 Action::Retry => verdict.wait,
                 Action::RateLimited => rotation.or(verdict.wait),
                 Action::RefreshTokenThenRetry => {

@@ -26,8 +26,9 @@ use crate::spec::Start;
 type Answer = oneshot::Sender<Result<Run, EngineError>>;
 
 impl Parts {
-    /// Reads what is new of a stream; a first time, all of it.
-    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>) -> Ending {
+    /// Reads what is new of a stream; a first time, all of it. `wide`: beside it what reconciliation may have passed over
+    /// while polls rested.
+    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>, wide: bool) -> Ending {
         let taken = match self.take(key).await {
             Ok(taken) => taken,
             Err(not) => return self.not_taken(not, answer),
@@ -36,7 +37,7 @@ impl Parts {
             let start = taken.spec.start;
             self.scan(&taken, start, answer).await
         } else {
-            self.catch_up(&taken, answer).await
+            self.catch_up(&taken, answer, wide).await
         };
         self.leave(&taken).await;
         ending
@@ -73,7 +74,7 @@ impl Parts {
         self.store.commit_page(page, self.clock.now()).await.map(drop)
     }
 
-    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>) -> Ending {
+    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>, wide: bool) -> Ending {
         let run = self.begun(&taken.key, RunKind::Poll, false);
         let ordered = answer.is_some();
         if ordered && let Err(failed) = self.announce(&run, answer).await {
@@ -84,7 +85,7 @@ impl Parts {
             purpose: Purpose::Poll,
             mode: Mode::Poll,
             state: if is_whole { Json::Null } else { state_of(&taken.checkpoint) },
-            overlap: taken.spec.overlap,
+            overlap: if wide { self.wide_overlap(taken) } else { taken.spec.overlap },
             moves: true,
             dry: false,
             remembers: is_whole,
@@ -250,6 +251,7 @@ impl Parts {
             self.leave(&taken).await;
             return ending;
         }
+        self.subscriptions.nudge(taken.upstream.account().clone());
         let run = self.begun(key, RunKind::Reconcile, dry);
         if let Err(failed) = self.announce(&run, answer).await {
             self.leave(&taken).await;

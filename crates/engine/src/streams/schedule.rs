@@ -17,12 +17,13 @@ use tokio::task::JoinSet;
 use super::reconcile::Learned;
 use super::run::LEASE;
 use super::slot::{Due, Slot};
-use super::view::{Shown, StreamView};
+use super::view::Shown;
+use super::wanted::{add, spec_of, wanted};
 use super::{Order, Parts, Wish};
 use crate::alert::{STREAM_FAILING, stream_object};
 use crate::engine::EngineError;
 use crate::spec::{PollBudget, PollSpec, StreamSpec};
-use crate::topology::Topology;
+use crate::subscriptions::Covering;
 
 /// Readings under way at once on this node: each holds a page in memory.
 const RUNS_MAX: usize = 64;
@@ -32,12 +33,15 @@ const NOTE_EVERY: Duration = Duration::from_secs(5);
 const FAILURES_TOLD: u32 = 3;
 /// A stream that another node reads is looked at again after this.
 const BUSY_WAIT: Duration = LEASE;
+/// How long a stream whose polls rest is left out of a shared budget before it is looked at again.
+const RESTS_FOR: Duration = Duration::from_secs(600);
 /// Longest sleep: what is due is looked through again then, whatever was missed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) enum Message {
     Order(Order),
-    Hint(StreamKey),
+    /// Something changed in it; whether the event itself said what.
+    Hint(StreamKey, bool),
     View(Tenant, oneshot::Sender<Vec<Shown>>),
 }
 
@@ -61,10 +65,11 @@ impl StreamsHandle {
         begun.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Something changed in a stream: it is read at once, if it is polled.
-    pub fn hint(&self, key: StreamKey) {
+    /// Something changed in a stream: it is read at once, if it is polled. While its polls rest, only if the event did
+    /// not say what changed.
+    pub fn hint(&self, key: StreamKey, says_what: bool) {
         // Nobody listens only while the engine stops.
-        let _ = self.inbox.send(Message::Hint(key));
+        let _ = self.inbox.send(Message::Hint(key, says_what));
     }
 
     pub(crate) async fn shown(&self, tenant: Tenant) -> Vec<Shown> {
@@ -140,7 +145,7 @@ impl Scheduler {
 
     /// Reads what is due until the engine stops; then waits for what is under way, which stops by itself.
     pub async fn run(mut self) {
-        let mut topology = self.parts.topology.clone();
+        let (mut topology, mut coverage) = (self.parts.topology.clone(), self.parts.coverage.changes());
         self.check(self.parts.store.end_lost_runs(self.parts.clock.now()).await.map(drop));
         self.redefine().await;
         loop {
@@ -154,6 +159,7 @@ impl Scheduler {
                     Ok(()) => self.redefine().await,
                     Err(_) => break,
                 },
+                Ok(()) = coverage.changed() => self.take_coverage(),
                 Some(finished) = self.runs.join_next(), if !self.runs.is_empty() => {
                     if let Ok(finished) = finished {
                         self.finished(finished);
@@ -202,6 +208,21 @@ impl Scheduler {
                 self.share(index, &key, share, learned, now);
             }
         }
+        self.take_coverage();
+    }
+
+    /// Takes up whose changes are told by subscriptions now.
+    fn take_coverage(&mut self) {
+        let topology = Arc::clone(&self.parts.topology.borrow());
+        let now = self.parts.clock.now();
+        for index in 0..self.slots.len() {
+            let key = &self.slots[index].key;
+            let source = topology.source(key.tenant.as_str(), key.source.as_str());
+            let rests = source.is_some_and(|source| self.parts.coverage.covers(source, key));
+            if self.slots[index].rest(rests, now) {
+                self.remind(index, now);
+            }
+        }
     }
 
     fn slot(&mut self, key: &StreamKey, spec: &StreamSpec, asked_at: Option<Timestamp>, now: Timestamp) -> usize {
@@ -231,6 +252,11 @@ impl Scheduler {
         if let Some(rate) = learned {
             shared.pool.restore(&index, rate);
         }
+    }
+
+    fn covering(&self, key: &StreamKey) -> Option<Covering> {
+        let topology = self.parts.topology.borrow();
+        self.parts.coverage.of(topology.source(key.tenant.as_str(), key.source.as_str())?, key)
     }
 
     /// Notes when a slot has to be looked at.
@@ -284,10 +310,10 @@ impl Scheduler {
         let (parts, key) = (self.parts.clone(), self.slots[index].key.clone());
         self.runs.spawn(async move {
             let what = match due {
-                Due::Poll => parts.poll(&key, None).await,
+                Due::Poll { wide } => parts.poll(&key, None, wide).await,
                 Due::Reconcile => parts.reconcile_now(&key, None, (false, false)).await,
                 Due::Ordered(Order { wish, answer, .. }) => match wish {
-                    Wish::Poll => parts.poll(&key, Some(answer)).await,
+                    Wish::Poll => parts.poll(&key, Some(answer), false).await,
                     Wish::Reconcile { dry, deletes_confirmed } => {
                         parts.reconcile_now(&key, Some(answer), (dry, deletes_confirmed)).await
                     }
@@ -311,6 +337,10 @@ impl Scheduler {
                     break;
                 }
                 match shared.pool.next(now) {
+                    // It is asked once by itself when its rest ends.
+                    Next::Ask(index) if self.slots[index].rests => {
+                        shared.pool.failed(&index, now, Some(now + RESTS_FOR));
+                    }
                     Next::Ask(index) if self.slots[index].running => {
                         shared.pool.failed(&index, now, None);
                     }
@@ -325,17 +355,18 @@ impl Scheduler {
             }
         }
         for index in picked {
-            self.spawn(index, Due::Poll);
+            let wide = std::mem::take(&mut self.slots[index].reads_wide);
+            self.spawn(index, Due::Poll { wide });
         }
     }
 
     fn hear(&mut self, message: Message) {
         let now = self.parts.clock.now();
         match message {
-            Message::Hint(key) => {
+            Message::Hint(key, says_what) => {
                 let Some(index) = self.by_key.get(&key).copied() else { return };
                 let slot = &mut self.slots[index];
-                if slot.spec.poll.is_none() {
+                if slot.spec.poll.is_none() || (slot.rests && says_what) {
                     return;
                 }
                 slot.hinted = true;
@@ -379,7 +410,8 @@ impl Scheduler {
                     } else {
                         let found = u32::try_from(found).unwrap_or(u32::MAX);
                         let found = if found == 0 { Found::Nothing } else { Found::Changes(found) };
-                        shared.pool.asked(&index, found, now, None);
+                        // Whatever kept it from being asked before is over.
+                        shared.pool.asked(&index, found, now, Some(now));
                     }
                 }
             }
@@ -408,6 +440,7 @@ impl Scheduler {
                 key: slot.key.clone(),
                 spec: slot.spec.clone(),
                 running: slot.running,
+                covering: self.covering(&slot.key),
                 next_at: slot.next_poll(now),
                 reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER),
                 failures: slot.failures,
@@ -451,50 +484,4 @@ impl Scheduler {
             }
         }
     }
-}
-
-/// What is to be read by itself, of every connection.
-fn wanted(topology: &Topology) -> BTreeMap<StreamKey, StreamSpec> {
-    let mut wanted = BTreeMap::new();
-    for source in topology.sources() {
-        let Some(spec) = &source.spec.connector else { continue };
-        for connection in spec.connections() {
-            for (stream, own) in &spec.streams {
-                let key = StreamKey {
-                    tenant: source.spec.tenant.clone(),
-                    source: source.spec.name.clone(),
-                    connection: connection.clone(),
-                    stream: Arc::clone(stream),
-                };
-                wanted.insert(key, own.clone());
-            }
-        }
-    }
-    wanted
-}
-
-fn spec_of(topology: &Topology, key: &StreamKey) -> Option<StreamSpec> {
-    let source = topology.source(key.tenant.as_str(), key.source.as_str())?;
-    source.spec.connector.as_ref()?.streams.get(&key.stream).cloned()
-}
-
-pub(super) fn add(sum: &mut Progress, more: Progress) {
-    sum.asked_at = sum.asked_at.max(more.asked_at);
-    sum.read_at = sum.read_at.max(more.read_at);
-    sum.changed_at = sum.changed_at.max(more.changed_at);
-    sum.polls += more.polls;
-    sum.empty += more.empty;
-    sum.failed += more.failed;
-    sum.changes += more.changes;
-    sum.requests += more.requests;
-}
-
-/// What the engine shows of its streams is put together from the schedule and the store.
-pub(super) fn views(shown: Vec<Shown>, checkpoints: Vec<Checkpoint>) -> Vec<StreamView> {
-    let mut by_key: HashMap<StreamKey, Checkpoint> =
-        checkpoints.into_iter().map(|row| (row.key.clone(), row)).collect();
-    let mut views: Vec<StreamView> =
-        shown.into_iter().map(|shown| StreamView::new(by_key.remove(&shown.key), shown)).collect();
-    views.sort_by(|one, other| one.key.cmp(&other.key));
-    views
 }

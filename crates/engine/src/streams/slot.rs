@@ -28,12 +28,18 @@ pub(super) struct Slot {
     pub failures: u32,
     pub asked_at: Option<Timestamp>,
     pub reconciled_at: Option<Timestamp>,
+    /// A subscription tells its changes, so it is not polled by itself.
+    pub rests: bool,
+    /// One more poll is owed although it rests, to read what changed before it could rest.
+    pub owes_poll: bool,
+    /// It rested, or this is its first poll: what reconciliation passed over as too young is read again.
+    pub reads_wide: bool,
 }
 
 /// What a stream is to be read for.
 pub(super) enum Due {
     Ordered(Order),
-    Poll,
+    Poll { wide: bool },
     Reconcile,
 }
 
@@ -50,6 +56,9 @@ impl Slot {
             failures: 0,
             asked_at,
             reconciled_at: None,
+            rests: false,
+            owes_poll: false,
+            reads_wide: true,
         };
         slot.plan(now);
         slot
@@ -63,12 +72,42 @@ impl Slot {
         }
     }
 
-    fn plan(&mut self, now: Timestamp) {
-        self.poll_at = match &self.spec.poll {
+    /// Takes over whether a subscription tells its changes; gives whether that is news. On either way it is polled once
+    /// more at once: what changed meanwhile is told from where the last poll ended.
+    pub fn rest(&mut self, rests: bool, now: Timestamp) -> bool {
+        if self.rests == rests {
+            return false;
+        }
+        (self.rests, self.reads_wide) = (rests, true);
+        if self.spec.poll.is_some() {
+            self.owes_poll = rests;
+            // While its source fails, the next try is near enough.
+            if self.failures == 0 || self.poll_at == Timestamp::NEVER {
+                self.poll_at = now;
+            }
+        }
+        true
+    }
+
+    /// When it is polled next by itself, after the last time.
+    fn next_by_itself(&self, now: Timestamp) -> Timestamp {
+        match &self.spec.poll {
+            None => Timestamp::NEVER,
+            Some(_) if self.rests => {
+                if self.owes_poll {
+                    now
+                } else {
+                    Timestamp::NEVER
+                }
+            }
             Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now),
             // Whoever picks from the budget picks it.
-            Some(PollSpec::Budget(_)) | None => Timestamp::NEVER,
-        };
+            Some(PollSpec::Budget(_)) => Timestamp::NEVER,
+        }
+    }
+
+    fn plan(&mut self, now: Timestamp) {
+        self.poll_at = self.next_by_itself(now);
         self.reconcile_at = match &self.spec.reconcile {
             // The first one waits for its interval: there is nothing to compare with before.
             Some(spec) => spec.schedule.next(self.reconciled_at.or(Some(now)), now),
@@ -116,18 +155,18 @@ impl Slot {
         }
         let due = if self.orders.is_empty() {
             let polls = self.poll_at <= now || (self.hinted && self.hint_at(now) <= now);
-            if polls { Due::Poll } else { Due::Reconcile }
+            if polls { Due::Poll { wide: std::mem::take(&mut self.reads_wide) } } else { Due::Reconcile }
         } else {
             Due::Ordered(self.orders.remove(0))
         };
-        self.begin(matches!(due, Due::Poll), now);
+        self.begin(matches!(due, Due::Poll { .. }), now);
         Some(due)
     }
 
     pub fn begin(&mut self, polls: bool, now: Timestamp) {
         self.running = true;
         if polls {
-            self.hinted = false;
+            (self.hinted, self.owes_poll) = (false, false);
             self.asked_at = Some(now);
         }
     }
@@ -136,14 +175,16 @@ impl Slot {
     pub fn polled(&mut self, failed: bool, again_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         self.running = false;
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
-        self.poll_at = match &self.spec.poll {
-            Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now).max(now),
-            Some(PollSpec::Budget(_)) | None => Timestamp::NEVER,
-        };
+        self.poll_at = self.next_by_itself(now);
+        if self.poll_at != Timestamp::NEVER {
+            self.poll_at = self.poll_at.max(now);
+        }
         if failed {
             let wait = FAILED_WAIT * 2_u32.saturating_pow((self.failures - 1).min(16));
             let not_before = now + wait.min(FAILED_WAIT_MAX);
-            self.poll_at = self.poll_at.max(not_before);
+            let owes = self.rests && self.spec.poll.is_some();
+            (self.owes_poll, self.reads_wide) = (owes, true);
+            self.poll_at = if owes { not_before } else { self.poll_at.max(not_before) };
             return Some(not_before);
         }
         if let Some(again) = again_at.filter(|_| self.spec.poll.is_some()) {

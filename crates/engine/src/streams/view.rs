@@ -5,9 +5,10 @@ use domain::Timestamp;
 use domain::run::StreamKey;
 use store::reading::{Checkpoint, Progress};
 
-use super::schedule::views;
+use super::wanted::views;
 use crate::engine::{Engine, EngineError};
 use crate::spec::StreamSpec;
+use crate::subscriptions::Covering;
 
 /// What the schedule knows of a stream.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Shown {
     pub key: StreamKey,
     pub spec: StreamSpec,
     pub running: bool,
+    /// How it stands to the subscriptions of its source; `None`: that has none.
+    pub covering: Option<Covering>,
     pub next_at: Option<Timestamp>,
     pub reconcile_at: Option<Timestamp>,
     pub failures: u32,
@@ -30,6 +33,8 @@ pub struct StreamView {
     pub key: StreamKey,
     pub spec: StreamSpec,
     pub running: bool,
+    /// How it stands to the subscriptions of its source; `None`: that has none.
+    pub covering: Option<Covering>,
     /// When it is polled next; `None` also while it is read, and where a shared budget decides.
     pub next_at: Option<Timestamp>,
     pub reconcile_at: Option<Timestamp>,
@@ -46,17 +51,29 @@ pub struct StreamView {
 
 impl StreamView {
     pub(super) fn new(checkpoint: Option<Checkpoint>, shown: Shown) -> Self {
-        let Shown { key, spec, running, next_at, reconcile_at, failures, rate, unwritten } = shown;
+        let Shown { key, spec, running, covering, next_at, reconcile_at, failures, rate, unwritten } = shown;
         let (state, baseline_at, mut progress) = match checkpoint {
             Some(row) => (row.state.to_string(), row.baseline_at, row.progress),
             None => (String::new(), None, Progress::default()),
         };
-        super::schedule::add(&mut progress, unwritten);
+        super::wanted::add(&mut progress, unwritten);
         let changes_per_hour = rate.map(|rate| rate * 3_600.0).or_else(|| {
             let since = progress.read_at?.since(baseline_at?).as_secs_f64();
             (since >= 60.0).then(|| progress.changes as f64 / since * 3_600.0)
         });
-        Self { key, spec, running, next_at, reconcile_at, failures, changes_per_hour, state, baseline_at, progress }
+        Self {
+            key,
+            spec,
+            running,
+            covering,
+            next_at,
+            reconcile_at,
+            failures,
+            changes_per_hour,
+            state,
+            baseline_at,
+            progress,
+        }
     }
 
     /// How long ago the stream was last read to its end.

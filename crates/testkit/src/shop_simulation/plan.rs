@@ -124,6 +124,7 @@ impl Plan {
             connections: accounts().map(|name| (name, Vec::new())).collect(),
             connector: Some(ConnectorSpec {
                 normalize: false,
+                subscribe: false,
                 name: "./shop.yaml".to_owned(),
                 overrides: None,
                 connector: Arc::new(connector(&self.manifest, clock)),
@@ -134,6 +135,7 @@ impl Plan {
         };
         Specs {
             catalogue: Arc::default(),
+            public_url: None,
             sources: vec![source],
             destinations: vec![destination()],
             routes: vec![route(self.ordered)],

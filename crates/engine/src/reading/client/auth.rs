@@ -9,6 +9,7 @@ use connectors::manifest::wire::{Outcome, Reply};
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
+use super::super::ask::Unheard;
 use super::super::asked::For;
 use super::super::failure::{Blame, ReadFailure};
 use super::super::tokens::{Held, Slot};
@@ -151,7 +152,9 @@ impl Client {
     ) -> BoxFuture<'a, Result<Reply, ReadFailure>> {
         Box::pin(async move {
             let additions = Additions::new();
-            let login = Question { requester, additions: &additions, cached: None, spooled: false, ..*question };
+            let unheard = Unheard::AskAgain;
+            let login =
+                Question { requester, additions: &additions, cached: None, spooled: false, unheard, ..*question };
             let answer = self.ask(login).await.map_err(Stop::into_failure);
             // Its status says nothing about what the token was for.
             answer.map(|answer| answer.reply).map_err(|failure| ReadFailure { status: None, ..failure })
