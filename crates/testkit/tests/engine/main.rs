@@ -17,5 +17,6 @@ mod rig;
 mod shop;
 mod sns;
 mod streams;
+mod subscriptions;
 mod upstream;
 mod wishes;
