@@ -1,19 +1,17 @@
 //! The engine: all stages wired together, and the use cases that the API, the command line and agents call.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use connectors::provider::Reply;
 use domain::request::{InboundRequest, Reason};
-use domain::{AlertId, DeliveryId, DestinationName, Tenant};
+use domain::{AlertId, DestinationName, Tenant};
 use store::dispatch::Owner;
 use store::intake::KeptRequest;
 use store::keep::Retention;
-use store::people::Wish;
 use store::registry::Alert;
 use store::{Store, StoreError};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -328,7 +326,7 @@ impl Engine {
         };
         let engine = Self { inner: Arc::new(inner) };
         engine.spawn(engine.waiter().run());
-        engine.spawn(disable_gone(Arc::downgrade(&engine.inner), gones));
+        engine.spawn(crate::manage::disable_gone(Arc::downgrade(&engine.inner), gones));
         engine
     }
 
@@ -419,22 +417,6 @@ impl Engine {
         self.inner.receiver.refuse(request, Reason { code: "body_too_large".into(), detail }).await
     }
 
-    /// `dead | cancelled → pending`, and wakes their destinations.
-    pub async fn retry(&self, tenant: Tenant, ids: Vec<DeliveryId>) -> Result<Vec<Wish>, EngineError> {
-        let wishes = self.inner.store.retry(tenant.clone(), ids.clone(), self.inner.clock.now()).await?;
-        self.wake_all(&tenant);
-        Ok(wishes)
-    }
-
-    /// Any open state → `cancelled`. What is under way may still arrive; what waits is not sent any more.
-    pub async fn cancel(&self, tenant: Tenant, ids: Vec<DeliveryId>) -> Result<Vec<Wish>, EngineError> {
-        let wishes = self.inner.store.cancel(tenant.clone(), ids.clone(), self.inner.clock.now()).await?;
-        let done = ids.into_iter().zip(&wishes).filter(|(_, wish)| **wish == Wish::Done).map(|(id, _)| id);
-        self.inner.dispatch.tell(Message::Cancelled(done.collect()));
-        self.wake_all(&tenant);
-        Ok(wishes)
-    }
-
     /// Resolves an open alert because a person says so; gives it as it is then, or `None` if there is none.
     pub async fn dismiss_alert(&self, tenant: &Tenant, id: AlertId) -> Result<Option<Alert>, EngineError> {
         Ok(self.inner.alerts.dismiss(tenant, id).await?)
@@ -495,16 +477,6 @@ impl Engine {
         for destination in self.topology().destinations().filter(|destination| destination.spec.tenant == *tenant) {
             let (tenant, name) = (tenant.clone(), destination.spec.name.clone());
             self.inner.dispatch.tell(Message::Waiting(DestinationKey { tenant, name }));
-        }
-    }
-}
-
-/// Disables destinations that answered 410, for as long as dispatch runs.
-async fn disable_gone(engine: Weak<Inner>, mut gones: UnboundedReceiver<DestinationKey>) {
-    while let Some(DestinationKey { tenant, name }) = gones.recv().await {
-        let Some(inner) = engine.upgrade() else { return };
-        if let Err(error) = (Engine { inner }).disable(tenant, name.clone(), "it answered 410 Gone".to_owned()).await {
-            tracing::error!(event = "disable_failed", destination = %name, code = error.code(), %error);
         }
     }
 }

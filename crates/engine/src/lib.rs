@@ -43,6 +43,7 @@ pub mod topology;
 pub mod transport;
 pub mod upstream;
 pub mod vault;
+mod wishes;
 pub mod work;
 
 pub use engine::{Engine, EngineError, Parts};

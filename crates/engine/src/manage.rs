@@ -1,6 +1,6 @@
 //! Managing: taking over a configuration, objects of the API, destinations that are paused, disabled or retired.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 
 use domain::{DeliveryState, DestinationName, RouteName, Tenant};
 use rustc_hash::FxHashSet;
@@ -8,12 +8,13 @@ use store::people::{DestinationState, DestinationStatus, HoldScope};
 use store::read::Page;
 use store::registry::{ManagedBy, Object, ObjectKind};
 use store::{Store, StoreError};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING, owed_by};
 use crate::connector::Ours;
 use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
 use crate::dispatch::Message;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Inner};
 use crate::keep::move_held;
 use crate::objects;
 use crate::spec::{DestinationSpec, RouteSpec, SourceSpec, Specs};
@@ -378,6 +379,16 @@ impl Engine {
         let destinations = file.destinations.iter().chain(&specs.destinations).filter(|spec| spec.tenant == *tenant);
         known.destinations = destinations.map(|spec| spec.name.clone()).collect();
         objects::read(specs, &known, &context, kind, name, definition)
+    }
+}
+
+/// Disables destinations that answered 410, for as long as dispatch runs.
+pub(crate) async fn disable_gone(engine: Weak<Inner>, mut gones: UnboundedReceiver<DestinationKey>) {
+    while let Some(DestinationKey { tenant, name }) = gones.recv().await {
+        let Some(inner) = engine.upgrade() else { return };
+        if let Err(error) = (Engine { inner }).disable(tenant, name.clone(), "it answered 410 Gone".to_owned()).await {
+            tracing::error!(event = "disable_failed", destination = %name, code = error.code(), %error);
+        }
     }
 }
 

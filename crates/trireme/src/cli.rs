@@ -17,6 +17,7 @@ pub mod send;
 pub mod serve;
 mod source;
 mod streams;
+mod subscriptions;
 mod tail;
 
 use std::io::Write;
@@ -65,6 +66,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List what is read of sources by itself, and how that goes
     Streams(streams::StreamsArgs),
+    /// List the webhook subscriptions at the sources, and how they stand
+    Subscriptions(subscriptions::SubscriptionsArgs),
     /// Compare a stream with what is known of it, and tell what was missed
     Reconcile(reconcile::ReconcileArgs),
     /// List the webhook senders that are known, or show one
@@ -128,6 +131,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Streams(args) => run_here(streams::run(args, output)),
+        Command::Subscriptions(args) => run_here(subscriptions::run(args, output)),
         Command::Reconcile(args) => run_here(reconcile::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
         Command::Source(args) => run_here(source::run(args, output)),

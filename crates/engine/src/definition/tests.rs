@@ -1,6 +1,7 @@
 //! Definitions as JSON: what is told of each mistake, and that what is written is read back the same.
 
 mod streams;
+mod subscribe;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ fn context() -> Context {
             clock: crate::clock::SystemClock::shared(),
             entropy: crate::entropy::SystemEntropy::shared(),
         }),
+        public_url: None,
         egress,
     }
 }

@@ -204,3 +204,78 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{ConnectionName, Tenant};
+
+    use super::*;
+    use crate::spec::Schedule;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    fn slot(poll: Option<PollSpec>) -> Slot {
+        let key = StreamKey {
+            tenant: Tenant::default_tenant(),
+            source: "shop".parse().expect("a name"),
+            connection: ConnectionName::default_connection(),
+            stream: "orders".into(),
+        };
+        Slot::new(key, StreamSpec { poll, ..StreamSpec::default() }, Some(NOW), NOW)
+    }
+
+    fn polled() -> Slot {
+        slot(Some(PollSpec::On(Schedule::Every(INTERVAL))))
+    }
+
+    #[test]
+    fn before_it_rests_and_after_it_is_polled_once_more() {
+        let mut slot = polled();
+        assert_eq!(slot.due_at(NOW), NOW + INTERVAL);
+        assert!(slot.rest(true, NOW) && !slot.rest(true, NOW));
+        assert!(matches!(slot.take(NOW), Some(Due::Poll { wide: true })));
+        slot.polled(false, None, NOW);
+        assert_eq!(slot.due_at(NOW), Timestamp::NEVER, "now it rests");
+        assert!(slot.rest(false, NOW));
+        assert!(matches!(slot.take(NOW), Some(Due::Poll { wide: true })));
+        slot.polled(false, None, NOW);
+        assert_eq!(slot.due_at(NOW), NOW + INTERVAL);
+    }
+
+    #[test]
+    fn a_poll_that_was_under_way_when_it_came_to_rest_is_not_the_last() {
+        let mut slot = polled();
+        slot.begin(true, NOW);
+        slot.rest(true, NOW);
+        slot.polled(false, None, NOW);
+        assert!(
+            matches!(slot.take(NOW), Some(Due::Poll { .. })),
+            "it may have looked before the subscription was made"
+        );
+        slot.polled(false, None, NOW);
+        assert_eq!(slot.due_at(NOW), Timestamp::NEVER);
+    }
+
+    #[test]
+    fn the_last_poll_before_a_rest_is_tried_until_it_succeeds() {
+        let mut slot = polled();
+        slot.rest(true, NOW);
+        assert!(slot.take(NOW).is_some());
+        slot.polled(true, None, NOW);
+        assert_eq!(slot.due_at(NOW), NOW + FAILED_WAIT);
+        assert!(slot.take(NOW + FAILED_WAIT).is_some());
+        slot.polled(false, None, NOW + FAILED_WAIT);
+        assert_eq!(slot.due_at(NOW + FAILED_WAIT), Timestamp::NEVER);
+    }
+
+    #[test]
+    fn a_stream_that_is_not_polled_is_not_for_a_subscriptions_sake() {
+        let mut slot = slot(None);
+        slot.rest(true, NOW);
+        slot.begin(true, NOW);
+        slot.polled(true, None, NOW);
+        slot.rest(false, NOW);
+        assert_eq!(slot.due_at(NOW), Timestamp::NEVER);
+    }
+}

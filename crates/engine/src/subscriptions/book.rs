@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::{ConnectionName, SourceName, Tenant};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use store::{Store, StoreError};
 use zeroize::Zeroizing;
 
@@ -27,6 +27,8 @@ pub(crate) struct Book {
     vault: Arc<Vault>,
     entropy: SharedEntropy,
     states: Mutex<FxHashMap<Account, State>>,
+    /// Those whose state the store did not take: what is known here is newer.
+    unsaved: Mutex<FxHashSet<Account>>,
     /// Held while the list is written; `None`: it was not read yet.
     listed: tokio::sync::Mutex<Option<BTreeSet<Account>>>,
 }
@@ -34,7 +36,8 @@ pub(crate) struct Book {
 impl Book {
     pub fn new(store: &Arc<dyn Store>, vault: &Arc<Vault>, entropy: &SharedEntropy) -> Self {
         let (store, vault, entropy) = (Arc::clone(store), Arc::clone(vault), Arc::clone(entropy));
-        Self { store, vault, entropy, states: Mutex::default(), listed: tokio::sync::Mutex::default() }
+        let (states, unsaved, listed) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { store, vault, entropy, states, unsaved, listed }
     }
 
     /// Reads what earlier processes left, once; gives whether this was the time.
@@ -93,11 +96,31 @@ impl Book {
         self.states().contains_key(account)
     }
 
+    /// The state as it is in the store: another node may have looked after the connection since.
+    pub(super) async fn reread(&self, account: &Account) -> Result<State, StoreError> {
+        if !self.unsaved().contains(account) {
+            let kept = read_state(&*self.store, account).await?;
+            let mut states = self.states();
+            match kept {
+                Some(state) => drop(states.insert(account.clone(), state)),
+                None => drop(states.remove(account)),
+            }
+        }
+        Ok(self.state(account))
+    }
+
+    fn unsaved(&self) -> std::sync::MutexGuard<'_, FxHashSet<Account>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What one process knows counts for it even if the store does not take it.
     pub(super) async fn save(&self, account: &Account, state: &State) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(state).map_err(|error| StoreError::Refused(error.to_string()))?;
         self.states().insert(account.clone(), state.clone());
-        self.store.put_setting(setting_of("subscription", account), bytes.into()).await
+        self.unsaved().insert(account.clone());
+        self.store.put_setting(setting_of("subscription", account), bytes.into()).await?;
+        self.unsaved().remove(account);
+        Ok(())
     }
 
     pub fn seal(&self, account: &Account, secret: &str) -> Result<String, VaultError> {

@@ -163,6 +163,9 @@ impl Desk {
         let before = self.parts.book.state(account);
         let mut state = before.clone();
         let done = self.done(topology, account, &mut state).await;
+        if done.as_ref().is_err_and(|trouble| trouble.code == BUSY) {
+            return self.stand_back(account, &before, &state).await;
+        }
         let now = self.parts.clock.now();
         state.prune(now);
         let is_wanted = Wanted::of(topology, account).is_some();
@@ -186,6 +189,17 @@ impl Desk {
         }
     }
 
+    /// Another node has the connection: what that one did counts here as well.
+    async fn stand_back(&self, account: &Account, before: &State, state: &State) -> Looked {
+        if before.secrets() != state.secrets()
+            && let Err(trouble) = self.join(account, state).await
+        {
+            tracing::warn!(event = "subscription_secret_unusable", code = trouble.code, "{}", trouble.message);
+        }
+        self.parts.coverage.set(account, state.works());
+        Looked::Well { next_at: self.parts.clock.now() + LEASE }
+    }
+
     /// What the last look at a connection came to.
     pub(super) fn last_look(&self, account: &Account) -> Look {
         self.looks().get(account).cloned().unwrap_or_default()
@@ -196,7 +210,10 @@ impl Desk {
         if wanted.is_none() && state.is_gone() {
             return Ok(());
         }
-        let claim = self.claim(account).await?;
+        let claim = self.claim(account).await;
+        // Whoever had it before has written down what it did.
+        *state = self.parts.book.reread(account).await?;
+        let claim = claim?;
         let done = self.claimed(topology, account, state, wanted, &claim).await;
         let left = self.parts.store.leave_stream(claim.0, claim.1).await;
         if let Err(error) = left {
@@ -273,7 +290,7 @@ impl Desk {
         let lease = Lease { owner: self.parts.owner, span: LEASE };
         match self.parts.store.take_stream(key.clone(), lease, self.parts.clock.now()).await? {
             Some((_, claim)) => Ok((key, claim)),
-            None => Err(Trouble::passing("subscription_busy", "another node looks after it")),
+            None => Err(Trouble::passing(BUSY, "another node looks after it")),
         }
     }
 
@@ -383,6 +400,8 @@ impl Desk {
     }
 }
 
+/// Another node has the connection.
+const BUSY: &str = "subscription_busy";
 const MOVING: &str = "what the former connector subscribed was removed first";
 
 fn wait_after(failures: u32) -> Duration {

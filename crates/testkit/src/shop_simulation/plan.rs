@@ -22,7 +22,7 @@ use store::registry::ManagedBy;
 
 use super::BEFORE;
 use crate::simulation::{Dice, SECRET};
-use crate::upstream::{Deletes, Faults, Habits, Limit, Manifest, Object, SHOP, Script, Shop};
+use crate::upstream::{Deletes, Faults, Habits, Limit, Manifest, Object, SHOP, Script, SecretWay, Shop};
 
 pub(super) const SOURCE: &str = "shop";
 
@@ -33,8 +33,10 @@ pub struct Plan {
     pub script: Script,
     pub manifest: Manifest,
     pub streams: BTreeMap<Arc<str>, StreamSpec>,
-    /// The shop sends webhooks.
+    /// The shop sends webhooks: to an address that its owner gave it, or
     pub hooks: bool,
+    /// to the one that the gateway itself subscribes.
+    pub subscribes: bool,
     /// The gateway is told what the shop allows; else it has to learn.
     pub tells_limit: bool,
     pub ordered: bool,
@@ -60,13 +62,23 @@ impl Plan {
         let span = Duration::from_secs(40 + dice.below(60));
         let script = Script::of_seed(seed, habits.accounts.len(), quiet, span, 3 + dice.below(14));
         let hooks = dice.percent(60);
-        let (streams, manifest) = (streams(&mut dice, &habits, hooks), manifest(&mut dice, &habits));
+        let subscribes = hooks && Dice::new(seed ^ 0x5B5C).percent(40);
+        if subscribes {
+            // A secret that the shop makes is not known to the gateway before the shop may use it.
+            habits.subscriptions.secret = SecretWay::Given;
+        }
+        let (mut streams, manifest) = (streams(&mut dice, &habits, hooks), manifest(&mut dice, &habits));
+        if subscribes {
+            // What is lost while polls rest is found by nothing else.
+            streams.values_mut().for_each(reconciled);
+        }
         Self {
             seed,
             script,
             manifest,
             streams,
             hooks,
+            subscribes,
             tells_limit: dice.percent(70),
             ordered: dice.percent(80),
             crash_about: (!is_calm && dice.percent(60)).then(|| 40 + dice.below(200)),
@@ -87,6 +99,7 @@ impl Plan {
             script,
             streams: streams.iter().map(|(name, spec)| (Arc::from(*name), spec.clone())).collect(),
             hooks: false,
+            subscribes: false,
             tells_limit: true,
             ordered: true,
             crash_about: None,
@@ -103,14 +116,15 @@ impl Plan {
             && self.habits.limit.is_none();
         let slowest = self.streams.values().filter_map(interval).max()?;
         // A poll begins after the last one has ended, and takes a while.
-        (calm && self.habits.deletes != Deletes::Absence).then(|| slowest * 2 + Duration::from_secs(3))
+        (calm && !self.subscribes && self.habits.deletes != Deletes::Absence)
+            .then(|| slowest * 2 + Duration::from_secs(3))
     }
 
     pub(super) fn specs(&self, clock: &SharedClock) -> Specs {
         let accounts = || self.habits.accounts.iter().map(|name| name.parse::<ConnectionName>().expect("a name"));
         let webhook = self.hooks.then(|| WebhookSpec {
             provider: "standard-webhooks".to_owned(),
-            secrets: vec![RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()))],
+            secrets: if self.subscribes { Vec::new() } else { vec![signing()] },
             settings: BTreeMap::new(),
             dedupe_within: None,
             allow_from: None,
@@ -124,7 +138,7 @@ impl Plan {
             connections: accounts().map(|name| (name, Vec::new())).collect(),
             connector: Some(ConnectorSpec {
                 normalize: false,
-                subscribe: false,
+                subscribe: self.subscribes,
                 name: "./shop.yaml".to_owned(),
                 overrides: None,
                 connector: Arc::new(connector(&self.manifest, clock)),
@@ -135,12 +149,16 @@ impl Plan {
         };
         Specs {
             catalogue: Arc::default(),
-            public_url: None,
+            public_url: Some("https://hooks.example".into()),
             sources: vec![source],
             destinations: vec![destination()],
             routes: vec![route(self.ordered)],
         }
     }
+}
+
+fn signing() -> RoleSecret {
+    RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()))
 }
 
 fn connector(manifest: &Manifest, clock: &SharedClock) -> Connector {
@@ -189,6 +207,13 @@ fn streams(dice: &mut Dice, habits: &Habits, hooks: bool) -> BTreeMap<Arc<str>, 
         streams.values_mut().for_each(|spec| spec.poll = Some(PollSpec::Budget(share)));
     }
     streams
+}
+
+/// Compared with what is known now and then, if nothing was said of that.
+fn reconciled(spec: &mut StreamSpec) {
+    let schedule = Schedule::Every(Duration::from_secs(45));
+    let grace = Some(Duration::from_secs(10));
+    spec.reconcile.get_or_insert(ReconcileSpec { schedule, lookback: None, grace, max_deletes: None });
 }
 
 fn polled(dice: &mut Dice) -> StreamSpec {

@@ -57,6 +57,7 @@ pub fn judge(shop: &Shop, messages: &[Message], promise: &Promise) -> Result<Fig
     let findings = [
         budgets(shop, promise),
         refusals(shop),
+        shop.doubled().to_vec(),
         twice::findings(&judged),
         states::findings(&judged),
         if promise.ordered { order::findings(&judged) } else { Vec::new() },

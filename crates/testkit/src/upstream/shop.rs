@@ -26,6 +26,7 @@ pub struct Shop {
     pub(super) refuses_subscriptions: bool,
     pub(super) loses_next_creation: bool,
     pub(super) closed: bool,
+    pub(super) doubled: Vec<String>,
 }
 
 impl Shop {
@@ -44,6 +45,7 @@ impl Shop {
             refuses_subscriptions: false,
             loses_next_creation: false,
             closed: false,
+            doubled: Vec::new(),
         }
     }
 
@@ -108,6 +110,12 @@ impl Shop {
     /// Subscribes somebody who never asked through the API, as its owner does by hand.
     pub fn listen(&mut self, account: usize, url: &str, secret: &str) {
         self.hooks.subscribe(account, url, Some(secret.to_owned()));
+    }
+
+    /// Subscriptions that were asked for although there was one for the same account and address.
+    #[must_use]
+    pub fn doubled(&self) -> &[String] {
+        &self.doubled
     }
 
     /// From now on nobody may subscribe, or everybody again.

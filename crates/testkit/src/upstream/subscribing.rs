@@ -41,6 +41,9 @@ impl Shop {
         };
         let secret = body.and_then(|body| body["secret"].as_str()).map(str::to_owned);
         let until = self.habits.subscriptions.expire_after.map(|after| now + after);
+        if self.hooks.subscriptions.iter().any(|own| own.account == account && own.url == url) {
+            self.doubled.push(format!("a second subscription for {url} was asked for at {now}"));
+        }
         let made = self.hooks.subscribe(account, url, secret).clone();
         self.hooks.prolong(account, &made.id, until);
         let mut shown = made.shown();

@@ -20,7 +20,7 @@ async fn switched_off_it_is_removed_and_nothing_of_others() {
     let urls: Vec<String> = world.subscriptions().into_iter().map(|own| own.url).collect();
     assert_eq!(urls, [THEIRS]);
     assert!(!world.kept().await.contains("manifest"), "the credentials went with it");
-    world.pass(25 * HOUR).await;
+    world.rig.pass(25 * HOUR).await;
     assert_eq!(world.kept().await, "[]", "and in time everything else");
     world.stop().await;
 }
@@ -87,4 +87,21 @@ async fn a_source_that_comes_back_goes_on_with_the_subscription_that_is_still_th
     world.pass(5 * SECOND).await;
     assert_eq!(world.told().await.len(), 1);
     world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_nodes_on_one_store_one_subscribes_and_both_know_the_secret() {
+    let one = World::start(shop()).await;
+    let other = one.beside(shop()).await;
+    one.pass(3 * HOUR).await;
+    assert_eq!(one.visits("POST", "/hooks"), 1);
+    one.shop().drop_subscriptions(0);
+    one.check().await;
+    other.check().await;
+    let all = one.subscriptions();
+    assert_eq!((all.len(), one.visits("POST", "/hooks")), (1, 2));
+    assert!(one.hears("", &all[0].secret).await);
+    one.pass(SECOND).await;
+    assert!(other.hears("", &all[0].secret).await);
+    other.stop().await;
 }

@@ -38,7 +38,7 @@ async fn a_former_secret_counts_for_a_day_and_a_strangers_never() {
         world.pass(SECOND).await;
         assert!(world.hears("", &now).await, "{way:?}");
         assert!(!world.heard_from_a_stranger().await);
-        world.pass(25 * HOUR).await;
+        world.rig.pass(25 * HOUR).await;
         assert!(!world.hears("", &former).await, "{way:?}: its time is over");
         assert!(world.hears("", &now).await);
         world.stop().await;

@@ -172,6 +172,12 @@ impl World {
         Self::on(store, clock, shop, sink, plan).await
     }
 
+    /// A second process on the same store.
+    pub async fn beside(&self, plan: Plan) -> Self {
+        let (store, clock) = (Arc::clone(&self.rig.store), Arc::clone(&self.rig.clock));
+        Self::on(store, clock, Arc::clone(&self.shop), Arc::clone(&self.sink), plan).await
+    }
+
     pub async fn configure(&self, plan: &Plan) {
         self.rig.engine.configure(plan.specs(&self.rig.clock)).await.expect("the specs are valid");
     }
