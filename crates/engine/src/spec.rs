@@ -128,6 +128,13 @@ impl ConnectorSpec {
         }
         self.configs.keys().cloned().collect()
     }
+
+    /// Whether it is asked through this account.
+    #[must_use]
+    pub fn has(&self, connection: &ConnectionName) -> bool {
+        let is_default = || self.configs.is_empty() && *connection == ConnectionName::default_connection();
+        self.configs.contains_key(connection) || is_default()
+    }
 }
 
 /// The configuration of a connection. It holds credentials: never printed.

@@ -95,7 +95,7 @@ impl<'t> Wanted<'t> {
         let source = topology.source(account.tenant.as_str(), account.source.as_str())?;
         let spec = source.spec.connector.as_ref().filter(|spec| spec.subscribe)?;
         let can = spec.connector.extension.webhooks.is_some() && source.listener.is_some();
-        let is_there = spec.connections().contains(&account.connection);
+        let is_there = spec.has(&account.connection);
         let callback = topology.callback(account).filter(|_| can && is_there)?;
         Some(Self { source, spec, callback })
     }
@@ -246,6 +246,8 @@ impl Desk {
             return if wanted.is_none() { Ok(()) } else { Err(Trouble::passing("subscription_moving", MOVING)) };
         };
         state.leaving_since = None;
+        // What is not listed is not found again by the next process.
+        self.parts.book.enlist([account.clone()]).await?;
         let upstream = self.parts.upstreams.get(topology, account).await?;
         self.keep_kit(topology, account, wanted.spec, state).await?;
         let callback = Some(wanted.callback.clone());
