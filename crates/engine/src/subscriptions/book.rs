@@ -29,7 +29,7 @@ pub(crate) struct Book {
     states: Mutex<FxHashMap<Account, State>>,
     /// Those whose state the store did not take: what is known here is newer.
     unsaved: Mutex<FxHashSet<Account>>,
-    /// Held while the list is written; `None`: it was not read yet.
+    /// Held while the list is written; `None`: it was not read yet, so that nothing may be written either.
     listed: tokio::sync::Mutex<Option<BTreeSet<Account>>>,
 }
 
@@ -59,7 +59,7 @@ impl Book {
     /// Puts connections on the list, before anything is kept of them.
     pub async fn enlist(&self, accounts: impl IntoIterator<Item = Account>) -> Result<(), StoreError> {
         let mut listed = self.listed.lock().await;
-        let known = listed.get_or_insert_default();
+        let Some(known) = listed.as_mut() else { return Ok(()) };
         let before = known.len();
         known.extend(accounts);
         if known.len() == before {
@@ -79,7 +79,7 @@ impl Book {
         self.store.put_setting(setting_of("subscription-kit", account), Bytes::new()).await?;
         self.store.put_setting(setting_of("subscription", account), Bytes::new()).await?;
         self.states().remove(account);
-        let known = listed.get_or_insert_default();
+        let Some(known) = listed.as_mut() else { return Ok(()) };
         if known.remove(account) { write_list(&*self.store, known).await } else { Ok(()) }
     }
 
