@@ -257,6 +257,13 @@ impl Parts {
             self.leave(&taken).await;
             return failed;
         }
+        // While polls rest nobody else reads what is listed as gone.
+        if self.rests(&taken)
+            && !dry
+            && let Err(broken) = self.catch_up_on_gone(&taken).await
+        {
+            tracing::warn!(event = "feed_unread", stream = %key.stream, "{}", broken.message());
+        }
         let (run, outcome) = self.reconcile(&taken, run, deletes_confirmed).await;
         self.write_run(run).await;
         self.tell_credentials(&taken, outcome.failure.as_ref());

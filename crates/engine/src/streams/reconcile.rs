@@ -142,7 +142,7 @@ impl Parts {
         taken.spec.overlap.max(lookback).max(grace * 2)
     }
 
-    fn rests(&self, taken: &Taken) -> bool {
+    pub(super) fn rests(&self, taken: &Taken) -> bool {
         self.coverage.covers(&taken.source, &taken.key)
     }
 

@@ -390,6 +390,7 @@ impl Scheduler {
     fn finished(&mut self, finished: Finished) {
         let now = self.parts.clock.now();
         let Finished { index, what } = finished;
+        let covering = self.covering(&self.slots[index].key);
         let slot = &mut self.slots[index];
         let owner = (slot.key.tenant.clone(), slot.key.source.clone());
         match what {
@@ -410,8 +411,9 @@ impl Scheduler {
                     } else {
                         let found = u32::try_from(found).unwrap_or(u32::MAX);
                         let found = if found == 0 { Found::Nothing } else { Found::Changes(found) };
-                        // Whatever kept it from being asked before is over.
-                        shared.pool.asked(&index, found, now, Some(now));
+
+                        // What kept it from being asked while its polls rested is over.
+                        shared.pool.asked(&index, found, now, covering.map(|_| now));
                     }
                 }
             }
