@@ -57,6 +57,9 @@ pub enum BenchError {
     #[error("measuring the store failed: {0}")]
     Store(BoxError),
 
+    #[error("measuring polls failed: {0}")]
+    Polling(BoxError),
+
     #[error("the {0} thread panicked; this is a bug of the load tool")]
     Panicked(String),
 
@@ -84,6 +87,7 @@ impl BenchError {
             Self::Unmeasurable { .. } => "unmeasurable",
             Self::Procfs { .. } => "procfs_unreadable",
             Self::Store(_) => "store_calibration_failed",
+            Self::Polling(_) => "polling_failed",
             Self::Panicked(_) => "load_tool_panicked",
             Self::MarkMissing { .. } => "mark_missing",
         }

@@ -8,8 +8,8 @@ use crate::machine::Machine;
 use crate::report::{About, Failure, Report, Results};
 use crate::rig::Bench;
 use crate::scenario::{
-    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadingOptions, ThroughputOptions, accounts,
-    ack_one, backlog, idle, isolation, latency, reading, ready, throughput,
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, PollingOptions, ReadingOptions,
+    ThroughputOptions, accounts, ack_one, backlog, idle, isolation, latency, polling, reading, ready, throughput,
 };
 
 /// One of the scenarios, for `--only`.
@@ -27,10 +27,12 @@ pub enum Scenario {
     Backlog,
     /// A connector's list, page by page.
     Reading,
+    /// Streams that are read again and again.
+    Polling,
 }
 
 impl Scenario {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Throughput,
         Self::Latency,
         Self::Isolation,
@@ -40,6 +42,7 @@ impl Scenario {
         Self::Ready,
         Self::Backlog,
         Self::Reading,
+        Self::Polling,
     ];
 
     #[must_use]
@@ -54,6 +57,7 @@ impl Scenario {
             Self::Ready => "ready",
             Self::Backlog => "backlog",
             Self::Reading => "reading",
+            Self::Polling => "polling",
         }
     }
 
@@ -81,6 +85,7 @@ pub struct Plan {
     pub idle: Duration,
     pub backlog: BacklogOptions,
     pub reading: ReadingOptions,
+    pub polling: PollingOptions,
 }
 
 impl Plan {
@@ -114,6 +119,14 @@ impl Plan {
             idle,
             backlog: BacklogOptions { events, connections, live_per_second: per_second },
             reading: ReadingOptions::default(),
+            polling: PollingOptions {
+                hours: 24,
+                shared_hours: if rounds == 1 { [6, 6] } else { [24, 12] },
+                choices: 1_000,
+                connections: 10_000,
+                interval: Duration::from_secs(60),
+                window: idle * 3,
+            },
         }
     }
 
@@ -165,6 +178,7 @@ impl Outcome<'_> {
             Scenario::Ready => ready(bench).map(|run| results.ready.push(run)),
             Scenario::Backlog => backlog(bench, &plan.backlog).map(|run| results.backlog.push(run)),
             Scenario::Reading => reading(bench, &plan.reading).map(|run| results.reading.push(run)),
+            Scenario::Polling => polling(bench, &plan.polling).map(|run| results.polling.push(run)),
         };
         if let Err(error) = done {
             let (scenario, code) = (scenario.name().to_owned(), error.code().to_owned());

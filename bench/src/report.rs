@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::calibration::Calibration;
 use crate::machine::Machine;
-use crate::scenario::{Accounts, AckOne, Backlog, Idle, Isolation, Latency, Reading, Ready, Throughput};
+use crate::scenario::{Accounts, AckOne, Backlog, Idle, Isolation, Latency, Polling, Reading, Ready, Throughput};
 
 mod figure;
 mod markdown;
@@ -49,6 +49,7 @@ pub struct Results {
     pub ready: Vec<Ready>,
     pub backlog: Vec<Backlog>,
     pub reading: Vec<Reading>,
+    pub polling: Vec<Polling>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

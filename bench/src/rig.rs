@@ -15,7 +15,7 @@ use crate::generator::{Generator, Load, Pace, Sent};
 use crate::ledger::{Ledger, Missing};
 use crate::payload::Template;
 use crate::process::{self, Usage};
-use crate::scenario::Readers;
+use crate::scenario::{MeasurePolling, Readers};
 use crate::signing::Signing;
 use crate::sink::Sink;
 use crate::stopwatch::{Stopwatch, pause};
@@ -30,6 +30,8 @@ pub struct Bench<'a> {
     pub scratch: &'a Path,
     pub signing: Signing,
     pub readers: Readers<'a>,
+    /// Measures the engine's polls from within.
+    pub polling: MeasurePolling<'a>,
     /// A key that opens the gateways' APIs.
     pub admin_key: &'a str,
     /// How long deliveries may stand still before what is missing counts as lost.

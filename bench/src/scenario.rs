@@ -7,6 +7,7 @@ mod backlog;
 mod idle;
 mod isolation;
 mod latency;
+mod polling;
 mod reading;
 mod ready;
 mod throughput;
@@ -17,6 +18,7 @@ pub use backlog::{Backlog, BacklogOptions, backlog};
 pub use idle::{Idle, idle};
 pub use isolation::{Isolation, IsolationOptions, isolation};
 pub use latency::{Latency, LatencyOptions, latency};
+pub use polling::{Choice, Connections, Day, MeasurePolling, Polling, PollingOptions, Shared, Simulated, polling};
 pub use reading::{
     FirstRequest, IdleConnectors, ReadCost, ReadLaunch, ReaderCommand, Readers, Reading, ReadingOptions, reading,
 };

@@ -1,6 +1,8 @@
 //! The rows of the table: which result is shown, and what it should be. A goal is a promise of the design, not a limit
 //! of this tool.
 
+mod polling;
+
 use serde::Serialize;
 
 use super::Results;
@@ -65,6 +67,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     idle_and_ready(&mut rows, results);
     backlog(&mut rows, results);
     reading(&mut rows, results);
+    polling::add(&mut rows, results);
     rows.0
 }
 

@@ -6,7 +6,8 @@ use bench::calibration::StoreCost;
 use bench::plan::{Plan, Scenario};
 use bench::report::{About, Report};
 use bench::scenario::{
-    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadingOptions, ThroughputOptions,
+    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, PollingOptions, ReadingOptions,
+    ThroughputOptions,
 };
 
 use crate::fake_gateway::{FakeLauncher, Faults};
@@ -16,7 +17,11 @@ fn tiny() -> Plan {
     let time = Duration::from_millis(150);
     let load = LatencyOptions { per_second: 200.0, warm_up: time, window: time };
     Plan {
-        scenarios: Scenario::ALL.into_iter().filter(|scenario| *scenario != Scenario::Reading).collect(),
+        // These two need what the fake gateway does not have: connectors.
+        scenarios: Scenario::ALL
+            .into_iter()
+            .filter(|scenario| !matches!(scenario, Scenario::Reading | Scenario::Polling))
+            .collect(),
         rounds: 2,
         connections: 2,
         calibration: time,
@@ -28,6 +33,14 @@ fn tiny() -> Plan {
         idle: time,
         backlog: BacklogOptions { events: 100, connections: 2, live_per_second: 100.0 },
         reading: ReadingOptions { records: 100, manifest_bytes: 0, starts: 1, connectors: 0, connector_bytes: 0 },
+        polling: PollingOptions {
+            hours: 1,
+            shared_hours: [0, 1],
+            choices: 10,
+            connections: 0,
+            interval: time,
+            window: time,
+        },
     }
 }
 
@@ -48,6 +61,11 @@ fn a_whole_run_has_every_result_and_says_where_it_comes_from() {
     assert_eq!(runs, [2; 4]);
     assert_eq!([results.accounts.len(), results.accounts[0].accounts], [2, 50]);
     assert_eq!([results.idle.len(), results.ready.len(), results.backlog.len()], [2, 2, 1]);
+    assert_eq!(
+        (results.polling.len(), results.polling[0].simulated.choice.streams),
+        (2, 10),
+        "as the caller measured it"
+    );
 
     let json: serde_json::Value = serde_json::to_value(&report).unwrap();
     assert_eq!(json["about"]["commit"], "0123abc");

@@ -4,10 +4,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use bench::calibration::{Calibration, StoreCost};
+use bench::error::BoxError;
 use bench::gateway::Launcher;
 use bench::scenario::{
-    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, ReadLaunch, ReaderCommand, Readers,
-    ReadingOptions, accounts, ack_one, backlog, idle, isolation, latency, reading, ready,
+    AccountsOptions, BacklogOptions, Choice, Day, IsolationOptions, LatencyOptions, MeasurePolling, PollingOptions,
+    ReadLaunch, ReaderCommand, Readers, ReadingOptions, Shared, Simulated, accounts, ack_one, backlog, idle, isolation,
+    latency, reading, ready,
 };
 use bench::signing::Signing;
 use bench::{Bench, BenchError};
@@ -27,9 +29,27 @@ fn with_reader<T>(launcher: &dyn Launcher, reader: ReaderCommand<'_>, run: impl 
     let patience = Duration::from_secs(2);
     let readers = Readers { ours: reader, reference: Some(reader) };
     let (admin_key, say) = ("key", &|_: &str| {});
-    let result = run(&Bench { launcher, scratch: scratch.path(), signing, readers, admin_key, patience, say });
+    let (scratch_path, polling) = (scratch.path(), &simulated as MeasurePolling<'_>);
+    let result = run(&Bench { launcher, scratch: scratch_path, signing, readers, polling, admin_key, patience, say });
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "a scenario left its folder behind");
     result
+}
+
+/// Polls as a caller may have measured them.
+#[expect(clippy::unnecessary_wraps, reason = "real ones may fail")]
+fn simulated(options: &PollingOptions) -> Result<Simulated, BoxError> {
+    let day = Day { changes: 50, requests_per_h: 360.0, full_per_h: 360.0, wasted: 0.86, mean_delay_s: 5.0 };
+    let shared = Shared {
+        fixed_delay_s: 36.0,
+        adaptive_delay_s: 14.0,
+        bound: 2.7,
+        fixed_per_h: 5_000.0,
+        adaptive_per_h: 4_900.0,
+        busiest_hour: 4_990,
+        cap: 5_000,
+    };
+    let choice = Choice { streams: options.choices, pick_us: 9.0, update_us: 1.0 };
+    Ok(Simulated { polled: day, conditional: day, hooked: day, shared, choice })
 }
 
 /// A connector's reader that reads nothing.

@@ -23,7 +23,7 @@ use engine::access::Access;
 pub const START_PAGE: &str = "/now";
 
 /// What the owner decides about the HTTP face.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// What senders call; part of some signatures. Without it the URL is put together from `Host`.
     pub public_url: Option<Url>,
@@ -32,21 +32,7 @@ pub struct Settings {
     /// Serve only local host names, as is done by itself when every API listener is bound to loopback: a page in a
     /// browser must not reach the API through a DNS name that points here.
     pub loopback_only: bool,
-    /// Name of this node, as `/api/v1/nodes` shows it.
-    pub node: String,
     pub limits: Limits,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            public_url: None,
-            trusted_proxies: Vec::new(),
-            loopback_only: false,
-            node: "local".to_owned(),
-            limits: Limits::default(),
-        }
-    }
 }
 
 /// What one caller, and all together, may ask of the HTTP face.

@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{Code, Problem, ProblemBody};
-use crate::route::{Gives, Route};
+use crate::route::{Documented, Gives, Route};
 use crate::router::table;
 
 const BEARER: &str = "api_key";
@@ -43,10 +43,10 @@ fn info() -> Info {
 }
 
 fn components(routes: &[Route]) -> Components {
-    let mut schemas: BTreeMap<_, _> = routes.iter().flat_map(|route| route.schemas.iter().cloned()).collect();
-    let mut problem = Vec::new();
-    ProblemBody::schemas(&mut problem);
-    schemas.extend(problem);
+    let mut named = Vec::new();
+    routes.iter().flat_map(Route::documented).for_each(|documented| (documented.collect)(&mut named));
+    ProblemBody::schemas(&mut named);
+    let mut schemas: BTreeMap<_, _> = named.into_iter().collect();
     schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -75,16 +75,16 @@ fn operation(route: &Route) -> Operation {
         let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
         operation = operation.parameter(parameter.schema(Some(text())));
     }
-    for parameter in &route.parameters {
-        operation = operation.parameter(parameter.clone());
+    for parameter in route.parameters.map(|parameters| parameters()).unwrap_or_default() {
+        operation = operation.parameter(parameter);
     }
     if route.once {
         let about = "The same key with the same body gets the first answer again, for a day.";
         let parameter = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
         operation = operation.parameter(parameter.description(Some(about)).schema(Some(text())));
     }
-    if let Some(name) = &route.body {
-        let body = RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", schema(name));
+    if let Some(body) = route.body {
+        let body = RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", schema(body));
         operation = operation.request_body(Some(body.build()));
     }
     for (status, response) in problems(route) {
@@ -98,19 +98,19 @@ fn operation(route: &Route) -> Operation {
     operation.build()
 }
 
-fn schema(name: &str) -> Content {
-    Content::new(Some(Ref::from_schema_name(name)))
+fn schema(documented: Documented) -> Content {
+    Content::new(Some(Ref::from_schema_name((documented.name)())))
 }
 
 fn success(route: &Route) -> Response {
     let response = ResponseBuilder::new().description(route.summary);
-    match &route.gives {
+    match route.gives {
         Gives::Nothing => response.build(),
         Gives::Bytes(content_type) => {
-            response.content(*content_type, Content::new(Some(ObjectBuilder::new().schema_type(Type::String)))).build()
+            response.content(content_type, Content::new(Some(ObjectBuilder::new().schema_type(Type::String)))).build()
         }
-        Gives::Json(name) => response.content("application/json", schema(name)).build(),
-        Gives::Events(name) => response.content("text/event-stream", schema(name)).build(),
+        Gives::Json(given) => response.content("application/json", schema(given)).build(),
+        Gives::Events(given) => response.content("text/event-stream", schema(given)).build(),
     }
 }
 
@@ -122,8 +122,8 @@ fn problems(route: &Route) -> BTreeMap<StatusCode, Response> {
     }
     let response = |codes: Vec<&str>| {
         let told: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
-        let name = ProblemBody::name();
-        ResponseBuilder::new().description(told.join(", ")).content("application/problem+json", schema(&name)).build()
+        let body = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
+        ResponseBuilder::new().description(told.join(", ")).content("application/problem+json", body).build()
     };
     by_status.into_iter().map(|(status, codes)| (status, response(codes))).collect()
 }

@@ -1,5 +1,7 @@
-//! One row of the route table: what is called, who may call it, and what is documented about it.
+//! One row of the route table: what is called, who may call it, and what is documented about it. The document's schemas
+//! are named here and made only when somebody asks for the document: no gateway pays for them at its start.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use axum::handler::Handler;
@@ -16,15 +18,38 @@ use engine::access::Scope;
 /// A schema by its name.
 pub type NamedSchema = (String, RefOr<Schema>);
 
+/// How a type is documented.
+#[derive(Clone, Copy)]
+pub struct Documented {
+    pub name: fn() -> Cow<'static, str>,
+    /// Adds its schema, and those that it refers to.
+    pub collect: fn(&mut Vec<NamedSchema>),
+}
+
+impl Documented {
+    fn of<T: ToSchema>() -> Self {
+        Self { name: T::name, collect: collect::<T> }
+    }
+}
+
+fn collect<T: ToSchema>(schemas: &mut Vec<NamedSchema>) {
+    T::schemas(schemas);
+    schemas.push((T::name().into_owned(), T::schema()));
+}
+
+fn parameters<Q: IntoParams>() -> Vec<Parameter> {
+    Q::into_params(|| Some(ParameterIn::Query))
+}
+
 /// What a route answers when all is well.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub enum Gives {
     Nothing,
     /// Bytes of a content type.
     Bytes(&'static str),
-    /// JSON, or server-sent events with such JSON as their data, by the name of its schema.
-    Json(String),
-    Events(String),
+    /// JSON, or server-sent events with such JSON as their data, by its schema.
+    Json(Documented),
+    Events(Documented),
 }
 
 pub struct Route {
@@ -36,9 +61,8 @@ pub struct Route {
     pub summary: &'static str,
     pub status: StatusCode,
     pub gives: Gives,
-    pub parameters: Vec<Parameter>,
-    pub body: Option<String>,
-    pub schemas: Vec<NamedSchema>,
+    pub parameters: Option<fn() -> Vec<Parameter>>,
+    pub body: Option<Documented>,
     pub codes: BTreeSet<Code>,
     /// Takes an `Idempotency-Key`, and the answer is kept under it.
     pub once: bool,
@@ -63,9 +87,8 @@ impl Route {
             summary,
             status: StatusCode::OK,
             gives: Gives::Nothing,
-            parameters: Vec::new(),
+            parameters: None,
             body: None,
-            schemas: Vec::new(),
             codes: BTreeSet::new(),
             once: false,
             large_body: false,
@@ -96,7 +119,7 @@ impl Route {
     }
 
     pub fn query<Q: IntoParams>(mut self) -> Self {
-        self.parameters = Q::into_params(|| Some(ParameterIn::Query));
+        self.parameters = Some(parameters::<Q>);
         self.may(&[Code::InvalidParameter])
     }
 
@@ -106,7 +129,7 @@ impl Route {
     }
 
     pub fn takes<B: ToSchema>(mut self) -> Self {
-        self.body = Some(self.schema::<B>());
+        self.body = Some(Documented::of::<B>());
         self.may(&[
             Code::InvalidJson,
             Code::JsonTooDeep,
@@ -120,12 +143,12 @@ impl Route {
 
     pub fn gives<T: ToSchema>(mut self, status: StatusCode) -> Self {
         self.status = status;
-        self.gives = Gives::Json(self.schema::<T>());
+        self.gives = Gives::Json(Documented::of::<T>());
         self
     }
 
     pub fn gives_events<T: ToSchema>(mut self) -> Self {
-        self.gives = Gives::Events(self.schema::<T>());
+        self.gives = Gives::Events(Documented::of::<T>());
         self
     }
 
@@ -169,10 +192,12 @@ impl Route {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 
-    fn schema<T: ToSchema>(&mut self) -> String {
-        T::schemas(&mut self.schemas);
-        let name = T::name().into_owned();
-        self.schemas.push((name.clone(), T::schema()));
-        name
+    /// Everything documented of it.
+    pub fn documented(&self) -> impl Iterator<Item = Documented> + use<> {
+        let given = match self.gives {
+            Gives::Json(given) | Gives::Events(given) => Some(given),
+            Gives::Nothing | Gives::Bytes(_) => None,
+        };
+        self.body.into_iter().chain(given)
     }
 }

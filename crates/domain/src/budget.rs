@@ -65,6 +65,8 @@ pub enum Word {
     Left { requests: u64, until: Timestamp },
     /// None at all before then: a 429, or `Retry-After`.
     Stop { until: Timestamp },
+    /// One that was sent at that time does not count.
+    Free { at: Timestamp },
 }
 
 /// What counts against an allowance.
@@ -133,9 +135,20 @@ impl Account {
         match word {
             Word::Left { until, .. } | Word::Stop { until } if until <= now => {}
             Word::Left { requests, until } => self.said = Some(Said { left: requests, until }),
+            Word::Free { at } => self.release(at),
             Word::Stop { until } => {
                 self.stopped_until = Some(self.stopped_until.map_or(until, |stopped| stopped.max(until)));
             }
+        }
+    }
+
+    /// Gives a request back. Of the blocks that may have held it, to the one that is forgotten first.
+    fn release(&mut self, at: Timestamp) {
+        let held = |block: &&mut Counted| block.requests > 0 && block.from <= at && at <= block.until;
+        if let Some(block) = self.blocks.iter_mut().find(held) {
+            block.requests -= 1;
+        } else if let Some(level) = &mut self.level {
+            level.micros = level.micros.saturating_add(ONE);
         }
     }
 
@@ -298,6 +311,26 @@ mod tests {
         account.learn(Word::Stop { until: until + HOLD }, START);
         assert_eq!(account.reserve(None, 1, HOLD, until), Grant::Wait(until + HOLD));
         assert!(matches!(account.reserve(None, 1, HOLD, until + HOLD), Grant::Block(_)));
+    }
+
+    #[test]
+    fn what_did_not_count_at_the_source_is_given_back_once_and_only_while_it_counts() {
+        let two = allowance("2/m", Counting::Moving);
+        let mut account = Account::default();
+        assert_eq!(granted(&mut account, &two, 2, START), 2);
+        account.learn(Word::Free { at: START - HOLD }, START);
+        assert_eq!(granted(&mut account, &two, 2, START), 0, "it was none of these");
+        account.learn(Word::Free { at: START }, START);
+        assert_eq!(granted(&mut account, &two, 2, START), 1);
+        let later = START + Duration::from_secs(120);
+        assert_eq!(granted(&mut account, &two, 2, later), 2);
+        account.learn(Word::Free { at: START }, later);
+        assert_eq!(granted(&mut account, &two, 2, later), 0, "it does not count any more");
+        let bucket = allowance("60/h", Counting::Bucket { burst: 2 });
+        let mut account = Account::default();
+        let some = granted(&mut account, &bucket, 2, START);
+        account.learn(Word::Free { at: START }, START);
+        assert_eq!((some, granted(&mut account, &bucket, 2, START)), (1, 1));
     }
 
     #[test]

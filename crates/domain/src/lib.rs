@@ -7,6 +7,7 @@ pub mod assurance;
 pub mod breaker;
 pub mod budget;
 pub mod call;
+pub mod charge;
 pub mod delivery;
 pub mod diff;
 pub mod event;
@@ -27,6 +28,7 @@ pub mod time;
 
 pub use assurance::Assurance;
 pub use call::{Call, Purpose};
+pub use charge::{Charge, ChargeKind};
 pub use delivery::DeliveryState;
 pub use event::{Action, Event, Origin, Subject, Version};
 pub use id::{AlertId, AttemptId, DeliveryId, EventId, HandshakeId, PairingId, ReplayId, RequestId, RunId};

@@ -66,12 +66,17 @@ impl ChangeRate {
     /// Changes per second, drawn towards `mean` while little is known. Never zero.
     #[must_use]
     pub fn estimate(&self, mean: f64) -> f64 {
-        (self.seen.changes + PRIOR_WEIGHT) / (self.seen.exposure + PRIOR_WEIGHT / mean)
+        self.estimate_against(PRIOR_WEIGHT / mean)
+    }
+
+    /// The same, given the time in which a stream like all others changes as often as the mean counts for.
+    fn estimate_against(&self, prior_exposure: f64) -> f64 {
+        (self.seen.changes + PRIOR_WEIGHT) / (self.seen.exposure + prior_exposure)
     }
 
     /// How much busier than on average the stream is at this hour of the day.
-    fn at_hour(&self, now: Timestamp, rate: f64) -> f64 {
-        let hour = &self.hours[hour_of(now)];
+    fn at_hour(&self, hour: usize, rate: f64) -> f64 {
+        let hour = &self.hours[hour];
         (hour.changes + HOUR_PSEUDO_CHANGES) / (hour.exposure * rate + HOUR_PSEUDO_CHANGES)
     }
 
@@ -129,6 +134,9 @@ struct Slot<K> {
     asked_at: Timestamp,
     /// Not before then, whatever else: its source asked for it.
     not_before: Timestamp,
+    /// When it may be asked, and from when on it goes before all others. Kept, because each choice looks at all of them.
+    open_at: Timestamp,
+    overdue_at: Timestamp,
     /// A webhook told that something changed.
     hinted: bool,
     /// It is being asked.
@@ -163,11 +171,15 @@ impl<K: Clone + PartialEq> Schedule<K> {
     pub fn put(&mut self, key: K, terms: Terms, asked_at: Timestamp) {
         if let Some(slot) = self.slot(&key) {
             slot.terms = terms;
+            slot.plan();
             return;
         }
-        let rate = ChangeRate::default();
-        let not_before = Timestamp::from_micros(i64::MIN);
-        self.slots.push(Slot { key, terms, rate, asked_at, not_before, hinted: false, under_way: false });
+        let (rate, not_before) = (ChangeRate::default(), Timestamp::from_micros(i64::MIN));
+        let (open_at, overdue_at) = (asked_at, asked_at);
+        let (hinted, under_way) = (false, false);
+        let mut slot = Slot { key, terms, rate, asked_at, not_before, open_at, overdue_at, hinted, under_way };
+        slot.plan();
+        self.slots.push(slot);
     }
 
     /// Takes up what was learned of a stream before.
@@ -204,15 +216,15 @@ impl<K: Clone + PartialEq> Schedule<K> {
 
     /// The stream that the next request goes to; it counts as under way until [`asked`](Self::asked) is told.
     pub fn next(&mut self, now: Timestamp) -> Next<K> {
-        let mean = self.mean();
+        let moment = Moment { now, hour: hour_of(now), prior_exposure: PRIOR_WEIGHT / self.mean() };
         let (mut best, mut best_rank, mut soonest) = (None, Rank::NONE, None::<Timestamp>);
         for (index, slot) in self.slots.iter().enumerate().filter(|(_, slot)| !slot.under_way) {
-            let from = slot.not_before.max(slot.asked_at + slot.terms.at_least);
+            let from = slot.open_at;
             if from > now {
                 soonest = Some(soonest.map_or(from, |soonest| soonest.min(from)));
                 continue;
             }
-            let rank = slot.rank(now, mean);
+            let rank = slot.rank(&moment);
             if rank > best_rank {
                 (best, best_rank) = (Some(index), rank);
             }
@@ -244,6 +256,7 @@ impl<K: Clone + PartialEq> Schedule<K> {
             slot.under_way = false;
             slot.hinted = false;
             slot.not_before = slot.not_before.max(now + slot.terms.at_least);
+            slot.plan();
         }
     }
 
@@ -279,19 +292,26 @@ impl Rank {
     const NONE: Self = Self { hinted: false, overdue: false, worth: -1.0 };
 }
 
+/// When a choice is made, and what is the same for all streams then.
+struct Moment {
+    now: Timestamp,
+    hour: usize,
+    prior_exposure: f64,
+}
+
 impl<K> Slot<K> {
-    fn rank(&self, now: Timestamp, mean: f64) -> Rank {
-        let waited = now.since(self.asked_at);
-        let seconds = waited.as_secs_f64();
-        if waited >= self.terms.at_most {
+    fn rank(&self, moment: &Moment) -> Rank {
+        let micros = moment.now.as_micros().saturating_sub(self.asked_at.as_micros()).max(0);
+        let seconds = micros as f64 / 1e6;
+        if moment.now >= self.overdue_at {
             return Rank {
                 hinted: self.hinted,
                 overdue: true,
                 worth: seconds / self.terms.at_most.as_secs_f64().max(1e-3),
             };
         }
-        let rate = self.rate.estimate(mean);
-        let worth = self.terms.weight * rate * self.rate.at_hour(now, rate) * seconds * seconds;
+        let rate = self.rate.estimate_against(moment.prior_exposure);
+        let worth = self.terms.weight * rate * self.rate.at_hour(moment.hour, rate) * seconds * seconds;
         Rank { hinted: self.hinted, overdue: false, worth }
     }
 
@@ -300,6 +320,12 @@ impl<K> Slot<K> {
         self.not_before = not_before.unwrap_or(self.not_before);
         self.hinted = false;
         self.under_way = false;
+        self.plan();
+    }
+
+    fn plan(&mut self) {
+        self.open_at = self.not_before.max(self.asked_at + self.terms.at_least);
+        self.overdue_at = self.asked_at + self.terms.at_most;
     }
 }
 

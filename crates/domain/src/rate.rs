@@ -77,6 +77,12 @@ impl TokenBucket {
         Self { token_micros, capacity, tokens: capacity, filled_at: now }
     }
 
+    /// One from which everything was just taken.
+    #[must_use]
+    pub fn empty(rate: Rate, now: Timestamp) -> Self {
+        Self { tokens: 0.0, ..Self::new(rate, now) }
+    }
+
     /// Takes one token, or says when there will be one.
     pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         let earned = now.since(self.filled_at).as_micros() as f64 / self.token_micros;

@@ -85,6 +85,10 @@ impl RunState {
 pub struct RunFigures {
     /// Requests sent to the source, those that it refused included.
     pub requests: u64,
+    /// Of these: those that were answered that nothing changed since the answer before.
+    pub unmodified: u64,
+    /// Pages read; of a first scan that was broken off and goes on, those from before too, as with the records.
+    pub pages: u64,
     /// Records read.
     pub seen: u64,
     /// Events made.

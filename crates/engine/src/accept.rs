@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use domain::event::Origin;
 use domain::identity::IdentityKey;
 use domain::ordering::Lane;
 use domain::subject::SubjectState;
@@ -16,10 +17,11 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::clock::SharedClock;
-use crate::dispatch::{DispatchHandle, LEASE, Message};
+use crate::dispatch::{DispatchHandle, Message};
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::gate::Place;
 use crate::ledger::Ledger;
+use crate::nodes::Tenure;
 use crate::telemetry;
 use crate::topology::{Route, Source};
 use crate::work::{DestinationKey, Work};
@@ -40,6 +42,7 @@ pub struct Acceptor {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub owner: Owner,
+    pub tenure: Arc<Tenure>,
     pub dispatch: DispatchHandle,
     /// Counts commits, for tails that wait.
     pub accepted: watch::Sender<u64>,
@@ -110,8 +113,10 @@ impl Acceptor {
         let gate = &route.destination.gate;
         let id = DeliveryId::from_uuid(uuid_v7(&*self.entropy, event.received_at));
         let lane = Lane::of(route.spec.ordering, &event.source, &event.connection, event.subject.as_ref());
-        let place = gate.reserve_newcomer(event.payload.len() as u64);
-        let claim = place.is_some().then_some(Lease { owner: self.owner, span: LEASE });
+        // What was brought in from before takes no place of those that happen now: it is claimed when there is time.
+        let is_live = event.origin != Origin::Backfill;
+        let place = is_live.then(|| gate.reserve_newcomer(event.payload.len() as u64)).flatten();
+        let claim = place.is_some().then_some(Lease { owner: self.owner, span: self.tenure.span() });
         if let Some(place) = place {
             newborns.push((id, Arc::clone(event), Arc::clone(route), place));
         }
@@ -126,7 +131,8 @@ impl Acceptor {
         };
         for (id, event, route, place) in newborns {
             let Some(claim) = granted(id) else { continue };
-            let work = Work { id, claim, event, route, attempts: 0, replay: None, prepared: None, stale: false, place };
+            let (replay, prepared, stale, backfill) = (None, None, false, false);
+            let work = Work { id, claim, event, route, attempts: 0, replay, prepared, stale, backfill, place };
             self.dispatch.tell(Message::Fresh(work));
         }
         let new = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;

@@ -52,12 +52,13 @@ impl Alerts {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Learns what earlier processes left open, so that it is resolved when its cause is gone.
+    /// Learns what earlier processes and other nodes left open, so that it is resolved when its cause is gone, and
+    /// forgets what others resolved.
     pub async fn load(&self) -> Result<(), StoreError> {
         let _one = self.shared.writing.lock().await;
-        for alert in self.shared.store.open_alerts().await? {
-            self.shared.book.learn((alert.tenant, alert.kind, alert.object));
-        }
+        let open = self.shared.store.open_alerts().await?;
+        let open = open.into_iter().map(|alert| (alert.tenant, alert.kind, alert.object)).collect();
+        self.shared.book.learn(open);
         Ok(())
     }
 

@@ -41,6 +41,8 @@ pub struct BudgetView {
     pub waiting: usize,
 }
 
+const NOT_MODIFIED: u16 = 304;
+
 /// A scope of a tenant.
 type Owned = (Tenant, Arc<str>);
 
@@ -75,6 +77,8 @@ pub struct Purse {
     own: Arc<Pacer>,
     /// What polls pay from beside it.
     polls: Option<Arc<Pacer>>,
+    /// What is answered with 304 does not count at the source.
+    free_unmodified: bool,
 }
 
 impl Budgets {
@@ -93,7 +97,7 @@ impl Budgets {
             _ => None,
         });
         let polls = rate.map(|rate| self.polls(&account.tenant, &account.source, rate));
-        Purse { own, polls }
+        Purse { own, polls, free_unmodified: spec.connector.extension.free_unmodified }
     }
 
     /// What the streams of a source that are polled from a shared budget pay from: spread over its time, and never more
@@ -182,8 +186,11 @@ impl Purse {
         self.own.admit(purpose).await
     }
 
-    /// What an answer says of the budget; `None`: there was no answer.
-    pub fn answered(&self, answer: Option<(u16, &HeaderMap)>) {
+    /// What an answer to a request that was sent at this time says of the budget; `None`: there was no answer.
+    pub fn answered(&self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
         self.own.answered(answer);
+        if self.free_unmodified && answer.is_some_and(|(status, _)| status == NOT_MODIFIED) {
+            self.own.free(sent_at);
+        }
     }
 }

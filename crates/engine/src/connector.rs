@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use connectors::manifest::catalogue::{embedded, embedded_names};
 use connectors::manifest::extension::Extension;
-use connectors::manifest::node::{Document, Limits};
+use connectors::manifest::node::{Document, Limits, Read as _};
 use connectors::manifest::overrides::Overrides;
-use connectors::manifest::problem::Problem;
+use connectors::manifest::problem::{Fault, Problem};
 use connectors::manifest::source::Source;
+use connectors::manifest::stream::{DeclarativeStream, Retriever, Stream};
 use domain::identity::Digest;
 use domain::suggest::nearest;
 
@@ -71,6 +72,10 @@ impl Connector {
         };
         let source = Source::load(&document, replaced).map_err(ConnectorError::Wrong)?;
         let extension = Extension::of(source.root()).map_err(|problem| ConnectorError::Wrong(vec![problem]))?;
+        let wrong = counted(&source, &extension);
+        if !wrong.is_empty() {
+            return Err(ConnectorError::Wrong(wrong));
+        }
         let both = [manifest.text, "\0", overrides.map_or("", |overrides| overrides.text)].concat();
         let texts = Texts { manifest: manifest.text.into(), overrides: overrides.map(|named| named.text.into()) };
         Ok(Self { source: Arc::new(source), extension, files, texts, digest: Digest::of(both.as_bytes()) })
@@ -81,6 +86,27 @@ impl Connector {
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
+}
+
+/// Streams whose pages are said to be durable, and are counted: what is before a page moves it when it goes away.
+fn counted(source: &Source, extension: &Extension) -> Vec<Problem> {
+    let said = |name: &str| extension.streams.get(name).is_some_and(|stream| stream.pages_are_durable);
+    let mut wrong = Vec::new();
+    for declared in source.declared().iter().filter(|declared| said(&declared.name)) {
+        // What cannot be read is told when it is to be read.
+        let Ok(stream) = Stream::read(&declared.node.afresh()) else { continue };
+        let counts =
+            |way: &&Arc<DeclarativeStream>| matches!(&way.retriever, Retriever::Simple(own) if own.paginator.counts());
+        if stream.ways().iter().any(counts) {
+            let message = format!(
+                "numbers the pages of '{}', so they are not durable: a record that is deleted before a page moves all \
+                 behind it; leave `pages: durable` away",
+                declared.name
+            );
+            wrong.push(declared.node.problem(Fault::Wrong, message));
+        }
+    }
+    wrong
 }
 
 impl fmt::Debug for Connector {

@@ -116,6 +116,10 @@ impl Deliverer {
 
     async fn send(&self, work: Work, prepared: Prepared) -> Tried {
         let started_at = self.clock.now();
+        if !work.route.destination.gate.in_charge() {
+            // Preparing took long, or the process stood still: another node may be sending already.
+            return ended(work, Outcome::Untried { due: started_at }, None, None);
+        }
         let hops = hops_of_event(&work.event);
         let Hop::Forward(hop) = next_hop(hops) else {
             let detail = format!("it came through {hops} gateways in a row: two of them deliver to each other");

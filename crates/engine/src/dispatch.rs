@@ -4,9 +4,11 @@
 //! a destination that hangs fills only its own.
 
 mod alarm;
+mod charge;
 mod claim;
 mod desk;
 mod message;
+mod queue;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -26,6 +28,7 @@ use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
 use crate::entropy::SharedEntropy;
+use crate::nodes::Tenure;
 use crate::telemetry;
 use crate::topology::{Destination, Topology};
 use crate::work::{DestinationKey, Settling, Tried, Work, dead_letter};
@@ -33,8 +36,6 @@ use claim::ClaimResult;
 use desk::{Alarm, Desk, Turn};
 pub use message::{DestinationLive, DispatchHandle, Message, channel};
 
-/// How long a claim is ours without renewal. Renewed three times within it.
-pub const LEASE: Duration = Duration::from_secs(60);
 /// Tries under way at once, of all destinations, unless fewer sockets may be open: each holds one.
 pub const IN_FLIGHT_MAX: u32 = 4_096;
 /// While more than half of those are taken, no destination starts more than so many: those that hang may have taken
@@ -50,6 +51,7 @@ pub struct Dispatcher {
     clock: SharedClock,
     entropy: SharedEntropy,
     owner: Owner,
+    tenure: Arc<Tenure>,
     deliverer: Arc<Deliverer>,
     handle: DispatchHandle,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -79,6 +81,7 @@ pub struct DispatchParts {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub owner: Owner,
+    pub tenure: Arc<Tenure>,
     pub deliverer: Arc<Deliverer>,
     pub settler: mpsc::UnboundedSender<Settling>,
     /// Told of destinations that answered 410 and are to be disabled.
@@ -90,12 +93,14 @@ pub struct DispatchParts {
 impl Dispatcher {
     #[must_use]
     pub fn new(parts: DispatchParts, handle: DispatchHandle, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
-        let DispatchParts { store, clock, entropy, owner, deliverer, settler, gone, alerts, in_flight_max } = parts;
+        let DispatchParts { store, clock, entropy, owner, tenure, deliverer, settler, gone, alerts, in_flight_max } =
+            parts;
         Self {
             store,
             clock,
             entropy,
             owner,
+            tenure,
             deliverer,
             handle,
             inbox,
@@ -119,7 +124,7 @@ impl Dispatcher {
     /// Runs until it was told to drain and nothing is under way.
     pub async fn run(mut self) {
         let mut messages = Vec::with_capacity(MESSAGES_AT_ONCE);
-        while !(self.draining && self.in_flight == 0) {
+        while !(self.draining && self.in_flight == 0 && self.is_answered()) {
             let sleep = self.next_look();
             let clock = Arc::clone(&self.clock);
             tokio::select! {
@@ -153,6 +158,9 @@ impl Dispatcher {
             Message::Changed(key) => self.changed(key),
             Message::Topology(topology) => self.reconfigure(topology),
             Message::Ask(key, reply) => drop(reply.send(self.live(&key))),
+            Message::Charged(key) => self.charged(key),
+            Message::Leave(key, left) => self.leave(&key, left),
+            Message::Queued(reply) => drop(reply.send(self.queued())),
             Message::Drain => self.draining = true,
         }
     }
@@ -168,6 +176,7 @@ impl Dispatcher {
             backlog: desk.backlog(),
             room: gate.room(),
             held: gate.held(),
+            in_charge: gate.in_charge(),
         })
     }
 
@@ -176,7 +185,7 @@ impl Dispatcher {
         let now = self.clock.now();
         let destination = Arc::clone(&work.route.destination);
         let desk = self.desks.entry(key.clone()).or_insert_with(|| Desk::new(destination, now));
-        desk.queue.push_back(work);
+        desk.queue.push(work);
         enter_ring(&mut self.ring, key, desk);
     }
 
@@ -243,13 +252,13 @@ impl Dispatcher {
     /// What waits in memory goes on under the configuration of now; what lost its route is held.
     fn requeue(&mut self, key: &DestinationKey, now: Timestamp) {
         let Some(desk) = self.desks.get_mut(key) else { return };
-        for mut work in std::mem::take(&mut desk.queue) {
+        for mut work in desk.queue.take() {
             let route = self.topology.route(key.tenant.as_str(), work.route.spec.name.as_str());
             match route.filter(|route| route.spec.to == key.name) {
                 Some(route) => {
-                    work.place = route.destination.gate.take(work.event.payload.len() as u64);
+                    work.place = route.destination.gate.take(work.event.payload.len() as u64, work.backfill);
                     work.route = Arc::clone(route);
-                    desk.queue.push_back(work);
+                    desk.queue.push(work);
                 }
                 None => {
                     let remark = alarm::routeless(&self.topology, key, &work.route.spec.name);
@@ -271,7 +280,7 @@ impl Dispatcher {
         for key in closing {
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.destination.gate.set_held(true);
-            let queue = std::mem::take(&mut desk.queue);
+            let queue = desk.queue.take();
             if desk.in_flight == 0 {
                 self.desks.remove(&key);
             }
@@ -281,13 +290,19 @@ impl Dispatcher {
 
     /// Lets desks take turns until none can send.
     fn pump(&mut self, now: Timestamp) {
+        self.give_back_when_draining(now);
         while !self.draining && self.in_flight < self.in_flight_max {
             let Some(key) = self.ring.pop_front() else { break };
             let Some(desk) = self.desks.get_mut(&key) else { continue };
             desk.in_ring = false;
             if desk.destination.gate.held() {
-                let queue = std::mem::take(&mut desk.queue);
+                let queue = desk.queue.take();
                 self.put_back(queue, now);
+                continue;
+            }
+            if !desk.destination.gate.in_charge() {
+                let queue = desk.queue.take();
+                self.give_back(queue, now);
                 continue;
             }
             let max = self.in_flight_max;
@@ -304,7 +319,7 @@ impl Dispatcher {
     }
 
     /// Its destination was paused, disabled or retired: what waits in memory is held in the store instead.
-    fn put_back(&self, queue: VecDeque<Work>, now: Timestamp) {
+    fn put_back(&self, queue: impl Iterator<Item = Work>, now: Timestamp) {
         for work in queue {
             let _ = self.settler.send(Settling::put_back_work(work, DeliveryState::Held, now));
         }
@@ -331,6 +346,7 @@ impl Dispatcher {
         let policy = tried.work.route.spec.retry.as_ref().unwrap_or(&tried.work.route.destination.spec.retry);
         let transition = settle(&tried.outcome, tried.work.attempts, policy, now, self.entropy.unit());
         if let Some(desk) = self.desks.get_mut(&key) {
+            desk.ended(&tried.work);
             if desk.learn(&tried.outcome, overloaded_for(&tried), now) {
                 alarm::tell_working(&self.alerts, &key);
             }

@@ -1,15 +1,18 @@
 //! The engine: all stages wired together, and the use cases that the API, the command line and agents call.
 
+mod error;
+mod gone;
+
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use connectors::provider::Reply;
 use domain::request::{InboundRequest, Reason};
 use domain::{AlertId, DestinationName, Tenant};
 use store::dispatch::Owner;
 use store::intake::KeptRequest;
 use store::keep::Retention;
+use store::nodes::Hint;
 use store::registry::Alert;
 use store::{Store, StoreError};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -22,16 +25,17 @@ use crate::alert::Alerts;
 use crate::allow::refresh::Refresher;
 use crate::budget::Budgets;
 use crate::clock::SharedClock;
-use crate::definition::Report;
 use crate::deliver::Deliverer;
 use crate::dispatch::{self, DestinationLive, DispatchHandle, DispatchParts, Dispatcher, Message};
 use crate::enrich::Enricher;
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
 use crate::fetch::KeyFetcher;
+use crate::gate::Hall;
 use crate::handshakes::Handshakes;
 use crate::keep::Keeper;
 use crate::ledger::Ledger;
+use crate::nodes::{Follower, Held, Identity, Roster, Tenure, Woken};
 use crate::pending::Waiter;
 use crate::prepare::Preparer;
 use crate::receive::{Receipt, Receiver};
@@ -41,11 +45,13 @@ use crate::settle::Settler;
 use crate::streams::{self, Scheduler, StreamsHandle};
 use crate::subscriptions::{self, Book, Coverage, Desk, Duty, SubscriptionSecrets, Subscriptions, SubscriptionsHandle};
 use crate::telemetry;
-use crate::topology::{Policies, SpecError, Topology};
+use crate::topology::{Policies, Topology};
 use crate::transport::Transport;
 use crate::upstream::{UpstreamParts, Upstreams};
 use crate::vault::Vault;
 use crate::work::DestinationKey;
+
+pub use error::EngineError;
 
 /// What an engine is built of: everything that is not a decision comes from outside.
 pub struct Parts {
@@ -58,45 +64,8 @@ pub struct Parts {
     pub retention: Retention,
     /// Tries under way at once; [`dispatch::IN_FLIGHT_MAX`] unless fewer sockets may be open.
     pub in_flight_max: u32,
-}
-
-/// Why a wish could not be carried out.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum EngineError {
-    #[error("{0}")]
-    NotFound(String),
-    #[error("{0} is defined in the configuration file: change it there and reload")]
-    ManagedByFile(String),
-    #[error("{0}")]
-    Conflict(String),
-    #[error("{detail}")]
-    Invalid { code: &'static str, detail: String },
-    /// What was written cannot be read as a definition.
-    #[error("the definition has mistakes")]
-    Definition(Report),
-    /// It can be read, but not be run.
-    #[error("the definition cannot be run")]
-    Specs(Vec<SpecError>),
-    #[error("this idempotency key came before with another body")]
-    KeyReused,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl EngineError {
-    /// A stable code for the API.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NotFound(_) => "not_found",
-            Self::ManagedByFile(_) => "managed_by_file",
-            Self::Conflict(_) => "conflict",
-            Self::Invalid { code, .. } => code,
-            Self::Definition(_) | Self::Specs(_) => "definition_invalid",
-            Self::KeyReused => "idempotency_key_reused",
-            Self::Store(error) => error.code(),
-        }
-    }
+    /// What this process is called among the nodes that share its store.
+    pub node: Identity,
 }
 
 /// Cheap to clone; everything within is shared.
@@ -129,6 +98,13 @@ pub(crate) struct Inner {
     pub replayer: Arc<Replayer>,
     pub dispatch: DispatchHandle,
     pub accepted: watch::Receiver<u64>,
+    pub owner: Owner,
+    /// What this node is in charge of.
+    pub held: watch::Receiver<Arc<Held>>,
+    /// Changes when something was configured, by whomever.
+    pub configured_elsewhere: watch::Receiver<u64>,
+    pub woken: Woken,
+    pub joined: watch::Receiver<bool>,
     pub failure: Failure,
     /// Cancelled when the engine begins to stop.
     pub stop: CancellationToken,
@@ -140,14 +116,20 @@ impl Engine {
     /// Wires the stages and starts them on the current runtime, with nothing configured yet.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
-        let Parts { store, clock, entropy, transport, policies, vault, retention, in_flight_max } = parts;
-        let owner = Owner(random(&*entropy));
+        let Parts { store, clock, entropy, transport, policies, vault, retention, in_flight_max, node } = parts;
+        let owner = Owner(crate::entropy::number(&*entropy));
         let (dispatch, inbox) = dispatch::channel();
         let (settler, settlings) = tokio::sync::mpsc::unbounded_channel();
         let (gone, gones) = tokio::sync::mpsc::unbounded_channel();
         let (accepted_sender, accepted) = watch::channel(0);
         let (failure, stop) = (Failure::default(), CancellationToken::new());
-        let (configured, topology) = watch::channel(Arc::default());
+        let tenure = Arc::new(Tenure::new(store.is_shared(), Arc::clone(&clock)));
+        let hall = if tenure.is_shared() { Hall::shared(Arc::clone(&tenure)) } else { Hall::default() };
+        let nothing = Arc::new(Topology::of_hall(Arc::new(hall)));
+        let (configured, topology) = watch::channel(Arc::clone(&nothing));
+        let (holding, held) = watch::channel(Arc::new(Held { sole: !tenure.is_shared(), ..Held::default() }));
+        let (configuring, configured_elsewhere) = watch::channel(0);
+        let (woken, (joining, joined)) = (Woken::default(), watch::channel(false));
         let alerts = Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy));
         let ledger = Arc::new(Ledger::new(Arc::clone(&store), Arc::clone(&clock)));
         let heads = HeadSeal::new(Arc::clone(&entropy));
@@ -156,6 +138,7 @@ impl Engine {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             owner,
+            tenure: Arc::clone(&tenure),
             dispatch: dispatch.clone(),
             accepted: accepted_sender,
             ledger: Arc::clone(&ledger),
@@ -190,6 +173,7 @@ impl Engine {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             owner,
+            tenure: Arc::clone(&tenure),
             deliverer,
             settler,
             gone,
@@ -211,14 +195,30 @@ impl Engine {
         let keeper = Keeper {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
-            owner,
-            dispatch: dispatch.clone(),
             retention,
             alerts: alerts.clone(),
             failure: failure.clone(),
             stop: stop.clone(),
         };
         tasks.spawn(keeper.run());
+        let roster = Roster {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            owner,
+            identity: node,
+            tenure,
+            dispatch: dispatch.clone(),
+            alerts: alerts.clone(),
+            upstreams: Arc::clone(&upstreams),
+            failure: failure.clone(),
+            topology: topology.clone(),
+            stop: stop.clone(),
+            woken: woken.clone(),
+            held: holding,
+            configured: configuring,
+            joined: joining,
+        };
+        tasks.spawn(roster.run());
         tasks.spawn(alerts.clone().run(stop.clone()));
         tasks.spawn(Arc::clone(&ledger).run(stop.clone()));
         let (secrets, coverage) = (Arc::<SubscriptionSecrets>::default(), Arc::new(Coverage::new()));
@@ -266,6 +266,7 @@ impl Engine {
             owner,
             dispatch: dispatch.clone(),
             stop: stop.clone(),
+            held: held.clone(),
         });
         let (keeping, messages) = SubscriptionsHandle::new();
         let desk = Arc::new(Desk::new(subscriptions::Parts {
@@ -294,10 +295,11 @@ impl Engine {
             coverage,
             subscriptions: keeping.clone(),
             topology: configured.subscribe(),
+            held: held.clone(),
             stop: stop.clone(),
         };
         tasks.spawn(Scheduler::new(reading, orders).run());
-        tasks.spawn(Duty::new(Arc::clone(&desk), configured.subscribe(), messages).run());
+        tasks.spawn(Duty::new(Arc::clone(&desk), configured.subscribe(), held.clone(), messages).run());
         let inner = Inner {
             store,
             clock,
@@ -312,7 +314,7 @@ impl Engine {
             subscriptions: Subscriptions { desk, handle: keeping },
             heads,
             handshakes,
-            topology: RwLock::default(),
+            topology: RwLock::new(nothing),
             configured,
             changing: tokio::sync::Mutex::default(),
             receiver,
@@ -320,13 +322,21 @@ impl Engine {
             replayer,
             dispatch,
             accepted,
+            owner,
+            held,
+            configured_elsewhere,
+            woken,
+            joined,
             failure,
             stop,
             tasks: Mutex::new(tasks),
         };
         let engine = Self { inner: Arc::new(inner) };
         engine.spawn(engine.waiter().run());
-        engine.spawn(crate::manage::disable_gone(Arc::downgrade(&engine.inner), gones));
+        engine.spawn(gone::disable_gone(Arc::downgrade(&engine.inner), gones));
+        if engine.inner.store.is_shared() {
+            engine.spawn(Follower { engine: Arc::downgrade(&engine.inner) }.run());
+        }
         engine
     }
 
@@ -441,6 +451,11 @@ impl Engine {
         &self.inner.stop
     }
 
+    /// Completes once this process has said to the nodes that share its store that it lives, or stops.
+    pub async fn joined(&self) {
+        let _ = self.inner.joined.clone().wait_for(|joined| *joined).await;
+    }
+
     /// Completes when the store has failed for good: the process must exit (74) and recover on its next start.
     pub async fn failed(&self) -> StoreError {
         self.inner.failure.happened().await;
@@ -462,6 +477,11 @@ impl Engine {
         tasks.shutdown().await;
         self.inner.alerts.flush().await;
         self.inner.ledger.flush().await;
+        if let Err(error) = self.inner.store.leave(self.inner.owner).await {
+            // Its lease ends by itself.
+            telemetry::store_failed("leave", &error);
+        }
+        self.inner.store.tell(Hint::Nodes);
         if let Err(error) = self.inner.store.close().await {
             telemetry::store_failed("close", &error);
         }
@@ -478,14 +498,6 @@ impl Engine {
             let (tenant, name) = (tenant.clone(), destination.spec.name.clone());
             self.inner.dispatch.tell(Message::Waiting(DestinationKey { tenant, name }));
         }
+        self.inner.store.tell(Hint::Wished);
     }
 }
-
-fn random(entropy: &dyn crate::entropy::Entropy) -> u64 {
-    let mut bytes = [0; 8];
-    entropy.fill(&mut bytes);
-    u64::from_le_bytes(bytes)
-}
-
-/// A provider's own answer, for the API to write.
-pub type ProviderReply = Reply;

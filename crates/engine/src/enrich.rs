@@ -25,6 +25,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const LAG_WAITS: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// Versions are written in whole seconds at the coarsest.
+const TICK: Duration = Duration::from_secs(1);
+
 /// A record that is needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Need<'n> {
@@ -36,6 +39,8 @@ pub(crate) struct Need<'n> {
     pub id: String,
     /// The event's version, if the record is its own subject.
     pub version: Option<Version>,
+    /// The event says that there is such a record: a source that says otherwise may be a replica that has not heard of it.
+    pub exists: bool,
     /// When the event came.
     pub received_at: Timestamp,
     pub max_age: Option<Duration>,
@@ -93,27 +98,35 @@ impl Enricher {
 
     async fn fetch_patiently(&self, need: &Need<'_>) -> Result<Option<Arc<Json>>, ReadFailure> {
         let mut waits = LAG_WAITS.into_iter();
+        let mut since = need.received_at;
         loop {
-            let kept = self.current(need).await?;
-            if !is_older(&kept, need) {
+            let kept = self.current(need, since).await?;
+            let is_missing = need.exists && kept.record.is_none();
+            if !is_missing && !is_older(&kept, need) {
                 return Ok(kept.record);
             }
             let Some(wait) = waits.next() else {
+                if is_missing {
+                    // So often that it is believed: it is gone by now.
+                    return Ok(None);
+                }
                 let message = format!("'{}' still answers a state from before the event", need.stream);
                 return Err(ReadFailure::transient("record_older", message));
             };
             self.clock.sleep(wait).await;
+            since = self.clock.now();
         }
     }
 
-    /// What is kept, if it is new enough, else what the source says now.
-    async fn current(&self, need: &Need<'_>) -> Result<Kept, ReadFailure> {
+    /// What is kept, if it is new enough, else what the source says now. That there is no record has to be known since
+    /// `since`.
+    async fn current(&self, need: &Need<'_>, since: Timestamp) -> Result<Kept, ReadFailure> {
         if need.confirm {
             return self.ask(need).await;
         }
         let slot = self.slot(need);
         let mut kept = slot.kept.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|kept| self.serves(kept, need)) {
+        if let Some(kept) = kept.as_ref().filter(|kept| self.serves(kept, need, since)) {
             return Ok(kept.clone());
         }
         let asked = self.ask(need).await?;
@@ -121,11 +134,16 @@ impl Enricher {
         Ok(asked)
     }
 
-    fn serves(&self, kept: &Kept, need: &Need<'_>) -> bool {
+    fn serves(&self, kept: &Kept, need: &Need<'_>, since: Timestamp) -> bool {
         if let (Some(own), Some(wanted)) = (kept.version, need.version)
             && let Some(order) = own.partial_cmp(&wanted)
         {
-            return order.is_ge();
+            // Within the tick of its version a record may have changed once more since it was asked for.
+            let is_over = !matches!(own, Version::Time(at) if kept.asked_at < at + TICK);
+            return order.is_gt() || (order.is_eq() && (is_over || kept.asked_at >= need.received_at));
+        }
+        if need.exists && kept.record.is_none() {
+            return kept.asked_at >= since;
         }
         let is_young = need.max_age.is_some_and(|max_age| self.clock.now().since(kept.asked_at) <= max_age);
         is_young || kept.asked_at >= need.received_at

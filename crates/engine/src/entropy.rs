@@ -134,6 +134,14 @@ impl Entropy for SeededEntropy {
     }
 }
 
+/// A number that nobody else draws.
+#[must_use]
+pub fn number(entropy: &dyn Entropy) -> u64 {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use domain::{ConnectionName, HandshakeId, SourceName, Tenant};
 use rustc_hash::{FxHashMap, FxHashSet};
+use store::nodes::Hint;
+use store::registry::HANDSHAKES;
 use store::{Store, StoreError};
 use tokio::sync::MutexGuard;
 use tokio::sync::watch;
@@ -85,6 +87,11 @@ impl Handshakes {
         Ok(())
     }
 
+    /// Another node may have changed them: they are read again when they are needed.
+    pub async fn forget_known(&self) {
+        self.known.lock().await.clear();
+    }
+
     /// A source is gone: one that takes its name later must not trust its senders.
     pub async fn forget_source(&self, tenant: &Tenant, source: &str) -> Result<(), EngineError> {
         let Ok(name) = source.parse::<SourceName>() else { return Ok(()) };
@@ -132,6 +139,7 @@ impl Handshakes {
         };
         let bytes = serde_json::to_vec(&next).map_err(|error| StoreError::Refused(error.to_string()))?;
         self.store.put_setting(setting_of(&key.0, key.1.as_str()).into(), bytes.into()).await?;
+        self.store.tell(Hint::Configured);
         known.insert(key.clone(), next);
         if let (Some(keys), Some(listener)) = (keys, source.as_ref().and_then(|source| source.listener.as_ref())) {
             listener.keys.exchange(keys);
@@ -183,7 +191,7 @@ fn account(connection: &str) -> Option<ConnectionName> {
 /// The setting under which a source's handshakes are kept.
 #[must_use]
 pub fn setting_of(tenant: &Tenant, source: &str) -> String {
-    format!("handshakes/{tenant}/{source}")
+    format!("{HANDSHAKES}{tenant}/{source}")
 }
 
 fn read(bytes: &[u8]) -> Result<SourceHandshakes, StoreError> {

@@ -1,19 +1,19 @@
-//! Keep: the duties that nobody asks for. Claims are renewed, lapsed ones rescued, old rows pruned, and deliveries
-//! of destinations that were paused or came back are held or set free. What nobody is told of is looked after.
+//! Keep: the duties that nobody asks for. Old rows are pruned, and deliveries of destinations that were paused or came
+//! back are held or set free. What nobody is told of is looked after.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
-use store::dispatch::Owner;
 use store::keep::Retention;
+use store::nodes::Hint;
 use store::people::HoldScope;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::alert::{Alerts, Watch};
 use crate::clock::SharedClock;
-use crate::dispatch::{DispatchHandle, LEASE, Message};
+use crate::dispatch::{DispatchHandle, Message};
 use crate::failure::Failure;
 use crate::work::DestinationKey;
 
@@ -23,11 +23,12 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// A pause between two rounds of pruning, so that live work comes first.
 const PRUNE_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often everything is looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
 pub struct Keeper {
     pub store: Arc<dyn Store>,
     pub clock: SharedClock,
-    pub owner: Owner,
-    pub dispatch: DispatchHandle,
     pub retention: Retention,
     pub alerts: Alerts,
     pub failure: Failure,
@@ -35,7 +36,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Renews and rescues three times within a lease, and prunes now and then, until told to stop.
+    /// Looks after alerts, and prunes now and then, until told to stop.
     pub async fn run(self) {
         let mut pruned_at = Timestamp::EPOCH;
         let (store, alerts, clock) = (Arc::clone(&self.store), self.alerts.clone(), Arc::clone(&self.clock));
@@ -44,27 +45,17 @@ impl Keeper {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = self.clock.sleep(LEASE / 3) => {}
+                () = self.clock.sleep(LOOK_EVERY) => {}
             }
-            self.check(self.renew().await);
+            if self.store.is_shared() {
+                // Other nodes open and resolve them too.
+                self.check(self.alerts.load().await);
+            }
             self.check(watch.round().await);
             let now = self.clock.now();
             if now.since(pruned_at) >= PRUNE_EVERY {
                 pruned_at = now;
                 self.check(self.prune().await);
-            }
-        }
-    }
-
-    async fn renew(&self) -> Result<(), StoreError> {
-        self.store.renew(self.owner, LEASE, self.clock.now()).await?;
-        loop {
-            let rescued = self.store.rescue_lapsed(self.clock.now(), BATCH).await?;
-            if rescued > 0 {
-                self.dispatch.tell(Message::LookAround);
-            }
-            if rescued < BATCH {
-                return Ok(());
             }
         }
     }
@@ -105,6 +96,9 @@ pub async fn move_held(
         };
         moved += u64::from(count);
         dispatch.tell(Message::Changed(key.clone()));
+        if !hold {
+            store.tell(Hint::Due(key.tenant.clone(), key.name.clone()));
+        }
         // Fewer than asked for only means that some of those found had changed meanwhile.
         if count == 0 {
             return Ok(moved);

@@ -23,6 +23,7 @@ pub mod key_set;
 pub mod ledger;
 pub mod manage;
 pub mod message;
+pub mod nodes;
 mod objects;
 mod pending;
 pub mod prepare;

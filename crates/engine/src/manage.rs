@@ -1,20 +1,20 @@
 //! Managing: taking over a configuration, objects of the API, destinations that are paused, disabled or retired.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, PoisonError};
 
 use domain::{DeliveryState, DestinationName, RouteName, Tenant};
 use rustc_hash::FxHashSet;
+use store::nodes::Hint;
 use store::people::{DestinationState, DestinationStatus, HoldScope};
 use store::read::Page;
 use store::registry::{ManagedBy, Object, ObjectKind};
 use store::{Store, StoreError};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING, owed_by};
 use crate::connector::Ours;
 use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
 use crate::dispatch::Message;
-use crate::engine::{Engine, EngineError, Inner};
+use crate::engine::{Engine, EngineError};
 use crate::keep::move_held;
 use crate::objects;
 use crate::spec::{DestinationSpec, RouteSpec, SourceSpec, Specs};
@@ -27,12 +27,23 @@ const PAUSED_BY_DEFINITION: &str = "configured as paused";
 /// What is configured, apart by who owns it.
 #[derive(Default)]
 pub(crate) struct Configured {
-    file: Specs,
-    api: Specs,
+    /// The file was read once.
+    pub is_configured: bool,
+    pub file: Specs,
+    pub api: Specs,
+}
+
+/// Who lets destinations take deliveries again that a new configuration has once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resuming {
+    /// Who changes the configuration.
+    Now,
+    /// It was changed elsewhere, and whoever did so sees to it.
+    LeftToOthers,
 }
 
 /// An object's key: kinds have names of their own.
-type Key = (ObjectKind, Tenant, String);
+pub(crate) type Key = (ObjectKind, Tenant, String);
 
 impl Engine {
     /// Takes over the file's objects, beside those of the API that the store holds. An invalid configuration
@@ -43,9 +54,9 @@ impl Engine {
         self.inner.heads.unlock(&*self.inner.store, &self.inner.vault).await?;
         let objects = self.inner.store.objects().await?;
         let api = self.api_specs(&file, &objects)?;
-        self.apply(&file, &api).await?;
+        self.apply(&file, &api, Resuming::Now).await?;
         self.record_file_objects(&file, &objects).await?;
-        *configured = Configured { file, api };
+        *configured = Configured { is_configured: true, file, api };
         self.open_all_approved().await?;
         self.release_in_background();
         Ok(())
@@ -108,8 +119,9 @@ impl Engine {
             retired_at: None,
         };
         self.inner.store.put_object(object, create).await?;
-        self.apply(&configured.file, &api).await?;
+        self.apply(&configured.file, &api, Resuming::Now).await?;
         configured.api = api;
+        self.inner.store.tell(Hint::Configured);
         self.release_in_background();
         Ok(())
     }
@@ -125,10 +137,11 @@ impl Engine {
             return Err(EngineError::NotFound(format!("there is no {} '{name}'", kind.as_str())));
         }
         compile(&merged(&configured.file, &api), &*self.inner.policies, None).map_err(EngineError::Specs)?;
-        self.apply(&configured.file, &api).await?;
+        self.apply(&configured.file, &api, Resuming::Now).await?;
         self.hold_open_deliveries(kind, &tenant, name).await?;
         self.inner.store.retire_object(tenant.clone(), kind, name.into(), self.inner.clock.now()).await?;
         configured.api = api;
+        self.inner.store.tell(Hint::Configured);
         Ok(())
     }
 
@@ -198,6 +211,7 @@ impl Engine {
         self.inner.store.set_destination_status(tenant.clone(), name.clone(), status).await?;
         let held = state != DestinationState::Active;
         destination.gate.set_held(held);
+        self.inner.store.tell(Hint::Configured);
         let key = DestinationKey { tenant, name: name.clone() };
         self.inner.dispatch.tell(Message::Changed(key.clone()));
         self.move_scope(&key, HoldScope::Destination(name), held).await
@@ -210,7 +224,7 @@ impl Engine {
     }
 
     /// Compiles what the file and the API say and puts it in the place of what ran before.
-    async fn apply(&self, file: &Specs, api: &Specs) -> Result<(), EngineError> {
+    pub(crate) async fn apply(&self, file: &Specs, api: &Specs, resuming: Resuming) -> Result<(), EngineError> {
         if let Some((kind, _, name)) = keys_of(file).intersection(&keys_of(api)).next() {
             let detail = format!(
                 "{} '{name}' is defined both in the file and through the API: remove one of them",
@@ -230,7 +244,7 @@ impl Engine {
         self.inner.configured.send_replace(Arc::clone(&topology));
         drop(unchanged);
         self.inner.dispatch.tell(Message::Topology(topology));
-        for name in resumed {
+        for name in resumed.into_iter().filter(|_| resuming == Resuming::Now) {
             self.activate(name.tenant, name.name).await?;
         }
         Ok(())
@@ -338,7 +352,7 @@ impl Engine {
         Ok(())
     }
 
-    fn api_specs(&self, file: &Specs, objects: &[Object]) -> Result<Specs, EngineError> {
+    pub(crate) fn api_specs(&self, file: &Specs, objects: &[Object]) -> Result<Specs, EngineError> {
         let mut specs = Specs::default();
         // Routes are read last: they name sources and destinations.
         for kind in [ObjectKind::Source, ObjectKind::Destination, ObjectKind::Route] {
@@ -382,16 +396,6 @@ impl Engine {
     }
 }
 
-/// Disables destinations that answered 410, for as long as dispatch runs.
-pub(crate) async fn disable_gone(engine: Weak<Inner>, mut gones: UnboundedReceiver<DestinationKey>) {
-    while let Some(DestinationKey { tenant, name }) = gones.recv().await {
-        let Some(inner) = engine.upgrade() else { return };
-        if let Err(error) = (Engine { inner }).disable(tenant, name.clone(), "it answered 410 Gone".to_owned()).await {
-            tracing::error!(event = "disable_failed", destination = %name, code = error.code(), %error);
-        }
-    }
-}
-
 /// Whether it left anything behind that is held: what was held before it went counts as well.
 async fn holds_any(store: &dyn Store, tenant: &Tenant, kind: ObjectKind, name: &str) -> Result<bool, StoreError> {
     let Some(filter) = owed_by(&format!("{}/{name}", kind.as_str()), DeliveryState::Held) else { return Ok(false) };
@@ -400,7 +404,7 @@ async fn holds_any(store: &dyn Store, tenant: &Tenant, kind: ObjectKind, name: &
 }
 
 /// A destination that nothing is configured for: its messages reach nobody.
-fn nobody() -> DestinationName {
+pub(crate) fn nobody() -> DestinationName {
     "none".parse().expect("a plain word is a name")
 }
 
@@ -408,7 +412,7 @@ fn key_of(object: &Object) -> Key {
     (object.kind, object.tenant.clone(), object.name.to_string())
 }
 
-fn keys_of(specs: &Specs) -> FxHashSet<Key> {
+pub(crate) fn keys_of(specs: &Specs) -> FxHashSet<Key> {
     let source = |spec: &SourceSpec| (ObjectKind::Source, spec.tenant.clone(), spec.name.to_string());
     let destination = |spec: &DestinationSpec| (ObjectKind::Destination, spec.tenant.clone(), spec.name.to_string());
     let route = |spec: &RouteSpec| (ObjectKind::Route, spec.tenant.clone(), spec.name.to_string());

@@ -7,6 +7,7 @@ mod body;
 mod cache;
 mod check;
 mod client;
+mod conditions;
 mod discover;
 mod failure;
 mod formulas;
@@ -35,12 +36,14 @@ mod wire;
 
 pub use ask::Unheard;
 pub use asked::{Asked, CallSink, Unwritten};
+pub use conditions::Conditions;
+pub(crate) use conditions::Validators;
 pub use discover::Offer;
 pub use failure::{Blame, ReadFailure};
 pub use formulas::Jsonata;
 pub use hosts::Hosts;
 pub use reader::{Files, Outside, Reader, Wanted};
-pub use told::{Closed, ConfigWriter, Deaf, Level, Listener, Standing, Told};
+pub use told::{Closed, ConfigWriter, Deaf, Level, Listener, Place, Standing, Told};
 pub use usable::{migrated, usable};
 pub use wire::PAGE_BYTES_MAX;
 

@@ -9,15 +9,18 @@ use domain::{DeliveryId, DestinationName, Event, EventId, ReplayId, Tenant};
 use rustc_hash::FxHashSet;
 use store::dispatch::Owner;
 use store::intake::NewDelivery;
+use store::nodes::Hint;
 use store::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
 use store::read::{EventFilter, Page, Position};
 use store::{Store, StoreError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, Message};
 use crate::engine::{Engine, EngineError};
 use crate::entropy::{SharedEntropy, uuid_v7};
+use crate::nodes::Held;
 use crate::telemetry;
 use crate::topology::{Route, Topology};
 use crate::work::DestinationKey;
@@ -60,6 +63,7 @@ pub struct Replayer {
     pub owner: Owner,
     pub dispatch: DispatchHandle,
     pub stop: CancellationToken,
+    pub(crate) held: watch::Receiver<Arc<Held>>,
 }
 
 /// A batch of events to make deliveries of, and where the job stands after them.
@@ -128,7 +132,8 @@ impl Replayer {
     /// Runs a job to its end, its cancellation or the stop of the process, step by step. The error is why it can never
     /// go on.
     pub async fn run(&self, mut replay: Replay, topology: impl Fn() -> Arc<Topology>) -> Result<(), StoreError> {
-        while replay.state == ReplayState::Running && !self.stop.is_cancelled() {
+        let ours = |replay: &Replay| self.held.borrow().has_replay(&replay.tenant, replay.id);
+        while replay.state == ReplayState::Running && !self.stop.is_cancelled() && ours(&replay) {
             match self.step(&replay, &topology()).await {
                 Ok((next, made)) => {
                     replay = next;
@@ -160,6 +165,7 @@ impl Replayer {
         };
         let next = self.store.replay_step(step, self.owner, self.clock.now()).await?;
         for name in destinations {
+            self.store.tell(Hint::Due(replay.tenant.clone(), name.clone()));
             self.dispatch.tell(Message::Waiting(DestinationKey { tenant: replay.tenant.clone(), name }));
         }
         Ok((next, made))
@@ -247,7 +253,13 @@ impl Engine {
     pub async fn start_replay(&self, request: ReplayRequest) -> Result<Replay, EngineError> {
         let plan = self.plan_replay(&request).await?;
         let replay = self.inner.replayer.create(each_once(request), plan.events).await?;
-        self.run_replay(replay.clone());
+        if self.inner.held.borrow().sole {
+            self.run_replay(replay.clone());
+        } else {
+            // Whoever has the fewest takes it.
+            self.inner.woken.wake();
+            self.inner.store.tell(Hint::Nodes);
+        }
         Ok(replay)
     }
 
@@ -257,13 +269,17 @@ impl Engine {
 
     /// Goes on with the replays that an earlier process left running. Called once, after `configure`.
     pub async fn resume_replays(&self) -> Result<usize, EngineError> {
+        if !self.inner.held.borrow().sole {
+            // Another node may be at it: who is in charge goes on with it.
+            return Ok(0);
+        }
         let running = self.inner.store.running_replays().await?;
         let count = running.len();
         running.into_iter().for_each(|replay| self.run_replay(replay));
         Ok(count)
     }
 
-    fn run_replay(&self, replay: Replay) {
+    pub(crate) fn run_replay(&self, replay: Replay) {
         let (replayer, engine) = (Arc::clone(&self.inner.replayer), self.clone());
         let (tenant, id) = (replay.tenant.clone(), replay.id);
         self.spawn(async move {

@@ -50,8 +50,9 @@ impl HeadSeal {
                 let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
                 self.entropy.fill(&mut key);
                 let sealed = vault.seal(&*self.entropy, &KEY_PLACE, &key).map_err(not_ours)?;
-                store.put_setting(KEY_SETTING.into(), sealed.into_bytes().into()).await?;
-                key
+                // Another node may have made one meanwhile: then that counts.
+                let kept = store.keep_setting(KEY_SETTING.into(), sealed.into_bytes().into()).await?;
+                vault.open(&KEY_PLACE, &String::from_utf8_lossy(&kept)).map_err(not_ours)?
             }
         };
         let key = MasterKey::from_hex(&Zeroizing::new(HEXLOWER.encode(&key)));

@@ -10,6 +10,7 @@
 //! | `deletes` | what a complete scan did not have, confirmed before it is told |
 //! | `reconcile` | a run that judges what webhooks should have told |
 //! | `order` | judges a person's wish before it is passed on |
+//! | `wanted` | what is configured to be read by itself |
 //! | `view`, `gauges` | what people and their monitoring see |
 //! | `slot`, `schedule` | which stream is read when, and by whose wish |
 
@@ -41,6 +42,7 @@ use crate::clock::SharedClock;
 use crate::engine::EngineError;
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
+use crate::nodes::Held;
 use crate::subscriptions::{Coverage, SubscriptionsHandle};
 use crate::topology::Topology;
 use crate::upstream::Upstreams;
@@ -65,6 +67,8 @@ pub(crate) struct Parts {
     pub coverage: Arc<Coverage>,
     pub subscriptions: SubscriptionsHandle,
     pub topology: watch::Receiver<Arc<Topology>>,
+    /// What this node is in charge of: of other connections nothing is read by itself.
+    pub held: watch::Receiver<Arc<Held>>,
     pub stop: CancellationToken,
 }
 

@@ -1,7 +1,10 @@
 //! Every metric and log event of the engine, named once. Labels come only from configuration, never from payloads.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::charge::{Charge, ChargeKind};
+use domain::run::RunFigures;
 use domain::{DeliveryId, DeliveryState};
 use metrics::{counter, gauge, histogram};
 use store::StoreError;
@@ -33,8 +36,10 @@ pub const CALLS: &str = "trireme_calls_total";
 pub const POLLS: &str = "trireme_polls_total";
 /// Changes that polls found.
 pub const CHANGES: &str = "trireme_poll_changes_total";
-/// Requests that polls and reconciliations took.
+/// Requests that polls, first scans and reconciliations took.
 pub const READ_REQUESTS: &str = "trireme_read_requests_total";
+/// Of those: answered that nothing changed since the answer before.
+pub const UNMODIFIED: &str = "trireme_poll_unmodified_total";
 /// Changes that nobody had told before reconciliation found them.
 pub const GAPS: &str = "trireme_gaps_total";
 /// How long ago a stream was last read to its end, by the connection that waits longest.
@@ -45,6 +50,10 @@ pub const STREAM_FAILURES: &str = "trireme_stream_failures_in_a_row";
 pub const BUDGET_USE: &str = "trireme_budget_use_ratio";
 /// Requests that wait for their turn.
 pub const BUDGET_WAITING: &str = "trireme_budget_waiting";
+/// Nodes that live, this one included.
+pub const NODES: &str = "trireme_nodes";
+/// What this node is in charge of, by kind.
+pub const CHARGES: &str = "trireme_node_charges";
 pub const CALL_SECONDS: &str = "trireme_call_seconds";
 /// Webhook subscriptions at a source, by how they stand.
 pub const SUBSCRIPTIONS: &str = "trireme_subscriptions";
@@ -78,7 +87,8 @@ pub fn called(source: &str, purpose: &'static str, failed: bool, took: Duration)
 }
 
 /// A poll has ended.
-pub fn polled(source: &str, found: u64, failed: bool, requests: u64) {
+pub fn polled(source: &str, failed: bool, figures: &RunFigures) {
+    let RunFigures { told: found, requests, unmodified, .. } = *figures;
     let outcome = match (failed, found) {
         (true, _) => "failed",
         (false, 0) => "nothing",
@@ -87,6 +97,12 @@ pub fn polled(source: &str, found: u64, failed: bool, requests: u64) {
     counter!(POLLS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
     counter!(CHANGES, "source" => source.to_owned()).increment(found);
     counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "poll").increment(requests);
+    counter!(UNMODIFIED, "source" => source.to_owned()).increment(unmodified);
+}
+
+/// A first scan has ended: it is no poll, whatever it found.
+pub fn scanned(source: &str, requests: u64) {
+    counter!(READ_REQUESTS, "source" => source.to_owned(), "for" => "backfill").increment(requests);
 }
 
 /// A reconciliation has ended.
@@ -167,6 +183,15 @@ pub fn in_flight(count: u32) {
 /// A settlement came after its claim had passed to another.
 pub fn fenced() {
     counter!(SETTLEMENTS_FENCED).increment(1);
+}
+
+/// How many nodes live, and what this one is in charge of.
+pub fn nodes(living: usize, charges: &BTreeMap<Charge, u64>) {
+    gauge!(NODES).set(living as f64);
+    for kind in ChargeKind::ALL {
+        let count = charges.keys().filter(|charge| charge.kind() == kind).count();
+        gauge!(CHARGES, "kind" => kind.as_str()).set(count as f64);
+    }
 }
 
 pub fn store_failed(verb: &'static str, error: &StoreError) {

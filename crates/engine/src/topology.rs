@@ -159,6 +159,12 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Nothing yet, on a store that several nodes share or not.
+    #[must_use]
+    pub(crate) fn of_hall(hall: Arc<Hall>) -> Self {
+        Self { hall, ..Self::default() }
+    }
+
     #[must_use]
     pub fn source(&self, tenant: &str, name: &str) -> Option<&Arc<Source>> {
         self.tenants.get(tenant)?.sources.get(name)
@@ -270,13 +276,11 @@ impl Compiler {
         let headers = own_headers(spec, &mut wrong);
         self.errors.append(&mut wrong.errors);
         let (Ok(target), Ok(signer)) = (target, signer) else { return };
-        let gate = before
-            .and_then(|before| before.destination(spec.tenant.as_str(), spec.name.as_str()))
-            .filter(|before| before.spec.http.concurrency == spec.http.concurrency)
-            .map_or_else(
-                || Arc::new(Gate::new(Arc::clone(&self.topology.hall), spec.http.concurrency)),
-                |before| Arc::clone(&before.gate),
-            );
+        let gate = match before.and_then(|before| before.destination(spec.tenant.as_str(), spec.name.as_str())) {
+            None => Arc::new(Gate::new(Arc::clone(&self.topology.hall), spec.http.concurrency)),
+            Some(before) if before.spec.http.concurrency == spec.http.concurrency => Arc::clone(&before.gate),
+            Some(before) => Arc::new(before.gate.resized(spec.http.concurrency)),
+        };
         let destination = Destination { spec: spec.clone(), target: Arc::new(target), signer, headers, gate };
         self.owned(&spec.tenant).destinations.insert(spec.name.clone(), Arc::new(destination));
     }

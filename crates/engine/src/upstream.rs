@@ -6,6 +6,7 @@ mod live;
 mod pages;
 mod rotated;
 mod shelf;
+mod validators;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use crate::spec::ConnectorSpec;
 use crate::topology::Topology;
 use book::{Censor, Counted, Mask};
 use rotated::RotatedError;
+use validators::Remembered;
 
 pub use live::{Checked, LiveRead, RECORDS_MAX};
 pub use pages::{Ended, Page, Taker};
@@ -79,6 +81,7 @@ pub struct Upstream {
     reader: Reader,
     mask: Mask,
     counted: Arc<Counted>,
+    remembered: Remembered,
     /// Its credentials were refused: whoever asks next begins with what the store has.
     is_spent: AtomicBool,
 }
@@ -93,7 +96,8 @@ impl Engine {
 
 impl Upstream {
     fn new(account: Account, reader: Reader, mask: Mask, counted: Arc<Counted>) -> Self {
-        Self { account, reader, mask, counted, is_spent: AtomicBool::new(false) }
+        let (remembered, is_spent) = (Remembered::default(), AtomicBool::new(false));
+        Self { account, reader, mask, counted, remembered, is_spent }
     }
 
     #[must_use]
@@ -167,6 +171,11 @@ impl Upstream {
     #[must_use]
     pub fn requests(&self, stream: &Arc<str>, purpose: Purpose) -> u64 {
         self.counted.of(stream, purpose)
+    }
+
+    /// A text without the connection's secrets.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        self.mask.hide(text)
     }
 
     fn censor<'l>(&'l self, listener: &'l dyn Listener) -> Censor<'l> {

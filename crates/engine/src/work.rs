@@ -29,6 +29,8 @@ pub struct Work {
     pub replay: Option<ReplayOf>,
     pub prepared: Option<Prepared>,
     pub stale: bool,
+    /// It lets the others of its destination go first.
+    pub backfill: bool,
     /// Gives the room in memory back when the work is settled or dropped.
     pub place: Place,
 }
@@ -37,8 +39,8 @@ impl Work {
     /// Work from what the store gave, for a route that still exists.
     #[must_use]
     pub fn of_claimed(claimed: Claimed, route: Arc<Route>, place: Place) -> Self {
-        let Claimed { id, claim, event, attempts, replay, prepared, stale, .. } = claimed;
-        Self { id, claim, event, route, attempts, replay, prepared, stale, place }
+        let Claimed { id, claim, event, attempts, replay, prepared, stale, backfill, .. } = claimed;
+        Self { id, claim, event, route, attempts, replay, prepared, stale, backfill, place }
     }
 
     #[must_use]

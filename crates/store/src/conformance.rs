@@ -9,6 +9,7 @@ pub mod identity;
 pub mod keep;
 pub mod lanes;
 pub mod lists;
+pub mod nodes;
 pub mod people;
 pub mod reading;
 pub mod registry;
@@ -47,6 +48,8 @@ macro_rules! conformance_suite {
                 children_of_one_request_are_one_transaction_and_know_each_other
                 every_path_is_sighted_on_its_own
                 a_webhook_and_a_reading_of_the_same_state_are_one_event
+                in_every_order_of_the_ways_one_change_is_one_event
+                in_every_order_of_the_ways_two_changes_are_never_more_than_two_events
                 two_webhooks_are_never_joined_by_their_state
                 a_reading_that_tells_nothing_new_makes_no_event
                 a_repeated_message_does_not_move_its_subject
@@ -55,13 +58,16 @@ macro_rules! conformance_suite {
                 what_is_due_is_given_oldest_first_and_once
                 a_claim_carries_all_that_a_try_needs
                 asks_are_answered_in_order_and_apart
+                backfilled_ones_are_given_after_all_others_and_into_room_of_their_own
+                when_a_backfilled_one_is_due_is_told_with_the_others
+                a_backfilled_one_that_a_person_retries_goes_with_the_others
                 payloads_are_bounded_but_one_is_always_given
                 what_is_due_later_is_told_and_given_then
                 held_ones_are_not_given
                 prepared_bytes_come_with_every_later_try
                 a_lapsed_lease_is_a_try_of_unknown_end_that_counts
                 rescue_takes_no_more_than_it_was_told
-                a_renewed_lease_does_not_lapse_and_others_do
+                a_lease_does_not_lapse_while_its_node_beats_and_others_do
                 claims_end_with_their_process;
             settle:
                 every_end_of_a_try_leads_where_it_says
@@ -72,6 +78,8 @@ macro_rules! conformance_suite {
                 a_try_cannot_end_in_flight
                 waiting_for_ever_is_still_waiting;
             lanes:
+                who_waits_behind_a_backfilled_one_takes_it_along
+                of_a_backfilled_one_and_another_the_earlier_version_still_goes_first
                 one_after_another_as_accepted
                 the_waiting_go_by_version_where_both_have_one
                 an_earlier_version_does_not_overtake_what_is_being_sent_or_was_tried
@@ -133,7 +141,8 @@ macro_rules! conformance_suite {
                 a_request_that_was_abandoned_may_start_over
                 a_request_whose_process_ended_may_start_over_at_once
                 an_alert_is_open_once_until_it_is_resolved
-                a_setting_is_kept_under_its_name;
+                a_setting_is_kept_under_its_name
+                the_first_setting_of_a_name_stays_until_it_is_empty;
             keep:
                 old_events_go_with_all_that_is_theirs
                 nothing_with_an_open_delivery_goes
@@ -157,6 +166,7 @@ macro_rules! conformance_suite {
             reading:
                 a_stream_has_one_reader_until_its_lease_ends
                 a_page_is_committed_with_its_checkpoint_or_not_at_all
+                where_a_slice_goes_on_is_kept_until_the_state_moves
                 who_lost_a_stream_cannot_write_to_it
                 a_stream_ends_with_its_process_and_can_begin_anew
                 polls_add_up
@@ -171,6 +181,14 @@ macro_rules! conformance_suite {
                 the_gaps_of_a_run_are_bounded
                 a_budget_is_shared_by_all_who_reserve_of_it
                 what_a_source_says_of_a_budget_counts_for_all;
+            nodes:
+                what_a_node_says_of_itself_is_listed_until_it_leaves
+                a_node_lives_as_long_as_its_lease_and_is_forgotten_later
+                a_charge_is_one_nodes_until_it_is_left_or_its_lease_is_over
+                charges_of_every_kind_and_tenant_are_told_apart
+                every_change_is_counted_for_those_who_look
+                nothing_is_given_for_a_destination_that_passed_to_another
+                claims_hold_as_long_as_their_node_lives;
             walk:
                 random_steps_lose_nothing_and_double_no_lane;
         }

@@ -33,14 +33,19 @@ pub struct Lease {
     pub span: Duration,
 }
 
-/// How many due deliveries of one destination there is room for.
+/// How many due deliveries of one destination there is room for. Those of backfilled events have room of their own, so
+/// that they delay no others; where somebody waits behind one of them in its lane, it counts as one of the others.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub tenant: Tenant,
     pub destination: DestinationName,
     pub limit: u32,
+    /// Room for backfilled ones; at 0 they are not even looked at.
+    pub backfill: u32,
     /// Stop when the claimed payloads together pass this many bytes; at least one is given.
     pub bytes_max: u64,
+    /// The generation under which the asker is in charge of the destination; `None`: nobody else could be.
+    pub charge: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +72,8 @@ pub struct Claimed {
     pub lane: Option<Lane>,
     /// A later version of the subject was already sent to this destination.
     pub stale: bool,
+    /// It lets the others of its destination go first.
+    pub backfill: bool,
 }
 
 /// That a delivery repeats an earlier one, and whether as a new message.
@@ -80,10 +87,14 @@ pub struct ReplayOf {
 #[derive(Clone, Debug, Default)]
 pub struct ClaimAnswer {
     pub claimed: Vec<Claimed>,
-    /// More was due than was given.
+    /// More was due than was given, backfilled ones apart.
     pub more: bool,
+    /// The same of backfilled ones.
+    pub more_backfill: bool,
     /// When the next one that was not given is due; `None`: nothing waits for time.
     pub next_due: Option<Timestamp>,
+    /// The destination is in another node's charge: nothing was given.
+    pub fenced: bool,
     /// Due, but what the store has of them cannot be read: dead now, for [`UNREADABLE`], so that the others go on.
     pub unreadable: Vec<(DeliveryId, RouteName)>,
 }
@@ -164,7 +175,7 @@ pub struct Settled {
 }
 
 pub trait Dispatch: Send + Sync + 'static {
-    /// Claims due deliveries, oldest due first, only the heads of lanes. The answers are in the order of the asks. One
+    /// Claims due deliveries, oldest due first and backfilled ones last, only the heads of lanes. The answers are in the order of the asks. One
     /// that cannot be read is dead by that, and keeps none of the others.
     fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>>;
 
@@ -175,10 +186,7 @@ pub trait Dispatch: Send + Sync + 'static {
     /// meanwhile only the attempt is kept, of anything else nothing. The answers are in order.
     fn settle(&self, batch: Vec<Settlement>, now: Timestamp) -> Verb<'_, Vec<Settled>>;
 
-    /// Extends the leases of all claims of this owner.
-    fn renew(&self, owner: Owner, lease: Duration, now: Timestamp) -> Verb<'_, ()>;
-
-    /// Puts deliveries whose lease lapsed back to `pending` or `retrying`, each with an attempt of outcome
-    /// `unknown` that counts. Gives how many.
+    /// Puts deliveries whose lease lapsed, and whose node lives no more, back to `pending` or `retrying`, each with an
+    /// attempt of outcome `unknown` that counts. Gives how many.
     fn rescue_lapsed(&self, now: Timestamp, limit: u32) -> Verb<'_, u32>;
 }

@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod error;
 pub mod intake;
 pub mod keep;
+pub mod nodes;
 pub mod patience;
 pub mod people;
 pub mod read;
@@ -36,6 +37,7 @@ pub trait Store:
     + keep::Keep
     + watch::Watch
     + reading::Reading
+    + nodes::Nodes
 {
 }
 
@@ -48,6 +50,7 @@ impl<T> Store for T where
         + keep::Keep
         + watch::Watch
         + reading::Reading
+        + nodes::Nodes
         + ?Sized
 {
 }

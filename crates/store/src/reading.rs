@@ -27,6 +27,8 @@ pub struct Checkpoint {
     pub key: StreamKey,
     /// The connector format's own state, as JSON; empty at the beginning.
     pub state: Arc<str>,
+    /// Where a slice that was begun goes on, as JSON of the engine; `None` where reading begins with a slice.
+    pub within: Option<Arc<str>>,
     /// When the first complete scan ended; until then nothing but that scan is told.
     pub baseline_at: Option<Timestamp>,
     pub progress: Progress,
@@ -48,6 +50,8 @@ pub struct Progress {
     pub failed: u64,
     pub changes: u64,
     pub requests: u64,
+    /// Requests that were answered that nothing changed since the answer before.
+    pub unmodified: u64,
 }
 
 /// Adds one or more polls to a stream's [`Progress`].
@@ -87,6 +91,8 @@ pub struct ReadPage {
     pub quiet: Vec<Quiet>,
     /// Where reading goes on once this page is committed; `None` between the pages of a slice.
     pub state: Option<Arc<str>>,
+    /// Where the slice goes on once this page is committed: forgotten as soon as the state moves without one.
+    pub within: Option<Arc<str>>,
     /// This page ends the first complete scan.
     pub baseline: bool,
 }
@@ -112,8 +118,8 @@ pub trait Reading: Send + Sync + 'static {
     /// Takes a stream to read it: `None` while another's lease holds. Makes its row if there is none.
     fn take_stream(&self, key: StreamKey, lease: Lease, now: Timestamp) -> Verb<'_, Option<(Checkpoint, Claim)>>;
 
-    /// Keeps it for longer. Fenced if it has passed to another.
-    fn renew_stream(&self, key: StreamKey, claim: Claim, until: Timestamp) -> Verb<'_, ()>;
+    /// Keeps it for so long from now on. Fenced if it has passed to another.
+    fn renew_stream(&self, key: StreamKey, claim: Claim, span: Duration, now: Timestamp) -> Verb<'_, ()>;
 
     /// Gives it back, so that another may take it at once. Nothing happens if it has passed to another.
     fn leave_stream(&self, key: StreamKey, claim: Claim) -> Verb<'_, ()>;

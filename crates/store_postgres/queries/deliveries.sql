@@ -1,18 +1,21 @@
 -- The lease begins at $9 where the caller's clock judges it, else at the database's time moved by $20.
 -- name: insert_open
 INSERT INTO open_deliveries (tenant, id, event, replay, created_at, due_at, generation, owner, lease_until, place,
-  version_kind, version, state, behind, attempts, tried, route, destination, lane)
+  version_kind, version, state, behind, backfill, attempts, tried, route, destination, lane)
 SELECT $1, u.id, u.event, u.replay, u.created_at, u.due_at, u.generation, u.owner,
   coalesce(u.lease_from, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $20::bigint) + u.span,
-  u.place, u.version_kind, u.version, u.state, u.behind, 0, u.tried, u.route, u.destination, u.lane
+  u.place, u.version_kind, u.version, u.state, u.behind, u.backfill, 0, u.tried, u.route, u.destination, u.lane
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
   $10::bigint[], $11::bigint[], $12::smallint[], $13::bigint[], $14::smallint[], $15::boolean[], $16::integer[],
-  $17::text[], $18::text[], $19::text[])
+  $17::text[], $18::text[], $19::text[], $21::boolean[])
   AS u (id, event, replay, created_at, due_at, generation, owner, lease_from, span, place, version_kind, version,
-    state, behind, tried, route, destination, lane)
+    state, behind, tried, route, destination, lane, backfill)
 
 -- name: set_behind
-UPDATE open_deliveries SET behind = true WHERE tenant = $1 AND id = ANY ($2::uuid[])
+UPDATE open_deliveries SET behind = true, backfill = false WHERE tenant = $1 AND id = ANY ($2::uuid[])
+
+-- name: hurry
+UPDATE open_deliveries SET backfill = false WHERE tenant = $1 AND id = ANY ($2::uuid[])
 
 -- name: promote
 UPDATE open_deliveries SET behind = false, due_at = $3 WHERE tenant = $1 AND id = ANY ($2::uuid[])
@@ -52,7 +55,17 @@ SELECT a.nth, q.id, octet_length(e.payload)
 FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS a (destination, most, nth)
 CROSS JOIN LATERAL (
   SELECT id, event, due_at FROM open_deliveries
-  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND due_at <= $4
+  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND NOT backfill AND due_at <= $4
+  ORDER BY due_at, id LIMIT a.most FOR UPDATE SKIP LOCKED) AS q
+LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
+ORDER BY a.nth, q.due_at, q.id
+
+-- name: due_backfill
+SELECT a.nth, q.id, octet_length(e.payload)
+FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS a (destination, most, nth)
+CROSS JOIN LATERAL (
+  SELECT id, event, due_at FROM open_deliveries
+  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND backfill AND due_at <= $4
   ORDER BY due_at, id LIMIT a.most FOR UPDATE SKIP LOCKED) AS q
 LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
 ORDER BY a.nth, q.due_at, q.id
@@ -61,24 +74,33 @@ ORDER BY a.nth, q.due_at, q.id
 SELECT a.nth, q.due_at
 FROM unnest($2::text[]) WITH ORDINALITY AS a (destination, nth)
 CROSS JOIN LATERAL (
-  SELECT due_at FROM open_deliveries
-  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND due_at > $3
+  (SELECT due_at FROM open_deliveries
+   WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND NOT backfill AND due_at > $3
+   ORDER BY due_at LIMIT 1)
+  UNION ALL
+  (SELECT due_at FROM open_deliveries
+   WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND backfill AND due_at > $3
+   ORDER BY due_at LIMIT 1)
   ORDER BY due_at LIMIT 1) AS q
 
--- A generation is higher than every earlier one of its delivery.
+-- A generation is higher than every earlier one of its delivery. Where who asks says under which generation it is in
+-- charge of the destination, it has to be so still.
 -- name: claim_deliveries
 UPDATE open_deliveries SET state = 2, owner = $4, generation = greatest(open_deliveries.generation + 1, u.generation),
   lease_until = coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint)
     + $7::bigint
-FROM unnest($2::uuid[], $3::bigint[]) AS u (id, generation)
+FROM unnest($2::uuid[], $3::bigint[], $8::bigint[]) AS u (id, generation, charge)
 WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
+  AND (u.charge IS NULL OR EXISTS (SELECT 1 FROM charges c
+    WHERE c.tenant = $1 AND c.kind = 'destination' AND c.name = open_deliveries.destination AND c.owner = $4
+      AND c.generation = u.charge))
 RETURNING open_deliveries.id, open_deliveries.generation
 
 -- name: claimed_whole
 SELECT e.seq, e.id, e.tenant, e.source, e.connection, e.origin, e.assurance, e.action, e.version_kind, e.version,
   e.occurred_at, e.received_at, e.request, e.type, e.native_type, e.subject, e.content_type, e.head, e.payload,
   q.id, q.route, q.destination, q.attempts, q.replay, r.new_ids, q.lane, q.version_kind, q.version, l.sent_kind, l.sent,
-  p.stale, p.content_type, p.body
+  p.stale, p.content_type, p.body, q.backfill
 FROM open_deliveries q
 LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
 LEFT JOIN lanes l ON l.tenant = $1 AND l.destination = q.destination AND l.lane = q.lane
@@ -101,26 +123,20 @@ ON CONFLICT (tenant, event, delivery) DO UPDATE SET stale = excluded.stale, cont
 -- name: delete_prepared
 DELETE FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
 
--- name: renew
-UPDATE open_deliveries SET lease_until =
-  coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint) + $5::bigint
-WHERE tenant = $1 AND state = 2 AND owner = $2
-
--- name: tenants_of_owner
-SELECT DISTINCT tenant FROM open_deliveries WHERE state = 2 AND owner = $1
-
--- Of all tenants.
+-- Of all tenants. The claims of a node hold as long as it lives; those of nobody that is known, as long as their lease.
 -- name: lapsed
-SELECT tenant, id FROM open_deliveries
-WHERE state = 2
-  AND lease_until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint)
-ORDER BY tenant, lease_until LIMIT $3
+WITH t AS (
+  SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint) AS now)
+SELECT o.tenant, o.id FROM open_deliveries o CROSS JOIN t LEFT JOIN nodes n ON n.owner = o.owner
+WHERE o.state = 2 AND coalesce(n.until, o.lease_until) <= t.now
+ORDER BY o.tenant, o.lease_until LIMIT $3
 
 -- Those that are still lapsed when it is their turn.
 -- name: lock_lapsed
 SELECT id, event, state, owner, generation, attempts, tried, destination, lane FROM open_deliveries
 WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND state = 2
-  AND lease_until <= coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint)
+  AND coalesce((SELECT n.until FROM nodes n WHERE n.owner = open_deliveries.owner), lease_until)
+    <= coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint)
 ORDER BY id FOR UPDATE SKIP LOCKED
 
 -- name: lock_ended

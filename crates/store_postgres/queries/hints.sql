@@ -1,5 +1,5 @@
--- name: notify_due
-SELECT pg_notify('trireme_due', u.text) FROM unnest($1::text[]) AS u (text)
+-- name: notify
+SELECT pg_notify('trireme_hints', u.text) FROM unnest($1::text[]) AS u (text)
 
--- name: listen_due
-LISTEN trireme_due
+-- name: listen
+LISTEN trireme_hints

@@ -17,24 +17,24 @@ FROM unnest($2::text[], $3::text[], $4::uuid[], $5::boolean[], $6::bigint[], $7:
 WHERE lanes.tenant = $1 AND lanes.destination = u.destination AND lanes.lane = u.lane
 
 -- name: lane_heads
-SELECT id, place, state, version_kind, version, destination, lane, attempts FROM open_deliveries
+SELECT id, place, state, version_kind, version, destination, lane, attempts, backfill FROM open_deliveries
 WHERE tenant = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE
 
 -- The two that can be next: the first that entered, and the earliest version of its kind.
 -- name: next_of_lanes
-SELECT n.id, n.place, n.state, n.version_kind, n.version, u.destination, u.lane, n.attempts
+SELECT n.id, n.place, n.state, n.version_kind, n.version, u.destination, u.lane, n.attempts, n.backfill
 FROM unnest($2::text[], $3::text[]) AS u (destination, lane)
 CROSS JOIN LATERAL (
   SELECT version_kind FROM open_deliveries
   WHERE tenant = $1 AND destination = u.destination AND lane = u.lane AND behind
   ORDER BY place LIMIT 1) AS f
 CROSS JOIN LATERAL (
-  (SELECT id, place, state, version_kind, version, attempts FROM open_deliveries
+  (SELECT id, place, state, version_kind, version, attempts, backfill FROM open_deliveries
    WHERE f.version_kind IS NULL
      AND tenant = $1 AND destination = u.destination AND lane = u.lane AND behind
    ORDER BY place LIMIT 1)
   UNION ALL
-  (SELECT id, place, state, version_kind, version, attempts FROM open_deliveries
+  (SELECT id, place, state, version_kind, version, attempts, backfill FROM open_deliveries
    WHERE version_kind = f.version_kind
      AND tenant = $1 AND destination = u.destination AND lane = u.lane AND behind
    ORDER BY version, place LIMIT 1)) AS n

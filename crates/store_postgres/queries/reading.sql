@@ -9,7 +9,8 @@ ON CONFLICT DO NOTHING
 SELECT state, baseline_at, owner, generation, asked_at, read_at, changed_at, polls, empty, failed, changes, requests,
   learned, source, connection, stream,
   owner IS NOT NULL AND lease_until >
-    coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint)
+    coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint),
+  unmodified, page
 FROM checkpoints WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 FOR UPDATE
 
 -- name: lease_checkpoint
@@ -18,7 +19,8 @@ UPDATE checkpoints SET owner = $5, generation = $6, lease_until =
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- name: renew_checkpoint
-UPDATE checkpoints SET lease_until = $6
+UPDATE checkpoints SET lease_until =
+  coalesce($6::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $7::bigint) + $8::bigint
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 AND generation = $5 AND owner IS NOT NULL
 
 -- name: leave_checkpoint
@@ -26,24 +28,25 @@ UPDATE checkpoints SET owner = NULL, lease_until = 0
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 AND generation = $5
 
 -- name: move_checkpoint
-UPDATE checkpoints SET state = coalesce($5, state), baseline_at = coalesce(baseline_at, $6)
+UPDATE checkpoints SET state = coalesce($5, state), baseline_at = coalesce(baseline_at, $6), page = $7
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- A higher generation, so that whoever reads it now cannot write its state back.
 -- name: forget_checkpoint
-UPDATE checkpoints SET state = '', baseline_at = NULL, generation = generation + 1, owner = NULL, lease_until = 0
+UPDATE checkpoints SET state = '', baseline_at = NULL, page = NULL, generation = generation + 1, owner = NULL, lease_until = 0
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- Polls of one stream, added to what is known.
 -- name: add_progress
 UPDATE checkpoints SET asked_at = greatest(asked_at, $5), read_at = greatest(read_at, $6),
   changed_at = greatest(changed_at, $7), polls = polls + $8, empty = empty + $9, failed = failed + $10,
-  changes = changes + $11, requests = requests + $12, learned = coalesce($13, learned)
+  changes = changes + $11, requests = requests + $12, learned = coalesce($13, learned),
+  unmodified = unmodified + $14
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- name: checkpoints
 SELECT state, baseline_at, owner, generation, asked_at, read_at, changed_at, polls, empty, failed, changes, requests,
-  learned, source, connection, stream, false
+  learned, source, connection, stream, false, unmodified, page
 FROM checkpoints WHERE tenant = $1 AND ($2::text IS NULL OR source = $2)
 
 -- name: known_subjects

@@ -1,5 +1,5 @@
-//! Telling other nodes at once what is due, by LISTEN and NOTIFY: a hint, and never more. Whatever is not heard is found
-//! by whoever asks the store for what is due, so a database or a pooler without it only makes them a little later.
+//! Telling other nodes at once what happened, by LISTEN and NOTIFY: a hint, and never more. Whatever is not heard is
+//! found by whoever asks the store, so a database or a pooler without it only makes them a little later.
 //!
 //! It is said after the commit, outside of its transaction: a commit that notifies waits for every other one that does.
 
@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{DestinationName, Tenant};
+use domain::Tenant;
+use domain::run::StreamKey;
 use futures_util::future::poll_fn;
 use store::StoreError;
 use store::intake::{AcceptGroup, Accepted};
-use tokio::sync::{broadcast, mpsc, watch};
+use store::nodes::Hint;
+use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio_postgres::AsyncMessage;
 
 use crate::connect::Address;
@@ -25,27 +27,21 @@ const TELL_EVERY: Duration = Duration::from_millis(20);
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 /// Hints that a slow reader may be behind before it misses some, which it finds out by asking.
 const BACKLOG: usize = 1_024;
-/// Destinations that wait to be told of. Past it they are not.
+/// Hints that wait to be told. Past it they are not.
 const OUTBOX: usize = 4_096;
-
-/// That something is due for a destination.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Hint {
-    pub tenant: Tenant,
-    pub destination: DestinationName,
-}
 
 /// Both ends: what others say, and what they are told.
 #[derive(Clone)]
-pub struct Hints {
-    heard: broadcast::Sender<Hint>,
+pub(crate) struct Hints {
+    heard: Arc<Mutex<broadcast::Receiver<Hint>>>,
     outbox: Option<mpsc::Sender<Hint>>,
     stop: Arc<watch::Sender<bool>>,
 }
 
 impl Hints {
     pub(crate) fn start(performer: &Performer, inner: &Arc<Inner>, address: Address) -> Self {
-        let (heard, _) = broadcast::channel(BACKLOG);
+        let (hearing, heard) = broadcast::channel(BACKLOG);
+        let heard = Arc::new(Mutex::new(heard));
         let stop = Arc::new(watch::Sender::new(false));
         if !inner.options.listen {
             return Self { heard, outbox: None, stop };
@@ -53,23 +49,32 @@ impl Hints {
         let (outbox, told) = mpsc::channel(OUTBOX);
         performer.handle().spawn(tell(Arc::clone(inner), told, stop.subscribe()));
         let own = inner.instance.simple().to_string();
-        performer.handle().spawn(listen(address, own, heard.clone(), stop.subscribe()));
+        performer.handle().spawn(listen(address, own, hearing, stop.subscribe()));
         Self { heard, outbox: Some(outbox), stop }
     }
 
-    /// What other nodes say from now on.
-    #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Hint> {
-        self.heard.subscribe()
+    /// What another node says next; `None`: some was missed. Waits for ever once nobody listens any more.
+    pub(crate) async fn next(&self) -> Option<Hint> {
+        let heard = self.heard.lock().await.recv().await;
+        match heard {
+            Ok(hint) => Some(hint),
+            Err(broadcast::error::RecvError::Lagged(_)) => None,
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+
+    /// Tells others. Full: they find out by asking.
+    pub(crate) fn tell(&self, hint: Hint) {
+        if let Some(outbox) = &self.outbox {
+            let _ = outbox.try_send(hint);
+        }
     }
 
     /// Tells others where deliveries were left that are due and nobody's.
-    pub(crate) fn tell(&self, tenants: &[Tenant], answers: &[Result<Vec<Accepted>, StoreError>]) {
-        let Some(outbox) = &self.outbox else { return };
+    pub(crate) fn tell_waiting(&self, tenants: &[Tenant], answers: &[Result<Vec<Accepted>, StoreError>]) {
         for (tenant, answer) in tenants.iter().zip(answers) {
             for destination in answer.iter().flatten().flat_map(|accepted| &accepted.waiting) {
-                // Full: they find out by asking.
-                let _ = outbox.try_send(Hint { tenant: tenant.clone(), destination: destination.clone() });
+                self.tell(Hint::Due(tenant.clone(), destination.clone()));
             }
         }
     }
@@ -87,9 +92,11 @@ pub(crate) fn tenants(groups: &[AcceptGroup]) -> Vec<Tenant> {
 
 async fn tell(inner: Arc<Inner>, mut outbox: mpsc::Receiver<Hint>, mut stop: watch::Receiver<bool>) {
     loop {
+        // What was said last of all is still told: that a node has left, for one.
         let first = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            biased;
             first = outbox.recv() => first,
+            _ = stop.wait_for(|stop| *stop) => return,
         };
         let Some(first) = first else { return };
         let mut hints = BTreeSet::from([first]);
@@ -97,12 +104,9 @@ async fn tell(inner: Arc<Inner>, mut outbox: mpsc::Receiver<Hint>, mut stop: wat
             hints.insert(more);
         }
         let own = inner.instance.simple();
-        let texts: Vec<Text> = hints
-            .iter()
-            .map(|hint| Text::from(&format!("{own} {} {}", hint.tenant.as_str(), hint.destination.as_str())))
-            .collect();
+        let texts: Vec<Text> = hints.iter().map(|hint| Text::from(&format!("{own} {}", write(hint)))).collect();
         // A hint that could not be given is one that nobody heard.
-        let _ = inner.rows(Query::notify_due, || params![texts.clone()]).await;
+        let _ = inner.rows(Query::notify, || params![texts.clone()]).await;
         let _ = within(TELL_EVERY, stop.wait_for(|stop| *stop)).await;
     }
 }
@@ -122,7 +126,7 @@ async fn listen(address: Address, own: String, heard: broadcast::Sender<Hint>, m
 /// Listens until the connection ends, whyever.
 async fn hear(address: &Address, own: &str, heard: &broadcast::Sender<Hint>) {
     let Ok((client, mut connection)) = address.config.connect(address.tls.clone()).await else { return };
-    let listening = client.batch_execute(Query::listen_due.text());
+    let listening = client.batch_execute(Query::listen.text());
     let messages = async {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
             if let AsyncMessage::Notification(notification) = message
@@ -141,12 +145,39 @@ async fn hear(address: &Address, own: &str, heard: &broadcast::Sender<Hint>) {
     messages.await;
 }
 
+/// A hint in words that hold no space: names do not, and a stream's comes last.
+fn write(hint: &Hint) -> String {
+    match hint {
+        Hint::Due(tenant, destination) => format!("due {tenant} {destination}"),
+        Hint::Changed(StreamKey { tenant, source, connection, stream }) => {
+            format!("changed {tenant} {source} {connection} {stream}")
+        }
+        Hint::Wished => "wished".to_owned(),
+        Hint::Configured => "configured".to_owned(),
+        Hint::Nodes => "nodes".to_owned(),
+    }
+}
+
 /// A hint of another node; ours are known here already.
 fn read(payload: &str, own: &str) -> Option<Hint> {
-    let mut words = payload.split(' ');
-    let instance = words.next()?;
-    let (tenant, destination) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    (instance != own).then_some(Hint { tenant, destination })
+    let (instance, said) = payload.split_once(' ')?;
+    let mut words = said.splitn(5, ' ');
+    let hint = match (words.next()?, words.next(), words.next(), words.next(), words.next()) {
+        ("due", Some(tenant), Some(destination), None, None) => {
+            Hint::Due(tenant.parse().ok()?, destination.parse().ok()?)
+        }
+        ("changed", Some(tenant), Some(source), Some(connection), Some(stream)) => Hint::Changed(StreamKey {
+            tenant: tenant.parse().ok()?,
+            source: source.parse().ok()?,
+            connection: connection.parse().ok()?,
+            stream: stream.into(),
+        }),
+        ("wished", None, ..) => Hint::Wished,
+        ("configured", None, ..) => Hint::Configured,
+        ("nodes", None, ..) => Hint::Nodes,
+        _ => return None,
+    };
+    (instance != own).then_some(hint)
 }
 
 #[cfg(test)]
@@ -154,10 +185,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_others_say_is_heard() {
-        let hint = Hint { tenant: Tenant::default_tenant(), destination: "app".parse().expect("a name") };
-        assert_eq!(read("b default app", "a"), Some(hint));
-        for payload in ["a default app", "", "b", "b default", "b default !!", "b not/a/name app"] {
+    fn what_is_said_is_read_back_and_only_what_others_say_is_heard() {
+        let key = StreamKey {
+            tenant: Tenant::default_tenant(),
+            source: "shop".parse().expect("a name"),
+            connection: "acme".parse().expect("a name"),
+            stream: "line items".into(),
+        };
+        let due = Hint::Due(Tenant::default_tenant(), "app".parse().expect("a name"));
+        for hint in [due, Hint::Changed(key), Hint::Wished, Hint::Configured, Hint::Nodes] {
+            let payload = format!("b {}", write(&hint));
+            assert_eq!(read(&payload, "a"), Some(hint));
+            assert_eq!(read(&payload, "b"), None);
+        }
+        for payload in ["", "b", "b due default", "b due default !!", "b due not/a/name app", "b nonsense", "b nodes x"]
+        {
             assert_eq!(read(payload, "a"), None, "{payload}");
         }
     }

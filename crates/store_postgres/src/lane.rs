@@ -29,6 +29,7 @@ struct Head {
     version: Option<Version>,
     /// Waits, was never tried, and nobody is about to: only then another may go before it.
     untouched: bool,
+    backfill: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,10 @@ pub(crate) struct Standing {
     pub(crate) behind: bool,
     /// A later version was sent already.
     pub(crate) stale: bool,
+    /// Nobody is before it, and nobody waits behind it.
+    pub(crate) alone: bool,
+    /// It waits behind a backfilled one, which goes first for it.
+    pub(crate) hurries: bool,
 }
 
 /// One that enters a lane.
@@ -60,6 +65,7 @@ pub(crate) struct Newcomer {
     pub(crate) version: Option<Version>,
     /// The place it had before, if it was in the lane before.
     pub(crate) place: Option<i64>,
+    pub(crate) backfill: bool,
 }
 
 /// The version that counts in a lane: none where those of different subjects would meet.
@@ -73,6 +79,8 @@ pub(crate) struct Lanes {
     rows: BTreeMap<LaneKey, LaneRow>,
     /// Heads that were overtaken.
     overtaken: Vec<Uuid>,
+    /// Backfilled heads behind which one waits that is not.
+    hurried: Vec<Uuid>,
 }
 
 impl Lanes {
@@ -83,7 +91,8 @@ impl Lanes {
         keys: BTreeSet<LaneKey>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
-        let mut lanes = Self { tenant: tenant.as_str().into(), rows: BTreeMap::new(), overtaken: Vec::new() };
+        let mut lanes =
+            Self { tenant: tenant.as_str().into(), rows: BTreeMap::new(), overtaken: Vec::new(), hurried: Vec::new() };
         if keys.is_empty() {
             return Ok(lanes);
         }
@@ -133,7 +142,7 @@ impl Lanes {
     pub(crate) fn enter(&mut self, key: &LaneKey, newcomer: Newcomer, now: Timestamp) -> Standing {
         let Some(row) = self.rows.get_mut(key) else {
             // Not reached: every lane that is entered was locked, and so made.
-            return Standing { place: 1, behind: false, stale: false };
+            return Standing { place: 1, behind: false, stale: false, alone: true, hurries: false };
         };
         let place = newcomer.place.unwrap_or(row.last + 1);
         row.last = row.last.max(place);
@@ -151,13 +160,20 @@ impl Lanes {
             // A head that is there no more holds nobody up.
             (Some(_), None) | (None, _) => false,
         };
+        let alone = row.head.is_none();
+        let slow = row.head.filter(|_| behind && !newcomer.backfill && row.head_row.is_some_and(|head| head.backfill));
+        if let Some(head) = slow {
+            self.hurried.push(head);
+            row.head_row = row.head_row.map(|head| Head { backfill: false, ..head });
+        }
         if !behind {
             row.head = Some(newcomer.id);
             row.blocked = false;
-            row.head_row = Some(Head { place, version: newcomer.version, untouched: true });
+            let backfill = newcomer.backfill && alone;
+            row.head_row = Some(Head { place, version: newcomer.version, untouched: true, backfill });
             row.used_at = now.as_micros();
         }
-        Standing { place, behind, stale: is_stale(newcomer.version, row.sent) }
+        Standing { place, behind, stale: is_stale(newcomer.version, row.sent), alone, hurries: slow.is_some() }
     }
 
     /// The head was claimed in this transaction: nobody overtakes it any more.
@@ -233,6 +249,9 @@ impl Lanes {
         if !self.overtaken.is_empty() {
             session.later(Query::set_behind, params![self.tenant.clone(), self.overtaken]);
         }
+        if !self.hurried.is_empty() {
+            session.later(Query::hurry, params![self.tenant.clone(), self.hurried]);
+        }
         let changed: Vec<(LaneKey, LaneRow)> = self.rows.into_iter().filter(|(_, row)| row.changed).collect();
         if changed.is_empty() {
             return;
@@ -287,5 +306,6 @@ fn read(row: &Row) -> Result<(LaneKey, LaneRow), Failure> {
 fn head(row: &Row) -> Result<Head, Failure> {
     let state = state_of(cell(row, 2)?)?;
     let (place, attempts) = (cell::<Option<i64>>(row, 1)?.unwrap_or_default(), small(row, 7)?);
-    Ok(Head { place, version: version(row, 3)?, untouched: state != DeliveryState::InFlight && attempts == 0 })
+    let untouched = state != DeliveryState::InFlight && attempts == 0;
+    Ok(Head { place, version: version(row, 3)?, untouched, backfill: cell(row, 8)? })
 }

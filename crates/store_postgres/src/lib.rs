@@ -7,7 +7,8 @@
 //! | `query`, `value`, `row`, `code` | SQL by name, values in and rows out |
 //! | `gather` | the intake of one node as few large transactions |
 //! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
-//! | `hint` | telling other nodes what is due, where the database can |
+//! | `nodes` | the processes that share the store, and what each is in charge of |
+//! | `hint` | telling other nodes what happened, where the database can |
 //! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/` | the verbs, as the traits group them |
 //!
 //! Rows are locked in one order, whoever locks them: identities, subjects, lanes, open deliveries, the tenant; each
@@ -24,6 +25,7 @@ mod intake;
 mod keep;
 mod lane;
 mod migrate;
+mod nodes;
 mod options;
 mod owe;
 mod people;
@@ -45,7 +47,6 @@ use std::sync::Arc;
 use deadpool_postgres::Pool;
 use store::{StoreError, Verb};
 
-pub use hint::{Hint, Hints};
 pub use options::{
     CONNECTIONS, DROP_BYTES, GROUP_BYTES, GROUP_ROWS, LOCK_TIME, LeaseClock, OpenOptions, QUEUE_BYTES, QUEUE_COMMANDS,
     SPAN, STATEMENT_TIME, VERB_TIME,
@@ -54,6 +55,7 @@ pub use options::{
 use crate::connect::Address;
 use crate::failure::Failure;
 use crate::gather::Gatherer;
+use crate::hint::Hints;
 use crate::perform::{Inner, Performer};
 
 /// A store in a PostgreSQL database, which other nodes may use at the same time.
@@ -84,12 +86,6 @@ impl PostgresStore {
         let gatherer = Gatherer::start(&performer, &inner);
         let hints = Hints::start(&performer, &inner, address);
         Ok(Self { inner, performer, gatherer, hints })
-    }
-
-    /// What other nodes say is due, as they say it. Nothing is lost that is not heard: who asks finds it too.
-    #[must_use]
-    pub fn hints(&self) -> &Hints {
-        &self.hints
     }
 
     /// Runs a verb to its end, even if nobody waits for it any more: a transaction is never left half done.

@@ -15,8 +15,13 @@ use crate::session::Session;
 use crate::value::params;
 
 /// Every migration there ever was, oldest first. A released one never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_reading.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_reading.sql"),
+    include_str!("../migrations/0003_unmodified.sql"),
+    include_str!("../migrations/0004_nodes.sql"),
+    include_str!("../migrations/0005_backfill.sql"),
+];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.
 pub(crate) async fn migrate(session: &Arc<Session>, now: Timestamp) -> Result<usize, Failure> {

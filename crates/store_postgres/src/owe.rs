@@ -28,6 +28,8 @@ pub(crate) struct Owed {
     pub(crate) version: Option<Version>,
     pub(crate) held: bool,
     pub(crate) claim: Option<Lease>,
+    /// It lets all others of its destination go first.
+    pub(crate) backfill: bool,
     pub(crate) now: Timestamp,
     /// What it was before, for one that a person retries.
     pub(crate) before: Option<Before>,
@@ -53,6 +55,7 @@ impl Owed {
             version,
             held: new.held,
             claim: new.claim,
+            backfill: false,
             now,
             before: None,
         }
@@ -68,7 +71,7 @@ impl Owed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Made {
     Claimed(Claim),
-    /// Due, and nobody's.
+    /// Due, and nobody's; or behind one that became due for it.
     Waiting,
     /// Held, or behind another of its lane.
     Quiet,
@@ -81,6 +84,8 @@ struct Row {
     claim: Option<(Claim, Lease)>,
     place: Option<i64>,
     behind: bool,
+    /// It waits behind a backfilled one, which goes first for it.
+    hurries: bool,
 }
 
 /// Makes deliveries of one tenant: claimed at birth where that was asked for and nothing is in the way. They are
@@ -112,11 +117,17 @@ pub(crate) async fn make(
 fn place(lanes: &mut Lanes, mut owed: Owed, generation: i64) -> Row {
     let key = owed.lane_key();
     owed.version = owed.lane.as_ref().and_then(|lane| version_in(lane, owed.version));
-    let newcomer =
-        Newcomer { id: owed.id.uuid(), version: owed.version, place: owed.before.and_then(|before| before.place) };
+    let newcomer = Newcomer {
+        id: owed.id.uuid(),
+        version: owed.version,
+        place: owed.before.and_then(|before| before.place),
+        backfill: owed.backfill,
+    };
     let standing = key.as_ref().map(|key| lanes.enter(key, newcomer, owed.now));
     let behind = standing.is_some_and(|standing| standing.behind);
     let stale = standing.is_some_and(|standing| standing.stale);
+    let hurries = standing.is_some_and(|standing| standing.hurries);
+    owed.backfill &= standing.is_none_or(|standing| standing.alone);
     let lease = owed.claim.filter(|_| !owed.held && !behind && !stale);
     let claim = lease.map(|lease| (Claim { owner: lease.owner, generation: generation.cast_unsigned() }, lease));
     if let (Some(_), Some(key)) = (claim, &key) {
@@ -127,14 +138,14 @@ fn place(lanes: &mut Lanes, mut owed: Owed, generation: i64) -> Row {
         None if owed.held => DeliveryState::Held,
         None => DeliveryState::Pending,
     };
-    Row { owed, state, claim, place: standing.map(|standing| standing.place), behind }
+    Row { owed, state, claim, place: standing.map(|standing| standing.place), behind, hurries }
 }
 
 impl Row {
     fn made(&self) -> Made {
         match self.claim {
             Some((claim, _)) => Made::Claimed(claim),
-            None if self.state == DeliveryState::Pending && !self.behind => Made::Waiting,
+            None if self.state == DeliveryState::Pending && (!self.behind || self.hurries) => Made::Waiting,
             None => Made::Quiet,
         }
     }
@@ -169,6 +180,7 @@ fn write(session: &Session, inner: &Inner, tenant: &Tenant, rows: &[Row]) {
         column(rows, |row| Text::from(row.owed.destination.as_str())),
         column(rows, |row| row.owed.lane.as_ref().map(|lane| Text::from(lane.as_str()))),
         offset,
+        column(rows, |row| row.owed.backfill),
     ];
     session.later(Query::insert_open, row);
 }

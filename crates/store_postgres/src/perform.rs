@@ -195,6 +195,19 @@ impl Inner {
         .await
     }
 
+    /// The same for what other nodes have to take over.
+    pub(crate) async fn configure(&self, query: Query, params: impl Fn() -> Vec<Param>) -> Result<u64, Failure> {
+        self.transaction(1, |session| {
+            let params = params();
+            async move {
+                let touched = session.execute(query, params).await?;
+                crate::nodes::note_configured(&session);
+                Ok(touched)
+            }
+        })
+        .await
+    }
+
     /// Makes the rows of tenants that are new here: what gives their events numbers, and what retention goes by.
     /// Committed by themselves, so that they stay whatever becomes of what the tenant does.
     pub(crate) async fn know_tenants<'t>(

@@ -27,9 +27,9 @@ queries! {
     "events.sql": insert_tenant lock_tenant tenants insert_events event_by_id events_whole event_heads event_versions
         connections last_seq;
     "lanes.sql": insert_lanes lock_lanes put_lanes lane_heads next_of_lanes;
-    "deliveries.sql": insert_open set_behind peek_lanes lock_open end_open move_open promote
-        due_deliveries next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
-        renew tenants_of_owner lapsed lock_lapsed lock_ended lock_event delete_ended count_late_tries
+    "deliveries.sql": insert_open set_behind hurry peek_lanes lock_open end_open move_open promote
+        due_deliveries due_backfill next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
+        lapsed lock_lapsed lock_ended lock_event delete_ended count_late_tries
         hold_destination hold_route resume_destination resume_route
         open_ids delivery_by_id delivery_rows deliveries_of_event attempts prepared sightings backlog_open backlog_dead;
     "requests.sql": insert_requests lock_requests set_verdict request rejected_of delete_requests rejected_ids
@@ -38,7 +38,7 @@ queries! {
     "registry.sql": objects lock_object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_keys
         begin_idempotent lock_idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
-        count_alert open_alert resolve_alert alerts open_alerts setting put_setting
+        count_alert open_alert resolve_alert alerts open_alerts setting put_setting keep_setting
         put_destination activate_destination destinations;
     "prune.sql": take_duty weigh_events delete_events delete_ended_of delete_attempts_of delete_prepared_of
         delete_sightings_of raise_floor identities_from delete_old_identities lanes_from delete_lanes
@@ -47,7 +47,9 @@ queries! {
         forget_checkpoint add_progress checkpoints known_subjects subjects_from absent_of forget_absent insert_absent
         put_run trim_runs lost_runs interrupt_runs run_by_id insert_gaps gaps_of_run mark_late
         insert_budget lock_budget put_budget budgets;
-    "hints.sql": notify_due listen_due;
+    "nodes.sql": beat forget_gone nodes counters count_up charges lock_lapsed_nodes lock_living_node take_charges
+        leave_charges leave_all_charges tenants_in_charge forget_node own_claims;
+    "hints.sql": notify listen;
     "watch.sql": insert_calls trim_calls insert_figures lock_figures put_figures forget_figures figures;
 }
 

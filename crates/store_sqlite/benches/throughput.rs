@@ -105,7 +105,14 @@ async fn drain(load: Load) {
     loop {
         let limit = u32::try_from(load.batch).unwrap_or(u32::MAX);
         let app = "app".parse().expect("a name");
-        let asks = vec![Ask { tenant: Tenant::default_tenant(), destination: app, limit, bytes_max: u64::MAX }];
+        let asks = vec![Ask {
+            tenant: Tenant::default_tenant(),
+            destination: app,
+            limit,
+            backfill: 0,
+            bytes_max: u64::MAX,
+            charge: None,
+        }];
         let ask = ClaimDue { owner: OWNER, lease: LEASE, now, asks };
         let given = spend(&mut claimed, async { store.claim_due(ask).await.expect("claimed").remove(0).claimed }).await;
         if given.is_empty() {

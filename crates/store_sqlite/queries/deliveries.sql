@@ -1,7 +1,7 @@
 -- name: insert_delivery
 INSERT INTO deliveries (seq, id, tenant, event, route, destination, replay, state, attempts, tried, created_at,
-  due_at, lane, version_kind, version)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, ?9, ?10, ?11, ?12, ?13)
+  due_at, lane, version_kind, version, backfill)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, ?9, ?10, ?11, ?12, ?13, ?14)
 
 -- Claims at birth end with the process that made them.
 -- name: recover_fresh
@@ -9,14 +9,19 @@ UPDATE deliveries SET state = 3 WHERE seq >= ?1 AND state = 2
 
 -- name: due_deliveries
 SELECT seq, due_at FROM deliveries INDEXED BY deliveries_due
-WHERE tenant = ?1 AND destination = ?2 AND state IN (3, 4) AND due_at < 9223372036854775807
+WHERE tenant = ?1 AND destination = ?2 AND state IN (3, 4) AND due_at < 9223372036854775807 AND backfill IS NULL
+ORDER BY due_at, seq
+
+-- name: due_backfill
+SELECT seq, due_at FROM deliveries INDEXED BY deliveries_due_backfill
+WHERE tenant = ?1 AND destination = ?2 AND state IN (3, 4) AND due_at < 9223372036854775807 AND backfill = 1
 ORDER BY due_at, seq
 
 -- name: claim_delivery
 SELECT e.seq, e.id, e.tenant, e.source, e.connection, e.origin, e.assurance, e.action, e.version_kind, e.version,
   e.occurred_at, e.received_at, e.request, e.type, e.native_type, e.subject, e.content_type, e.head, e.payload,
   d.id, d.route, d.state, d.attempts, d.tried, d.lane, d.version_kind, d.version,
-  l.lane, l.sent_kind, l.sent, r.id, r.new_ids, p.content_type, p.stale, p.body
+  l.lane, l.sent_kind, l.sent, r.id, r.new_ids, p.content_type, p.stale, p.body, d.backfill IS NOT NULL
 FROM deliveries d JOIN events e ON e.seq = d.event
   LEFT JOIN lanes l ON l.id = d.lane
   LEFT JOIN replays r ON r.seq = d.replay
@@ -37,14 +42,18 @@ WHERE seq = ?1 RETURNING lane, id, route
 SELECT seq, state, attempts, tried, lane, version_kind, version, event, destination
 FROM deliveries WHERE tenant = ?1 AND id = ?2
 
--- A person retries it: tries start over, the causes of its death are history that its attempts tell.
+-- A person retries it: tries start over, the causes of its death are history that its attempts tell, and nobody else
+-- goes first.
 -- name: reopen_delivery
 UPDATE deliveries SET state = 3, due_at = ?2, lane = ?3, finished_at = NULL, attempts = 0, cause_code = NULL,
-  cause_detail = NULL
+  cause_detail = NULL, backfill = NULL
 WHERE seq = ?1
 
 -- name: count_try
 UPDATE deliveries SET tried = tried + 1 WHERE seq = ?1
+
+-- name: hurry
+UPDATE deliveries SET backfill = NULL WHERE seq = ?1
 
 -- name: set_due
 UPDATE deliveries SET due_at = ?2 WHERE seq = ?1

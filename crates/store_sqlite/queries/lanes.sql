@@ -1,5 +1,6 @@
 -- name: lane
-SELECT l.id, l.head, l.sent_kind, l.sent, d.state, d.attempts, d.version_kind, d.version
+SELECT l.id, l.head, l.sent_kind, l.sent, d.state, d.attempts, d.version_kind, d.version,
+  d.backfill IS NOT NULL
 FROM lanes l LEFT JOIN deliveries d ON d.seq = l.head
 WHERE l.tenant = ?1 AND l.destination = ?2 AND l.lane = ?3
 
@@ -14,7 +15,8 @@ UPDATE lanes SET sent_kind = ?2, sent = ?3, used_at = ?4
 WHERE id = ?1 AND (sent_kind IS NOT ?2 OR sent < ?3)
 
 -- name: lane_head
-SELECT l.id, l.head, l.sent_kind, l.sent, d.state, d.attempts, d.version_kind, d.version
+SELECT l.id, l.head, l.sent_kind, l.sent, d.state, d.attempts, d.version_kind, d.version,
+  d.backfill IS NOT NULL
 FROM lanes l LEFT JOIN deliveries d ON d.seq = l.head
 WHERE l.id = ?1
 

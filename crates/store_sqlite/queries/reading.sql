@@ -1,6 +1,6 @@
 -- name: checkpoint
 SELECT state, baseline_at, owner, generation, lease_until, asked_at, read_at, changed_at, polls, empty, failed, changes,
-  requests, learned
+  requests, learned, unmodified, page
 FROM checkpoints WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4
 
 -- name: insert_checkpoint
@@ -22,22 +22,22 @@ UPDATE checkpoints SET owner = NULL, lease_until = 0
 WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4 AND generation = ?5
 
 -- name: move_checkpoint
-UPDATE checkpoints SET state = ?5, baseline_at = coalesce(baseline_at, ?6)
+UPDATE checkpoints SET state = ?5, baseline_at = coalesce(baseline_at, ?6), page = ?7
 WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4
 
 -- A higher generation, so that whoever reads it now cannot write its state back.
 -- name: forget_checkpoint
-UPDATE checkpoints SET state = '', baseline_at = NULL, generation = generation + 1, owner = NULL, lease_until = 0
+UPDATE checkpoints SET state = '', baseline_at = NULL, page = NULL, generation = generation + 1, owner = NULL, lease_until = 0
 WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4
 
 -- name: put_progress
 UPDATE checkpoints SET asked_at = ?5, read_at = ?6, changed_at = ?7, polls = ?8, empty = ?9, failed = ?10, changes = ?11,
-  requests = ?12, learned = ?13
+  requests = ?12, learned = ?13, unmodified = ?14
 WHERE tenant = ?1 AND source = ?2 AND connection = ?3 AND stream = ?4
 
 -- name: checkpoints
 SELECT state, baseline_at, owner, generation, lease_until, asked_at, read_at, changed_at, polls, empty, failed, changes,
-  requests, learned, source, connection, stream
+  requests, learned, unmodified, page, source, connection, stream
 FROM checkpoints WHERE tenant = ?1
 
 -- name: end_leases

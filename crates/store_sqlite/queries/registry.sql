@@ -90,3 +90,7 @@ DELETE FROM destinations WHERE tenant = ?1 AND destination = ?2
 
 -- name: destinations
 SELECT tenant, destination, state, since, reason FROM destinations ORDER BY tenant, destination
+
+-- name: keep_setting
+INSERT INTO settings (name, value) VALUES (?1, ?2)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE length(settings.value) = 0

@@ -68,6 +68,10 @@ impl Claims {
         self.lock().held.contains_key(&id)
     }
 
+    pub(crate) fn is_owned_by(&self, id: DeliveryId, owner: Owner) -> bool {
+        self.lock().held.get(&id).is_some_and(|held| held.claim.owner == owner)
+    }
+
     pub(crate) fn has_seq(&self, seq: i64) -> bool {
         self.lock().seqs.contains(&seq)
     }
@@ -78,9 +82,9 @@ impl Claims {
         }
     }
 
-    /// Up to `limit` claims whose lease is over, in the order of their deliveries.
-    pub(crate) fn lapsed(&self, now: Timestamp, limit: usize) -> Vec<(DeliveryId, Held)> {
-        let mut lapsed = self.select(|held| held.until <= now);
+    /// Up to `limit` claims whose lease is over, or whose node's is, in the order of their deliveries.
+    pub(crate) fn lapsed(&self, now: Timestamp, limit: usize, dead: &[Owner]) -> Vec<(DeliveryId, Held)> {
+        let mut lapsed = self.select(|held| held.until <= now || dead.contains(&held.claim.owner));
         lapsed.truncate(limit);
         lapsed
     }

@@ -113,6 +113,7 @@ pub(crate) const LAST_DELIVERY: &str = "last_delivery";
 /// What every start does: claims made before are void, numbers go on where they were.
 pub(crate) fn recover(tx: &mut Tx<'_, '_>) -> Result<(), Failure> {
     tx.shared().claims.clear();
+    tx.shared().nodes.clear();
     tx.memory.next_event = 1 + last(tx, LAST_EVENT, Query::last_event)?;
     tx.memory.next_delivery = 1 + last(tx, LAST_DELIVERY, Query::last_delivery)?;
     let fresh_from = counter(tx, FRESH_FROM)?;

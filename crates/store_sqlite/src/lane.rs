@@ -25,6 +25,15 @@ struct Head {
     state: Stored,
     attempts: i64,
     version: Option<Version>,
+    backfill: bool,
+}
+
+/// One that enters a lane.
+#[derive(Clone, Copy)]
+pub(crate) struct Newcomer {
+    pub(crate) seq: i64,
+    pub(crate) version: Option<Version>,
+    pub(crate) backfill: bool,
 }
 
 /// Where a delivery stands in its lane.
@@ -34,6 +43,10 @@ pub(crate) struct Standing {
     pub(crate) behind: bool,
     /// A later version was sent already.
     pub(crate) stale: bool,
+    /// Nobody is before it, and nobody waits behind it.
+    pub(crate) alone: bool,
+    /// It waits behind a backfilled one, which goes first for it.
+    pub(crate) hurries: bool,
 }
 
 /// The version that counts in a lane: none where those of different subjects would meet.
@@ -46,40 +59,41 @@ pub(crate) fn enter(
     tx: &mut Tx<'_, '_>,
     (tenant, destination): (NameId, NameId),
     lane: &Lane,
-    (seq, version): (i64, Option<Version>),
+    newcomer: Newcomer,
     now: Timestamp,
 ) -> Result<Standing, Failure> {
     let found = tx.row(Query::lane, params![tenant, destination, lane.as_str()], read)?;
     let Some(row) = found else {
-        let params = params![tenant, destination, lane.as_str(), seq, now.as_micros()];
+        let params = params![tenant, destination, lane.as_str(), newcomer.seq, now.as_micros()];
         let lane = tx.row(Query::insert_lane, params, |row| Ok(row.get(0)?))?.unwrap_or_default();
-        return Ok(Standing { lane, behind: false, stale: false });
+        return Ok(Standing { lane, behind: false, stale: false, alone: true, hurries: false });
     };
-    join(tx, &row, (seq, version), now)
+    join(tx, &row, newcomer, now)
 }
 
 /// Puts a delivery that a person retried back into the lane it was in; `None` if that is there no more.
 pub(crate) fn enter_again(
     tx: &mut Tx<'_, '_>,
     lane: i64,
-    delivery: (i64, Option<Version>),
+    newcomer: Newcomer,
     now: Timestamp,
 ) -> Result<Option<Standing>, Failure> {
-    tx.row(Query::lane_head, [lane], read)?.map(|row| join(tx, &row, delivery, now)).transpose()
+    tx.row(Query::lane_head, [lane], read)?.map(|row| join(tx, &row, newcomer, now)).transpose()
 }
 
-/// Becomes the head of a lane without one, takes over from a head that goes later, or waits behind it.
-fn join(
-    tx: &mut Tx<'_, '_>,
-    row: &LaneRow,
-    (seq, version): (i64, Option<Version>),
-    now: Timestamp,
-) -> Result<Standing, Failure> {
+/// Becomes the head of a lane without one, takes over from a head that goes later, or waits behind it. A backfilled head
+/// behind which one waits that is not lets nobody else go first any more.
+fn join(tx: &mut Tx<'_, '_>, row: &LaneRow, newcomer: Newcomer, now: Timestamp) -> Result<Standing, Failure> {
+    let Newcomer { seq, version, backfill } = newcomer;
     let behind = match &row.head {
         None => false,
         Some(head) if head.seq == seq => false,
         Some(head) if untouched(tx, head) && goes_before((version, seq), (head.version, head.seq)) => {
             tx.execute(Query::set_due, params![head.seq, Timestamp::NEVER.as_micros()])?;
+            if head.backfill {
+                // Who waits in a lane goes with the others once it is its turn: nobody knows who waits behind it then.
+                tx.execute(Query::hurry, [head.seq])?;
+            }
             false
         }
         Some(_) => true,
@@ -87,7 +101,12 @@ fn join(
     if !behind {
         tx.execute(Query::set_head, params![row.id, seq, now.as_micros()])?;
     }
-    Ok(Standing { lane: row.id, behind, stale: is_stale(version, row.sent) })
+    let hurries = behind && !backfill && row.head.as_ref().is_some_and(|head| head.backfill);
+    if let Some(head) = row.head.as_ref().filter(|_| hurries) {
+        tx.execute(Query::hurry, [head.seq])?;
+    }
+    let alone = row.head.is_none();
+    Ok(Standing { lane: row.id, behind, stale: is_stale(version, row.sent), alone, hurries })
 }
 
 /// Whether a head was never tried and nobody is about to: only then another may go before it.
@@ -149,6 +168,7 @@ fn read(row: &Row<'_>) -> Result<LaneRow, Failure> {
             state: Stored::of(state)?,
             attempts: row.get(5)?,
             version: version_of(row.get(6)?, row.get(7)?)?,
+            backfill: row.get(8)?,
         }),
         // A head that was pruned holds nobody up.
         _ => None,

@@ -6,7 +6,7 @@
 //! | `writer`, `group`, `job`, `tx` | the writer's thread, its transactions, their undoing |
 //! | `checkpoint` | folding the log back without stopping the writer |
 //! | `query`, `statements`, `row`, `code`, `names` | SQL by name, and rows as the domain's nouns |
-//! | `claims`, `lane` | what is in flight (memory only); who waits for whom |
+//! | `claims`, `nodes`, `lane` | what is in flight, and who looks after what (memory only); who waits for whom |
 //! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/` | the verbs, as the traits group them |
 //!
 //! Nothing here reads a clock to decide anything: `now` is an argument of every verb that needs it.
@@ -25,6 +25,7 @@ mod lane;
 mod lock;
 mod migrate;
 mod names;
+mod nodes;
 mod options;
 mod people;
 mod query;

@@ -16,6 +16,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_watch.sql"),
     include_str!("../migrations/0003_reading.sql"),
+    include_str!("../migrations/0004_unmodified.sql"),
+    include_str!("../migrations/0005_backfill.sql"),
 ];
 
 /// Beside the migrations, because it has to be there before the first.

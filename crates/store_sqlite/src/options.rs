@@ -30,6 +30,8 @@ pub struct OpenOptions {
     pub place: Place,
     /// No threads: every verb runs on its caller, so that a simulation is the same each time.
     pub inline: bool,
+    /// Several engines of this process use it, as nodes of a cluster would: for simulation.
+    pub shared: bool,
     /// Ingest stops when less than this is free. Zero for [`Place::Memory`].
     pub disk_reserve_bytes: u64,
     pub queue_commands: usize,
@@ -59,6 +61,7 @@ impl OpenOptions {
         Self {
             place,
             inline: false,
+            shared: false,
             disk_reserve_bytes,
             queue_commands: QUEUE_COMMANDS,
             queue_bytes: QUEUE_BYTES,

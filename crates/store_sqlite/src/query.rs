@@ -26,8 +26,8 @@ queries! {
     "events.sql": insert_event event_by_id event_by_seq event_row events_after last_seq
         events_by_time events_by_source events_by_subject next_connection;
     "identities.sql": insert_identity identity put_identity join_identity subject put_subject sight sightings;
-    "deliveries.sql": insert_delivery recover_fresh due_deliveries claim_delivery move_delivery bury_delivery delivery_head
-        reopen_delivery count_try set_due hold_delivery resume_delivery
+    "deliveries.sql": insert_delivery recover_fresh due_deliveries due_backfill claim_delivery move_delivery bury_delivery
+        delivery_head reopen_delivery count_try hurry set_due hold_delivery resume_delivery
         delivery_row delivery_by_id deliveries_of_event deliveries_by_id deliveries_by_state deliveries_by_replay
         next_open_destination open_of_destination open_groups oldest_open
         prepared put_prepared delete_prepared insert_attempt attempts;
@@ -38,7 +38,7 @@ queries! {
     "registry.sql": objects object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_key
         begin_idempotent idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
-        open_alert count_alert resolve_alert alerts open_alerts setting put_setting
+        open_alert count_alert resolve_alert alerts open_alerts setting put_setting keep_setting
         put_destination activate_destination destinations;
     "prune.sql": old_events deliveries_left delete_attempts delete_prepared_of delete_deliveries delete_sightings
         delete_event identities_from delete_identity old_requests old_idempotency old_alerts

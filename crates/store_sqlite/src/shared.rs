@@ -8,12 +8,14 @@ use store::StoreError;
 
 use crate::claims::Claims;
 use crate::names::Names;
+use crate::nodes::Roster;
 use crate::options::{OpenOptions, Place};
 
 pub(crate) struct Shared {
     pub(crate) options: OpenOptions,
     pub(crate) names: Names,
     pub(crate) claims: Claims,
+    pub(crate) nodes: Roster,
     pub(crate) statements: Arc<AtomicU64>,
     pub(crate) commits: AtomicU64,
     pub(crate) committed: AtomicU64,
@@ -30,6 +32,7 @@ impl Shared {
             options,
             names: Names::default(),
             claims: Claims::default(),
+            nodes: Roster::default(),
             statements: Arc::default(),
             commits: AtomicU64::new(0),
             committed: AtomicU64::new(0),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::budget::{Allowance, Grant, Word};
+use domain::charge::Charge;
 use domain::identity::{Digest, Scope};
 use domain::request::{Reason, Verdict};
 use domain::run::{Gap, Run, StreamKey};
@@ -16,6 +17,7 @@ use domain::{
 use store::dispatch::{Claim, ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
+use store::nodes::{Beat, Charges, Hint, Node, NodeSelf, Nodes};
 use store::people::{DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
 use store::read::{
     Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, Page, Position,
@@ -93,12 +95,39 @@ pub struct FaultyStore {
     inner: Arc<dyn Store>,
     fates: Arc<dyn Fates>,
     death: Arc<Death>,
+    /// Closed for whoever asks through this one.
+    closed: AtomicBool,
+    /// Others use the same store in this process.
+    beside_others: bool,
+    /// What every call waits for, before it is made and before it is heard of: a process that stands still does neither.
+    stall: Option<Stall>,
 }
+
+/// Completes when a process does not stand still.
+pub type Stall = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, ()> + Send + Sync>;
 
 impl FaultyStore {
     #[must_use]
     pub fn new(inner: Arc<dyn Store>, fates: Arc<dyn Fates>, death: Arc<Death>) -> Self {
-        Self { inner, fates, death }
+        Self { inner, fates, death, closed: AtomicBool::new(false), beside_others: false, stall: None }
+    }
+
+    /// One of several on the same store: closing it closes nobody else's.
+    #[must_use]
+    pub fn beside_others(self) -> Self {
+        Self { beside_others: true, ..self }
+    }
+
+    /// Calls wait for this.
+    #[must_use]
+    pub fn stalled_by(self, stall: Stall) -> Self {
+        Self { stall: Some(stall), ..self }
+    }
+
+    async fn passes(&self) {
+        if let Some(stall) = &self.stall {
+            stall().await;
+        }
     }
 
     /// Lets a call happen as its fate is. A dead process hears nothing more: its calls never complete.
@@ -108,9 +137,17 @@ impl FaultyStore {
         call: impl FnOnce() -> Verb<'a, T> + Send + 'a,
     ) -> Verb<'a, T> {
         Box::pin(async move {
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(StoreError::Closed);
+            }
+            self.passes().await;
             let fate = if self.death.happened() { Fate::DiesBefore } else { self.fates.next(verb) };
             match fate {
-                Fate::Happens => call().await,
+                Fate::Happens => {
+                    let answer = call().await;
+                    self.passes().await;
+                    answer
+                }
                 Fate::Refused(refusal) => Err(refusal.error()),
                 Fate::DiesBefore => self.die().await,
                 Fate::DiesAfter => {
@@ -150,7 +187,6 @@ verbs! {
         claim_due(ask: ClaimDue) -> Vec<ClaimAnswer>;
         keep_prepared(batch: Vec<PreparedDelivery>) -> Vec<Result<(), StoreError>>;
         settle(batch: Vec<Settlement>, now: Timestamp) -> Vec<Settled>;
-        renew(owner: Owner, lease: Duration, now: Timestamp) -> ();
         rescue_lapsed(now: Timestamp, limit: u32) -> u32;
     }
     People {
@@ -182,7 +218,7 @@ verbs! {
     }
     Reading {
         take_stream(key: StreamKey, lease: Lease, now: Timestamp) -> Option<(Checkpoint, Claim)>;
-        renew_stream(key: StreamKey, claim: Claim, until: Timestamp) -> ();
+        renew_stream(key: StreamKey, claim: Claim, span: Duration, now: Timestamp) -> ();
         leave_stream(key: StreamKey, claim: Claim) -> ();
         commit_page(page: ReadPage, now: Timestamp) -> Vec<Accepted>;
         forget_checkpoint(key: StreamKey) -> bool;
@@ -220,12 +256,55 @@ verbs! {
         alerts(tenant: Tenant, open_only: bool, limit: u32) -> Vec<Alert>;
         setting(name: Arc<str>) -> Option<Bytes>;
         put_setting(name: Arc<str>, value: Bytes) -> ();
+        keep_setting(name: Arc<str>, value: Bytes) -> Bytes;
     }
     Watch {
         record_calls(calls: Vec<Call>) -> ();
         calls(tenant: Tenant, filter: CallFilter, page: Page) -> Listed<Call>;
         add_figures(at: Timestamp, figures: Vec<Figure>) -> ();
         figures(tenant: Tenant, series: Series, step: Step, since: Timestamp) -> Vec<(Timestamp, Figure)>;
+    }
+}
+
+impl Nodes for FaultyStore {
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    fn beat(&self, own: NodeSelf, span: Duration, now: Timestamp) -> Verb<'_, Beat> {
+        self.through("beat", move || self.inner.beat(own, span, now))
+    }
+
+    fn nodes(&self, now: Timestamp) -> Verb<'_, Vec<Node>> {
+        self.through("nodes", move || self.inner.nodes(now))
+    }
+
+    fn charges(&self) -> Verb<'_, Charges> {
+        self.through("charges", || self.inner.charges())
+    }
+
+    fn take_charges(&self, lease: Lease, from: Vec<Charge>, most: u32, now: Timestamp) -> Verb<'_, Charges> {
+        self.through("take_charges", move || self.inner.take_charges(lease, from, most, now))
+    }
+
+    fn leave_charges(&self, owner: Owner, charges: Vec<Charge>) -> Verb<'_, ()> {
+        self.through("leave_charges", move || self.inner.leave_charges(owner, charges))
+    }
+
+    fn leave(&self, owner: Owner) -> Verb<'_, ()> {
+        self.through("leave", move || self.inner.leave(owner))
+    }
+
+    fn lost_claims(&self, owner: Owner, claims: Vec<(Tenant, DeliveryId)>) -> Verb<'_, Vec<DeliveryId>> {
+        self.through("lost_claims", move || self.inner.lost_claims(owner, claims))
+    }
+
+    fn tell(&self, hint: Hint) {
+        self.inner.tell(hint);
+    }
+
+    fn hint(&self) -> Verb<'_, Option<Hint>> {
+        self.inner.hint()
     }
 }
 
@@ -243,6 +322,10 @@ impl Keep for FaultyStore {
     }
 
     fn close(&self) -> Verb<'_, ()> {
+        if self.beside_others {
+            self.closed.store(true, Ordering::SeqCst);
+            return Box::pin(async { Ok(()) });
+        }
         self.inner.close()
     }
 }

@@ -132,6 +132,7 @@ fn start(
         vault: Arc::new(Vault::new(MasterKey::from_hex(&"00".repeat(32)).expect("64 digits are a key"))),
         retention: Retention::default(),
         in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
+        node: Default::default(),
     })
 }
 

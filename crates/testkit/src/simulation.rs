@@ -6,6 +6,7 @@
 //! cancelled is not sent any more.
 
 mod network;
+mod nodes;
 mod oracle;
 mod person;
 mod plan;
@@ -28,6 +29,7 @@ use crate::faulty_store::{Death, Fates, FaultyStore};
 use crate::sim_clock::SimClock;
 
 pub use network::SimTransport;
+pub use nodes::run_nodes;
 pub use plan::{CrashAt, Dice, Plan, SECRET};
 pub use world::World;
 
@@ -116,6 +118,7 @@ fn live(plan: &Plan, world: &Arc<World>, store: Arc<dyn Store>, from: Timestamp,
             vault: Arc::new(Vault::new(master_key())),
             retention: Retention::default(),
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
+            node: Default::default(),
         };
         let engine = Engine::start(parts);
         let rested = tokio::select! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::spec::{ReconcileSpec, Schedule, StreamSpec};
 use testkit::shop_simulation::{Plan, Report, every, run};
-use testkit::upstream::oracle::Message;
+use testkit::upstream::oracle::{Figures, Message};
 use testkit::upstream::{Act, Deed, Deletes, Habits, HookHabits, Manifest, Object, Script, SecretWay};
 
 /// A folder in memory where there is one: a simulation needs a file that survives its process, not a disk.
@@ -24,10 +24,12 @@ fn simulate(plan: &Plan) -> Report {
 
 /// Runs seeds and checks that, taken together, they did what simulations are for.
 fn sweep(seeds: Range<u64>) {
-    let mut counts = [("deaths", 0), ("states", 0), ("owed", 0), ("messages", 0), ("again", 0), ("visits", 0)];
+    let names = ["deaths", "states", "owed", "messages", "again", "visits", "unmodified", "fetched"];
+    let mut counts = names.map(|name| (name, 0));
     for seed in seeds {
         let Report { lives, figures, .. } = simulate(&Plan::of_seed(seed));
-        let seen = [lives - 1, figures.states, figures.owed, figures.messages, figures.again, figures.visits];
+        let Figures { states, owed, messages, again, visits, unmodified, fetched, .. } = figures;
+        let seen = [lives - 1, states, owed, messages, again, visits, unmodified, fetched];
         counts.iter_mut().zip(seen).for_each(|((_, count), seen)| *count += seen);
     }
     for (what, count) in counts {

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use store::Store;
+use store::{Store, StoreError};
 use store_postgres::testkit::Database;
 use store_postgres::{LeaseClock, OpenOptions, PostgresStore};
-use testkit::simulation::{Plan, Report, run, run_on};
+use store_sqlite::{OpenOptions as SqliteOptions, SqliteStore};
+use testkit::simulation::{Plan, Report, run, run_nodes, run_on};
 
 /// A folder in memory where there is one: a simulation needs a file that survives its process, not a disk.
 fn folder() -> tempfile::TempDir {
@@ -71,27 +72,77 @@ fn nothing_acknowledged_is_lost_in_the_last_250_seeds() {
 
 /// On PostgreSQL a verb is many round trips, so fewer seeds: what differs is the store, not the engine.
 const SEEDS_ON_POSTGRES: Range<u64> = 0..12;
+const SEEDS_OF_NODES_ON_POSTGRES: Range<u64> = 0..4;
+
+/// A store whose verbs take no time of their caller.
+fn inline(database: &Database) -> Result<Arc<dyn Store>, StoreError> {
+    let options = OpenOptions { inline: true, listen: false, ..database.options() };
+    let options = OpenOptions { lease_clock: LeaseClock::Caller, ..options };
+    let opened = futures_util::FutureExt::now_or_never(PostgresStore::open(options));
+    // Inline, a future that is asked once is done.
+    Ok(Arc::new(opened.expect("it is inline")?))
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_several_nodes_on_postgresql() {
+    let databases = std::cell::RefCell::new(Vec::new());
+    let open = || {
+        let database = Database::new();
+        let store = inline(&database).expect("a new database opens");
+        databases.borrow_mut().push(database);
+        store
+    };
+    sweep_nodes(SEEDS_OF_NODES_ON_POSTGRES, open);
+}
 
 #[test]
 fn nothing_acknowledged_is_lost_on_postgresql() {
     let mut all = Report::default();
     for seed in SEEDS_ON_POSTGRES {
         let database = Database::new();
-        let open = || {
-            let options = OpenOptions { inline: true, listen: false, ..database.options() };
-            let options = OpenOptions { lease_clock: LeaseClock::Caller, ..options };
-            let opened = futures_util::FutureExt::now_or_never(PostgresStore::open(options));
-            // Inline, a future that is asked once is done.
-            let store: Arc<dyn Store> = Arc::new(opened.expect("it is inline")?);
-            Ok(store)
-        };
         let plan = Plan::of_seed(seed);
-        let report = run_on(&plan, open).unwrap_or_else(|found| panic!("seed {seed} ({:?}): {found}", plan.crash));
+        let report = run_on(&plan, || inline(&database))
+            .unwrap_or_else(|found| panic!("seed {seed} ({:?}): {found}", plan.crash));
         all.lives += report.lives - 1;
         all.acknowledged += report.acknowledged;
         all.delivered += report.delivered;
     }
     assert!(all.lives > 0 && all.acknowledged > 0 && all.delivered > 0, "the seeds tested nothing: {all:?}");
+}
+
+/// A store in memory that several engines share as nodes.
+fn shared() -> Arc<dyn Store> {
+    let options = SqliteOptions { shared: true, ..SqliteOptions::memory().inline() };
+    Arc::new(SqliteStore::open(options).expect("a store in memory opens"))
+}
+
+/// Runs seeds with two or three nodes each, that die, stand still and start again.
+fn sweep_nodes(seeds: Range<u64>, store: impl Fn() -> Arc<dyn Store>) {
+    let mut all = Report::default();
+    for seed in seeds {
+        let (plan, nodes) = (Plan::of_seed(seed), 2 + usize::from(seed.is_multiple_of(2)));
+        let report = run_nodes(&plan, nodes, store()).unwrap_or_else(|found| panic!("seed {seed}: {found}"));
+        all.lives += report.lives - nodes;
+        all.acknowledged += report.acknowledged;
+        all.delivered += report.delivered;
+        all.duplicates += report.duplicates;
+        all.cancelled += report.cancelled;
+    }
+    assert!(all.acknowledged > 0 && all.delivered > 0 && all.lives > 0, "the seeds tested nothing: {all:?}");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_several_nodes_that_die_and_stand_still() {
+    sweep_nodes(0..150, shared);
+}
+
+#[test]
+fn the_same_seed_of_several_nodes_tells_the_same_story() {
+    for seed in [3, 40] {
+        let tell =
+            || run_nodes(&Plan::of_seed(seed), 3, shared()).unwrap_or_else(|found| panic!("seed {seed}: {found}"));
+        assert_eq!(tell(), tell(), "seed {seed}");
+    }
 }
 
 /// More seeds for `make soak`: `TRIREME_SEEDS=from..to`.
@@ -100,7 +151,9 @@ fn nothing_acknowledged_is_lost_on_postgresql() {
 fn nothing_acknowledged_is_lost_in_the_seeds_asked_for() {
     let Ok(asked) = std::env::var("TRIREME_SEEDS") else { return };
     let (from, to) = asked.split_once("..").expect("TRIREME_SEEDS=from..to");
-    sweep(from.parse().expect("a number")..to.parse().expect("a number"));
+    let (from, to) = (from.parse().expect("a number"), to.parse().expect("a number"));
+    sweep(from..to);
+    sweep_nodes(from..to, shared);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod events;
 mod filter;
 mod key;
 mod known;
+mod nodes;
 mod progress;
 pub mod providers;
 mod reconcile;
@@ -68,6 +69,8 @@ enum Command {
     Streams(streams::StreamsArgs),
     /// List the webhook subscriptions at the sources, and how they stand
     Subscriptions(subscriptions::SubscriptionsArgs),
+    /// List the processes that share the store, and who is in charge of what
+    Nodes(nodes::NodesArgs),
     /// Compare a stream with what is known of it, and tell what was missed
     Reconcile(reconcile::ReconcileArgs),
     /// List the webhook senders that are known, or show one
@@ -132,6 +135,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Streams(args) => run_here(streams::run(args, output)),
         Command::Subscriptions(args) => run_here(subscriptions::run(args, output)),
+        Command::Nodes(args) => run_here(nodes::run(args, output)),
         Command::Reconcile(args) => run_here(reconcile::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
         Command::Source(args) => run_here(source::run(args, output)),

@@ -104,6 +104,7 @@ fn start(
 ) -> Outcome<Launch> {
     let read = serve::read_config(config, environment, &[])?;
     Ok(Launch {
+        cluster: None,
         data,
         store: StoreChoice::Default,
         addresses: Addresses { main: listener.address, ingest: None },

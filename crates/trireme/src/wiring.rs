@@ -1,5 +1,6 @@
 //! The composition root: which concrete parts a running gateway is made of, and how it starts, stops and hands over.
 
+pub mod cluster;
 pub mod descriptors;
 mod egress;
 pub mod folder;

@@ -77,8 +77,10 @@ pub struct LiveView {
 pub struct DestinationDetailView {
     #[serde(flatten)]
     destination: DestinationView,
-    /// `null` until something was sent there.
+    /// `null` until something was sent there, and where another node is in charge of it.
     live: Option<LiveView>,
+    /// The node that sends to it; `null` while none is in charge.
+    node: Option<String>,
     /// Open and dead deliveries by state.
     backlog: BTreeMap<&'static str, u64>,
 }
@@ -113,7 +115,8 @@ async fn detail(app: &App, caller: Caller, name: DestinationName) -> Answer<Dest
     let all = app.store().backlog().await?;
     let own = all.into_iter().filter(|row| row.tenant == caller.tenant && row.destination == name);
     let backlog = own.map(|row| (row.state.as_str(), row.count)).collect();
-    let live = app.engine.destination_live(caller.tenant, name).await;
+    let node = app.engine.node_of(&caller.tenant, &name).await?;
+    let live = app.engine.destination_live(caller.tenant, name).await.filter(|live| live.in_charge);
     Ok(Json(DestinationDetailView {
         destination: DestinationView::of(destination, &statuses),
         live: live.map(|live| LiveView {
@@ -121,6 +124,7 @@ async fn detail(app: &App, caller: Caller, name: DestinationName) -> Answer<Dest
             in_flight: live.in_flight,
             queued: live.queued,
         }),
+        node,
         backlog,
     }))
 }

@@ -74,15 +74,19 @@ pub struct RunView {
 pub struct FiguresView {
     /// Sent to the source, those that it refused included.
     requests: u64,
+    /// Of these: those that were answered that nothing changed since the answer before (304).
+    unmodified: u64,
     /// Records read.
     seen: u64,
+    /// Pages read; of a backfill that was broken off and goes on, those from before too, as with `seen`.
+    pages: u64,
     /// Events made.
     told: u64,
     /// Records whose state was known.
     matched: u64,
     /// Changes that nobody had told, though they are old enough to have been.
     missed: u64,
-    /// Changes that nobody had told, but that are too young to be judged: the next run does that.
+    /// Changes that nobody had told, and too young to be judged yet; none where records have no time of a change.
     young: u64,
     /// Of earlier gaps: those whose webhook came after all.
     late: u64,
@@ -100,7 +104,7 @@ pub struct FiguresView {
 pub struct TrustView {
     /// The share of the changes looked at that a webhook had told, from 0 to 1.
     caught: f64,
-    /// Between a change and its webhook.
+    /// Between a change and its webhook; absent where records have no time of their change.
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_p50_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,8 +164,21 @@ impl From<Run> for RunView {
 
 impl From<RunFigures> for FiguresView {
     fn from(figures: RunFigures) -> Self {
-        let RunFigures { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } = figures;
-        Self { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed }
+        let RunFigures {
+            requests,
+            unmodified,
+            seen,
+            pages,
+            told,
+            matched,
+            missed,
+            young,
+            late,
+            changed,
+            deleted,
+            unconfirmed,
+        } = figures;
+        Self { requests, unmodified, seen, pages, told, matched, missed, young, late, changed, deleted, unconfirmed }
     }
 }
 

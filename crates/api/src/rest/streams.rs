@@ -92,6 +92,8 @@ pub struct StreamView {
     /// Changes that polls found, and requests that they took.
     changes: u64,
     requests: u64,
+    /// Of these: those that were answered that nothing changed since the answer before (304).
+    unmodified: u64,
     /// The share of polls that found nothing, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     waste: Option<f64>,
@@ -123,6 +125,7 @@ impl StreamView {
             failures_in_a_row: known.failures,
             changes: progress.changes,
             requests: progress.requests,
+            unmodified: progress.unmodified,
             waste: known.waste(),
             requests_per_change: known.requests_per_change(),
             changes_per_hour: known.changes_per_hour,

@@ -29,6 +29,9 @@ use engine::access::Caller;
 
 /// A comment this often keeps proxies from closing a silent stream, and tells us of readers that are gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often the store is looked at for what other nodes accepted.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOKS_PER_HEARTBEAT: u64 = 15;
 /// Events read from the store at once.
 const BATCH: u32 = 100;
 /// Time that one look for matching events may take: each of the few connections that read serves everybody.
@@ -71,6 +74,8 @@ struct Tail {
     /// The position is beyond what the last `id` told.
     untold: bool,
     accepted: watch::Receiver<u64>,
+    /// How often the store was looked at since the last heartbeat, and before.
+    looks: u64,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -94,8 +99,18 @@ pub async fn stream(
         Some(id) => known_position(&app, &caller, mark, id).await?,
         None => app.store().tail_position(caller.tenant.clone()).await?,
     };
-    let tail =
-        Tail { app, caller, filter, mark, with_payload: payload, position, untold: false, accepted, _permit: permit };
+    let tail = Tail {
+        app,
+        caller,
+        filter,
+        mark,
+        with_payload: payload,
+        position,
+        untold: false,
+        accepted,
+        looks: 0,
+        _permit: permit,
+    };
     Ok(Sse::new(stream::unfold(tail, Tail::next).map(stream::iter).flatten()))
 }
 
@@ -142,6 +157,8 @@ impl Tail {
         let woken = tokio::select! {
             () = stopping.cancelled() => return None,
             woken = timeout(clock.as_ref(), HEARTBEAT, self.accepted.changed()) => woken,
+            // What other nodes accept is found by looking.
+            () = clock.sleep(LOOK_EVERY), if self.app.store().is_shared() => return self.look().await,
         };
         match woken {
             Ok(Ok(())) => Some((Vec::new(), self)),
@@ -150,6 +167,18 @@ impl Tail {
             Err(_) if !self.app.access.still_valid(&self.caller).await => None,
             Err(_) => Some((vec![Ok(self.progress("heartbeat"))], self)),
         }
+    }
+
+    /// Looks at the store without being told to; now and then that counts as a heartbeat.
+    async fn look(mut self) -> Option<(Messages, Self)> {
+        self.looks += 1;
+        if !self.looks.is_multiple_of(LOOKS_PER_HEARTBEAT) {
+            return Some((Vec::new(), self));
+        }
+        if !self.app.access.still_valid(&self.caller).await {
+            return None;
+        }
+        Some((vec![Ok(self.progress("heartbeat"))], self))
     }
 
     /// A sign of life; with an `id` if there is a newer position to go on from: a selective tail that is cut would

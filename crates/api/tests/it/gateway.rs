@@ -97,6 +97,7 @@ impl Gateway {
             vault: Arc::new(Vault::new(key)),
             retention: Retention::default(),
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
+            node: Default::default(),
         });
         engine.configure(file()).await.expect("the file is valid");
         let first = ensure_first_key(store.as_ref(), None, entropy.as_ref(), clock.now()).await;

@@ -7,6 +7,7 @@
 //!   trireme:
 //!     documentation: https://docs.example/api (2026-11)  # whence all this is known, and as of when
 //!     provider: example                                  # the recipe that verifies its webhooks
+//!     free_unmodified: true                              # what it answers with 304 does not count for its limits
 //!     webhooks:
 //!       each: { values: "{{ config['shops'] }}", as: shop }   # one subscription for each; without it, one
 //!       subscribe:                                       # templates see stream_slice['url'], ['secret'], ['events'], ['shop']
@@ -23,6 +24,8 @@
 //!       orders:
 //!         object: order                                  # events are order.created, order.updated, order.deleted
 //!         version: { field: [updated_at], precision: PT1S }
+//!         pages: durable                                 # a page's token names a place in the list, and means the same
+//!                                                        # tomorrow: a first scan that is broken off goes on with it
 //!         deletes: { tombstone: [status], is: deleted }  # or { feed: deleted_orders }, scan, none
 //!         get: { requester: { … }, record: [order] }     # sees stream_slice['id']; gone: [order, deleted] where an answer
 //!                                                        # with status 200 can say that it is there no longer
@@ -65,6 +68,8 @@ pub use meaning::Meaning;
 pub struct Extension {
     pub documentation: Option<String>,
     pub provider: Option<String>,
+    /// A request that is answered that nothing changed costs nothing of the budget.
+    pub free_unmodified: bool,
     pub webhooks: Option<Webhooks>,
     pub streams: BTreeMap<String, StreamExtension>,
 }
@@ -136,6 +141,8 @@ pub struct StreamExtension {
     /// `None`: nothing is said about it.
     pub deletes: Option<Deletes>,
     pub get: Option<OneRecord>,
+    /// The token of a page means the same tomorrow: a first scan that was broken off goes on with it.
+    pub pages_are_durable: bool,
     pub create: Option<OneRecord>,
     pub update: Option<OneRecord>,
     pub delete: Option<Arc<Requester>>,

@@ -71,6 +71,19 @@ impl PageToken {
         Some(address::host(url)?.to_ascii_lowercase())
     }
 
+    /// As it can be kept. It may carry credentials: keep it where the source's own are.
+    #[must_use]
+    pub fn kept(&self) -> Json {
+        json!({ "token": self.value(), "path": self.is_path, "from": self.came_from })
+    }
+
+    /// What [`kept`](Self::kept) gave.
+    #[must_use]
+    pub fn from_kept(kept: &Json) -> Option<Self> {
+        let came_from = kept.get("from")?.as_str().map(str::to_owned);
+        Some(Self { is_path: kept.get("path")?.as_bool()?, came_from, ..Self::new(kept.get("token")?.clone()) })
+    }
+
     pub(super) fn came_from(&self) -> Option<&str> {
         self.came_from.as_deref()
     }
@@ -205,6 +218,12 @@ impl Paginator {
     #[must_use]
     pub fn sends_page_size(&self) -> bool {
         matches!(self, Self::Default(paginator) if paginator.size_option.is_some())
+    }
+
+    /// Whether its tokens count what is before a page: then they lead elsewhere once something of that is gone.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(self, Self::Default(paginator) if !matches!(paginator.strategy, Strategy::Cursor(_)))
     }
 
     /// Why pages of this paginator cannot be reduced, if so.

@@ -58,6 +58,7 @@ impl Browser {
             vault: Arc::new(Vault::new(key)),
             retention: Retention::default(),
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
+            node: Default::default(),
         });
         let sources = vec![listens("open", "none")];
         engine.configure(Specs { sources, ..Specs::default() }).await.expect("it is valid");

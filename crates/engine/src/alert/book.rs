@@ -1,5 +1,6 @@
 //! The book of open alerts: what was noted and not written yet, in memory. Never waits for anything.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{Tenant, Timestamp};
@@ -42,10 +43,16 @@ struct Entry {
 pub(super) struct Book(Mutex<FxHashMap<Known, Entry>>);
 
 impl Book {
-    pub fn learn(&self, key: Known) {
+    /// Takes over what the store has open. What it has not, and nothing is to be written of, is closed.
+    pub fn learn(&self, open: BTreeSet<Known>) {
         let mut entries = self.lock();
-        telemetry_if_new(&entries, &key);
-        entries.entry(key).or_default().written = true;
+        let closed = |(key, entry): &(&Known, &Entry)| entry.written && entry.times.is_none() && !open.contains(*key);
+        let closed: Vec<Known> = entries.iter().filter(closed).map(|(key, _)| key.clone()).collect();
+        closed.iter().for_each(|key| remove(&mut entries, key));
+        for key in open {
+            telemetry_if_new(&entries, &key);
+            entries.entry(key).or_default().written = true;
+        }
     }
 
     pub fn note(&self, key: Known, detail: &str, now: Timestamp) -> Noted {
@@ -183,10 +190,25 @@ mod tests {
     }
 
     #[test]
+    fn what_another_node_resolved_is_forgotten_unless_its_cause_was_seen_since() {
+        let (book, now) = (Book::default(), Timestamp::EPOCH);
+        book.learn(BTreeSet::from([key()]));
+        book.learn(BTreeSet::new());
+        assert!(!book.is_open(&key()));
+        book.note(key(), "not written yet", now);
+        book.learn(BTreeSet::new());
+        assert!(book.is_open(&key()), "it is to be opened");
+        let _ = book.take(&key());
+        book.note(key(), "since", now);
+        book.learn(BTreeSet::new());
+        assert_eq!(book.to_write(true), [key()]);
+    }
+
+    #[test]
     fn a_cause_that_comes_back_while_it_is_resolved_opens_anew() {
         let (book, now) = (Book::default(), Timestamp::EPOCH);
         assert!(!book.gone(&key()), "nothing to resolve");
-        book.learn(key());
+        book.learn(BTreeSet::from([key()]));
         assert!(book.is_open(&key()) && book.gone(&key()) && !book.is_open(&key()));
         assert_eq!(book.to_write(false), [key()]);
         book.note(key(), "back", now);

@@ -31,6 +31,9 @@ const fn urgency(purpose: Purpose) -> u8 {
     }
 }
 
+/// Requests that are told to be free at once. More than that between two reservations count as if they were not.
+const FREED_MAX: usize = 32;
+
 type Ticket = oneshot::Sender<Result<(), StoreError>>;
 
 #[derive(Default)]
@@ -48,6 +51,8 @@ struct State {
     under_way: u64,
     /// To be told to the store, so that all nodes obey it.
     word: Option<Word>,
+    /// When requests were sent that did not count at the source: to be told to the store too.
+    freed: Vec<Timestamp>,
     spent: BTreeMap<Purpose, u64>,
     /// The window that `spent` is of.
     window: i64,
@@ -123,6 +128,16 @@ impl Pacer {
                 state.block = None;
                 state.word = Some(word);
             }
+            // No answer says so: whoever asked knows it.
+            Word::Free { .. } => {}
+        }
+    }
+
+    /// A request that was sent at this time did not count at the source.
+    pub fn free(&self, at: Timestamp) {
+        let mut state = self.state();
+        if state.allowance.is_some() && state.freed.len() < FREED_MAX {
+            state.freed.push(at);
         }
     }
 
@@ -141,8 +156,8 @@ impl Pacer {
             };
             let wait = match wanted {
                 Wanted::Wait(until) => until,
-                Wanted::Reserve { allowance, requests, word } => {
-                    match self.reserve(allowance, requests, word, now).await {
+                Wanted::Reserve { allowance, requests, words } => {
+                    match self.reserve(allowance, requests, words, now).await {
                         Ok(Grant::Block(block)) => {
                             let until = block.until.min(now + hold(&allowance));
                             self.state().block = Some(Block { until, ..block });
@@ -171,11 +186,11 @@ impl Pacer {
         &self,
         allowance: Allowance,
         requests: u32,
-        word: Option<Word>,
+        words: Vec<Word>,
         now: Timestamp,
     ) -> Result<Grant, StoreError> {
         let scope = || (self.tenant.clone(), Arc::clone(&self.scope));
-        if let Some(word) = word {
+        for word in words {
             let (tenant, scope) = scope();
             self.store.learn_budget(tenant, scope, word, now).await?;
         }
@@ -233,7 +248,7 @@ fn way(allowance: &Allowance) -> Duration {
 
 /// What the ones that wait need.
 enum Wanted {
-    Reserve { allowance: Allowance, requests: u32, word: Option<Word> },
+    Reserve { allowance: Allowance, requests: u32, words: Vec<Word> },
     Wait(Timestamp),
 }
 
@@ -289,7 +304,9 @@ impl State {
         let share = f64::from(allowance.rate.count) / allowance.rate.per.as_secs_f64() / 4.0;
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
         let requests = (share as u32).max(waiting.min(allowance.rate.count)).max(1);
-        Wanted::Reserve { allowance, requests, word: self.word.take() }
+        let freed = std::mem::take(&mut self.freed).into_iter().map(|at| Word::Free { at });
+        let words = self.word.take().into_iter().chain(freed).collect();
+        Wanted::Reserve { allowance, requests, words }
     }
 
     fn count(&mut self, purpose: Purpose, now: Timestamp) {

@@ -7,8 +7,8 @@ use domain::{DeliveryState, Timestamp};
 use store::StoreError;
 use store::dispatch::{Ask, ClaimAnswer, ClaimDue, Claimed};
 
-use super::desk::Appetite;
-use super::{Dispatcher, LEASE, alarm};
+use super::desk::{Appetite, Question};
+use super::{Dispatcher, alarm};
 use crate::work::{DestinationKey, Settling, Work};
 
 /// Bytes of payloads that one answer to a claim may bring per destination.
@@ -19,7 +19,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_SUSPECT_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) struct ClaimResult {
-    asked: Vec<(DestinationKey, u64)>,
+    asked: Vec<(DestinationKey, Question)>,
     answer: Result<Vec<ClaimAnswer>, StoreError>,
 }
 
@@ -31,9 +31,9 @@ impl Dispatcher {
             if asks.is_empty() {
                 continue;
             }
-            let (store, owner) = (Arc::clone(&self.store), self.owner);
+            let (store, owner, lease) = (Arc::clone(&self.store), self.owner, self.tenure.span());
             self.claiming = Some(Box::pin(async move {
-                let answer = store.claim_due(ClaimDue { owner, lease: LEASE, now, asks }).await;
+                let answer = store.claim_due(ClaimDue { owner, lease, now, asks }).await;
                 ClaimResult { asked, answer }
             }));
         }
@@ -50,17 +50,18 @@ impl Dispatcher {
         hungry
     }
 
-    fn asks_of(&mut self, hungry: Vec<DestinationKey>, now: Timestamp) -> (Vec<Ask>, Vec<(DestinationKey, u64)>) {
+    fn asks_of(&mut self, hungry: Vec<DestinationKey>, now: Timestamp) -> (Vec<Ask>, Vec<(DestinationKey, Question)>) {
         let (mut asks, mut asked) = (Vec::new(), Vec::new());
         for key in hungry {
             let Some(desk) = self.desks.get(&key) else { continue };
             match desk.appetite(now) {
                 Appetite::Nothing => {}
                 Appetite::Later(until) => self.wake_at(&key, until),
-                Appetite::Take(limit) => {
+                Appetite::Take { limit, backfill } => {
                     let (tenant, destination) = (key.tenant.clone(), key.name.clone());
-                    asks.push(Ask { tenant, destination, limit, bytes_max: CLAIM_BYTES_MAX });
-                    asked.push((key, desk.hints()));
+                    let charge = desk.destination.gate.charge();
+                    asks.push(Ask { tenant, destination, limit, backfill, bytes_max: CLAIM_BYTES_MAX, charge });
+                    asked.push((key, Question { hints: desk.hints(), at: now, backfill: backfill > 0 }));
                 }
             }
         }
@@ -78,15 +79,19 @@ impl Dispatcher {
                 return;
             }
         };
-        for ((key, hints), answer) in result.asked.into_iter().zip(answers) {
-            for claimed in answer.claimed.into_iter().filter(|claimed| !withdrawn.contains(&claimed.id)) {
+        for ((key, question), mut answer) in result.asked.into_iter().zip(answers) {
+            for claimed in answer.claimed.drain(..).filter(|claimed| !withdrawn.contains(&claimed.id)) {
                 self.take_over(claimed);
             }
             for (id, route) in &answer.unreadable {
                 alarm::tell_unreadable(&self.alerts, &key, *id, route);
             }
             let Some(desk) = self.desks.get_mut(&key) else { continue };
-            desk.answered(answer.more, answer.next_due, hints);
+            desk.answered(&answer, question, now);
+            if answer.fenced {
+                // It has passed to another node, which we are about to learn.
+                desk.unanswered_until = Some(now + ASK_AGAIN);
+            }
             if let Some(due) = desk.next_due {
                 self.wake_at(&key, due);
             }
@@ -95,7 +100,7 @@ impl Dispatcher {
     }
 
     /// What the store will refuse again is asked for one destination at a time, so that the others go on.
-    fn ask_again(&mut self, asked: Vec<(DestinationKey, u64)>, error: &StoreError, now: Timestamp) {
+    fn ask_again(&mut self, asked: Vec<(DestinationKey, Question)>, error: &StoreError, now: Timestamp) {
         if !error.retryable() && asked.len() > 1 {
             self.suspects.extend(asked.into_iter().map(|(key, _)| key));
             return;
@@ -114,7 +119,7 @@ impl Dispatcher {
         let route = self.topology.route(tenant, claimed.route.as_str()).cloned();
         match route.filter(|route| route.spec.to == claimed.destination) {
             Some(route) => {
-                let place = route.destination.gate.take(claimed.event.payload.len() as u64);
+                let place = route.destination.gate.take(claimed.event.payload.len() as u64, claimed.backfill);
                 self.enqueue(Work::of_claimed(claimed, route, place));
             }
             None => {

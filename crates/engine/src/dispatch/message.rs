@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{DeliveryId, Timestamp};
+use domain::{DeliveryId, Tenant, Timestamp};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,6 +27,12 @@ pub enum Message {
     /// It was paused, resumed, disabled or enabled: its gate says which.
     Changed(DestinationKey),
     Topology(Arc<Topology>),
+    /// This node is in charge of it from now on.
+    Charged(DestinationKey),
+    /// Another node is to be in charge: what waits in memory goes back, and the answer says that nothing is under way.
+    Leave(DestinationKey, oneshot::Sender<()>),
+    /// What waits in memory for its turn.
+    Queued(oneshot::Sender<Vec<(Tenant, DeliveryId)>>),
     /// How a destination does, for people who ask.
     Ask(DestinationKey, oneshot::Sender<Option<DestinationLive>>),
     /// Start no more tries; end when those under way have.
@@ -46,6 +52,8 @@ pub struct DestinationLive {
     pub room: u32,
     /// Nothing is sent: paused, disabled or retired.
     pub held: bool,
+    /// This node, and no other, sends to it.
+    pub in_charge: bool,
 }
 
 /// Tells dispatch what happened. Never blocks: what it can queue is bounded by the gates.

@@ -43,6 +43,7 @@ impl Reader {
             cached: None,
             spooled: false,
             unheard,
+            conditions: None,
         };
         self.client.ask(question).await.map(|answer| answer.reply).map_err(Stop::into_failure)
     }

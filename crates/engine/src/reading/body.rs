@@ -57,6 +57,11 @@ enum Kind {
 }
 
 impl Form {
+    /// Whether a body that was cut short cannot be taken for a whole one.
+    pub fn is_json(&self) -> bool {
+        matches!(&self.reader, Reader::Decoder(Decoder::Json))
+    }
+
     pub fn is_streamed(&self) -> bool {
         match &self.reader {
             Reader::Decoder(decoder) => decoder.is_streamed(),

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use super::ask::Unheard;
 use super::asked::For;
+use super::conditions::Conditions;
 use super::failure::{Blame, ReadFailure};
 use super::run::Occasion;
 use super::seen::Seen;
@@ -53,6 +54,8 @@ pub(super) struct Question<'a> {
     /// Whether the body is wanted as a stream.
     pub spooled: bool,
     pub unheard: Unheard,
+    /// Whether it is enough to hear that the answer is the one of before.
+    pub conditions: Option<&'a Conditions>,
 }
 
 /// What came back: a body that is whole, or one to be decoded as a stream.
@@ -145,18 +148,30 @@ impl Client {
         loop {
             let token = self.token(&question, refused.take()).await?;
             let config = self.config();
-            let request = self.request(&question, &config, token.as_deref())?;
+            let mut request = self.request(&question, &config, token.as_deref())?;
+            let asked = question.conditions.map(|conditions| (conditions, conditions.put_on(&mut request)));
             let sent = self.send(&question, &request).await;
             let rotation = match &sent {
                 Ok(answer) if token.is_some() => self.learn_quota(&question, &request, &answer.reply).await,
                 _ => None,
             };
+            if let (Some((conditions, _)), Ok(answer)) = (asked, &sent)
+                && conditions.confirms(&answer.reply)
+            {
+                return answered(sent);
+            }
             let verdict = self.judge(&question, &config, &request, &sent, &mut tries)?;
             if verdict.is_limited {
                 self.tell_limited(&question).await?;
             }
             let wait = match verdict.action {
-                Action::Success | Action::Ignore => return answered(sent),
+                Action::Success | Action::Ignore => {
+                    let is_plain = verdict.action == Action::Success;
+                    if let (Some((conditions, key)), Ok(answer)) = (asked.filter(|_| is_plain), &sent) {
+                        conditions.answered(key, &request, &answer.reply, self.clock.now());
+                    }
+                    return answered(sent);
+                }
                 Action::Fail if is_outdated(&sent, token.as_deref(), question.occasion) => {
                     refused = token;
                     continue;

@@ -269,6 +269,7 @@ impl<'r> JobReading<'r> {
             cached: None,
             spooled: false,
             unheard: Unheard::AskAgain,
+            conditions: None,
         };
         self.run.client.ask(question).await.map(|answer| answer.reply).map_err(Stop::into_failure)
     }

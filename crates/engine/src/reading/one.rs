@@ -38,6 +38,7 @@ impl Reader {
             cached: None,
             spooled: false,
             unheard: Unheard::AskAgain,
+            conditions: None,
         };
         match self.client.ask(question).await.map_err(Stop::into_failure) {
             Ok(answer) => {

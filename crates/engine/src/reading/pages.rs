@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use super::ask::Unheard;
 use super::body::{Items, embedded};
 use super::client::{Answer, Question, Stop};
+use super::conditions::Conditions;
 use super::failure::ReadFailure;
 use super::portions::Portions;
 use super::run::Run;
@@ -85,6 +86,19 @@ impl<'r> Pages<'r> {
         })
     }
 
+    /// Begins behind pages that were read before.
+    pub fn begin_at(&mut self, token: PageToken) {
+        self.next = Next::Page(token);
+    }
+
+    /// The token of the next page, between two pages.
+    pub fn token(&self) -> Option<&PageToken> {
+        match &self.next {
+            Next::Page(token) => Some(token),
+            Next::First | Next::Rest(_) | Next::Done => None,
+        }
+    }
+
     /// The next records, at most a page of them; `None` after the last page.
     pub async fn next(&mut self, open: &mut OpenSlice) -> Result<Option<Vec<Json>>, Stop> {
         loop {
@@ -122,20 +136,27 @@ impl<'r> Pages<'r> {
         let current =
             |reply, items| Current { token: None, reply, items, extracted: 0, selected: 0, last_record: None };
         if let (None, Some(child)) = (&token, self.slice.child_response()) {
+            self.watch_page(false);
             let mut reply = embedded(child);
             let items = self.pager.form.take(&mut reply, None)?;
             return Ok(Some(current(reply, items)));
         }
         if let Some(properties) = self.pager.requester.properties() {
+            self.watch_page(false);
             let Some((reply, records)) = self.ask_in_portions(properties, token.as_ref(), open).await? else {
                 return Ok(None);
             };
             let extracted = records.len() as u64;
             return Ok(Some(Current { token, extracted, ..current(reply, Items::selected(records)) }));
         }
+        self.watch_page(self.says_everything());
         let Answer { mut reply, spool } = self.send(token.as_ref(), &self.slice).await?;
-        if !reply.is_ok() {
+        // What still holds was taken before, to its end.
+        if !reply.is_ok() || self.conditions().is_some_and(Conditions::is_unmodified) {
             return Ok(None);
+        }
+        if let Some(conditions) = self.conditions().filter(|_| reply.json().is_none()) {
+            conditions.spoil();
         }
         let items = self.pager.form.take(&mut reply, spool)?;
         Ok(Some(Current { token, ..current(reply, items) }))
@@ -152,8 +173,35 @@ impl<'r> Pages<'r> {
             cached: self.pager.is_cached.then_some(&*self.stream.name),
             spooled: self.pager.form.is_streamed(),
             unheard: Unheard::AskAgain,
+            conditions: self.conditions(),
         };
         self.run.client.ask(question).await
+    }
+
+    fn conditions(&self) -> Option<&Conditions> {
+        self.stream.circumstances.conditions.as_deref()
+    }
+
+    fn watch_page(&self, fits: bool) {
+        if let Some(conditions) = self.conditions() {
+            conditions.begin_page(fits);
+        }
+    }
+
+    /// Whether the answer to one request is all there is to know: nothing else is asked for because of it.
+    fn says_everything(&self) -> bool {
+        let (pager, stream) = (self.pager, self.stream);
+        let is_one = self.said.is_none() && stream.parents.is_empty() && stream.lists.is_none();
+        is_one && pager.form.is_json() && !pager.is_cached
+    }
+
+    /// Whether a record is new, as the cursor has it.
+    fn wants(&self, open: &OpenSlice, record: &Json, now: jiff::Timestamp) -> bool {
+        let is_wanted = open.wants(record, now);
+        if let Some(conditions) = self.conditions().filter(|_| !is_wanted && open.is_past(record)) {
+            conditions.pass();
+        }
+        is_wanted
     }
 
     fn additions(&self, token: Option<&PageToken>, slice: &Arc<Slice>) -> Result<Additions, ReadFailure> {
@@ -187,7 +235,10 @@ impl<'r> Pages<'r> {
         current.last_record = records.last().cloned().or(current.last_record);
         if self.pager.is_data_feed {
             let now = self.run.client.now();
-            records.retain(|record| open.wants(record, now));
+            records.retain(|record| self.wants(open, record, now));
+        }
+        if let Some(conditions) = self.conditions() {
+            conditions.take(selected.extracted, records.len() as u64);
         }
         records.iter().for_each(|record| open.observe(record));
         if current.items.is_last() {
@@ -197,6 +248,7 @@ impl<'r> Pages<'r> {
             self.next = Next::Rest(Box::new(current));
         }
         if selected.cut_short > 0 {
+            self.conditions().into_iter().for_each(Conditions::spoil);
             let message = format!("{} lists inside of records were cut short by the source", selected.cut_short);
             self.run.note(message).await?;
         }
@@ -215,7 +267,7 @@ impl<'r> Pages<'r> {
         let token = token.map_or(&nothing, PageToken::as_json);
         let mut selected = {
             let scope = Seen::of(slice, self.said.as_deref()).scope(&config, now).next_page_token(token);
-            let keep = &mut |record: &Json| open.wants(record, now);
+            let keep = &mut |record: &Json| self.wants(open, record, now);
             self.pager.selector.records_if(items, &scope, &self.stream.schema, keep).map_err(ReadFailure::from)?
         };
         for parent in std::mem::take(&mut selected.incomplete) {
@@ -230,8 +282,23 @@ impl<'r> Pages<'r> {
         Ok(selected)
     }
 
+    /// Whether the same body may one day have a page behind it: one that only its headers tell of.
+    fn may_grow(&self, extracted: u64) -> bool {
+        let paginator = &self.pager.paginator;
+        if extracted == 0 || !paginator.templates().iter().any(|template| template.contains("headers")) {
+            return false;
+        }
+        let config = self.run.client.config();
+        let scope = Seen::of(&self.slice, self.said.as_deref()).scope(&config, self.run.client.now());
+        let size = paginator.page_size(&scope).ok().flatten().filter(|_| paginator.sends_page_size());
+        size.is_none_or(|size| extracted >= size)
+    }
+
     /// What comes after a page that was read whole. `left` is what is left of its decoded body.
     fn after(&mut self, current: &Current, left: Option<&Json>, open: &OpenSlice) -> Result<Next, Stop> {
+        if let Some(conditions) = self.conditions().filter(|_| self.may_grow(current.extracted)) {
+            conditions.spoil();
+        }
         if self.resets.is_due() {
             self.begin_anew(open)?;
             return Ok(std::mem::replace(&mut self.next, Next::Done));

@@ -18,7 +18,7 @@ use super::partitions::Partitions;
 use super::run::Run;
 use super::slice::SliceReading;
 use super::stream::ReadStream;
-use super::told::{Standing, Told};
+use super::told::{Place, Standing, Told};
 
 /// Slices of one stream that may fail before no more are begun: what fails so often is no accident, and each may take
 /// minutes of waiting.
@@ -159,14 +159,28 @@ impl<'r> Reading<'r> {
     async fn slice(&self, mut open: OpenSlice) -> Result<Outcome, ReadFailure> {
         let over = |_| ReadFailure::system("run_over", "the run is over");
         let _worker = Arc::clone(&self.run.workers).acquire_owned().await.map_err(over)?;
+        let begun = self.stream.circumstances.within.as_ref();
+        let begun = begun.and_then(|place| Some((open.as_begun(&place.partition, &place.window)?, &place.token)));
+        if let Some((slice, _)) = &begun {
+            open.set_slice(Arc::clone(slice));
+        }
         let mut reading = SliceReading::new(self.run, self.stream, &open)?;
+        if let Some((_, token)) = begun {
+            reading.begin_at(token.clone());
+        }
         while let Some(records) = reading.next(&mut open).await? {
-            self.tell(records).await?;
+            self.tell(records, self.place(&reading, &open)).await?;
         }
         Ok(if reading.is_skipped() { Outcome::Skipped } else { Outcome::Read(Box::new(open)) })
     }
 
-    async fn tell(&self, records: Vec<Json>) -> Result<(), ReadFailure> {
+    fn place(&self, reading: &SliceReading<'_>, open: &OpenSlice) -> Option<Place> {
+        let token = reading.token().filter(|_| self.stream.circumstances.tells_place)?.clone();
+        let slice = open.slice();
+        Some(Place { partition: slice.partition().clone(), window: slice.cursor().clone(), token })
+    }
+
+    async fn tell(&self, records: Vec<Json>, place: Option<Place>) -> Result<(), ReadFailure> {
         if records.is_empty() {
             return Ok(());
         }
@@ -175,7 +189,7 @@ impl<'r> Reading<'r> {
             let told = Told::Standing { stream: stream(), standing: Standing::Running };
             self.run.occasion.listener.tell(told).await?;
         }
-        Ok(self.run.occasion.listener.tell(Told::Records { stream: stream(), records }).await?)
+        Ok(self.run.occasion.listener.tell(Told::Records { stream: stream(), records, place }).await?)
     }
 
     async fn close(&self, outcome: Outcome) -> Result<(), ReadFailure> {

@@ -19,13 +19,14 @@ use tokio::sync::Semaphore;
 use super::asked::CallSink;
 use super::cache::Cache;
 use super::client::{Client, Pace};
+use super::conditions::Conditions;
 use super::failure::{Blame, ReadFailure};
 use super::hosts::Hosts;
 use super::read::{Ended, read};
 use super::run::{Occasion, Run};
 use super::seen::Seen;
 use super::stream::{Circumstances, ReadStream};
-use super::told::{Closed, ConfigWriter, Listener, Standing, Told};
+use super::told::{Closed, ConfigWriter, Listener, Place, Standing, Told};
 use super::wire::Wire;
 use crate::budget::Purse;
 use crate::clock::SharedClock;
@@ -68,6 +69,12 @@ pub struct Wanted {
     pub schema: Option<Json>,
     /// How much of what was read before is read again at least.
     pub overlap: Duration,
+    /// `None`: everything is asked for in full.
+    pub conditions: Option<Arc<Conditions>>,
+    /// A slice that was begun goes on there.
+    pub within: Option<Place>,
+    /// Where a slice would go on is told with its pages.
+    pub tells_place: bool,
 }
 
 /// Reads one source with one configuration, as often as it is asked to: its tokens and its budget are kept between runs.
@@ -199,6 +206,9 @@ impl Reader {
             catalog_field: wanted.cursor_field,
             wanted_schema: wanted.schema,
             overlap: wanted.overlap,
+            conditions: wanted.conditions,
+            within: wanted.within,
+            tells_place: wanted.tells_place,
             ..self.circumstances(&named.name)
         };
         run.tell_standing(&name, Standing::Started).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use connectors::manifest::cursor::OpenSlice;
+use connectors::manifest::page::PageToken;
 use connectors::manifest::slice::Slice;
 use serde_json::Value as Json;
 
@@ -26,6 +27,8 @@ pub(super) struct Windows<'r> {
     current: Option<(Pages<'r>, Arc<Slice>, u32)>,
     /// What is still to be read, the next one last, each with the number of splits that led to it.
     waiting: Vec<(Arc<Slice>, u32)>,
+    /// Where the first of them begins, if not at its beginning.
+    begins_at: Option<PageToken>,
 }
 
 impl<'r> SliceReading<'r> {
@@ -33,7 +36,7 @@ impl<'r> SliceReading<'r> {
         match &stream.way {
             Way::Pages(pager) => {
                 let waiting = vec![(Arc::clone(open.slice()), 0)];
-                Ok(Self::Windows(Box::new(Windows { run, stream, pager, current: None, waiting })))
+                Ok(Self::Windows(Box::new(Windows { run, stream, pager, current: None, waiting, begins_at: None })))
             }
             Way::Job(job) => Ok(Self::Job(Box::new(JobReading::new(run, stream, job, Arc::clone(open.slice()))))),
         }
@@ -42,6 +45,24 @@ impl<'r> SliceReading<'r> {
     /// Whether the source had nothing to say about the slice: then it does not count as read.
     pub fn is_skipped(&self) -> bool {
         matches!(self, Self::Job(job) if job.is_skipped())
+    }
+
+    /// Begins behind pages that were read before.
+    pub fn begin_at(&mut self, token: PageToken) {
+        if let Self::Windows(windows) = self {
+            windows.begins_at = Some(token);
+        }
+    }
+
+    /// The token of the next page, if the slice can be gone on with by that alone.
+    pub fn token(&self) -> Option<&PageToken> {
+        match self {
+            Self::Windows(windows) => match &windows.current {
+                Some((pages, _, 0)) if windows.waiting.is_empty() => pages.token(),
+                _ => None,
+            },
+            Self::Job(_) => None,
+        }
     }
 
     /// The next records; `None` at the end of the slice.
@@ -58,7 +79,10 @@ impl Windows<'_> {
         loop {
             let Some((pages, window, depth)) = &mut self.current else {
                 let Some((window, depth)) = self.waiting.pop() else { return Ok(None) };
-                let pages = Pages::new(self.run, self.stream, self.pager, Arc::clone(&window), None)?;
+                let mut pages = Pages::new(self.run, self.stream, self.pager, Arc::clone(&window), None)?;
+                if let Some(token) = self.begins_at.take() {
+                    pages.begin_at(token);
+                }
                 self.current = Some((pages, window, depth));
                 continue;
             };

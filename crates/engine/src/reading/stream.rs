@@ -19,12 +19,14 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use super::body::Form;
+use super::conditions::Conditions;
 use super::failure::ReadFailure;
 use super::job::{Job, unwatched};
 use super::partitions::Partitions;
 use super::run::Run;
 use super::seen::Seen;
 use super::slice::SliceReading;
+use super::told::Place;
 
 /// Records that a helper reads: they are held at once, so there is an end to them.
 const HELPER_RECORDS_MAX: usize = 1_000_000;
@@ -40,6 +42,11 @@ pub(super) struct Circumstances {
     pub is_shared: bool,
     /// How much of what was read before is read again at least.
     pub overlap: Duration,
+    /// Of its pages; those of its helpers are asked for in full.
+    pub conditions: Option<Arc<Conditions>>,
+    /// Where a slice goes on that was begun before.
+    pub within: Option<Place>,
+    pub tells_place: bool,
 }
 
 pub(super) struct ReadStream {

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use connectors::manifest::page::PageToken;
 use futures_util::future::BoxFuture;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
 use super::failure::ReadFailure;
 
@@ -30,6 +31,33 @@ pub enum Level {
     Error,
 }
 
+/// A place within a slice, between two of its pages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    pub partition: Map<String, Json>,
+    pub window: Map<String, Json>,
+    pub token: PageToken,
+}
+
+impl Place {
+    /// As it can be kept.
+    #[must_use]
+    pub fn kept(&self) -> Json {
+        json!({ "partition": self.partition, "window": self.window, "page": self.token.kept() })
+    }
+
+    /// What [`kept`](Self::kept) gave.
+    #[must_use]
+    pub fn from_kept(kept: &Json) -> Option<Self> {
+        let map = |name: &str| kept.get(name)?.as_object().cloned();
+        Some(Self {
+            partition: map("partition")?,
+            window: map("window")?,
+            token: PageToken::from_kept(kept.get("page")?)?,
+        })
+    }
+}
+
 /// One thing that is told.
 #[derive(Debug)]
 pub enum Told {
@@ -41,6 +69,8 @@ pub enum Told {
     Records {
         stream: Arc<str>,
         records: Vec<Json>,
+        /// Where the slice goes on behind them, where they end a page that is not its last.
+        place: Option<Place>,
     },
     /// Where the stream would go on. Everything before it was told before it.
     State {

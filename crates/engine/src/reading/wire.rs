@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connectors::manifest::wire::{Reply, Request, plain_url};
-use domain::Purpose;
+use domain::{Purpose, Timestamp};
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::asked::{Asking, CallSink, For};
 use super::failure::ReadFailure;
@@ -138,8 +138,9 @@ impl Wire {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
             let outbound = self.outbound(&request, patience.limits())?;
+            let sent_at = self.clock.now();
             let opened = self.transport.open(outbound).await;
-            self.answered(opened.as_ref().ok().map(|response| (response.status, &response.headers)));
+            self.answered(sent_at, opened.as_ref().ok().map(|response| (response.status, &response.headers)));
             let mut response = opened.map_err(undelivered)?;
             let next =
                 follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
@@ -160,9 +161,9 @@ impl Wire {
         paid.map_err(|error| ReadFailure::transient("budget_unreachable", format!("the budget: {error}")).into())
     }
 
-    fn answered(&self, answer: Option<(u16, &HeaderMap)>) {
+    fn answered(&self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
         if let Some(purse) = &self.purse {
-            purse.answered(answer);
+            purse.answered(sent_at, answer);
         }
     }
 
@@ -197,11 +198,12 @@ impl Wire {
         limits: Limits,
     ) -> Result<Result<OutboundResponse, SendError>, Undelivered> {
         let outbound = self.outbound(request, limits);
+        let sent_at = self.clock.now();
         if outbound.is_err() {
-            self.answered(None);
+            self.answered(sent_at, None);
         }
         let sent = self.transport.send(outbound?).await;
-        self.answered(sent.as_ref().ok().map(|response| (response.status, &response.headers)));
+        self.answered(sent_at, sent.as_ref().ok().map(|response| (response.status, &response.headers)));
         Ok(sent)
     }
 
@@ -247,6 +249,10 @@ fn with_our_headers(mut request: Request) -> Request {
 
 fn whole(response: OutboundResponse, url: String) -> Result<Reply, Undelivered> {
     let OutboundResponse { status, headers, body_head, body_end, .. } = response;
+    if status == StatusCode::NOT_MODIFIED.as_u16() {
+        // Its headers are those of the body that it does not have.
+        return Ok(Reply::new(status, headers, Bytes::new(), url));
+    }
     match body_end {
         BodyEnd::Complete => {}
         // What is missing of an error's text is not missed; its status and its headers say what to do.

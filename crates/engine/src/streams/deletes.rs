@@ -43,6 +43,8 @@ pub(super) struct Gone {
     pub missed: Vec<Missed>,
     /// Why nothing was told, if a person has to say so first.
     pub waits: Option<String>,
+    /// Absent, but too lately changed for that to say anything.
+    pub young: u64,
 }
 
 impl Parts {
@@ -58,7 +60,7 @@ impl Parts {
         if taken.model.deletes != Deletes::Scan {
             return Ok(Gone::default());
         }
-        let (absent, known) = self.absent(taken, seen).await.map_err(Broken::Store)?;
+        let Absent { subjects: absent, known, young } = self.absent(taken, seen).await.map_err(Broken::Store)?;
         let most = bounds.max.map_or(MAX_DELETES_LEAST.max(known / MAX_DELETES_SHARE), u64::from);
         if absent.len() as u64 > most && !bounds.confirmed {
             let count = absent.len();
@@ -67,11 +69,11 @@ impl Parts {
                  source, then reconcile with the deletions confirmed",
                 taken.key.stream
             );
-            return Ok(Gone { unconfirmed: count as u64, waits: Some(waits), ..Gone::default() });
+            return Ok(Gone { unconfirmed: count as u64, waits: Some(waits), young, ..Gone::default() });
         }
         let before = taken.upstream.requests(&taken.key.stream, purpose);
         let (confirmed, open) = self.confirm(taken, absent, purpose).await?;
-        let mut gone = Gone { unconfirmed: open.len() as u64, ..Gone::default() };
+        let mut gone = Gone { unconfirmed: open.len() as u64, young, ..Gone::default() };
         gone.requests = taken.upstream.requests(&taken.key.stream, purpose).saturating_sub(before);
         gone.deleted = confirmed.len() as u64;
         for step in confirmed.chunks(STEP as usize) {
@@ -85,27 +87,28 @@ impl Parts {
         Ok(gone)
     }
 
-    /// Known subjects that were not seen, and how many are known. One that changed so lately that a replica need not have
+    /// Known subjects that were not seen. One that changed so lately that a replica need not have
     /// it is left to the next scan.
-    async fn absent(
-        &self,
-        taken: &Taken,
-        seen: &HashSet<Digest>,
-    ) -> Result<(Vec<(Subject, SubjectRow)>, u64), StoreError> {
-        let (mut absent, mut known, mut after) = (Vec::new(), 0, None);
+    async fn absent(&self, taken: &Taken, seen: &HashSet<Digest>) -> Result<Absent, StoreError> {
+        let (mut absent, mut after) = (Absent::default(), None);
         let settled = self.clock.now() - taken.spec.overlap;
         let is_young = |row: &SubjectRow| matches!(row.version, Some(Version::Time(time)) if time > settled);
         loop {
             let object = Arc::clone(&taken.model.object);
             let step = self.store.subjects_of(scope(&taken.key), object, after, STEP).await?;
             let is_last = step.len() < STEP as usize;
-            known += step.len() as u64;
+            absent.known += step.len() as u64;
             after = step.last().map(|(subject, _)| subject.clone());
-            let unseen =
-                step.into_iter().filter(|(subject, row)| !seen.contains(&digest_of_name(subject)) && !is_young(row));
-            absent.extend(unseen);
+            let unseen = step.into_iter().filter(|(subject, _)| !seen.contains(&digest_of_name(subject)));
+            for (subject, row) in unseen {
+                if is_young(&row) {
+                    absent.young += 1;
+                } else {
+                    absent.subjects.push((subject, row));
+                }
+            }
             if is_last {
-                return Ok((absent, known));
+                return Ok(absent);
             }
         }
     }
@@ -180,7 +183,8 @@ impl Parts {
             return Ok(());
         }
         let (key, claim) = (taken.key.clone(), taken.claim);
-        let page = ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, baseline: false };
+        let page =
+            ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, within: None, baseline: false };
         let accepted = self.acceptor.read_page(&taken.source, arrivals, page).await?;
         gone.told += accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;
         let is_new = |missed: &Missed| accepted.iter().any(|accepted| accepted.id == missed.event);
@@ -190,3 +194,13 @@ impl Parts {
 }
 
 type Confirmed = Vec<(Subject, SubjectRow)>;
+
+/// What a complete scan did not have.
+#[derive(Default)]
+struct Absent {
+    subjects: Vec<(Subject, SubjectRow)>,
+    /// Subjects that there are, as far as we know.
+    known: u64,
+    /// Changed so lately that a replica need not have them.
+    young: u64,
+}

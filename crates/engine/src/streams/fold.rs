@@ -51,6 +51,8 @@ pub(super) struct Folded {
     pub compared: Vec<(Reading, Option<Known>)>,
     /// When a record has to be read again, because its version was not over when it was read.
     pub again_at: Option<Timestamp>,
+    /// The earliest version in which a record is listed as gone that was also read as being there.
+    pub tied_at: Option<Timestamp>,
 }
 
 pub(super) struct Fold<'f> {
@@ -127,6 +129,11 @@ impl Fold<'_> {
                 Origin::Reconciled
             }
         };
+        if let (true, Some(Version::Time(at))) =
+            (self.model.lists_gone() && is_tied(row, &reading.state), reading.state.version)
+        {
+            folded.tied_at = sooner(folded.tied_at, Some(at));
+        }
         let same_version = row.is_some_and(|row| row.version.is_some() && row.version == reading.state.version);
         folded.figures.changed += u64::from(same_version && action == Action::Updated);
         folded.figures.deleted += u64::from(action == Action::Deleted);
@@ -212,6 +219,11 @@ pub(crate) fn type_of(object: &str, action: Action) -> String {
 fn is_later(row: Option<&SubjectRow>, state: &SubjectState) -> bool {
     let versions = row.and_then(|row| row.version).zip(state.version);
     versions.is_some_and(|(known, own)| own >= known)
+}
+
+/// Whether a state has the version of another that is there: nobody can say which of the two is the later.
+pub(super) fn is_tied(row: Option<&SubjectRow>, state: &SubjectState) -> bool {
+    row.is_some_and(|row| !row.deleted && row.version == state.version)
 }
 
 fn tells(start: Start, version: Option<Version>) -> bool {

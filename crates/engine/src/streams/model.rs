@@ -35,10 +35,13 @@ pub(crate) struct Model {
     pub deletes: Deletes,
     /// One record can be asked for by its id.
     pub has_get: bool,
+    /// A page's token means the same tomorrow.
+    pub pages_are_durable: bool,
     /// Each reading of the stream gives all of its records.
     pub is_whole: bool,
-    /// It lists what is gone.
+    /// It lists what is gone of another stream's records: that stream, if one of them can be asked for by its id.
     lists_gone: bool,
+    asked_of: Option<Arc<str>>,
 }
 
 /// A record as it was read.
@@ -77,6 +80,7 @@ impl Model {
         Ok(Self {
             stream: stream.into(),
             object: extension.and_then(|extension| extension.object.as_deref()).unwrap_or(stream).into(),
+            pages_are_durable: extension.is_some_and(|extension| extension.pages_are_durable),
             has_get: extension.is_some_and(|extension| extension.get.is_some()) && key.len() == 1,
             key,
             version,
@@ -88,17 +92,29 @@ impl Model {
             },
             is_whole,
             lists_gone: false,
+            asked_of: None,
         })
     }
 
     /// The same stream as one that lists what is gone of another's records.
     pub fn gone_of(self, other: &Self) -> Self {
-        Self { object: Arc::clone(&other.object), deletes: Deletes::None, lists_gone: true, ..self }
+        Self {
+            object: Arc::clone(&other.object),
+            deletes: Deletes::None,
+            lists_gone: true,
+            asked_of: other.has_get.then(|| Arc::clone(&other.stream)),
+            ..self
+        }
     }
 
     /// Whether what it lists is gone.
     pub fn lists_gone(&self) -> bool {
         self.lists_gone
+    }
+
+    /// The stream that can be asked whether one of what it lists is really gone.
+    pub fn asked_of(&self) -> Option<&str> {
+        self.asked_of.as_deref()
     }
 
     /// What a record says of its subject.

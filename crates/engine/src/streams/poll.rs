@@ -1,6 +1,8 @@
 //! Polls, first scans and ordered runs, from being due to what they came to.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::manifest::extension::Deletes;
 use domain::event::Origin;
@@ -18,17 +20,17 @@ use super::fold::Mode;
 use super::reconcile::Learned;
 use super::run::{Broken, How, NotTaken, Outcome, Taken, add, state_of};
 use super::schedule::Ending;
+use super::slot::Reach;
 use crate::alert::{CREDENTIALS_REFUSED, connection_object};
 use crate::engine::EngineError;
-use crate::reading::ReadFailure;
+use crate::reading::{Conditions, ReadFailure};
 use crate::spec::Start;
 
 type Answer = oneshot::Sender<Result<Run, EngineError>>;
 
 impl Parts {
-    /// Reads what is new of a stream; a first time, all of it. `wide`: beside it what reconciliation may have passed over
-    /// while polls rested.
-    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>, wide: bool) -> Ending {
+    /// Reads what is new of a stream; a first time, all of it.
+    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>, reach: Reach) -> Ending {
         let taken = match self.take(key).await {
             Ok(taken) => taken,
             Err(not) => return self.not_taken(not, answer),
@@ -37,7 +39,7 @@ impl Parts {
             let start = taken.spec.start;
             self.scan(&taken, start, answer).await
         } else {
-            self.catch_up(&taken, answer, wide).await
+            self.catch_up(&taken, answer, reach).await
         };
         self.leave(&taken).await;
         ending
@@ -57,9 +59,14 @@ impl Parts {
             moves: true,
             dry: false,
             remembers: false,
+            resumes: taken.model.pages_are_durable,
             shows: Some(run.clone()),
+            conditions: None,
         };
         let mut outcome = self.read(taken, how).await;
+        if outcome.resumed == Some(outcome.figures.pages) && outcome.failure.as_ref().is_some_and(Broken::is_refused) {
+            self.forget_place(taken).await;
+        }
         if outcome.failure.is_none()
             && let Err(error) = self.end_baseline(taken).await
         {
@@ -68,50 +75,55 @@ impl Parts {
         self.conclude(taken, Some(run), outcome).await
     }
 
+    /// The source does not take the place any more from which the scan went on: the next one begins with its slice.
+    async fn forget_place(&self, taken: &Taken) {
+        let (key, claim, state) = (taken.key.clone(), taken.claim, Some(Arc::clone(&taken.checkpoint.state)));
+        let page = ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state, within: None, baseline: false };
+        if let Err(error) = self.store.commit_page(page, self.clock.now()).await {
+            crate::telemetry::store_failed("commit_page", &error);
+        }
+    }
+
     async fn end_baseline(&self, taken: &Taken) -> Result<(), StoreError> {
         let (key, claim) = (taken.key.clone(), taken.claim);
-        let page = ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, baseline: true };
+        let page =
+            ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, within: None, baseline: true };
         self.store.commit_page(page, self.clock.now()).await.map(drop)
     }
 
-    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>, wide: bool) -> Ending {
+    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>, reach: Reach) -> Ending {
         let run = self.begun(&taken.key, RunKind::Poll, false);
         let ordered = answer.is_some();
         if ordered && let Err(failed) = self.announce(&run, answer).await {
             return failed;
         }
         let is_whole = taken.model.is_whole;
+        // Before the list: of one tick, what the list shows is the later, so it is read again from there.
+        let fed = self.catch_up_on_gone(taken, reach.in_full || ordered).await;
+        let tied_at = fed.as_ref().ok().and_then(|fed| fed.tied_at);
+        let again = tied_at.map_or(Duration::ZERO, |at| self.clock.now().since(at));
         let how = How {
             purpose: Purpose::Poll,
             mode: Mode::Poll,
             state: if is_whole { Json::Null } else { state_of(&taken.checkpoint) },
-            overlap: if wide { self.wide_overlap(taken) } else { taken.spec.overlap },
+            overlap: again + if reach.wide { self.wide_overlap(taken) } else { taken.spec.overlap },
             moves: true,
             dry: false,
             remembers: is_whole,
+            resumes: false,
             shows: ordered.then(|| run.clone()),
+            conditions: Some(self.conditions(taken, reach.in_full || ordered || tied_at.is_some())),
         };
-        // Before the list: of one tick, what the list shows is the later.
-        let fed = self.catch_up_on_gone(taken).await;
+        let conditions = how.conditions.clone();
         let mut outcome = self.read(taken, how).await;
         let mut run = Some(run);
-        if outcome.failure.is_none() && is_whole {
-            let most = taken.spec.reconcile.as_ref().and_then(|spec| spec.max_deletes);
-            let bounds = Bounds { max: most, confirmed: false };
-            let gone = self.gone(taken, &outcome.seen, (Purpose::Poll, Origin::Virtual), bounds, false).await;
-            match gone {
-                Ok(gone) => {
-                    let Gone { deleted, told, unconfirmed, requests, waits, .. } = gone;
-                    let more = RunFigures { deleted, told, unconfirmed, requests, ..RunFigures::default() };
-                    add(&mut outcome.figures, more);
-                    self.tell_waiting(taken, waits);
-                }
-                Err(broken) => outcome.failure = Some(broken),
-            }
-        }
+        let is_settled = self.look_for_gone(taken, &mut outcome).await;
         match fed {
-            Ok(figures) => add(&mut outcome.figures, figures),
+            Ok(fed) => add(&mut outcome.figures, fed.figures),
             Err(broken) => drop(outcome.failure.get_or_insert(broken)),
+        }
+        if is_settled && let Some(conditions) = conditions.filter(|_| outcome.failure.is_none()) {
+            taken.upstream.remember(&taken.key.stream, taken.claim.generation, &conditions);
         }
         // Polls that find nothing are counted, not listed.
         if !ordered && outcome.figures.told == 0 && outcome.failure.is_none() {
@@ -120,14 +132,47 @@ impl Parts {
         self.conclude(taken, run, outcome).await
     }
 
+    /// Under which conditions a poll asks: those of the poll before, unless it has to ask in full.
+    fn conditions(&self, taken: &Taken, in_full: bool) -> Arc<Conditions> {
+        let stream = &taken.key.stream;
+        if in_full {
+            taken.upstream.forget(stream);
+        }
+        taken.upstream.conditions(stream, taken.claim.generation, self.clock.now())
+    }
+
+    /// Tells what a complete list does not have any more. Gives whether the same list would lead to nothing more.
+    async fn look_for_gone(&self, taken: &Taken, outcome: &mut Outcome) -> bool {
+        // The list of before had all that there was, or nothing of it would be known to be unmodified.
+        let is_complete = taken.model.is_whole && outcome.failure.is_none() && outcome.figures.unmodified == 0;
+        if !is_complete {
+            return outcome.again_at.is_none();
+        }
+        let most = taken.spec.reconcile.as_ref().and_then(|spec| spec.max_deletes);
+        let bounds = Bounds { max: most, confirmed: false };
+        match self.gone(taken, &outcome.seen, (Purpose::Poll, Origin::Virtual), bounds, false).await {
+            Ok(Gone { deleted, told, unconfirmed, requests, waits, young, .. }) => {
+                let more = RunFigures { deleted, told, unconfirmed, requests, ..RunFigures::default() };
+                add(&mut outcome.figures, more);
+                let is_settled = waits.is_none() && unconfirmed == 0 && young == 0;
+                self.tell_waiting(taken, waits);
+                is_settled && outcome.again_at.is_none()
+            }
+            Err(broken) => {
+                outcome.failure = Some(broken);
+                false
+            }
+        }
+    }
+
     /// Reads the stream that lists what is gone of this one, if there is such a one.
-    async fn catch_up_on_gone(&self, taken: &Taken) -> Result<RunFigures, Broken> {
-        let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(RunFigures::default()) };
+    async fn catch_up_on_gone(&self, taken: &Taken, in_full: bool) -> Result<Outcome, Broken> {
+        let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(Outcome::default()) };
         let key = StreamKey { stream: feed.as_str().into(), ..taken.key.clone() };
         let listed = match self.take(&key).await {
             Ok(listed) => listed,
             // Whoever has it tells what it lists.
-            Err(NotTaken::Busy) => return Ok(RunFigures::default()),
+            Err(NotTaken::Busy) => return Ok(Outcome::default()),
             Err(NotTaken::Gone) => return Err(Broken::Stopped),
             Err(NotTaken::Failed(error)) => {
                 return Err(Broken::Source(ReadFailure::config("feed_unread", error.to_string())));
@@ -143,16 +188,22 @@ impl Parts {
             moves: true,
             dry: false,
             remembers: false,
+            resumes: false,
             shows: None,
+            conditions: (!is_first).then(|| self.conditions(&listed, in_full)),
         };
-        let found = self.read(&listed, how).await;
-        let ended = match found.failure {
+        let conditions = how.conditions.clone();
+        let mut found = self.read(&listed, how).await;
+        let ended = match found.failure.take() {
             Some(broken) => Err(broken),
             None if is_first => self.end_baseline(&listed).await.map_err(Broken::Store),
             None => Ok(()),
         };
+        if let Some(conditions) = conditions.filter(|_| ended.is_ok() && found.again_at.is_none()) {
+            listed.upstream.remember(&listed.key.stream, listed.claim.generation, &conditions);
+        }
         self.leave(&listed).await;
-        ended.map(|()| found.figures)
+        ended.map(|()| found)
     }
 
     /// Writes a run down and tells it to whoever wished for it.
@@ -177,17 +228,25 @@ impl Parts {
         self.tell_credentials(taken, outcome.failure.as_ref());
         let failed = outcome.failure.is_some();
         let found = outcome.figures.told;
+        // A first scan is no poll: neither its finding nothing nor its requests say what polling costs.
+        let is_scan = taken.checkpoint.baseline_at.is_none();
+        let polls = u64::from(!is_scan || failed);
         let progress = Progress {
             asked_at: Some(now),
             read_at: (!failed).then_some(now),
             changed_at: (found > 0).then_some(now),
-            polls: 1,
-            empty: u64::from(!failed && found == 0),
+            polls,
+            empty: u64::from(!is_scan && !failed && found == 0),
             failed: u64::from(failed),
-            changes: found,
-            requests: outcome.figures.requests,
+            changes: if is_scan { 0 } else { found },
+            requests: if is_scan { 0 } else { outcome.figures.requests },
+            unmodified: outcome.figures.unmodified,
         };
-        crate::telemetry::polled(taken.key.source.as_str(), found, failed, outcome.figures.requests);
+        if is_scan && !failed {
+            crate::telemetry::scanned(taken.key.source.as_str(), outcome.figures.requests);
+        } else {
+            crate::telemetry::polled(taken.key.source.as_str(), failed, &outcome.figures);
+        }
         if let Some(Broken::Store(error)) = &outcome.failure {
             self.alerts.store_failed("streams", error);
             if error.fatal() {
@@ -260,7 +319,7 @@ impl Parts {
         // While polls rest nobody else reads what is listed as gone.
         if self.rests(&taken)
             && !dry
-            && let Err(broken) = self.catch_up_on_gone(&taken).await
+            && let Err(broken) = self.catch_up_on_gone(&taken, true).await
         {
             tracing::warn!(event = "feed_unread", stream = %key.stream, "{}", broken.message());
         }

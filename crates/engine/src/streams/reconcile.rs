@@ -58,7 +58,7 @@ impl Weighing {
     /// Looks at records whose state is known: who had told it, and how long after the change.
     pub(super) fn weigh(&mut self, compared: &[(Reading, Option<Known>)]) {
         for (reading, known) in compared {
-            let Some(known) = known.as_ref().filter(|known| known.row.version == reading.state.version) else {
+            let Some(known) = known.as_ref().filter(|known| is_as_told(known, reading)) else {
                 continue;
             };
             match known.told {
@@ -74,6 +74,7 @@ impl Weighing {
         }
     }
 
+    /// The share, and how long webhooks took: nothing of that where records have no time of their change.
     fn trust(&self, missed: u64) -> Option<Trust> {
         let all = self.caught + self.uncaught + missed;
         (all > 0).then(|| Trust {
@@ -82,6 +83,16 @@ impl Weighing {
             delay_p99: self.delays.quantile(0.99),
         })
     }
+}
+
+/// Whether a record is as it was when it was last told: by its version, or without one by its bytes. After a webhook
+/// these are not known before the first reading.
+fn is_as_told(known: &Known, reading: &Reading) -> bool {
+    let same = match reading.state.version {
+        Some(_) => true,
+        None => known.row.digest.is_none_or(|digest| digest == reading.digest),
+    };
+    same && known.row.version == reading.state.version && known.row.deleted == reading.state.deleted
 }
 
 impl Parts {
@@ -127,7 +138,9 @@ impl Parts {
             moves: !run.dry && (taken.spec.poll.is_none() || (lookback.is_some() && self.rests(taken))),
             dry: run.dry,
             remembers: lookback.is_none(),
+            resumes: false,
             shows: Some(run.clone()),
+            conditions: None,
         }
     }
 
@@ -239,4 +252,48 @@ fn gaps(run: &Run, missed: &[Missed]) -> Vec<Gap> {
         late_at: None,
     };
     missed.iter().map(gap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::identity::Digest;
+    use domain::subject::{SubjectRow, SubjectState};
+    use domain::{Subject, Timestamp};
+
+    use super::*;
+
+    const CHANGED: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn compared(version: Option<Version>, read: &str, known: Option<&str>, by: Origin) -> (Reading, Option<Known>) {
+        let digest = Digest::of(read.as_bytes());
+        let state = SubjectState { version, deleted: false, reading: Some(digest) };
+        let reading = Reading { subject: Some(Subject::of("order", "1")), state, digest, settled_at: None };
+        let digest = known.map(|known| Digest::of(known.as_bytes()));
+        let row = SubjectRow { version, digest, deleted: false, change: 1 };
+        (reading, Some(Known { row, event: None, told: Some((by, CHANGED + Duration::from_secs(3))) }))
+    }
+
+    fn trust(compared: &[(Reading, Option<Known>)], missed: u64) -> Option<(f64, bool)> {
+        let mut weighing = Weighing::default();
+        weighing.weigh(compared);
+        weighing.trust(missed).map(|trust| (trust.caught, trust.delay_p50.is_some()))
+    }
+
+    #[test]
+    fn without_versions_a_webhook_caught_what_is_still_as_it_was_then_and_nothing_says_how_fast() {
+        let same = compared(None, "a", Some("a"), Origin::Native);
+        let unread = compared(None, "a", None, Origin::Native);
+        let changed = compared(None, "b", Some("a"), Origin::Native);
+        assert_eq!(trust(&[same.clone(), unread, changed.clone()], 1), Some((2.0 / 3.0, false)));
+        assert_eq!(trust(&[changed], 1), Some((0.0, false)), "what changed since is only missed");
+        assert_eq!(trust(&[compared(None, "a", Some("a"), Origin::Virtual)], 0), None, "webhooks had nothing to tell");
+    }
+
+    #[test]
+    fn with_a_time_of_the_change_the_delay_of_its_webhook_is_known() {
+        let caught = compared(Some(Version::Time(CHANGED)), "a", None, Origin::Native);
+        let uncaught = compared(Some(Version::Time(CHANGED)), "a", Some("a"), Origin::Reconciled);
+        assert_eq!(trust(std::slice::from_ref(&caught), 0), Some((1.0, true)));
+        assert_eq!(trust(&[caught, uncaught], 2), Some((0.25, true)));
+    }
 }

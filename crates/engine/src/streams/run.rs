@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connectors::manifest::extension::RecordId;
 use domain::identity::{Digest, Scope};
 use domain::run::{Run, RunFigures, RunKind, RunState, StreamKey};
-use domain::{Purpose, RunId, Timestamp};
+use domain::{Purpose, RunId, Subject, Timestamp, Version};
 use futures_util::future::BoxFuture;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use store::StoreError;
 use store::dispatch::{Claim, Lease};
 use store::intake::Accepted;
@@ -16,18 +17,18 @@ use store::reading::{Checkpoint, ReadPage};
 use tokio::sync::Mutex;
 
 use super::Parts;
-use super::fold::{Fold, Folded, Missed, Mode, sooner};
-use super::model::Model;
+use super::fold::{Fold, Folded, Missed, Mode, is_tied, sooner};
+use super::model::{Model, Reading};
 use crate::accept::Arrival;
 use crate::engine::EngineError;
 use crate::entropy::uuid_v7;
-use crate::reading::{Closed, ReadFailure, Wanted};
+use crate::reading::{Closed, Conditions, Place, ReadFailure, Wanted};
 use crate::spec::StreamSpec;
 use crate::topology::Source;
 use crate::upstream::{Account, Ended, Page, Taker, Unopened, Upstream};
 
 /// How long a stream is ours without being renewed.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
+pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// How often a run that goes on is written down with what it came to so far, for those who watch it.
 const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
@@ -58,10 +59,14 @@ pub(super) struct Outcome {
     pub figures: RunFigures,
     pub missed: Vec<Missed>,
     pub again_at: Option<Timestamp>,
+    /// The earliest version in which a record is gone, and was there too.
+    pub tied_at: Option<Timestamp>,
     /// Every subject that was read, where all were to be.
     pub seen: HashSet<Digest>,
     pub trust: super::reconcile::Weighing,
     pub failure: Option<Broken>,
+    /// It went on behind so many pages.
+    pub resumed: Option<u64>,
 }
 
 /// Why a reading broke off. What was committed before counts.
@@ -73,7 +78,19 @@ pub(super) enum Broken {
     Stopped,
 }
 
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 impl Broken {
+    /// The source answered that the request is wrong, not that it cannot be answered now.
+    pub(super) fn is_refused(&self) -> bool {
+        let status = if let Self::Source(failure) = self { failure.status } else { None };
+        matches!(status, Some(400 | 404..=407 | 409..=428))
+    }
+
     pub(super) fn message(&self) -> String {
         match self {
             Self::Source(failure) => failure.message.clone(),
@@ -118,6 +135,7 @@ impl Parts {
             mode: reading.mode,
         };
         let before = taken.upstream.requests(&taken.key.stream, reading.purpose);
+        let begun = if reading.resumes { Begun::of(&taken.checkpoint) } else { None };
         let desk = Desk {
             parts: self,
             taken,
@@ -125,14 +143,18 @@ impl Parts {
             moves: reading.moves,
             dry: reading.dry,
             remembers: reading.remembers,
+            resumes: reading.resumes,
             shows: reading.shows,
             requests: (reading.purpose, before),
-            gathered: Mutex::default(),
+            gathered: Mutex::new(Gathered { outcome: begun_as(begun.as_ref()), ..Gathered::default() }),
         };
         let wanted = Wanted {
             name: taken.key.stream.to_string(),
             state: reading.state,
             overlap: reading.overlap,
+            conditions: reading.conditions.clone(),
+            within: begun.map(|begun| begun.place),
+            tells_place: reading.resumes,
             ..Wanted::default()
         };
         let ended = tokio::select! {
@@ -142,8 +164,12 @@ impl Parts {
         };
         let Gathered { mut outcome, refused, .. } = desk.gathered.into_inner();
         outcome.figures.requests = taken.upstream.requests(&taken.key.stream, reading.purpose).saturating_sub(before);
+        if let Some(conditions) = reading.conditions.filter(|conditions| conditions.is_unmodified()) {
+            outcome.figures.unmodified = 1;
+            outcome.figures.matched += conditions.records();
+        }
         outcome.failure = match (ended, refused) {
-            (_, Some(error)) => Some(Broken::Store(error)),
+            (_, Some(broken)) => Some(broken),
             (Ok(Ended::Whole), None) => None,
             (Ok(Ended::Closed), None) => Some(Broken::Stopped),
             (Ok(Ended::Failed(failure)), None) => Some(Broken::Source(failure)),
@@ -156,8 +182,7 @@ impl Parts {
     async fn keep(&self, taken: &Taken) -> StoreError {
         loop {
             self.clock.sleep(LEASE / 3).await;
-            let until = self.clock.now() + LEASE;
-            match self.store.renew_stream(taken.key.clone(), taken.claim, until).await {
+            match self.store.renew_stream(taken.key.clone(), taken.claim, LEASE, self.clock.now()).await {
                 Ok(()) => {}
                 Err(error) if error.retryable() && !error.fatal() => {}
                 Err(error) => return error,
@@ -203,8 +228,12 @@ pub(super) struct How {
     pub dry: bool,
     /// All subjects are to be gathered.
     pub remembers: bool,
+    /// It goes on within a slice, and keeps where it would.
+    pub resumes: bool,
     /// The run that is to be seen while it goes on.
     pub shows: Option<Run>,
+    /// `None`: everything is asked for in full.
+    pub conditions: Option<Arc<Conditions>>,
 }
 
 pub(super) fn scope(key: &StreamKey) -> Scope {
@@ -216,6 +245,31 @@ pub(super) fn state_of(checkpoint: &Checkpoint) -> Json {
     serde_json::from_str(&checkpoint.state).unwrap_or_default()
 }
 
+/// A first scan that was broken off between two pages, and what it had come to.
+struct Begun {
+    place: Place,
+    pages: u64,
+    records: u64,
+}
+
+impl Begun {
+    fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        let kept: Json = serde_json::from_str(checkpoint.within.as_deref()?).ok()?;
+        let count = |name: &str| kept.get(name)?.as_u64();
+        Some(Self { place: Place::from_kept(kept.get("place")?)?, pages: count("pages")?, records: count("records")? })
+    }
+
+    fn kept(&self) -> Json {
+        json!({ "place": self.place.kept(), "pages": self.pages, "records": self.records })
+    }
+}
+
+/// What a reading begins with: what was read before counts.
+fn begun_as(begun: Option<&Begun>) -> Outcome {
+    let figures = begun.map(|begun| RunFigures { pages: begun.pages, seen: begun.records, ..RunFigures::default() });
+    Outcome { figures: figures.unwrap_or_default(), resumed: begun.map(|begun| begun.pages), ..Outcome::default() }
+}
+
 /// Folds and commits what is read.
 struct Desk<'r> {
     parts: &'r Parts,
@@ -224,6 +278,7 @@ struct Desk<'r> {
     moves: bool,
     dry: bool,
     remembers: bool,
+    resumes: bool,
     shows: Option<Run>,
     /// What requests are counted as, and how many there were before.
     requests: (Purpose, u64),
@@ -233,14 +288,15 @@ struct Desk<'r> {
 #[derive(Default)]
 struct Gathered {
     outcome: Outcome,
-    refused: Option<StoreError>,
+    refused: Option<Broken>,
     shown_at: Option<Timestamp>,
 }
 
 impl Desk<'_> {
-    async fn commit(&self, page: Page, gathered: &mut Gathered) -> Result<(), StoreError> {
-        let Folded { arrivals, quiet, missed, figures, compared, again_at } =
-            self.fold.fold(page.records, self.parts.clock.now()).await?;
+    async fn commit(&self, page: Page, gathered: &mut Gathered) -> Result<(), Broken> {
+        let records = self.without_revived(page.records).await?;
+        let Folded { arrivals, quiet, missed, figures, compared, again_at, tied_at } =
+            self.fold.fold(records, self.parts.clock.now()).await?;
         let outcome = &mut gathered.outcome;
         if self.remembers {
             let subjects = compared.iter().filter(|(reading, _)| !reading.state.deleted);
@@ -248,7 +304,10 @@ impl Desk<'_> {
         }
         outcome.trust.weigh(&compared);
         outcome.again_at = sooner(outcome.again_at, again_at);
-        let accepted = if self.dry { Vec::new() } else { self.write(arrivals, quiet, page.state).await? };
+        outcome.tied_at = sooner(outcome.tied_at, tied_at);
+        let figures = RunFigures { pages: 1, ..figures };
+        let within = page.place.and_then(|place| self.within(place, &outcome.figures, figures));
+        let accepted = if self.dry { Vec::new() } else { self.write(arrivals, quiet, page.state, within).await? };
         let told = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;
         // A change that was told by another way in the meantime is not missed any more.
         let is_new = |missed: &Missed| self.dry || accepted.iter().any(|accepted| accepted.id == missed.event);
@@ -256,6 +315,45 @@ impl Desk<'_> {
         add(&mut outcome.figures, RunFigures { told, missed: missed.len() as u64, ..figures });
         outcome.missed.extend(missed);
         Ok(())
+    }
+
+    /// Of what is listed as gone, without what was there in the same version, and long enough ago is still there: it was
+    /// made again within one tick, and no list that is read later need show it once more.
+    async fn without_revived(&self, records: Vec<Json>) -> Result<Vec<Json>, Broken> {
+        let model = self.fold.model;
+        let Some(stream) = model.asked_of() else { return Ok(records) };
+        let settled = self.parts.clock.now() - self.taken.spec.overlap;
+        let is_old = |reading: &Reading| matches!(reading.state.version, Some(Version::Time(at)) if at < settled);
+        let read = records.into_iter().map(|record| (model.reading(&record), record));
+        let (old, mut left): (Vec<_>, Vec<_>) =
+            read.partition(|(reading, _)| reading.subject.is_some() && is_old(reading));
+        let subjects: Vec<Subject> = old.iter().filter_map(|(reading, _)| reading.subject.clone()).collect();
+        if subjects.is_empty() {
+            return Ok(left.into_iter().map(|(_, record)| record).collect());
+        }
+        let known = self.parts.store.known_subjects(self.fold.scope.clone(), subjects).await?;
+        for ((reading, record), known) in old.into_iter().zip(known) {
+            let id = reading.subject.as_ref().and_then(|subject| model.id_of(subject));
+            let tied = is_tied(known.as_ref().map(|known| &known.row), &reading.state);
+            let asked = match id.filter(|id| tied && RecordId::new(id).is_ok()) {
+                Some(id) => self.taken.upstream.record(self.requests.0, stream, id).await.map_err(Broken::Source)?,
+                None => None,
+            };
+            if asked.is_none() {
+                left.push((reading, record));
+            }
+        }
+        Ok(left.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// Where the scan goes on behind a page, as it is kept. Not where that would tell a secret.
+    fn within(&self, place: Place, before: &RunFigures, page: RunFigures) -> Option<Arc<str>> {
+        if !self.resumes {
+            return None;
+        }
+        let begun = Begun { place, pages: before.pages + page.pages, records: before.seen + page.seen };
+        let kept = begun.kept().to_string();
+        (self.taken.upstream.hide(&kept) == kept).then(|| kept.into())
     }
 
     async fn show(&self, gathered: &mut Gathered) {
@@ -276,16 +374,19 @@ impl Desk<'_> {
         arrivals: Vec<Arrival>,
         quiet: Vec<store::reading::Quiet>,
         state: Option<Json>,
+        within: Option<Arc<str>>,
     ) -> Result<Vec<Accepted>, StoreError> {
         let state = state.filter(|_| self.moves).map(|state| Arc::<str>::from(state.to_string()));
         if arrivals.is_empty()
             && quiet.is_empty()
+            && within.is_none()
+            && self.taken.checkpoint.within.is_none()
             && state.as_ref().is_none_or(|state| *state == self.taken.checkpoint.state)
         {
             return Ok(Vec::new());
         }
         let (key, claim) = (self.taken.key.clone(), self.taken.claim);
-        let page = ReadPage { key, claim, events: Vec::new(), quiet, state, baseline: false };
+        let page = ReadPage { key, claim, events: Vec::new(), quiet, state, within, baseline: false };
         self.parts.acceptor.read_page(&self.taken.source, arrivals, page).await
     }
 }
@@ -309,13 +410,28 @@ impl Taker for Desk<'_> {
 }
 
 /// A subject's name in little room.
-pub(super) fn digest_of_name(subject: &domain::Subject) -> Digest {
+pub(super) fn digest_of_name(subject: &Subject) -> Digest {
     Digest::of(subject.as_str().as_bytes())
 }
 
 pub(super) fn add(sum: &mut RunFigures, more: RunFigures) {
-    let RunFigures { requests, seen, told, matched, missed, young, late, changed, deleted, unconfirmed } = more;
+    let RunFigures {
+        requests,
+        unmodified,
+        pages,
+        seen,
+        told,
+        matched,
+        missed,
+        young,
+        late,
+        changed,
+        deleted,
+        unconfirmed,
+    } = more;
     sum.requests += requests;
+    sum.unmodified += unmodified;
+    sum.pages += pages;
     sum.seen += seen;
     sum.told += told;
     sum.matched += matched;

@@ -10,15 +10,15 @@ use domain::poll::{ChangeRate, Found, Next, Schedule as Pool, Terms};
 use domain::run::{Run, StreamKey};
 use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
+use store::nodes::Hint;
 use store::reading::{Checkpoint, Polled, Progress};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::reconcile::Learned;
-use super::run::LEASE;
-use super::slot::{Due, Slot};
-use super::view::Shown;
-use super::wanted::{add, spec_of, wanted};
+use super::slot::{BUSY_WAIT, Due, Reach, Slot};
+use super::view::{Shown, add};
+use super::wanted::{spec_of, wanted};
 use super::{Order, Parts, Wish};
 use crate::alert::{STREAM_FAILING, stream_object};
 use crate::engine::EngineError;
@@ -31,8 +31,6 @@ const RUNS_MAX: usize = 64;
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// Polls that fail in a row before a person is told.
 const FAILURES_TOLD: u32 = 3;
-/// A stream that another node reads is looked at again after this.
-const BUSY_WAIT: Duration = LEASE;
 /// How long a stream whose polls rest is left out of a shared budget before it is looked at again.
 const RESTS_FOR: Duration = Duration::from_secs(600);
 /// Longest sleep: what is due is looked through again then, whatever was missed.
@@ -42,6 +40,8 @@ pub(crate) enum Message {
     Order(Order),
     /// Something changed in it; whether the event itself said what.
     Hint(StreamKey, bool),
+    /// Another node tells so.
+    Heard(StreamKey),
     View(Tenant, oneshot::Sender<Vec<Shown>>),
 }
 
@@ -70,6 +70,11 @@ impl StreamsHandle {
     pub fn hint(&self, key: StreamKey, says_what: bool) {
         // Nobody listens only while the engine stops.
         let _ = self.inbox.send(Message::Hint(key, says_what));
+    }
+
+    /// The same, as another node tells it.
+    pub(crate) fn heard(&self, key: StreamKey) {
+        let _ = self.inbox.send(Message::Heard(key));
     }
 
     pub(crate) async fn shown(&self, tenant: Tenant) -> Vec<Shown> {
@@ -145,7 +150,8 @@ impl Scheduler {
 
     /// Reads what is due until the engine stops; then waits for what is under way, which stops by itself.
     pub async fn run(mut self) {
-        let (mut topology, mut coverage) = (self.parts.topology.clone(), self.parts.coverage.changes());
+        let (mut topology, mut held) = (self.parts.topology.clone(), self.parts.held.clone());
+        let mut coverage = self.parts.coverage.changes();
         self.check(self.parts.store.end_lost_runs(self.parts.clock.now()).await.map(drop));
         self.redefine().await;
         loop {
@@ -160,6 +166,7 @@ impl Scheduler {
                     Err(_) => break,
                 },
                 Ok(()) = coverage.changed() => self.take_coverage(),
+                Ok(()) = held.changed() => self.redefine().await,
                 Some(finished) = self.runs.join_next(), if !self.runs.is_empty() => {
                     if let Ok(finished) = finished {
                         self.finished(finished);
@@ -194,6 +201,7 @@ impl Scheduler {
                 Err(error) => self.check(Err(error)),
             }
         }
+        let held = Arc::clone(&self.parts.held.borrow());
         self.shared.clear();
         for slot in &mut self.slots {
             if !wanted.contains_key(&slot.key) {
@@ -201,9 +209,12 @@ impl Scheduler {
             }
         }
         for (key, spec) in wanted {
-            let checkpoint = known.get(&key);
-            let index = self.slot(&key, &spec, checkpoint.and_then(|row| row.progress.asked_at), now);
-            if let Some(PollSpec::Budget(share)) = spec.poll {
+            let (checkpoint, elsewhere) = (known.get(&key), !held.has_stream(&key));
+            let asked_at = checkpoint.and_then(|row| row.progress.asked_at);
+            let index = self.slot(&key, &spec, asked_at, now);
+            self.slots[index].set_elsewhere(elsewhere, asked_at, now);
+            self.remind(index, now);
+            if let Some(PollSpec::Budget(share)) = spec.poll.filter(|_| !elsewhere) {
                 let learned = checkpoint.and_then(|row| Learned::read(&row.learned).rate);
                 self.share(index, &key, share, learned, now);
             }
@@ -310,10 +321,10 @@ impl Scheduler {
         let (parts, key) = (self.parts.clone(), self.slots[index].key.clone());
         self.runs.spawn(async move {
             let what = match due {
-                Due::Poll { wide } => parts.poll(&key, None, wide).await,
+                Due::Poll(reach) => parts.poll(&key, None, reach).await,
                 Due::Reconcile => parts.reconcile_now(&key, None, (false, false)).await,
                 Due::Ordered(Order { wish, answer, .. }) => match wish {
-                    Wish::Poll => parts.poll(&key, Some(answer), false).await,
+                    Wish::Poll => parts.poll(&key, Some(answer), Reach { in_full: true, wide: false }).await,
                     Wish::Reconcile { dry, deletes_confirmed } => {
                         parts.reconcile_now(&key, Some(answer), (dry, deletes_confirmed)).await
                     }
@@ -355,8 +366,8 @@ impl Scheduler {
             }
         }
         for index in picked {
-            let wide = std::mem::take(&mut self.slots[index].reads_wide);
-            self.spawn(index, Due::Poll { wide });
+            let reach = self.slots[index].reach();
+            self.spawn(index, Due::Poll(reach));
         }
     }
 
@@ -364,14 +375,17 @@ impl Scheduler {
         let now = self.parts.clock.now();
         match message {
             Message::Hint(key, says_what) => {
-                let Some(index) = self.by_key.get(&key).copied() else { return };
-                let slot = &mut self.slots[index];
-                if slot.spec.poll.is_none() || (slot.rests && says_what) {
+                let Some(slot) = self.by_key.get(&key).map(|index| &self.slots[*index]) else { return };
+                if slot.rests && says_what {
                     return;
                 }
-                slot.hinted = true;
-                self.remind(index, now);
+                if slot.elsewhere {
+                    self.parts.store.tell(Hint::Changed(key));
+                } else {
+                    self.hinted(&key, now);
+                }
             }
+            Message::Heard(key) => self.hinted(&key, now),
             Message::Order(order) => {
                 let key = order.key.clone();
                 let topology = Arc::clone(&self.parts.topology.borrow());
@@ -384,6 +398,15 @@ impl Scheduler {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.shown(&tenant, now));
             }
+        }
+    }
+
+    fn hinted(&mut self, key: &StreamKey, now: Timestamp) {
+        let Some(index) = self.by_key.get(key).copied() else { return };
+        let slot = &mut self.slots[index];
+        if slot.spec.poll.is_some() && !slot.elsewhere {
+            slot.hinted = true;
+            self.remind(index, now);
         }
     }
 
@@ -419,9 +442,7 @@ impl Scheduler {
             }
             Ending::Reconciled { dry } => slot.reconciled(dry, now),
             Ending::Busy => {
-                slot.running = false;
-                slot.poll_at = slot.poll_at.max(now + BUSY_WAIT);
-                slot.reconcile_at = slot.reconcile_at.max(now + BUSY_WAIT);
+                slot.busy(now);
                 if let Some(shared) = self.shared.get_mut(&owner) {
                     shared.pool.failed(&index, now, Some(now + BUSY_WAIT));
                 }
@@ -444,7 +465,7 @@ impl Scheduler {
                 running: slot.running,
                 covering: self.covering(&slot.key),
                 next_at: slot.next_poll(now),
-                reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER),
+                reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER && !slot.elsewhere),
                 failures: slot.failures,
                 rate: shared.and_then(|shared| shared.pool.rate(&index)),
                 unwritten: self.notes.get(&slot.key).copied().unwrap_or_default(),

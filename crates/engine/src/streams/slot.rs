@@ -6,6 +6,7 @@ use domain::Timestamp;
 use domain::run::StreamKey;
 
 use super::Order;
+use super::run::LEASE;
 use crate::spec::{PollSpec, StreamSpec};
 
 /// First wait after a poll that failed, doubled each time.
@@ -14,6 +15,9 @@ const FAILED_WAIT_MAX: Duration = Duration::from_secs(600);
 /// A reading right after the tick of a version would be within it again by a hair.
 const TICK_SLACK: Duration = Duration::from_millis(100);
 
+/// A stream that another node reads is looked at again after this.
+pub(super) const BUSY_WAIT: Duration = LEASE;
+
 pub(super) struct Slot {
     pub key: StreamKey,
     pub spec: StreamSpec,
@@ -21,8 +25,12 @@ pub(super) struct Slot {
     pub poll_at: Timestamp,
     pub reconcile_at: Timestamp,
     pub running: bool,
+    /// Another node is in charge of its connection: only wishes are carried out here.
+    pub elsewhere: bool,
     /// A webhook told that something changed.
     pub hinted: bool,
+    /// The next poll asks in full: it was hinted at, or the one before did not succeed.
+    pub in_full: bool,
     pub orders: Vec<Order>,
     /// Polls that failed in a row.
     pub failures: u32,
@@ -36,10 +44,19 @@ pub(super) struct Slot {
     pub reads_wide: bool,
 }
 
+/// How much a poll reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// It is not enough to hear that nothing changed.
+    pub in_full: bool,
+    /// Beside what is new, what reconciliation may have passed over while polls rested.
+    pub wide: bool,
+}
+
 /// What a stream is to be read for.
 pub(super) enum Due {
     Ordered(Order),
-    Poll { wide: bool },
+    Poll(Reach),
     Reconcile,
 }
 
@@ -51,7 +68,9 @@ impl Slot {
             poll_at: Timestamp::NEVER,
             reconcile_at: Timestamp::NEVER,
             running: false,
+            elsewhere: false,
             hinted: false,
+            in_full: false,
             orders: Vec::new(),
             failures: 0,
             asked_at,
@@ -78,28 +97,45 @@ impl Slot {
         if self.rests == rests {
             return false;
         }
-        (self.rests, self.reads_wide) = (rests, true);
+        self.rests = rests;
+        self.poll_once_more(now);
+        true
+    }
+
+    fn poll_once_more(&mut self, now: Timestamp) {
+        self.reads_wide = true;
         if self.spec.poll.is_some() {
-            self.owes_poll = rests;
+            self.owes_poll = self.rests;
             // While its source fails, the next try is near enough.
             if self.failures == 0 || self.poll_at == Timestamp::NEVER {
                 self.poll_at = now;
             }
         }
-        true
+    }
+
+    /// Takes charge, where another node may have read it last, or leaves it to another.
+    pub fn set_elsewhere(&mut self, elsewhere: bool, asked_at: Option<Timestamp>, now: Timestamp) {
+        let taken = std::mem::replace(&mut self.elsewhere, elsewhere) && !elsewhere;
+        if taken {
+            self.asked_at = self.asked_at.max(asked_at);
+            self.failures = 0;
+            self.plan(now);
+            if self.rests {
+                // Whether the other one came to its last poll is not known.
+                self.poll_once_more(now);
+            }
+        }
+        if elsewhere {
+            self.hinted = false;
+        }
     }
 
     /// When it is polled next by itself, after the last time.
     fn next_by_itself(&self, now: Timestamp) -> Timestamp {
         match &self.spec.poll {
             None => Timestamp::NEVER,
-            Some(_) if self.rests => {
-                if self.owes_poll {
-                    now
-                } else {
-                    Timestamp::NEVER
-                }
-            }
+            Some(_) if self.rests && self.owes_poll => now,
+            Some(_) if self.rests => Timestamp::NEVER,
             Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now),
             // Whoever picks from the budget picks it.
             Some(PollSpec::Budget(_)) => Timestamp::NEVER,
@@ -123,6 +159,9 @@ impl Slot {
         if !self.orders.is_empty() {
             return now;
         }
+        if self.elsewhere {
+            return Timestamp::NEVER;
+        }
         let hinted = if self.hinted { self.hint_at(now) } else { Timestamp::NEVER };
         self.poll_at.min(self.reconcile_at).min(hinted)
     }
@@ -130,7 +169,7 @@ impl Slot {
     /// When it is polled next by itself, as far as the slot knows: of a shared budget, whoever picks decides.
     pub fn next_poll(&self, now: Timestamp) -> Option<Timestamp> {
         let hinted = if self.hinted { self.hint_at(now) } else { Timestamp::NEVER };
-        Some(self.poll_at.min(hinted)).filter(|at| *at != Timestamp::NEVER && !self.running)
+        Some(self.poll_at.min(hinted)).filter(|at| *at != Timestamp::NEVER && !self.running && !self.elsewhere)
     }
 
     /// Forgets wishes of those who have gone.
@@ -155,17 +194,24 @@ impl Slot {
         }
         let due = if self.orders.is_empty() {
             let polls = self.poll_at <= now || (self.hinted && self.hint_at(now) <= now);
-            if polls { Due::Poll { wide: std::mem::take(&mut self.reads_wide) } } else { Due::Reconcile }
+            if polls { Due::Poll(self.reach()) } else { Due::Reconcile }
         } else {
             Due::Ordered(self.orders.remove(0))
         };
-        self.begin(matches!(due, Due::Poll { .. }), now);
+        self.begin(matches!(due, Due::Poll(_)), now);
         Some(due)
+    }
+
+    /// How much the poll that begins now reads.
+    pub fn reach(&mut self) -> Reach {
+        let wide = std::mem::take(&mut self.reads_wide);
+        Reach { in_full: self.in_full || self.hinted || wide, wide }
     }
 
     pub fn begin(&mut self, polls: bool, now: Timestamp) {
         self.running = true;
         if polls {
+            self.in_full |= self.hinted;
             (self.hinted, self.owes_poll) = (false, false);
             self.asked_at = Some(now);
         }
@@ -174,6 +220,7 @@ impl Slot {
     /// A poll has ended; gives when the stream may be asked again, if it failed.
     pub fn polled(&mut self, failed: bool, again_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         self.running = false;
+        self.in_full = failed;
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
         self.poll_at = self.next_by_itself(now);
         if self.poll_at != Timestamp::NEVER {
@@ -191,6 +238,14 @@ impl Slot {
             self.poll_at = self.poll_at.min((again + TICK_SLACK).max(now + crate::spec::POLL_MIN));
         }
         None
+    }
+
+    /// Another node has it.
+    pub fn busy(&mut self, now: Timestamp) {
+        self.running = false;
+        (self.in_full, self.reads_wide) = (true, true);
+        self.poll_at = self.poll_at.max(now + BUSY_WAIT);
+        self.reconcile_at = self.reconcile_at.max(now + BUSY_WAIT);
     }
 
     pub fn reconciled(&mut self, dry: bool, now: Timestamp) {
@@ -234,11 +289,11 @@ mod tests {
         let mut slot = polled();
         assert_eq!(slot.due_at(NOW), NOW + INTERVAL);
         assert!(slot.rest(true, NOW) && !slot.rest(true, NOW));
-        assert!(matches!(slot.take(NOW), Some(Due::Poll { wide: true })));
+        assert!(matches!(slot.take(NOW), Some(Due::Poll(Reach { wide: true, .. }))));
         slot.polled(false, None, NOW);
         assert_eq!(slot.due_at(NOW), Timestamp::NEVER, "now it rests");
         assert!(slot.rest(false, NOW));
-        assert!(matches!(slot.take(NOW), Some(Due::Poll { wide: true })));
+        assert!(matches!(slot.take(NOW), Some(Due::Poll(Reach { wide: true, .. }))));
         slot.polled(false, None, NOW);
         assert_eq!(slot.due_at(NOW), NOW + INTERVAL);
     }
@@ -249,10 +304,7 @@ mod tests {
         slot.begin(true, NOW);
         slot.rest(true, NOW);
         slot.polled(false, None, NOW);
-        assert!(
-            matches!(slot.take(NOW), Some(Due::Poll { .. })),
-            "it may have looked before the subscription was made"
-        );
+        assert!(matches!(slot.take(NOW), Some(Due::Poll(_))), "it may have looked before the subscription was made");
         slot.polled(false, None, NOW);
         assert_eq!(slot.due_at(NOW), Timestamp::NEVER);
     }

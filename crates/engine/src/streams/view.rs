@@ -1,11 +1,12 @@
 //! A stream as people see it.
 
+use std::collections::HashMap;
+
 use domain::Tenant;
 use domain::Timestamp;
 use domain::run::StreamKey;
 use store::reading::{Checkpoint, Progress};
 
-use super::wanted::views;
 use crate::engine::{Engine, EngineError};
 use crate::spec::StreamSpec;
 use crate::subscriptions::Covering;
@@ -56,7 +57,7 @@ impl StreamView {
             Some(row) => (row.state.to_string(), row.baseline_at, row.progress),
             None => (String::new(), None, Progress::default()),
         };
-        super::wanted::add(&mut progress, unwritten);
+        add(&mut progress, unwritten);
         let changes_per_hour = rate.map(|rate| rate * 3_600.0).or_else(|| {
             let since = progress.read_at?.since(baseline_at?).as_secs_f64();
             (since >= 60.0).then(|| progress.changes as f64 / since * 3_600.0)
@@ -102,4 +103,26 @@ impl Engine {
         let checkpoints = self.inner.store.checkpoints(tenant.clone(), None).await?;
         Ok(views(shown, checkpoints))
     }
+}
+
+pub(super) fn add(sum: &mut Progress, more: Progress) {
+    sum.asked_at = sum.asked_at.max(more.asked_at);
+    sum.read_at = sum.read_at.max(more.read_at);
+    sum.changed_at = sum.changed_at.max(more.changed_at);
+    sum.polls += more.polls;
+    sum.empty += more.empty;
+    sum.failed += more.failed;
+    sum.changes += more.changes;
+    sum.requests += more.requests;
+    sum.unmodified += more.unmodified;
+}
+
+/// What the engine shows of its streams is put together from the schedule and the store.
+fn views(shown: Vec<Shown>, checkpoints: Vec<Checkpoint>) -> Vec<StreamView> {
+    let mut by_key: HashMap<StreamKey, Checkpoint> =
+        checkpoints.into_iter().map(|row| (row.key.clone(), row)).collect();
+    let mut views: Vec<StreamView> =
+        shown.into_iter().map(|shown| StreamView::new(by_key.remove(&shown.key), shown)).collect();
+    views.sort_by(|one, other| one.key.cmp(&other.key));
+    views
 }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use domain::{ConnectionName, SourceName, Tenant};
 use rustc_hash::{FxHashMap, FxHashSet};
+use store::nodes::Hint;
+use store::registry::SUBSCRIPTIONS;
 use store::{Store, StoreError};
 use zeroize::Zeroizing;
 
@@ -18,6 +20,8 @@ use crate::vault::{Place, Vault, VaultError};
 
 /// The setting that lists the connections that have a state.
 const LIST: &str = "subscriptions";
+/// Before the name of a connection: the setting that keeps what its subscriptions can be ended with.
+const KIT: &str = "subscription-kit/";
 /// What sealed texts are for: the secret of a subscription, and the configuration that it can be ended with.
 const ROLE_SECRET: &str = "subscription";
 const ROLE_CONFIG: &str = "subscription_config";
@@ -56,6 +60,24 @@ impl Book {
         Ok(true)
     }
 
+    /// Reads again what other nodes have done; gives all of whom anything is or was kept.
+    pub async fn reload(&self) -> Result<BTreeSet<Account>, StoreError> {
+        let mut listed = self.listed.lock().await;
+        let Some(before) = listed.take() else { return Ok(BTreeSet::new()) };
+        let read = read_list(&*self.store).await;
+        let known = listed.insert(match &read {
+            Ok(accounts) => accounts.clone(),
+            Err(_) => before.clone(),
+        });
+        let all: BTreeSet<Account> = before.union(known).cloned().collect();
+        drop(listed);
+        read?;
+        for account in &all {
+            self.reread(account).await?;
+        }
+        Ok(all)
+    }
+
     /// Puts connections on the list, before anything is kept of them.
     pub async fn enlist(&self, accounts: impl IntoIterator<Item = Account>) -> Result<(), StoreError> {
         let mut listed = self.listed.lock().await;
@@ -76,9 +98,10 @@ impl Book {
     /// Forgets a connection: nothing is left of its subscriptions.
     pub async fn strike(&self, account: &Account) -> Result<(), StoreError> {
         let mut listed = self.listed.lock().await;
-        self.store.put_setting(setting_of("subscription-kit", account), Bytes::new()).await?;
-        self.store.put_setting(setting_of("subscription", account), Bytes::new()).await?;
+        self.store.put_setting(setting_of(KIT, account), Bytes::new()).await?;
+        self.store.put_setting(setting_of(SUBSCRIPTIONS, account), Bytes::new()).await?;
         self.states().remove(account);
+        self.store.tell(Hint::Configured);
         let Some(known) = listed.as_mut() else { return Ok(()) };
         if known.remove(account) { write_list(&*self.store, known).await } else { Ok(()) }
     }
@@ -118,7 +141,8 @@ impl Book {
         let bytes = serde_json::to_vec(state).map_err(|error| StoreError::Refused(error.to_string()))?;
         self.states().insert(account.clone(), state.clone());
         self.unsaved().insert(account.clone());
-        self.store.put_setting(setting_of("subscription", account), bytes.into()).await?;
+        self.store.put_setting(setting_of(SUBSCRIPTIONS, account), bytes.into()).await?;
+        self.store.tell(Hint::Configured);
         self.unsaved().remove(account);
         Ok(())
     }
@@ -143,18 +167,18 @@ impl Book {
 
     pub(super) async fn put_kit(&self, account: &Account, kit: &Kit) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(kit).map_err(|error| StoreError::Refused(error.to_string()))?;
-        self.store.put_setting(setting_of("subscription-kit", account), bytes.into()).await
+        self.store.put_setting(setting_of(KIT, account), bytes.into()).await
     }
 
     /// Forgets the credentials. What the store does not take now goes when the connection is struck.
     pub async fn drop_kit(&self, account: &Account) {
-        if let Err(error) = self.store.put_setting(setting_of("subscription-kit", account), Bytes::new()).await {
+        if let Err(error) = self.store.put_setting(setting_of(KIT, account), Bytes::new()).await {
             crate::telemetry::store_failed("put_setting", &error);
         }
     }
 
     pub(super) async fn kit(&self, account: &Account) -> Result<Option<Kit>, StoreError> {
-        read(&*self.store, setting_of("subscription-kit", account)).await
+        read(&*self.store, setting_of(KIT, account)).await
     }
 
     fn states(&self) -> std::sync::MutexGuard<'_, FxHashMap<Account, State>> {
@@ -177,9 +201,9 @@ pub async fn rewrap_subscriptions(
                     Err(error) => return Ok(Err(error)),
                 }
             }
-            write(store, setting_of("subscription", &account), &state).await?;
+            write(store, setting_of(SUBSCRIPTIONS, &account), &state).await?;
         }
-        let name = setting_of("subscription-kit", &account);
+        let name = setting_of(KIT, &account);
         if let Some(mut kit) = read::<Kit>(store, Arc::clone(&name)).await? {
             match at(&account, ROLE_CONFIG, |place| rewrapped(former, next, entropy, place, &kit.config)) {
                 Ok(text) => kit.config = text,
@@ -218,7 +242,7 @@ async fn write_list(store: &dyn Store, listed: &BTreeSet<Account>) -> Result<(),
 }
 
 async fn read_state(store: &dyn Store, account: &Account) -> Result<Option<State>, StoreError> {
-    read(store, setting_of("subscription", account)).await
+    read(store, setting_of(SUBSCRIPTIONS, account)).await
 }
 
 /// `None` also for what was emptied.
@@ -236,7 +260,7 @@ async fn write<T: serde::Serialize>(store: &dyn Store, name: Arc<str>, value: &T
 }
 
 fn setting_of(what: &str, account: &Account) -> Arc<str> {
-    format!("{what}/{}/{}/{}", account.tenant, account.source, account.connection).into()
+    format!("{what}{}/{}/{}", account.tenant, account.source, account.connection).into()
 }
 
 /// To what a sealed text is bound.

@@ -145,17 +145,36 @@ impl Desk {
             coverage.set(&account, state.works());
             match self.opened(&account, &state) {
                 Ok(secrets) => drop(self.parts.secrets.put(&account, secrets)),
-                Err(trouble) => {
-                    tracing::error!(
-                        event = "subscription_secret_unreadable",
-                        code = trouble.code,
-                        "{}",
-                        trouble.message
-                    );
-                }
+                Err(trouble) => unreadable(&trouble),
             }
         }
         Ok(())
+    }
+
+    /// Takes over what other nodes have done. The key sets are made anew by whoever asked for this.
+    pub async fn reload(&self) -> Result<(), store::StoreError> {
+        let Parts { book, coverage, secrets, .. } = &self.parts;
+        for account in book.reload().await? {
+            let state = book.state(&account);
+            coverage.set(&account, state.works());
+            match self.opened(&account, &state) {
+                Ok(opened) => drop(secrets.put(&account, opened)),
+                Err(trouble) => unreadable(&trouble),
+            }
+        }
+        Ok(())
+    }
+
+    /// Another node is in charge of a connection: only what that one did is taken over.
+    pub(super) async fn follow(&self, account: &Account) -> Looked {
+        let before = self.parts.book.state(account);
+        match self.parts.book.reread(account).await {
+            Ok(state) => {
+                self.stand_back(account, &before, &state).await;
+            }
+            Err(error) => self.parts.alerts.store_failed("subscriptions", &error),
+        }
+        Looked::Well { next_at: self.parts.clock.now() + LOOK_EVERY }
     }
 
     /// Looks after one connection. `failures`: how often that failed in a row before.
@@ -405,6 +424,10 @@ impl Desk {
 /// Another node has the connection.
 const BUSY: &str = "subscription_busy";
 const MOVING: &str = "what the former connector subscribed was removed first";
+
+fn unreadable(trouble: &Trouble) {
+    tracing::error!(event = "subscription_secret_unreadable", code = trouble.code, "{}", trouble.message);
+}
 
 fn wait_after(failures: u32) -> Duration {
     (FAILED_WAIT * 2_u32.saturating_pow(failures.min(16))).min(LOOK_EVERY)

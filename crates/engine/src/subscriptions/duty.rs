@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::charge::Charge;
 use domain::{SourceName, Tenant, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::Desk;
 use super::desk::{Looked, fingerprint, wanted};
+use crate::nodes::Held;
 use crate::topology::Topology;
 use crate::upstream::Account;
 
@@ -63,6 +65,25 @@ struct Slot {
     failures: u32,
     looked_at: Option<Timestamp>,
     fingerprint: Option<String>,
+    /// This node is in charge of the connection, or nobody is: what is not configured any more is ended by whoever is first.
+    is_ours: bool,
+    /// A person wants to know, whoever is in charge.
+    is_asked: bool,
+}
+
+impl Slot {
+    fn new(due_at: Timestamp) -> Self {
+        Self {
+            due_at,
+            running: false,
+            again: false,
+            failures: 0,
+            looked_at: None,
+            fingerprint: None,
+            is_ours: false,
+            is_asked: false,
+        }
+    }
 }
 
 /// Those that somebody waits for.
@@ -74,6 +95,7 @@ struct Waiting {
 pub(crate) struct Duty {
     desk: Arc<Desk>,
     topology: watch::Receiver<Arc<Topology>>,
+    held: watch::Receiver<Arc<Held>>,
     inbox: mpsc::UnboundedReceiver<Message>,
     slots: BTreeMap<Account, Slot>,
     due: BTreeSet<(Timestamp, Account)>,
@@ -85,10 +107,11 @@ impl Duty {
     pub fn new(
         desk: Arc<Desk>,
         topology: watch::Receiver<Arc<Topology>>,
+        held: watch::Receiver<Arc<Held>>,
         inbox: mpsc::UnboundedReceiver<Message>,
     ) -> Self {
         let (slots, due) = (BTreeMap::new(), BTreeSet::new());
-        Self { desk, topology, inbox, slots, due, looks: JoinSet::new(), waiting: Vec::new() }
+        Self { desk, topology, held, inbox, slots, due, looks: JoinSet::new(), waiting: Vec::new() }
     }
 
     /// Looks after what is due until the engine stops; then waits for what is under way, which stops by itself.
@@ -107,6 +130,7 @@ impl Duty {
                     Ok(()) => self.redefine().await,
                     Err(_) => break,
                 },
+                Ok(()) = self.held.changed() => self.redefine().await,
                 Some(looked) = self.looks.join_next(), if !self.looks.is_empty() => {
                     if let Ok((account, looked)) = looked {
                         self.ended(&account, looked, clock.now());
@@ -125,6 +149,7 @@ impl Duty {
     /// Takes up what is configured now, and what is left of what was.
     async fn redefine(&mut self) {
         let topology = Arc::clone(&self.topology.borrow_and_update());
+        let held = Arc::clone(&self.held.borrow_and_update());
         let now = self.desk.parts.clock.now();
         let wanted: BTreeSet<Account> = wanted(&topology).collect();
         if let Err(error) = self.desk.parts.book.enlist(wanted.iter().cloned()).await {
@@ -133,20 +158,23 @@ impl Duty {
         }
         for account in wanted.into_iter().chain(self.desk.parts.book.accounts()) {
             let fingerprint = fingerprint(&topology, &account);
-            let known = self.slots.get(&account).map(|slot| slot.fingerprint == fingerprint);
-            if known != Some(true) {
+            let is_ours = fingerprint.is_none() || held.has(&charge_of(&account));
+            let is_known = |slot: &Slot| slot.fingerprint == fingerprint && (slot.is_ours || !is_ours);
+            if !self.slots.get(&account).is_some_and(is_known) {
                 self.put_off(&account, now);
-                if let Some(slot) = self.slots.get_mut(&account) {
+            }
+            if let Some(slot) = self.slots.get_mut(&account) {
+                if !is_known(slot) {
                     (slot.fingerprint, slot.failures, slot.again) = (fingerprint, 0, slot.running);
                 }
+                slot.is_ours = is_ours;
             }
         }
     }
 
     /// Has a connection looked after at this time, or after the look that is under way.
     fn put_off(&mut self, account: &Account, until: Timestamp) {
-        let fresh =
-            || Slot { due_at: until, running: false, again: false, failures: 0, looked_at: None, fingerprint: None };
+        let fresh = || Slot::new(until);
         let slot = self.slots.entry(account.clone()).or_insert_with(fresh);
         if slot.running {
             slot.again = true;
@@ -166,8 +194,10 @@ impl Duty {
             (slot.running, slot.again, slot.looked_at) = (true, false, Some(now));
             let (desk, topology, failures) =
                 (Arc::clone(&self.desk), Arc::clone(&self.topology.borrow()), slot.failures);
+            let looks = std::mem::take(&mut slot.is_asked) || slot.is_ours;
             self.looks.spawn(async move {
-                let looked = desk.look(&topology, &account, failures).await;
+                let looked =
+                    if looks { desk.look(&topology, &account, failures).await } else { desk.follow(&account).await };
                 (account, looked)
             });
         }
@@ -187,6 +217,9 @@ impl Duty {
                 let left: BTreeSet<Account> = self.slots.keys().filter(is_of_it).cloned().collect();
                 for account in &left {
                     self.put_off(account, now);
+                    if let Some(slot) = self.slots.get_mut(account) {
+                        slot.is_asked = true;
+                    }
                 }
                 self.waiting.push(Waiting { left, answer });
                 self.answer_done();
@@ -229,4 +262,8 @@ impl Duty {
             let _ = done.answer.send(());
         }
     }
+}
+
+fn charge_of(Account { tenant, source, connection }: &Account) -> Charge {
+    Charge::Connection(tenant.clone(), source.clone(), connection.clone())
 }

@@ -205,7 +205,7 @@ impl Pass<'_> {
         self.save(state).await?;
         self.desk.join(self.account, state).await?;
         let (key, claim) = self.claim.clone();
-        self.desk.parts.store.renew_stream(key, claim, self.now() + LEASE).await?;
+        self.desk.parts.store.renew_stream(key, claim, LEASE, self.now()).await?;
         let secret = self.kept_secret(state)?;
         let ask = webhooks.asks_to_subscribe(place, &Callback { url, secret: &secret });
         let made = match self.ask(&ask, Unheard::GiveUp).await {

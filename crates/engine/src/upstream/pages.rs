@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use tokio::sync::Mutex;
 
 use super::Upstream;
-use crate::reading::{Closed, Listener, ReadFailure, Standing, Told, Wanted};
+use crate::reading::{Closed, Listener, Place, ReadFailure, Standing, Told, Wanted};
 
 /// Records in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Page {
     pub records: Vec<Json>,
     /// Where the stream goes on once these records, and all before them, are kept. `None` in the middle of a slice.
     pub state: Option<Json>,
+    /// Where the slice goes on behind these records, if that is asked for and known.
+    pub place: Option<Place>,
 }
 
 /// Takes pages. The next ones are read when it returns.
@@ -42,7 +44,7 @@ impl Upstream {
         let read = self.read(purpose, vec![wanted], &pairing).await;
         let rest = pairing.held.lock().await.take();
         let left = match rest {
-            Some(records) if read.is_ok() => taker.take(Page { records, state: None }).await,
+            Some((records, place)) if read.is_ok() => taker.take(Page { records, state: None, place }).await,
             _ => Ok(()),
         };
         let failure = pairing.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -62,24 +64,24 @@ fn unread(stream: &str) -> ReadFailure {
 /// Holds records back until it is known whether a position follows them.
 struct Pairing<'t> {
     taker: &'t dyn Taker,
-    held: Mutex<Option<Vec<Json>>>,
+    held: Mutex<Option<(Vec<Json>, Option<Place>)>>,
     failure: std::sync::Mutex<Option<ReadFailure>>,
 }
 
 impl Pairing<'_> {
     async fn hear(&self, told: Told) -> Result<(), Closed> {
         match told {
-            Told::Records { records, .. } => {
+            Told::Records { records, place, .. } => {
                 let mut held = self.held.lock().await;
-                match held.replace(records) {
-                    Some(records) => self.taker.take(Page { records, state: None }).await,
+                match held.replace((records, place)) {
+                    Some((records, place)) => self.taker.take(Page { records, state: None, place }).await,
                     None => Ok(()),
                 }
             }
             Told::State { state, .. } => {
                 let mut held = self.held.lock().await;
-                let records = held.take().unwrap_or_default();
-                self.taker.take(Page { records, state: Some(state) }).await
+                let (records, _) = held.take().unwrap_or_default();
+                self.taker.take(Page { records, state: Some(state), place: None }).await
             }
             Told::Failed { failure, .. } => self.failed(failure),
             Told::Standing { standing: Standing::Incomplete, stream } => self.failed(unread(&stream)),

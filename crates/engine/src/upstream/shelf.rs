@@ -128,6 +128,12 @@ impl Upstreams {
         });
     }
 
+    /// Lets go of a connection's reader: another node has read meanwhile, and what the source changed in the
+    /// connection's configuration is in the store.
+    pub fn forget(&self, account: &Account) {
+        self.slots().remove(account);
+    }
+
     fn definition(&self, topology: &Topology, account: &Account) -> Result<Definition, Unopened> {
         let (spec, config) = topology.upstream(account)?;
         let (connector, policy) = (Arc::clone(&spec.connector), self.policies.egress(&account.tenant));

@@ -1,4 +1,4 @@
-//! `claim_due`, `renew` and `rescue_lapsed`: who may try what, and for how long.
+//! `claim_due` and `rescue_lapsed`: who may try what, and for how long.
 
 use domain::DeliveryState;
 
@@ -50,6 +50,59 @@ pub async fn asks_are_answered_in_order_and_apart(open: impl Open) {
     let answers = w.claim_asks(asks).await;
     assert_eq!(answers.iter().map(|answer| answer.claimed.len()).collect::<Vec<_>>(), [1, 0, 1]);
     assert_eq!(answers.iter().map(|answer| answer.more).collect::<Vec<_>>(), [true, false, false]);
+}
+
+pub async fn backfilled_ones_are_given_after_all_others_and_into_room_of_their_own(open: impl Open) {
+    let mut w = World::new(open).await;
+    let mut old = Vec::new();
+    for _ in 0..4 {
+        old.push(w.owed_backfilled(None).await);
+    }
+    w.pass(SECOND);
+    let new = [w.owed().await, w.owed().await, w.owed().await];
+    let first = w.claim_both(2, 2).await;
+    assert_eq!(ids(&first), [new[0], new[1], old[0], old[1]]);
+    assert_eq!(first.claimed.iter().map(|one| one.backfill).collect::<Vec<_>>(), [false, false, true, true]);
+    assert_eq!((first.more, first.more_backfill), (true, true));
+    let second = w.claim_both(5, 0).await;
+    assert_eq!((ids(&second), second.more, second.more_backfill, second.next_due), (vec![new[2]], false, false, None));
+    w.settle(&first.claimed[2], DeliveryState::Retrying).await;
+    assert!(w.claim_both(5, 0).await.claimed.is_empty(), "a retry does not change what it is");
+    let rest = w.claim_both(0, 5).await;
+    let mut given = ids(&rest);
+    given.sort();
+    assert_eq!((given, rest.more, rest.more_backfill), (vec![old[0], old[2], old[3]], false, false));
+    w.reopen().await;
+    w.pass(LEASE);
+    w.store.rescue_lapsed(w.now, 10).await.expect("rescue");
+    let again = w.claim_both(10, 10).await;
+    assert_eq!(again.claimed.iter().filter(|one| one.backfill).count(), 4, "also after a restart");
+}
+
+pub async fn when_a_backfilled_one_is_due_is_told_with_the_others(open: impl Open) {
+    let mut w = World::new(open).await;
+    w.owed_backfilled(None).await;
+    let claimed = w.claim_both(0, 1).await.claimed.remove(0);
+    let mut settlement = w.settlement(&claimed, DeliveryState::Retrying);
+    settlement.due = w.now + 10 * SECOND;
+    w.settle_all(vec![settlement]).await;
+    let early = w.claim_both(1, 1).await;
+    assert_eq!((early.claimed.len(), early.more_backfill, early.next_due), (0, false, Some(w.now + 10 * SECOND)));
+    w.owed().await;
+    let claimed = w.claim_one().await;
+    let mut settlement = w.settlement(&claimed, DeliveryState::Retrying);
+    settlement.due = w.now + 5 * SECOND;
+    w.settle_all(vec![settlement]).await;
+    assert_eq!(w.claim_both(1, 1).await.next_due, Some(w.now + 5 * SECOND), "whichever is first");
+}
+
+pub async fn a_backfilled_one_that_a_person_retries_goes_with_the_others(open: impl Open) {
+    let mut w = World::new(open).await;
+    let id = w.owed_backfilled(None).await;
+    let claimed = w.claim_both(0, 1).await.claimed.remove(0);
+    w.settle(&claimed, DeliveryState::Dead).await;
+    w.store.retry(w.tenant.clone(), vec![id], w.now).await.expect("retry");
+    assert_eq!(ids(&w.claim_both(1, 0).await), [id]);
 }
 
 pub async fn payloads_are_bounded_but_one_is_always_given(open: impl Open) {
@@ -146,7 +199,7 @@ pub async fn rescue_takes_no_more_than_it_was_told(open: impl Open) {
     assert_eq!(w.store.rescue_lapsed(w.now, 2).await.expect("rescue"), 0);
 }
 
-pub async fn a_renewed_lease_does_not_lapse_and_others_do(open: impl Open) {
+pub async fn a_lease_does_not_lapse_while_its_node_beats_and_others_do(open: impl Open) {
     let mut w = World::new(open).await;
     let mine = w.owed().await;
     w.claim_one().await;
@@ -154,7 +207,7 @@ pub async fn a_renewed_lease_does_not_lapse_and_others_do(open: impl Open) {
     let theirs = w.owed().await;
     w.claim_one().await;
     w.pass(LEASE - SECOND);
-    w.store.renew(Owner(1), LEASE, w.now).await.expect("renew");
+    w.beats(1).await;
     w.pass(2 * SECOND);
     w.store.rescue_lapsed(w.now, 10).await.expect("rescue");
     assert_eq!(w.state(mine).await, DeliveryState::InFlight);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::event::Origin;
+
 use super::world::{Arrange, DAY, Open, SECOND, World};
 use crate::intake::NewEvent;
 use crate::read::Sighting;
@@ -128,6 +130,80 @@ pub async fn a_webhook_and_a_reading_of_the_same_state_are_one_event(open: impl 
     }
     let [sighting] = &sightings(&w, &reading).await[..] else { panic!("one path") };
     assert_eq!((sighting.path.as_str(), sighting.count), ("native", 2));
+}
+
+/// A way of learning one version of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Webhook(i64),
+    Poll(i64),
+    Reconciliation(i64),
+}
+
+impl Way {
+    const fn version(self) -> i64 {
+        let (Self::Webhook(version) | Self::Poll(version) | Self::Reconciliation(version)) = self;
+        version
+    }
+
+    fn arrival(self, w: &mut World, subject: &str) -> NewEvent {
+        let version = self.version();
+        let bare = w.event().about(subject).version(version);
+        let record = if version == 1 { "as it was" } else { "as it is" };
+        match self {
+            Self::Webhook(_) => bare.message(&format!("{subject}@{version}")).moving(),
+            Self::Poll(_) => bare.reading(record),
+            Self::Reconciliation(_) => {
+                let mut reading = bare.reading(record).with(|event| event.origin = Origin::Reconciled);
+                reading.path = "reconciled".into();
+                reading
+            }
+        }
+    }
+}
+
+/// Every row of up to `most` arrivals by these ways: in every order, each of them missing, once, or again and again.
+fn rows(ways: &[Way], most: u32) -> Vec<Vec<Way>> {
+    let mut all = vec![Vec::new()];
+    let mut longest = all.clone();
+    for _ in 0..most {
+        let longer = longest.iter().flat_map(|row| ways.iter().map(move |way| [&row[..], &[*way]].concat()));
+        longest = longer.collect();
+        all.extend(longest.iter().cloned());
+    }
+    all
+}
+
+/// Events that a row of arrivals makes, by version.
+async fn events_of(w: &mut World, row: &[Way], subject: &str) -> [usize; 2] {
+    let mut made = [0, 0];
+    for way in row {
+        let arrival = way.arrival(w, subject);
+        let accepted = w.accept(arrival).await;
+        made[usize::from(way.version() == 2)] += usize::from(!accepted.duplicate);
+    }
+    made
+}
+
+pub async fn in_every_order_of_the_ways_one_change_is_one_event(open: impl Open) {
+    let mut w = World::new(open).await;
+    let ways = [Way::Webhook(1), Way::Poll(1), Way::Reconciliation(1)];
+    for (number, row) in rows(&ways, 4).into_iter().enumerate() {
+        let made = events_of(&mut w, &row, &format!("orders/{number}")).await;
+        assert_eq!(made, [usize::from(!row.is_empty()), 0], "{row:?}");
+    }
+}
+
+pub async fn in_every_order_of_the_ways_two_changes_are_never_more_than_two_events(open: impl Open) {
+    let mut w = World::new(open).await;
+    let ways = [Way::Webhook(1), Way::Poll(1), Way::Webhook(2), Way::Poll(2)];
+    for (number, row) in rows(&ways, 4).into_iter().enumerate() {
+        let made = events_of(&mut w, &row, &format!("orders/{number}")).await;
+        // A reading of what is over tells nothing; a webhook that comes late is still a fact.
+        let before_2 = row.iter().take_while(|way| way.version() == 1).count();
+        let first = before_2 > 0 || row.contains(&Way::Webhook(1));
+        assert_eq!(made, [usize::from(first), usize::from(before_2 < row.len())], "{row:?}");
+    }
 }
 
 pub async fn two_webhooks_are_never_joined_by_their_state(open: impl Open) {

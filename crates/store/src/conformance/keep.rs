@@ -237,5 +237,5 @@ pub async fn a_closed_store_says_so(open: impl Open) {
     assert_eq!(code(w.store.ping().await), "store_closed");
     assert_eq!(code(w.store.delivery(w.tenant.clone(), id).await.map(drop)), "store_closed");
     assert_eq!(code(w.store.settle(vec![], w.now).await), "store_closed");
-    assert_eq!(code(w.store.renew(w.owner, SECOND, w.now).await), "store_closed");
+    assert_eq!(code(w.store.leave(w.owner).await), "store_closed");
 }

@@ -28,6 +28,51 @@ async fn dead(w: &mut World, claimed: &Claimed, on_dead: OnDead) -> bool {
     w.settle_all(vec![settlement]).await[0].lane_moved
 }
 
+pub async fn who_waits_behind_a_backfilled_one_takes_it_along(open: impl Open) {
+    let mut w = World::new(open).await;
+    let head = w.owed_backfilled(Some(("orders/1", 1))).await;
+    let other = w.owed_backfilled(Some(("orders/2", 1))).await;
+    let behind = w.owed_backfilled(Some(("orders/2", 2))).await;
+    assert!(w.claim_both(10, 0).await.claimed.is_empty());
+    let event = w.event().about("orders/1").version(2);
+    let delivery = w.to("app").in_lane(&event);
+    let next = delivery.id;
+    let accepted = w.accept(event.owing(delivery)).await;
+    assert_eq!(accepted.waiting, [super::world::destination("app")], "its destination has something to send now");
+    for expected in [head, next] {
+        let claimed = w.claim_both(10, 0).await.claimed;
+        assert_eq!(claimed.iter().map(|one| (one.id, one.backfill)).collect::<Vec<_>>(), [(expected, false)]);
+        w.settle(&claimed[0], DeliveryState::Delivered).await;
+    }
+    assert!(w.claim_both(10, 0).await.claimed.is_empty(), "the other subject is still only backfilled");
+    assert_eq!(drain(&mut w).await, [other, behind]);
+}
+
+pub async fn of_a_backfilled_one_and_another_the_earlier_version_still_goes_first(open: impl Open) {
+    let mut w = World::new(open).await;
+    let late = w.owed_in_lane("orders/1", Some(5)).await;
+    let early = w.owed_backfilled(Some(("orders/1", 3))).await;
+    let early_too = w.owed_in_lane("orders/1", Some(4)).await;
+    let newer = w.owed_backfilled(Some(("orders/2", 5))).await;
+    let older = w.owed_in_lane("orders/2", Some(3)).await;
+    assert_eq!(ids(&w.claim_both(10, 0).await), [early, older], "nobody waits for a backfill");
+    w.reopen().await;
+    w.pass(LEASE);
+    w.store.rescue_lapsed(w.now, 10).await.expect("rescue");
+    let mut order = Vec::new();
+    loop {
+        let claimed = w.claim_both(10, 0).await.claimed;
+        if claimed.is_empty() {
+            break;
+        }
+        for one in &claimed {
+            order.push(one.id);
+            w.settle(one, DeliveryState::Delivered).await;
+        }
+    }
+    assert_eq!(order, [early, older, early_too, newer, late]);
+}
+
 pub async fn one_after_another_as_accepted(open: impl Open) {
     let mut w = World::new(open).await;
     let mut owed = Vec::new();

@@ -40,7 +40,7 @@ async fn checkpoint(w: &World, key: &StreamKey) -> Checkpoint {
 }
 
 const fn page(key: StreamKey, claim: Claim) -> ReadPage {
-    ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, baseline: false }
+    ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, within: None, baseline: false }
 }
 
 fn read_as(version: Option<i64>, body: &str) -> SubjectState {
@@ -81,12 +81,12 @@ pub async fn a_stream_has_one_reader_until_its_lease_ends(open: impl Open) {
     assert_eq!(w.store.take_stream(key.clone(), other, w.now).await, Ok(None));
     let elsewhere = stream(&w, "zeta", "orders");
     assert!(w.store.take_stream(elsewhere, other, w.now).await.expect("take_stream").is_some());
-    w.store.renew_stream(key.clone(), claim, w.now + LEASE * 2).await.expect("it is still ours");
+    w.store.renew_stream(key.clone(), claim, LEASE * 2, w.now).await.expect("it is still ours");
     w.pass(LEASE + SECOND);
     assert_eq!(w.store.take_stream(key.clone(), other, w.now).await, Ok(None), "it was renewed");
     w.pass(LEASE);
     let (_, theirs) = w.store.take_stream(key.clone(), other, w.now).await.expect("take_stream").expect("it lapsed");
-    assert_eq!(w.store.renew_stream(key.clone(), claim, w.now + LEASE).await, Err(StoreError::Fenced));
+    assert_eq!(w.store.renew_stream(key.clone(), claim, LEASE, w.now).await, Err(StoreError::Fenced));
     w.store.leave_stream(key.clone(), claim).await.expect("what passed on is left alone");
     assert_eq!(w.store.take_stream(key.clone(), w.lease(), w.now).await, Ok(None));
     w.store.leave_stream(key.clone(), theirs).await.expect("left");
@@ -121,6 +121,31 @@ pub async fn a_page_is_committed_with_its_checkpoint_or_not_at_all(open: impl Op
     let known = w.store.known_subjects(scope(&key), subjects).await.expect("known_subjects");
     let told = known.iter().map(|known| known.as_ref().map(|known| known.told.map(|(origin, _)| origin)));
     assert_eq!(told.collect::<Vec<_>>(), [Some(Some(Origin::Virtual)), Some(None), None]);
+}
+
+pub async fn where_a_slice_goes_on_is_kept_until_the_state_moves(open: impl Open) {
+    let mut w = World::new(open).await;
+    let key = orders(&w);
+    let claim = take(&w, &key).await.1;
+    let within = async |w: &World| checkpoint(w, &key).await.within;
+    assert_eq!(within(&w).await, None);
+    let place = || Some(Arc::from("{\"page\":7}"));
+    let commit = async |w: &World, page: ReadPage| w.store.commit_page(page, w.now).await.expect("commit_page");
+    commit(&w, ReadPage { within: place(), ..page(key.clone(), claim) }).await;
+    commit(&w, page(key.clone(), claim)).await;
+    assert_eq!(within(&w).await, place(), "a page that says nothing of it changes nothing");
+    w.reopen().await;
+    w.pass(LEASE);
+    let (taken, claim) = take(&w, &key).await;
+    assert_eq!((taken.within, &*taken.state), (place(), ""));
+    commit(&w, ReadPage { state: Some("{\"at\":1}".into()), ..page(key.clone(), claim) }).await;
+    assert_eq!(within(&w).await, None, "the slice has ended");
+    commit(&w, ReadPage { within: place(), ..page(key.clone(), claim) }).await;
+    commit(&w, ReadPage { baseline: true, ..page(key.clone(), claim) }).await;
+    assert_eq!(within(&w).await, None, "the scan has ended");
+    commit(&w, ReadPage { within: place(), ..page(key.clone(), claim) }).await;
+    w.store.forget_checkpoint(key.clone()).await.expect("forget");
+    assert_eq!(within(&w).await, None, "it begins anew");
 }
 
 pub async fn who_lost_a_stream_cannot_write_to_it(open: impl Open) {
@@ -167,8 +192,10 @@ pub async fn polls_add_up(open: impl Open) {
     let mut w = World::new(open).await;
     let key = orders(&w);
     take(&w, &key).await;
-    let (first, counts) =
-        (w.now, Progress { polls: 3, empty: 2, failed: 1, changes: 5, requests: 7, ..Progress::default() });
+    let (first, counts) = (
+        w.now,
+        Progress { polls: 3, empty: 2, failed: 1, changes: 5, requests: 7, unmodified: 4, ..Progress::default() },
+    );
     let polled =
         |progress, learned: Option<&[u8]>| Polled { key: key.clone(), progress, learned: learned.map(Into::into) };
     let one = Progress { asked_at: Some(first), read_at: Some(first), changed_at: Some(first), ..counts };

@@ -177,6 +177,17 @@ pub async fn an_alert_is_open_once_until_it_is_resolved(open: impl Open) {
     assert_eq!(w.store.alerts(name("other"), false, 10).await, Ok(vec![foreign]));
 }
 
+pub async fn the_first_setting_of_a_name_stays_until_it_is_empty(open: impl Open) {
+    let w = World::new(open).await;
+    let keep = async |value: &'static str| {
+        let kept = w.store.keep_setting("cluster".into(), value.into()).await.expect("keep_setting");
+        String::from_utf8_lossy(&kept).into_owned()
+    };
+    assert_eq!((keep("one").await, keep("other").await), ("one".to_owned(), "one".to_owned()));
+    w.store.put_setting("cluster".into(), "".into()).await.expect("put_setting");
+    assert_eq!((keep("other").await, keep("one").await), ("other".to_owned(), "other".to_owned()));
+}
+
 pub async fn a_setting_is_kept_under_its_name(open: impl Open) {
     let mut w = World::new(open).await;
     assert_eq!(w.store.setting("check".into()).await, Ok(None));

@@ -124,8 +124,33 @@ impl World {
         id
     }
 
+    /// Accepts a backfilled event that owes one delivery to `app`, in the lane of its subject if it has one.
+    pub(super) async fn owed_backfilled(&mut self, about: Option<(&str, i64)>) -> DeliveryId {
+        let (mut event, mut delivery) = (self.event().backfilled(), self.to("app"));
+        if let Some((subject, version)) = about {
+            event = event.about(subject).version(version);
+            delivery = delivery.in_lane(&event);
+        }
+        let id = delivery.id;
+        self.accept(event.owing(delivery)).await;
+        id
+    }
+
+    /// Claims deliveries of `app`: so many, and so many backfilled ones.
+    pub(super) async fn claim_both(&self, limit: u32, backfill: u32) -> ClaimAnswer {
+        let ask = Ask { limit, backfill, ..self.ask("app", 0) };
+        self.claim_asks(vec![ask]).await.pop().expect("an answer for each ask")
+    }
+
     pub(super) fn ask(&self, destination: &str, limit: u32) -> Ask {
-        Ask { tenant: self.tenant.clone(), destination: name(destination), limit, bytes_max: u64::MAX }
+        Ask {
+            tenant: self.tenant.clone(),
+            destination: name(destination),
+            limit,
+            backfill: limit,
+            bytes_max: u64::MAX,
+            charge: None,
+        }
     }
 
     pub(super) async fn claim_asks(&self, asks: Vec<Ask>) -> Vec<ClaimAnswer> {
@@ -275,6 +300,10 @@ pub(super) trait Arrange: Sized {
         self.with(|event| event.event_type = kind.into())
     }
 
+    fn backfilled(self) -> Self {
+        self.with(|event| event.origin = Origin::Backfill)
+    }
+
     fn about(self, subject: &str) -> Self {
         self.with(|event| event.subject = Some(Subject::from_text(subject)))
     }
@@ -398,6 +427,7 @@ pub(super) fn as_claimed(event: &NewEvent, id: DeliveryId, claim: Claim) -> Clai
         prepared: None,
         lane: delivery.lane.clone(),
         stale: false,
+        backfill: false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Claiming: due deliveries of some destinations, oldest due first, what others are taking passed over.
+//! Claiming: due deliveries of some destinations, oldest due first and the backfilled ones last, what others are taking
+//! passed over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::perform::{Inner, owner_code};
 use crate::query::Query;
 use crate::row::{EVENT_COLUMNS, bytes, cell, event, name, replay, small, text, time, version};
 use crate::session::Session;
-use crate::value::{Text, column, params};
+use crate::value::{Text, column, params, signed};
 
 /// A delivery that could be claimed.
 #[derive(Clone, Copy)]
@@ -62,20 +63,31 @@ async fn claim_of(
     inner
         .transaction(asks.len(), |session| async move {
             let mut answers: Vec<ClaimAnswer> = asks.iter().map(|_| ClaimAnswer::default()).collect();
-            let due = due(&session, tenant, asks, ask.now).await?;
+            let live = due(&session, Query::due_deliveries, tenant, asks, ask.now, |ask| ask.limit).await?;
+            let asks_backfill = asks.iter().any(|ask| ask.backfill > 0);
+            let backfill = match asks_backfill {
+                true => due(&session, Query::due_backfill, tenant, asks, ask.now, |ask| ask.backfill).await?,
+                false => asks.iter().map(|_| Vec::new()).collect(),
+            };
             let mut taken = Vec::new();
-            for ((due, one), answer) in due.into_iter().zip(asks).zip(&mut answers) {
-                let some = wanted(&due, one);
-                answer.more = some < due.len();
+            for (((live, backfill), one), answer) in live.into_iter().zip(backfill).zip(asks).zip(&mut answers) {
+                let mut given = Given { bytes_max: one.bytes_max, ..Given::default() };
+                let some = given.of(&live, one.limit);
+                answer.more = some < live.len();
                 answer.next_due = answer.more.then_some(ask.now);
-                taken.push(due[..some].iter().map(|due| due.id).collect::<Vec<_>>());
+                let some_backfill = given.of(&backfill, one.backfill);
+                answer.more_backfill = one.backfill > 0 && some_backfill < backfill.len();
+                let given = live[..some].iter().chain(&backfill[..some_backfill]);
+                taken.push(given.map(|due| due.id).collect::<Vec<_>>());
             }
             look_ahead(&session, tenant, asks, ask.now, &mut answers).await?;
             let ids: Vec<Uuid> = taken.iter().flatten().copied().collect();
             let unreadable = if ids.is_empty() {
                 Vec::new()
             } else {
-                let claims = take(&session, inner, tenant, &ids, ask).await?;
+                let charges: Vec<Option<i64>> = charges_of(asks, &taken);
+                let claims = take(&session, inner, tenant, (&ids, charges), ask).await?;
+                note_fenced(&taken, &claims, &mut answers);
                 read_whole(&session, tenant, taken, &claims, &mut answers).await?
             };
             Ok((answers, unreadable))
@@ -84,15 +96,22 @@ async fn claim_of(
 }
 
 /// For each ask, one more than it has room for, locked.
-async fn due(session: &Session, tenant: &Tenant, asks: &[&Ask], now: Timestamp) -> Result<Vec<Vec<Due>>, Failure> {
+async fn due(
+    session: &Session,
+    query: Query,
+    tenant: &Tenant,
+    asks: &[&Ask],
+    now: Timestamp,
+    limit: impl Fn(&Ask) -> u32,
+) -> Result<Vec<Vec<Due>>, Failure> {
     let row = params![
         Text::from(tenant.as_str()),
         column(asks, |ask| Text::from(ask.destination.as_str())),
-        column(asks, |ask| i64::from(ask.limit) + 1),
+        column(asks, |ask| i64::from(limit(ask)) + 1),
         now.as_micros(),
     ];
     let mut due: Vec<Vec<Due>> = asks.iter().map(|_| Vec::new()).collect();
-    for row in session.rows(Query::due_deliveries, row).await? {
+    for row in session.rows(query, row).await? {
         let nth = usize::try_from(cell::<i64>(&row, 0)?).unwrap_or_default();
         let payload_bytes = cell::<Option<i32>>(&row, 2)?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
         if let Some(own) = nth.checked_sub(1).and_then(|nth| due.get_mut(nth)) {
@@ -102,16 +121,26 @@ async fn due(session: &Session, tenant: &Tenant, asks: &[&Ask], now: Timestamp) 
     Ok(due)
 }
 
-/// How many of those that are due are given: at least one, until their payloads together pass the bound.
-fn wanted(due: &[Due], ask: &Ask) -> usize {
-    let mut payloads = 0u64;
-    for (given, due) in due.iter().enumerate() {
-        if given >= ask.limit as usize || (given > 0 && payloads >= ask.bytes_max) {
-            return given;
+/// What an ask is given: at least one, until the payloads together pass the bound.
+#[derive(Default)]
+struct Given {
+    count: usize,
+    payloads: u64,
+    bytes_max: u64,
+}
+
+impl Given {
+    /// How many of these, up to a limit.
+    fn of(&mut self, due: &[Due], limit: u32) -> usize {
+        for (given, due) in due.iter().enumerate() {
+            if given >= limit as usize || (self.count > 0 && self.payloads >= self.bytes_max) {
+                return given;
+            }
+            self.count += 1;
+            self.payloads = self.payloads.saturating_add(due.payload_bytes);
         }
-        payloads = payloads.saturating_add(due.payload_bytes);
+        due.len()
     }
-    due.len()
 }
 
 /// Where nothing more is due, when the next one is.
@@ -133,11 +162,24 @@ async fn look_ahead(
     Ok(())
 }
 
+/// For each delivery, under which generation who asks is in charge of its destination, if it says so.
+fn charges_of(asks: &[&Ask], taken: &[Vec<Uuid>]) -> Vec<Option<i64>> {
+    let of = |(ask, ids): (&&Ask, &Vec<Uuid>)| std::iter::repeat_n(ask.charge.map(signed), ids.len());
+    asks.iter().zip(taken).flat_map(of).collect()
+}
+
+/// Of what could be claimed nothing was: the destination has passed to another node.
+fn note_fenced(taken: &[Vec<Uuid>], claims: &BTreeMap<Uuid, Claim>, answers: &mut [ClaimAnswer]) {
+    for (ids, answer) in taken.iter().zip(answers) {
+        answer.fenced = !ids.is_empty() && !ids.iter().any(|id| claims.contains_key(id));
+    }
+}
+
 async fn take(
     session: &Session,
     inner: &Inner,
     tenant: &Tenant,
-    ids: &[Uuid],
+    (ids, charges): (&[Uuid], Vec<Option<i64>>),
     ask: &ClaimDue,
 ) -> Result<BTreeMap<Uuid, Claim>, Failure> {
     let first = inner.generations(ids.len());
@@ -145,7 +187,7 @@ async fn take(
     let (at, offset) = inner.lease_time(ask.now);
     let span = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
     let tenant = Text::from(tenant.as_str());
-    let row = params![tenant, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span];
+    let row = params![tenant, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span, charges];
     let mut claims = BTreeMap::new();
     for row in session.rows(Query::claim_deliveries, row).await? {
         let generation = cell::<i64>(&row, 1)?.cast_unsigned();
@@ -205,6 +247,7 @@ fn claimed(row: &Row, claim: Claim) -> Result<Claimed, Failure> {
         replay: replay(row, AT + 4)?.zip(new_ids).map(|(id, new_ids)| ReplayOf { id, new_ids }),
         lane: crate::row::string_or_none(row, AT + 6)?.map(Lane::from_stored),
         stale: is_stale(version(row, AT + 7)?, version(row, AT + 9)?),
+        backfill: cell(row, AT + 14)?,
         prepared: prepared_stale
             .map(|stale| {
                 Ok::<_, Failure>(Prepared { stale, content_type: text(row, AT + 12)?, body: bytes(row, AT + 13)? })

@@ -4,17 +4,12 @@ mod claim;
 pub(crate) mod settle;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use domain::{DeliveryState, Tenant, Timestamp};
-use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Owner, PreparedDelivery, Settled, Settlement};
+use domain::{DeliveryState, Timestamp};
+use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, PreparedDelivery, Settled, Settlement};
 use store::{StoreError, Verb};
 
 use crate::PostgresStore;
-use crate::perform::owner_code;
-use crate::query::Query;
-use crate::row::name;
-use crate::value::{Text, params};
 
 impl Dispatch for PostgresStore {
     fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>> {
@@ -46,20 +41,6 @@ impl Dispatch for PostgresStore {
                     async move { settle::settle(&session, &batch, now).await }
                 })
                 .await
-        })
-    }
-
-    /// Of all tenants in which this owner holds something, each in a statement of its own.
-    fn renew(&self, owner: Owner, lease: Duration, now: Timestamp) -> Verb<'_, ()> {
-        self.verb(move |inner| async move {
-            let (at, offset) = inner.lease_time(now);
-            let span = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX);
-            for row in inner.rows(Query::tenants_of_owner, || params![owner_code(owner)]).await? {
-                let tenant: Tenant = name(&row, 0)?;
-                let row = || params![Text::from(tenant.as_str()), owner_code(owner), at, offset, span];
-                inner.write(Query::renew, row).await?;
-            }
-            Ok(())
         })
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use domain::event::Origin;
 use domain::{DeliveryId, Event, Tenant, Timestamp};
 use store::StoreError;
 use store::intake::{AcceptGroup, Accepted, NewEvent};
@@ -92,7 +93,9 @@ async fn accept_of(
     for ((new, now), arrival) in events.iter().zip(&arrivals) {
         if *arrival == Arrival::New {
             let event = &new.event;
-            owed.extend(new.deliveries.iter().map(|one| Owed::of(one, event.id, event.version, *now)));
+            let backfill = event.origin == Origin::Backfill;
+            let owe = |one| Owed { backfill, ..Owed::of(one, event.id, event.version, *now) };
+            owed.extend(new.deliveries.iter().map(owe));
         }
     }
     let ids: Vec<DeliveryId> = owed.iter().map(|one| one.id).collect();

@@ -25,7 +25,7 @@ impl Intake for PostgresStore {
             let tenants = hint::tenants(&groups);
             let answers = self.gatherer.hand_over(groups, now)?;
             let answered = self.performer.perform(answers).await?.map_err(|_| StoreError::Closed)??;
-            self.hints.tell(&tenants, &answered);
+            self.hints.tell_waiting(&tenants, &answered);
             Ok(answered)
         })
     }

@@ -61,12 +61,12 @@ impl People for PostgresStore {
         self.verb(move |inner| async move {
             let key = || (Text::from(tenant.as_str()), Text::from(name.as_str()));
             if status.state == DestinationState::Active {
-                return inner.write(Query::activate_destination, || params![key().0, key().1]).await.map(drop);
+                return inner.configure(Query::activate_destination, || params![key().0, key().1]).await.map(drop);
             }
             let (since, reason) = (status.since.as_micros(), &status.reason);
             let state = status.state.as_str();
             let row = || params![key().0, key().1, Text::from(state), since, Text::from(reason)];
-            inner.write(Query::put_destination, row).await.map(drop)
+            inner.configure(Query::put_destination, row).await.map(drop)
         })
     }
 

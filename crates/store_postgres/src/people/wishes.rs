@@ -62,6 +62,7 @@ async fn retry_one(
         version: version(&row, 7)?,
         held: false,
         claim: None,
+        backfill: false,
         now,
         before: Some(Before {
             created_at: time(&row, 3)?,

@@ -4,12 +4,13 @@ use super::*;
 use crate::testkit::Database;
 
 /// Tables without a tenant, or that are looked up without one: the same on every node of a distributed database.
-const NODE_WIDE: [&str; 5] = ["settings", "api_keys", "duties", "spans", "schema_migrations"];
+const NODE_WIDE: [&str; 7] = ["settings", "api_keys", "duties", "spans", "schema_migrations", "nodes", "counters"];
 
 /// Statements that look among all tenants, and only look: what they find is changed tenant by tenant.
-const AMONG_ALL: [Query; 15] = [
+const AMONG_ALL: [Query; 16] = [
     Query::tenants,
-    Query::tenants_of_owner,
+    Query::tenants_in_charge,
+    Query::charges,
     Query::lapsed,
     Query::lost_runs,
     Query::backlog_open,
@@ -21,8 +22,8 @@ const AMONG_ALL: [Query; 15] = [
     Query::objects,
     Query::open_alerts,
     Query::destinations,
-    Query::notify_due,
-    Query::listen_due,
+    Query::notify,
+    Query::listen,
 ];
 
 fn is_node_wide(text: &str) -> bool {

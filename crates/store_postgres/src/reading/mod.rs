@@ -26,8 +26,8 @@ impl Reading for PostgresStore {
         self.verb(move |inner| async move { streams::take(&inner, &key, lease, now).await })
     }
 
-    fn renew_stream(&self, key: StreamKey, claim: Claim, until: Timestamp) -> Verb<'_, ()> {
-        self.verb(move |inner| async move { streams::renew(&inner, &key, claim, until).await })
+    fn renew_stream(&self, key: StreamKey, claim: Claim, span: Duration, now: Timestamp) -> Verb<'_, ()> {
+        self.verb(move |inner| async move { streams::renew(&inner, &key, claim, (span, now)).await })
     }
 
     fn leave_stream(&self, key: StreamKey, claim: Claim) -> Verb<'_, ()> {

@@ -1,5 +1,7 @@
 //! Checkpoints: who reads a stream, how far it was read, and the pages that move it.
 
+use std::time::Duration;
+
 use domain::run::StreamKey;
 use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
@@ -70,8 +72,15 @@ pub(super) async fn take(
         .await
 }
 
-pub(super) async fn renew(inner: &Inner, key: &StreamKey, claim: Claim, until: Timestamp) -> Result<(), Failure> {
-    let row = || with(key, params![signed(claim.generation), until.as_micros()]);
+pub(super) async fn renew(
+    inner: &Inner,
+    key: &StreamKey,
+    claim: Claim,
+    (span, now): (Duration, Timestamp),
+) -> Result<(), Failure> {
+    let (at, offset) = inner.lease_time(now);
+    let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    let row = || with(key, params![signed(claim.generation), at, offset, span]);
     if inner.write(Query::renew_checkpoint, row).await? == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
 }
 
@@ -95,9 +104,10 @@ pub(super) async fn commit(inner: &Inner, page: &ReadPage, now: Timestamp) -> Re
             move_quietly(&session, &page.key, &page.quiet).await?;
             let events: Vec<_> = page.events.iter().map(|new| (new, now)).collect();
             let accepted = accept_events(&session, inner, &events).await?;
-            if page.state.is_some() || page.baseline {
+            if page.state.is_some() || page.baseline || page.within.is_some() {
                 let baseline = page.baseline.then_some(now.as_micros());
-                let moved = params![page.state.as_ref().map(Text::from), baseline];
+                let moved =
+                    params![page.state.as_ref().map(Text::from), baseline, page.within.as_ref().map(Text::from)];
                 session.later(Query::move_checkpoint, with(&page.key, moved));
             }
             Ok(accepted)
@@ -141,6 +151,7 @@ fn progress(polled: &Polled) -> Vec<Param> {
         signed(new.changes),
         signed(new.requests),
         polled.learned.as_ref().map(|learned| Blob::of(learned)),
+        signed(new.unmodified),
     ]
 }
 
@@ -175,6 +186,7 @@ fn read(row: &Row, tenant: &Tenant) -> Result<Stored, Failure> {
         failed: count(row, 9)?,
         changes: count(row, 10)?,
         requests: count(row, 11)?,
+        unmodified: count(row, 17)?,
     };
     let learned: &[u8] = cell(row, 12)?;
     let key = StreamKey {
@@ -184,6 +196,7 @@ fn read(row: &Row, tenant: &Tenant) -> Result<Stored, Failure> {
         stream: text(row, 15)?,
     };
     let (state, baseline_at) = (text(row, 0)?, time_or_none(row, 1)?);
-    let checkpoint = Checkpoint { key, state, baseline_at, progress, learned: learned.into() };
+    let within = crate::row::string_or_none(row, 18)?.map(Into::into);
+    let checkpoint = Checkpoint { key, state, within, baseline_at, progress, learned: learned.into() };
     Ok(Stored { checkpoint, owner: cell(row, 2)?, generation: count(row, 3)?, leased: cell(row, 16)? })
 }

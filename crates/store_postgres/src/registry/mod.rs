@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::identity::Digest;
 use domain::{Tenant, Timestamp};
-use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
+use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, is_shared};
 use store::{StoreError, Verb};
 use tokio_postgres::Row;
 
@@ -34,7 +34,7 @@ impl Registry for PostgresStore {
         self.verb(move |inner| async move {
             let (tenant, kind) = (tenant.as_str(), kind.as_str());
             let row = || params![Text::from(tenant), Text::from(kind), Text::from(&name), now.as_micros()];
-            Ok(inner.write(Query::retire_object, row).await? > 0)
+            Ok(inner.configure(Query::retire_object, row).await? > 0)
         })
     }
 
@@ -138,9 +138,20 @@ impl Registry for PostgresStore {
         })
     }
 
+    fn keep_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, Bytes> {
+        self.verb(move |inner| async move {
+            inner.write(Query::keep_setting, || params![Text::from(&name), Blob(value.clone())]).await?;
+            let row = inner.row(Query::setting, || params![Text::from(&name)]).await?;
+            row.map_or(Ok(Bytes::new()), |row| bytes(&row, 0))
+        })
+    }
+
     fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()> {
         self.verb(move |inner| async move {
             let row = || params![Text::from(&name), Blob(value.clone())];
+            if is_shared(&name) {
+                return inner.configure(Query::put_setting, row).await.map(drop);
+            }
             inner.write(Query::put_setting, row).await.map(drop)
         })
     }

@@ -6,6 +6,7 @@ use store::registry::{ManagedBy, Object, ObjectKind};
 use tokio_postgres::Row;
 
 use crate::failure::Failure;
+use crate::nodes::note_configured;
 use crate::perform::Inner;
 use crate::query::Query;
 use crate::row::{cell, name, string_or_none, text, time, time_or_none};
@@ -26,6 +27,7 @@ async fn put_one(session: &Session, object: &Object, create: bool) -> Result<(),
     let Some(row) = session.row(Query::lock_object, key).await? else {
         // One that another node makes at the same time is there first.
         let made = session.execute(Query::insert_object, columns(object, object.created_at)).await?;
+        note_configured(session);
         return if made == 0 { Err(taken()) } else { Ok(()) };
     };
     let created_at = match time_or_none(&row, 1)? {
@@ -34,6 +36,7 @@ async fn put_one(session: &Session, object: &Object, create: bool) -> Result<(),
         Some(_) => object.created_at,
     };
     session.later(Query::replace_object, columns(object, created_at));
+    note_configured(session);
     Ok(())
 }
 

@@ -60,7 +60,14 @@ pub async fn accept(store: &PostgresStore, event: NewEvent) -> Accepted {
 }
 
 pub async fn claim(store: &PostgresStore, owner: u64, limit: u32, now: Timestamp) -> Vec<Claimed> {
-    let ask = Ask { tenant: tenant(), destination: "app".parse().expect("a name"), limit, bytes_max: u64::MAX };
+    let ask = Ask {
+        tenant: tenant(),
+        destination: "app".parse().expect("a name"),
+        limit,
+        backfill: 0,
+        bytes_max: u64::MAX,
+        charge: None,
+    };
     let ask = ClaimDue { owner: Owner(owner), lease: LEASE, now, asks: vec![ask] };
     store.claim_due(ask).await.expect("claim_due").pop().expect("an answer").claimed
 }

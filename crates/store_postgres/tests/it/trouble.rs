@@ -44,7 +44,8 @@ async fn nodes_that_start_at_once_on_an_empty_database_make_one_schema() {
         let store = started.await.expect("no panic").expect("it opens");
         store.ping().await.expect("it would write");
     }
-    assert_eq!(database.sql("SELECT count(*) FROM schema_migrations WHERE version > 0"), "2");
+    let applied = "SELECT count(*) > 1 AND count(*) = max(version) FROM schema_migrations WHERE version > 0";
+    assert_eq!(database.sql(applied), "t", "each migration once");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Claiming: due deliveries of one destination, oldest due first, those that are claimed already passed over.
+//! Claiming: due deliveries of one destination, oldest due first and the backfilled ones last, those that are claimed
+//! already passed over.
 
 use std::sync::Arc;
 
@@ -23,12 +24,39 @@ type Due = (i64, Timestamp);
 
 pub(crate) fn claim_due(tx: &mut Tx<'_, '_>, ask: &Ask, lease: Lease, now: Timestamp) -> Result<ClaimAnswer, Failure> {
     let mut answer = ClaimAnswer::default();
+    if !tx.shared().nodes.permits(ask, lease.owner) {
+        return Ok(ClaimAnswer { fenced: true, ..answer });
+    }
     let tenant = tx.known_name(ask.tenant.as_str())?;
     let destination = tx.known_name(ask.destination.as_str())?;
     let (Some(tenant), Some(destination)) = (tenant, destination) else { return Ok(answer) };
-    let mut left = unclaimed(tx, (tenant, destination), ask.limit as usize, now)?.into_iter().peekable();
-    let mut payloads = 0u64;
-    while let Some((seq, _)) = left.next_if(|(_, due)| *due <= now && wants_more(&answer, payloads, ask)) {
+    let whose = (tenant, destination);
+    answer.next_due = give(tx, (ask, lease, now), whose, (Query::due_deliveries, ask.limit), &mut answer)?;
+    answer.more = answer.next_due.is_some_and(|due| due <= now);
+    if ask.backfill > 0 {
+        let next = give(tx, (ask, lease, now), whose, (Query::due_backfill, ask.backfill), &mut answer)?;
+        answer.more_backfill = next.is_some_and(|due| due <= now);
+        answer.next_due = answer.next_due.into_iter().chain(next.filter(|due| *due > now)).min();
+    }
+    Ok(answer)
+}
+
+/// Gives up to `limit` of those that a query finds; and when the next one of them is due.
+fn give(
+    tx: &mut Tx<'_, '_>,
+    (ask, lease, now): (&Ask, Lease, Timestamp),
+    (tenant, destination): (NameId, NameId),
+    (query, limit): (Query, u32),
+    answer: &mut ClaimAnswer,
+) -> Result<Option<Timestamp>, Failure> {
+    let before = answer.claimed.len();
+    let mut payloads: u64 = answer.claimed.iter().map(|claimed| claimed.event.payload.len() as u64).sum();
+    let mut left = unclaimed(tx, query, (tenant, destination), limit as usize, now)?.into_iter().peekable();
+    let wants_more = |answer: &ClaimAnswer, payloads: u64| {
+        let given = answer.claimed.len();
+        given - before < limit as usize && (given == 0 || payloads < ask.bytes_max)
+    };
+    while let Some((seq, _)) = left.next_if(|(_, due)| *due <= now && wants_more(answer, payloads)) {
         let claim = tx.shared().claims.next(lease.owner);
         let (held, claimed) = match take(tx, seq, (tenant, destination), (claim, now + lease.span)) {
             Ok(taken) => taken,
@@ -42,26 +70,20 @@ pub(crate) fn claim_due(tx: &mut Tx<'_, '_>, ask: &Ask, lease: Lease, now: Times
         tx.claim(claimed.id, held);
         answer.claimed.push(claimed);
     }
-    answer.next_due = left.peek().map(|(_, due)| *due);
-    answer.more = answer.next_due.is_some_and(|due| due <= now);
-    Ok(answer)
-}
-
-fn wants_more(answer: &ClaimAnswer, payloads: u64, ask: &Ask) -> bool {
-    let given = answer.claimed.len();
-    given < ask.limit as usize && (given == 0 || payloads < ask.bytes_max)
+    Ok(left.peek().map(|(_, due)| *due))
 }
 
 /// Up to `limit` deliveries that are due and nobody's, and the one after them.
 fn unclaimed(
     tx: &mut Tx<'_, '_>,
+    query: Query,
     (tenant, destination): (NameId, NameId),
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<Due>, Failure> {
     let claims = &tx.memory.shared.claims;
     let mut found = 0;
-    let rows = tx.sql.rows_while(Query::due_deliveries, params![tenant, destination], |row| {
+    let rows = tx.sql.rows_while(query, params![tenant, destination], |row| {
         if found > limit {
             return Ok(None);
         }
@@ -117,6 +139,7 @@ fn take(
             prepared: prepared(row)?,
             lane: row.get::<_, Option<String>>(27)?.map(Lane::from_stored),
             stale: is_stale(version, version_of(row.get(28)?, row.get(29)?)?),
+            backfill: row.get(35)?,
         };
         Ok((held, claimed))
     })?;

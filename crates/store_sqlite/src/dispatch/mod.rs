@@ -3,10 +3,8 @@
 mod claim;
 mod settle;
 
-use std::time::Duration;
-
 use domain::{DeliveryState, Timestamp};
-use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
+use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, Lease, PreparedDelivery, Settled, Settlement};
 use store::{StoreError, Verb};
 
 use crate::SqliteStore;
@@ -35,19 +33,10 @@ impl Dispatch for SqliteStore {
         self.write(Work::rows(batch.len()), move |tx, _| batch.iter().map(|one| settle::settle(tx, one, now)).collect())
     }
 
-    /// Leases are in memory: nothing is written.
-    fn renew(&self, owner: Owner, lease: Duration, now: Timestamp) -> Verb<'_, ()> {
-        Box::pin(async move {
-            self.shared.open()?;
-            self.shared.claims.renew(Lease { owner, span: lease }, now);
-            Ok(())
-        })
-    }
-
     fn rescue_lapsed(&self, now: Timestamp, limit: u32) -> Verb<'_, u32> {
         Box::pin(async move {
             self.shared.open()?;
-            if self.shared.claims.lapsed(now, 1).is_empty() {
+            if self.shared.claims.lapsed(now, 1, &self.shared.nodes.dead(now)).is_empty() {
                 // Asked often, and nearly always for nothing: that costs no transaction.
                 return Ok(0);
             }

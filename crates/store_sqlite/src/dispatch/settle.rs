@@ -103,7 +103,8 @@ fn insert_attempt(tx: &mut Tx<'_, '_>, (seq, tried): (i64, u32), attempt: &Attem
 
 /// Puts back what nobody settled in time. Its try may have been sent, so it counts; its lane it keeps.
 pub(crate) fn rescue_lapsed(tx: &mut Tx<'_, '_>, now: Timestamp, limit: u32) -> Result<u32, Failure> {
-    let lapsed = tx.shared().claims.lapsed(now, limit as usize);
+    let dead = tx.shared().nodes.dead(now);
+    let lapsed = tx.shared().claims.lapsed(now, limit as usize, &dead);
     for (id, held) in &lapsed {
         tx.release(*id);
         insert_attempt(tx, (held.seq, held.tried), &unknown(*id, held, now))?;

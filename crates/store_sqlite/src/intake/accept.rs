@@ -1,5 +1,6 @@
 //! Accepting: the event, what makes it known again, and what it owes, in one transaction.
 
+use domain::event::Origin;
 use domain::ordering::Lane;
 use domain::{Event, EventId, Timestamp, Version};
 use rusqlite::params;
@@ -10,7 +11,7 @@ use crate::code::{Stored, action_code, assurance_code, origin_code, version_code
 use crate::failure::Failure;
 use crate::intake::identify::{Arrival, identify};
 use crate::intake::{Place, requests};
-use crate::lane::{self, Standing};
+use crate::lane::{self, Newcomer, Standing};
 use crate::names::NameId;
 use crate::query::Query;
 use crate::row::{micros, request_column};
@@ -55,7 +56,8 @@ fn accept_event(tx: &mut Tx<'_, '_>, new: &NewEvent, now: Timestamp) -> Result<A
     tx.memory.next_event += 1;
     insert_event(tx, place, seq, event)?;
     let mut accepted = Accepted { id: event.id, duplicate: false, claims: Vec::new(), waiting: Vec::new() };
-    let owing = Owing { tenant: place.tenant, event: seq, version: event.version, replay: 0, now };
+    let backfill = event.origin == Origin::Backfill;
+    let owing = Owing { tenant: place.tenant, event: seq, version: event.version, replay: 0, backfill, now };
     for delivery in &new.deliveries {
         owe(tx, owing, delivery, &mut accepted)?;
     }
@@ -100,6 +102,8 @@ pub(crate) struct Owing {
     pub(crate) version: Option<Version>,
     /// Number of the replay, or 0.
     pub(crate) replay: i64,
+    /// It lets all others of its destination go first.
+    pub(crate) backfill: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -120,7 +124,9 @@ pub(crate) fn owe(
         None => None,
     };
     let behind = standing.is_some_and(|standing| standing.behind);
+    let hurries = standing.is_some_and(|standing| standing.hurries);
     let stale = standing.is_some_and(|standing| standing.stale);
+    let backfill = owing.backfill && standing.is_none_or(|standing| standing.alone);
     let lease = new.claim.filter(|_| !new.held && !behind && !stale);
     let state = match lease {
         Some(_) => Stored::Fresh,
@@ -144,6 +150,7 @@ pub(crate) fn owe(
         lane,
         version_kind,
         version,
+        backfill.then_some(true),
     ];
     tx.execute(Query::insert_delivery, row)?;
     if let Some(lease) = lease {
@@ -152,7 +159,7 @@ pub(crate) fn owe(
         let tenant = owing.tenant;
         tx.claim(new.id, Held { seq, tenant, destination, claim, until, state, attempts: 0, tried: 0, lane });
         accepted.claims.push((new.id, claim));
-    } else if !new.held && !behind && !accepted.waiting.contains(&new.destination) {
+    } else if !new.held && (!behind || hurries) && !accepted.waiting.contains(&new.destination) {
         accepted.waiting.push(new.destination.clone());
     }
     Ok(())
@@ -163,7 +170,8 @@ fn stand(
     owing: Owing,
     destination: NameId,
     lane: &Lane,
-    delivery: (i64, Option<Version>),
+    (seq, version): (i64, Option<Version>),
 ) -> Result<Standing, Failure> {
-    lane::enter(tx, (owing.tenant, destination), lane, delivery, owing.now)
+    let newcomer = Newcomer { seq, version, backfill: owing.backfill };
+    lane::enter(tx, (owing.tenant, destination), lane, newcomer, owing.now)
 }

@@ -61,6 +61,7 @@ impl People for SqliteStore {
     }
 
     fn set_destination_status(&self, tenant: Tenant, name: DestinationName, status: DestinationStatus) -> Verb<'_, ()> {
+        self.shared.nodes.note_configured();
         self.write(Work::rows(1), move |tx, _| {
             let key = (tx.name(tenant.as_str())?, tx.name(name.as_str())?);
             if status.state == DestinationState::Active {

@@ -52,7 +52,7 @@ pub(crate) fn step(tx: &mut Tx<'_, '_>, step: &ReplayStep, now: Timestamp) -> Re
         let mut delivery = one.delivery.clone();
         delivery.claim = None;
         let mut unheard = Accepted { id: one.event, duplicate: false, claims: Vec::new(), waiting: Vec::new() };
-        owe(tx, Owing { tenant, event, version, replay: seq, now }, &delivery, &mut unheard)?;
+        owe(tx, Owing { tenant, event, version, replay: seq, backfill: false, now }, &delivery, &mut unheard)?;
         made += 1;
     }
     tx.execute(Query::step_replay, params![seq, signed(step.events_done), made, step.position])?;

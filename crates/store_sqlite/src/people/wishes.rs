@@ -8,7 +8,7 @@ use store::people::Wish;
 
 use crate::code::{Stored, version_of};
 use crate::failure::Failure;
-use crate::lane::{self, Standing};
+use crate::lane::{self, Newcomer, Standing};
 use crate::names::NameId;
 use crate::query::Query;
 use crate::row::{Lookup, event};
@@ -45,7 +45,7 @@ pub(crate) fn retry(tx: &mut Tx<'_, '_>, tenant: &str, id: DeliveryId, now: Time
 
 /// Back into its lane; one that was forgotten meanwhile is made anew, for the subject of the event.
 fn stand_again(tx: &mut Tx<'_, '_>, head: &Head, lane: i64, now: Timestamp) -> Result<Standing, Failure> {
-    let delivery = (head.seq, head.version);
+    let delivery = Newcomer { seq: head.seq, version: head.version, backfill: false };
     if let Some(standing) = lane::enter_again(tx, lane, delivery, now)? {
         return Ok(standing);
     }

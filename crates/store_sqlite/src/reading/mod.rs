@@ -27,8 +27,8 @@ impl Reading for SqliteStore {
         self.write(Work::rows(1), move |tx, _| streams::take(tx, &key, lease, now))
     }
 
-    fn renew_stream(&self, key: StreamKey, claim: Claim, until: Timestamp) -> Verb<'_, ()> {
-        self.write(Work::rows(1), move |tx, _| streams::renew(tx, &key, claim, until))
+    fn renew_stream(&self, key: StreamKey, claim: Claim, span: Duration, now: Timestamp) -> Verb<'_, ()> {
+        self.write(Work::rows(1), move |tx, _| streams::renew(tx, &key, claim, now + span))
     }
 
     fn leave_stream(&self, key: StreamKey, claim: Claim) -> Verb<'_, ()> {

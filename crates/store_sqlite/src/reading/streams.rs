@@ -94,11 +94,19 @@ pub(crate) fn commit(tx: &mut Tx<'_, '_>, page: &ReadPage, now: Timestamp) -> Re
             }
         }
         let accepted = accept_events(tx, &page.events, now)?;
-        if page.state.is_some() || page.baseline {
+        if page.state.is_some() || page.baseline || page.within.is_some() {
             let known = stored(tx, at, &page.key)?.map(|stored| stored.checkpoint.state).unwrap_or_default();
             let state = page.state.as_ref().unwrap_or(&known);
             let baseline = page.baseline.then_some(now.as_micros());
-            let row = params![at.tenant, at.source, at.connection, &*page.key.stream, &**state, baseline];
+            let row = params![
+                at.tenant,
+                at.source,
+                at.connection,
+                &*page.key.stream,
+                &**state,
+                baseline,
+                page.within.as_deref()
+            ];
             tx.execute(Query::move_checkpoint, row)?;
         }
         Ok(accepted)
@@ -130,6 +138,7 @@ pub(crate) fn note(tx: &mut Tx<'_, '_>, polled: &Polled) -> Result<(), Failure> 
         signed(known.changes.saturating_add(new.changes)),
         signed(known.requests.saturating_add(new.requests)),
         &**learned,
+        signed(known.unmodified.saturating_add(new.unmodified)),
     ];
     tx.execute(Query::put_progress, row).map(drop)
 }
@@ -144,9 +153,9 @@ pub(crate) fn list(
     let mut found: Vec<Checkpoint> = view.rows(Query::checkpoints, [number], |row| {
         let key = StreamKey {
             tenant: tenant.clone(),
-            source: lookup.name(row.get(14)?)?.source()?,
-            connection: lookup.name(row.get(15)?)?.connection()?,
-            stream: text(row, 16)?,
+            source: lookup.name(row.get(16)?)?.source()?,
+            connection: lookup.name(row.get(17)?)?.connection()?,
+            stream: text(row, 18)?,
         };
         Ok(read(row, key)?.checkpoint)
     })?;
@@ -170,10 +179,17 @@ fn read(row: &Row<'_>, key: StreamKey) -> Result<Stored, Failure> {
         failed: count(row, 10)?,
         changes: count(row, 11)?,
         requests: count(row, 12)?,
+        unmodified: count(row, 14)?,
     };
     let learned: Vec<u8> = row.get(13)?;
-    let checkpoint =
-        Checkpoint { key, state: text(row, 0)?, baseline_at: time_or_none(row, 1)?, progress, learned: learned.into() };
+    let checkpoint = Checkpoint {
+        key,
+        state: text(row, 0)?,
+        within: row.get::<_, Option<String>>(15)?.map(Into::into),
+        baseline_at: time_or_none(row, 1)?,
+        progress,
+        learned: learned.into(),
+    };
     let owner = row.get::<_, Option<i64>>(2)?.map(|code| Owner(u64::from_le_bytes(code.to_le_bytes())));
     Ok(Stored { checkpoint, owner, generation: count(row, 3)?, lease_until: time(row, 4)? })
 }

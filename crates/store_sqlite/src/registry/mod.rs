@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::identity::Digest;
 use domain::{AlertId, Tenant, Timestamp};
 use rusqlite::{Row, params};
-use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
+use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, is_shared};
 use store::{StoreError, Verb};
 
 use crate::SqliteStore;
@@ -24,10 +24,12 @@ impl Registry for SqliteStore {
     }
 
     fn put_object(&self, object: Object, create: bool) -> Verb<'_, ()> {
+        self.shared.nodes.note_configured();
         self.write(Work::ingest(1, 0), move |tx, _| objects::put(tx, &object, create))
     }
 
     fn retire_object(&self, tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
+        self.shared.nodes.note_configured();
         self.write(Work::rows(1), move |tx, _| {
             let row = (tenant.as_str(), kind.as_str(), &*name, now.as_micros());
             Ok(tx.execute(Query::retire_object, row)? > 0)
@@ -134,7 +136,17 @@ impl Registry for SqliteStore {
         self.read(move |view| view.row(Query::setting, [&*name], |row| bytes(row, 0)))
     }
 
+    fn keep_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, Bytes> {
+        self.write(Work::ingest(1, value.len()), move |tx, _| {
+            tx.execute(Query::keep_setting, (&*name, &*value))?;
+            Ok(tx.row(Query::setting, [&*name], |row| bytes(row, 0))?.unwrap_or_default())
+        })
+    }
+
     fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()> {
+        if is_shared(&name) {
+            self.shared.nodes.note_configured();
+        }
         self.write(Work::ingest(1, value.len()), move |tx, _| {
             tx.execute(Query::put_setting, (&*name, &*value)).map(drop)
         })

@@ -4,10 +4,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use domain::Timestamp;
-use store::dispatch::{Dispatch, Owner};
+use store::dispatch::Owner;
 use store::intake::{Intake, RejectedBounds};
 use store::keep::Keep;
+use store::nodes::Nodes;
 use store::read::Read;
 use store::{StoreError, Verb};
 
@@ -47,7 +47,7 @@ fn held_up(store: &SqliteStore) -> (Verb<'_, ()>, Sender<()>) {
 async fn a_full_queue_refuses_at_once_and_ingest_first() {
     let (_folder, store) = on_disk(|options| options.queue_commands = 8);
     let (busy, release) = held_up(&store);
-    let settling = || store.renew(Owner(1), Duration::ZERO, Timestamp::EPOCH);
+    let settling = || store.leave(Owner(1));
     let mut queued: Vec<_> = Vec::new();
     // Ingest may fill three quarters; the rest is for what is owed.
     let mut refused = 0;

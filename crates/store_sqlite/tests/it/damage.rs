@@ -15,7 +15,9 @@ fn claim(store: &SqliteStore, now: Timestamp) -> Verb<'_, Vec<ClaimAnswer>> {
         tenant: Tenant::default_tenant(),
         destination: "app".parse().expect("a name"),
         limit: 100,
+        backfill: 0,
         bytes_max: u64::MAX,
+        charge: None,
     };
     store.claim_due(ClaimDue { owner: LEASE.owner, lease: LEASE.span, now, asks: vec![ask] })
 }

@@ -39,8 +39,14 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_did() {
     let in_flight = store.backlog().await.expect("backlog");
     assert!(in_flight.iter().all(|group| group.state == DeliveryState::Pending));
     // What is accepted is delivered; when that is pruned there is room again.
-    let asks =
-        vec![Ask { tenant: tenant(), destination: "app".parse().expect("a name"), limit: 1_000, bytes_max: u64::MAX }];
+    let asks = vec![Ask {
+        tenant: tenant(),
+        destination: "app".parse().expect("a name"),
+        limit: 1_000,
+        backfill: 0,
+        bytes_max: u64::MAX,
+        charge: None,
+    }];
     let ask = ClaimDue { owner: LEASE.owner, lease: LEASE.span, now: NOW, asks };
     let claimed = store.claim_due(ask).await.expect("claimed").remove(0).claimed;
     assert_eq!(claimed.len() as u64, number - 1);
@@ -67,7 +73,14 @@ async fn below_the_reserve_nothing_comes_in_and_what_is_owed_goes_on() {
     refused(store.keep_requests(vec![], RejectedBounds::default()).await);
     refused(store.put_setting("a".into(), bytes::Bytes::new()).await);
     refused(store.ping().await);
-    let asks = vec![Ask { tenant: tenant(), destination: "app".parse().expect("a name"), limit: 1, bytes_max: 1 }];
+    let asks = vec![Ask {
+        tenant: tenant(),
+        destination: "app".parse().expect("a name"),
+        limit: 1,
+        backfill: 0,
+        bytes_max: 1,
+        charge: None,
+    }];
     let ask = ClaimDue { owner: LEASE.owner, lease: LEASE.span, now: NOW, asks };
     let claimed = store.claim_due(ask).await.expect("claimed").remove(0).claimed;
     assert_eq!(settle(&store, 1, claimed[0].claim).await, Ok(true));

@@ -1,9 +1,10 @@
 //! What a seed stands for: the shop, its story, how the gateway is asked to read it, and when things go wrong.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use connectors::provider::{Catalogue, Recipe};
 use domain::breaker::BreakerPolicy;
 use domain::budget::{Allowance, Counting};
 use domain::ordering::{OnDead, Ordering};
@@ -14,14 +15,15 @@ use engine::clock::SharedClock;
 use engine::connector::{Connector, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::spec::{
-    BodyMode, BudgetScope, BudgetSpec, ConnectionConfig, ConnectorSpec, DestinationSpec, HttpSpec, OnStale, PollBudget,
-    PollSpec, ReconcileSpec, RoleSecret, RouteSpec, Schedule, Secret, SourceSpec, Specs, Start, StreamSpec, Timeouts,
-    WebhookSpec,
+    BodyMode, BudgetScope, BudgetSpec, ConnectionConfig, ConnectorSpec, DestinationSpec, EnrichSpec, EnrichWay,
+    HttpSpec, OnEnrichError, OnStale, PollBudget, PollSpec, ReconcileSpec, RoleSecret, RouteSpec, Schedule, Secret,
+    SourceSpec, Specs, Start, StreamSpec, Timeouts, WebhookSpec,
 };
 use store::registry::ManagedBy;
 
 use super::BEFORE;
 use crate::simulation::{Dice, SECRET};
+use crate::upstream::oracle::Enriching;
 use crate::upstream::{Deletes, Faults, Habits, Limit, Manifest, Object, SHOP, Script, SecretWay, Shop};
 
 pub(super) const SOURCE: &str = "shop";
@@ -40,6 +42,11 @@ pub struct Plan {
     /// The gateway is told what the shop allows; else it has to learn.
     pub tells_limit: bool,
     pub ordered: bool,
+    /// Webhooks take their record along: because that was asked for, or because the shop's recipe says that they are thin.
+    pub normalize: bool,
+    pub thin: bool,
+    /// A second destination gets everything with its order.
+    pub enriching: Option<Enriching>,
     /// The gateway dies about once in so many verbs of its store.
     pub crash_about: Option<u64>,
     /// Of a hundred deliveries, how many go wrong.
@@ -62,8 +69,10 @@ impl Plan {
         let span = Duration::from_secs(40 + dice.below(60));
         let script = Script::of_seed(seed, habits.accounts.len(), quiet, span, 3 + dice.below(14));
         let hooks = dice.percent(60);
-        // Of two changes with one version, of which one was told and the other lost, a reading alone tells nothing.
+        // Of two states of one tick nobody can say which one is fetched; and of two changes with one version, of which one
+        // was told and the other lost, a reading alone tells nothing.
         let is_fine = habits.precision < Duration::from_secs(1);
+        let mut records = Dice::new(seed ^ 0x00E2_71C4);
         let subscribes = hooks && is_fine && Dice::new(seed ^ 0x5B5C).percent(40);
         if subscribes {
             // A secret that the shop makes is not known to the gateway before the shop may use it.
@@ -76,6 +85,9 @@ impl Plan {
         }
         Self {
             seed,
+            normalize: hooks && is_fine && records.percent(30),
+            thin: hooks && is_fine && records.percent(30),
+            enriching: records.percent(40).then(|| enriching(&mut records)),
             script,
             manifest,
             streams,
@@ -104,6 +116,9 @@ impl Plan {
             subscribes: false,
             tells_limit: true,
             ordered: true,
+            normalize: false,
+            thin: false,
+            enriching: None,
             crash_about: None,
             network_faults: 0,
             store_faults: 0,
@@ -125,7 +140,7 @@ impl Plan {
     pub(super) fn specs(&self, clock: &SharedClock) -> Specs {
         let accounts = || self.habits.accounts.iter().map(|name| name.parse::<ConnectionName>().expect("a name"));
         let webhook = self.hooks.then(|| WebhookSpec {
-            provider: "standard-webhooks".to_owned(),
+            provider: if self.thin { THIN.to_owned() } else { "standard-webhooks".to_owned() },
             secrets: if self.subscribes { Vec::new() } else { vec![signing()] },
             settings: BTreeMap::new(),
             dedupe_within: None,
@@ -139,7 +154,7 @@ impl Plan {
             publish: false,
             connections: accounts().map(|name| (name, Vec::new())).collect(),
             connector: Some(ConnectorSpec {
-                normalize: false,
+                normalize: self.normalize,
                 subscribe: self.subscribes,
                 name: "./shop.yaml".to_owned(),
                 overrides: None,
@@ -150,17 +165,60 @@ impl Plan {
             }),
         };
         Specs {
-            catalogue: Arc::default(),
+            catalogue: if self.thin { thin_catalogue() } else { Arc::default() },
             public_url: Some("https://hooks.example".into()),
             sources: vec![source],
-            destinations: vec![destination()],
-            routes: vec![route(self.ordered)],
+            destinations: [destination("app")].into_iter().chain(self.enriching.map(|_| destination(CRM))).collect(),
+            routes: [route(self.ordered)]
+                .into_iter()
+                .chain(self.enriching.map(|how| enriched(how, self.ordered)))
+                .collect(),
         }
     }
 }
 
 fn signing() -> RoleSecret {
     RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()))
+}
+
+/// The destination that gets orders along.
+pub(super) const CRM: &str = "crm";
+const THIN: &str = "thin-shop";
+const STANDARD: &str = include_str!("../../../../catalogue/providers/standard-webhooks.yaml");
+
+/// The recipe of a shop that says of itself that its webhooks are thin.
+fn thin_catalogue() -> Arc<Catalogue> {
+    static THIN_SHOP: OnceLock<Arc<Catalogue>> = OnceLock::new();
+    let read = || {
+        let text = STANDARD.replace("provider: standard-webhooks", &format!("provider: {THIN}"));
+        let text = text.replacen("\nevent:\n", "\nevent:\n  thin: true\n", 1);
+        let recipe = Recipe::from_yaml("thin-shop.yaml", &text).unwrap_or_else(|error| panic!("{error}"));
+        Arc::new(Catalogue::with_own([recipe]).unwrap_or_else(|error| panic!("{error}")))
+    };
+    Arc::clone(THIN_SHOP.get_or_init(read))
+}
+
+fn enriching(dice: &mut Dice) -> Enriching {
+    let ways = [OnEnrichError::Retry, OnEnrichError::DeliverWithout, OnEnrichError::DeadLetter];
+    Enriching {
+        on_error: ways[dice.below(3) as usize],
+        max_age: dice.percent(40).then(|| Duration::from_secs(1 + dice.below(60))),
+        confirm: dice.percent(30),
+    }
+}
+
+fn enriched(how: Enriching, ordered: bool) -> RouteSpec {
+    let Enriching { on_error, max_age, confirm } = how;
+    let id = "$substringBefore(subject, '/') = 'order' ? $substringAfter(subject, '/')".to_owned();
+    let way = EnrichWay::Stream("orders".into());
+    let order =
+        EnrichSpec { name: "order".into(), way, source: None, connection: None, id, max_age, on_error, confirm };
+    RouteSpec {
+        name: "shop-crm".parse().expect("a name"),
+        to: CRM.parse().expect("a name"),
+        enrich: vec![order],
+        ..route(ordered)
+    }
 }
 
 fn connector(manifest: &Manifest, clock: &SharedClock) -> Connector {
@@ -241,14 +299,14 @@ fn manifest(dice: &mut Dice, habits: &Habits) -> Manifest {
     if dice.percent(40) { manifest.without_get(Object::Customers) } else { manifest }
 }
 
-fn destination() -> DestinationSpec {
+fn destination(name: &str) -> DestinationSpec {
     let backoff = Backoff::Exponential { first: Duration::from_secs(1), factor: 2, max: Duration::from_secs(60) };
     DestinationSpec {
         tenant: Tenant::default_tenant(),
-        name: "app".parse().expect("a name"),
+        name: name.parse().expect("a name"),
         managed_by: ManagedBy::File,
         http: HttpSpec {
-            url: "https://app.example/hook".to_owned(),
+            url: format!("https://{name}.example/hook"),
             secrets: Vec::new(),
             headers: Vec::new(),
             body: BodyMode::Envelope,

@@ -1,7 +1,7 @@
 //! Everything outside of the gateway: the shop, the destination, and the dice. It outlives the gateway's lives, so it
 //! knows what each of them was told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::request::InboundRequest;
-use domain::{Tenant, Timestamp};
+use domain::{DeliveryState, Tenant, Timestamp};
 use engine::Engine;
 use engine::clock::SharedClock;
 use engine::receive::Receipt;
@@ -18,12 +18,13 @@ use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, T
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use store::Store;
+use store::read::{DeliveryFilter, Page};
 
 use super::OPENED;
-use super::plan::{Plan, SOURCE};
+use super::plan::{CRM, Plan, SOURCE};
 use crate::faulty_store::{Fate, Fates, Refusal};
 use crate::simulation::{Dice, SECRET};
-use crate::upstream::oracle::{Message, Promise};
+use crate::upstream::oracle::{Companions, Message, Promise};
 use crate::upstream::{Hook, Object, Shop};
 
 /// Deaths by chance in one simulation.
@@ -35,12 +36,20 @@ pub struct World {
     plan: Plan,
     shop: Arc<Mutex<Shop>>,
     dice: Mutex<Dice>,
-    /// `webhook-id` and body of everything that reached the destination, in order.
-    arrivals: Mutex<Vec<(String, Bytes)>>,
+    /// Everything that reached a destination, in order.
+    arrivals: Mutex<Vec<Arrival>>,
     promise: Mutex<Promise>,
     healed: AtomicBool,
     spared: AtomicBool,
     deaths: AtomicU64,
+}
+
+/// A message that reached a destination.
+struct Arrival {
+    at: Timestamp,
+    is_crm: bool,
+    webhook_id: String,
+    body: Bytes,
 }
 
 impl World {
@@ -122,12 +131,22 @@ impl World {
                 None => drop(activities_since.insert(account, since)),
             }
         }
+        let filter = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
+        let dead = store.deliveries(Tenant::default_tenant(), filter, Page::first(store::read::PAGE_MAX)).await;
+        let dead = dead.map_err(|error| error.to_string())?.rows;
+        if let Some(wrong) = dead.iter().find(|row| row.destination.as_str() != CRM) {
+            return Err(format!("none may die at the first destination: {wrong:?}"));
+        }
+        let dead: BTreeSet<String> = dead.iter().map(|row| row.event.to_string()).collect();
+        let messages = self.arrived(true)?;
         *lock(&self.promise) = Promise {
             told_since,
             activities_since,
             ordered: plan.ordered,
             sight: plan.sight(),
             limit_known: plan.tells_limit,
+            whole: plan.normalize || plan.thin,
+            companions: plan.enriching.map(|how| Companions { how, messages, dead }),
         };
         Ok(())
     }
@@ -136,9 +155,15 @@ impl World {
         lock(&self.promise).clone()
     }
 
-    /// Everything that arrived, in order.
+    /// Everything that arrived at the first destination, in order.
     pub fn messages(&self) -> Result<Vec<Message>, String> {
-        lock(&self.arrivals).iter().map(|(id, body)| Message::read(id, body)).collect()
+        self.arrived(false)
+    }
+
+    fn arrived(&self, at_crm: bool) -> Result<Vec<Message>, String> {
+        let arrivals = lock(&self.arrivals);
+        let own = arrivals.iter().filter(|arrival| arrival.is_crm == at_crm);
+        own.map(|arrival| Message::read(arrival.at, &arrival.webhook_id, &arrival.body)).collect()
     }
 }
 
@@ -185,7 +210,9 @@ impl Sink {
             _ => {}
         }
         let id = request.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-        lock(&self.world.arrivals).push((id.to_owned(), request.body.clone()));
+        let is_crm = request.target.url().contains(CRM);
+        let (at, webhook_id, body) = (self.clock.now(), id.to_owned(), request.body.clone());
+        lock(&self.world.arrivals).push(Arrival { at, is_crm, webhook_id, body });
         match fault {
             Some(_) => Err(SendError::ConnectionReset { kept: false, problem: "the simulation resets".to_owned() }),
             None => Ok(answer(204)),

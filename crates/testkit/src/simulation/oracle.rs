@@ -1,6 +1,7 @@
 //! What must be true at the end, whatever happened: the promises, counted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::ordering::Ordering;
 use domain::{DeliveryState, EventId};
@@ -27,7 +28,7 @@ pub(super) fn judge(world: &World) -> Result<Report, String> {
     }
     report.duplicates = same_bytes(&record)?;
     report.wishes = record.wishes.iter().filter(|wish| wish.done_at.is_some()).count();
-    nothing_after_its_cancellation(&record, world.plan.routes())?;
+    nothing_after_its_cancellation(&record, world.plan.routes(), world.heard_within)?;
     for route in world.plan.routes() {
         in_order(&record, route)?;
     }
@@ -79,7 +80,7 @@ fn was_asked(record: &Record, row: &DeliveryRow, asked: Asked) -> bool {
 }
 
 /// What a person cancelled, and nobody retried since, is not sent any more: only what was on its way may arrive.
-fn nothing_after_its_cancellation(record: &Record, routes: &[RouteSpec]) -> Result<(), String> {
+fn nothing_after_its_cancellation(record: &Record, routes: &[RouteSpec], heard: Duration) -> Result<(), String> {
     for (number, wish) in record.wishes.iter().enumerate().filter(|(_, wish)| wish.asked == Asked::Cancel) {
         let Some(done_at) = wish.done_at else { continue };
         let again =
@@ -87,7 +88,7 @@ fn nothing_after_its_cancellation(record: &Record, routes: &[RouteSpec]) -> Resu
         let Some(route) = routes.iter().find(|route| route.name == wish.route) else { continue };
         let event = wish.event.to_string();
         let late = |received: &&Received| {
-            received.event_id == event && to(received, route) && received.time > done_at + LATENCY_MAX
+            received.event_id == event && to(received, route) && received.time > done_at + LATENCY_MAX + heard
         };
         if !again && let Some(received) = record.received.iter().find(late) {
             return Err(format!("{} was cancelled at {done_at} and arrived at {}", wish.delivery, received.time));

@@ -43,11 +43,16 @@ impl Person {
     pub async fn run(self, engine: Engine, clock: SharedClock) {
         while let Some((pause, wish)) = self.world.next_wish() {
             clock.sleep(pause).await;
-            match wish % 3 {
-                0 => self.of_one(&engine, &clock, Asked::Cancel).await,
-                1 => self.of_one(&engine, &clock, Asked::Retry).await,
-                _ => self.pause_one(&engine, wish / 3).await,
-            }
+            self.wish(&engine, &clock, wish).await;
+        }
+    }
+
+    /// Makes the wish of this number.
+    pub async fn wish(&self, engine: &Engine, clock: &SharedClock, wish: u64) {
+        match wish % 3 {
+            0 => self.of_one(engine, clock, Asked::Cancel).await,
+            1 => self.of_one(engine, clock, Asked::Retry).await,
+            _ => self.pause_one(engine, wish / 3).await,
         }
     }
 

@@ -22,6 +22,7 @@ use store::Store;
 use store::read::{DeliveryFilter, DeliveryRow, Page};
 
 use super::network::{LATENCY_MAX, Way};
+use super::nodes::Cluster;
 use super::person::Wished;
 use super::plan::{CrashAt, Dice, HOOKS, OWN, Plan, SECRET};
 use crate::faulty_store::{Fate, Fates, Refusal};
@@ -73,6 +74,8 @@ pub struct World {
     /// How far each sender got, over all lives of the process.
     progress: [Arc<Mutex<u64>>; 2],
     wishes_made: AtomicU64,
+    /// What a cancellation may take to be heard by whoever has the delivery in its memory.
+    pub(super) heard_within: Duration,
 }
 
 /// Deaths by chance in one simulation.
@@ -81,7 +84,14 @@ const DEATHS_MAX: u64 = 6;
 impl World {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
+        Self::of_nodes(plan, Duration::ZERO)
+    }
+
+    /// One in which there are several processes.
+    #[must_use]
+    pub fn of_nodes(plan: &Plan, heard_within: Duration) -> Self {
         Self {
+            heard_within,
             plan: plan.clone(),
             dice: Mutex::new(Dice::new(plan.seed ^ 0x5EED)),
             whims: Mutex::new(Dice::new(plan.seed ^ 0x0000_3117)),
@@ -277,6 +287,31 @@ impl Sender {
             self.world.acknowledged(number, self.source, id);
             *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = number + 1;
             if again && let Some(id) = self.say(number, &engine, &clock).await {
+                self.world.acknowledged(number, self.source, id);
+            }
+        }
+    }
+
+    /// The same with several nodes, of which each message goes to any.
+    pub(super) async fn run_among(self, cluster: Arc<Cluster>) {
+        let clock = Arc::clone(cluster.clock());
+        loop {
+            let number = *self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            if number >= self.world.plan.messages {
+                return;
+            }
+            let (pause, again) = {
+                let mut dice = self.world.dice();
+                (Duration::from_millis(dice.below(3_000)), dice.percent(15))
+            };
+            clock.sleep(pause).await;
+            let engine = cluster.any().await;
+            let said = cluster.within_patience(self.say(number, &engine, &clock)).await;
+            let Some(id) = said else { continue };
+            self.world.acknowledged(number, self.source, id);
+            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = number + 1;
+            let other = cluster.any().await;
+            if again && let Some(id) = cluster.within_patience(self.say(number, &other, &clock)).await {
                 self.world.acknowledged(number, self.source, id);
             }
         }

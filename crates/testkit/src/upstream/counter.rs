@@ -28,7 +28,8 @@ impl Shop {
         answer = self.counted(answer, account, now);
         answer.visit = visit;
         let status = if answer.ending == Ending::Silence { 0 } else { answer.status };
-        self.ledger.answers(visit, status, answer.retry_after());
+        let counts = status != 304 || !self.habits.free_unmodified;
+        self.ledger.answers(visit, status, counts, answer.retry_after());
         answer
     }
 

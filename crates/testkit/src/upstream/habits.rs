@@ -23,6 +23,8 @@ pub struct Habits {
     pub gone: u16,
     /// Answers with an ETag, and with 304 to the one who has it.
     pub conditional: bool,
+    /// What it answers with 304 does not count for its limit.
+    pub free_unmodified: bool,
     pub limit: Option<Limit>,
     pub faults: Faults,
     pub hooks: HookHabits,
@@ -136,6 +138,7 @@ impl Default for Habits {
             deletes: Deletes::Tombstone,
             gone: 404,
             conditional: true,
+            free_unmodified: false,
             limit: None,
             faults: Faults::default(),
             hooks: HookHabits::default(),
@@ -178,6 +181,7 @@ impl Habits {
             deletes: [Deletes::Tombstone, Deletes::Feed, Deletes::Absence][dice.below(3) as usize],
             gone: [404, 410][dice.below(2) as usize],
             conditional: dice.percent(50),
+            free_unmodified: Dice::new(seed ^ 0x0304).percent(50),
             limit: dice.percent(60).then(|| Limit {
                 requests: 40 + dice.below(80) as usize,
                 per: Duration::from_secs(60),

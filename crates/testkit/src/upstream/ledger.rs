@@ -24,6 +24,8 @@ pub struct Visit {
     pub retry_after: Option<Duration>,
     /// Which life of the asking process it belongs to.
     pub life: u64,
+    /// It counts for the limit.
+    pub counts: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -49,12 +51,14 @@ impl Ledger {
             answered_at: None,
             retry_after: None,
             life: self.life,
+            counts: true,
         });
         self.visits.len() - 1
     }
 
-    pub(super) fn answers(&mut self, number: usize, status: u16, retry_after: Option<Duration>) {
+    pub(super) fn answers(&mut self, number: usize, status: u16, counts: bool, retry_after: Option<Duration>) {
         self.visits[number].status = status;
+        self.visits[number].counts = counts;
         self.visits[number].retry_after = retry_after;
     }
 
@@ -69,12 +73,13 @@ impl Ledger {
     /// Visits that count for a limit within the span that ends now.
     pub(super) fn counted(&self, limit: &Limit, account: Option<usize>, now: Timestamp) -> usize {
         let recent = self.visits.iter().rev().take_while(|visit| now.since(visit.at) < limit.per);
-        recent.filter(|visit| limit.shared || visit.account == account).count()
+        recent.filter(|visit| visit.counts && (limit.shared || visit.account == account)).count()
     }
 
     /// When the next visit will be within the limit, if none comes before.
     pub(super) fn free_at(&self, limit: &Limit, account: Option<usize>, now: Timestamp) -> Timestamp {
-        let mut of_it = self.visits.iter().rev().filter(|visit| limit.shared || visit.account == account);
+        let is_of_it = |visit: &&Visit| visit.counts && (limit.shared || visit.account == account);
+        let mut of_it = self.visits.iter().rev().filter(is_of_it);
         of_it.nth(limit.requests.saturating_sub(1)).map_or(now, |visit| visit.at + limit.per)
     }
 
@@ -91,7 +96,8 @@ impl Ledger {
     }
 
     fn overruns_of(&self, limit: &Limit, account: Option<usize>) -> Vec<String> {
-        let visits: Vec<&Visit> = self.visits.iter().filter(|visit| limit.shared || visit.account == account).collect();
+        let is_of_it = |visit: &&Visit| visit.counts && (limit.shared || visit.account == account);
+        let visits: Vec<&Visit> = self.visits.iter().filter(is_of_it).collect();
         let mut findings = Vec::new();
         for (last, visit) in visits.iter().enumerate().skip(limit.requests) {
             let first = visits[last - limit.requests];
@@ -163,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_free_counts_for_nothing() {
+        let mut visits = ledger(&[(0, 0), (1, 0), (2, 0)]);
+        assert_eq!(visits.overruns(&TWO_IN_TEN).len(), 1);
+        visits.answers(1, 304, false, None);
+        assert_eq!(visits.overruns(&TWO_IN_TEN), Vec::<String>::new());
+        assert_eq!(visits.counted(&TWO_IN_TEN, Some(0), START + Duration::from_secs(2)), 2);
+    }
+
+    #[test]
     fn the_next_free_moment_is_when_the_oldest_is_forgotten() {
         let visits = ledger(&[(0, 0), (4, 0)]);
         let at = |secs| START + Duration::from_secs(secs);
@@ -176,7 +191,7 @@ mod tests {
     fn who_was_asked_to_wait_and_does_not_is_found() {
         let asked = |secs: u64, life: bool| {
             let mut ledger = ledger(&[(0, 0)]);
-            ledger.answers(0, 429, Some(Duration::from_secs(30)));
+            ledger.answers(0, 429, true, Some(Duration::from_secs(30)));
             ledger.went(0, START + Duration::from_secs(1));
             if life {
                 ledger.next_life();

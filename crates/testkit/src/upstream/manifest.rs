@@ -25,6 +25,7 @@ impl Manifest {
         for stream in manifest.0["streams"].as_array_mut().expect("it has streams") {
             stream["retriever"]["paginator"] = json!({ "$ref": paging });
         }
+        manifest.0["metadata"]["trireme"]["free_unmodified"] = json!(habits.free_unmodified);
         let deletes = match habits.deletes {
             Deletes::Tombstone => json!({ "tombstone": ["deleted_at"] }),
             Deletes::Feed => json!({ "feed": "deleted_orders" }),

@@ -1,6 +1,7 @@
 //! What must be true of the messages that a destination got, beside what really happened in a shop. It knows nothing of
 //! how they came about, so it judges every way of learning a change alike.
 
+mod fetched;
 mod message;
 mod order;
 mod states;
@@ -14,6 +15,7 @@ use domain::Timestamp;
 use super::shop::Shop;
 use super::truth::{Change, Object};
 
+pub use fetched::{Companions, Enriching};
 pub use message::Message;
 
 #[cfg(test)]
@@ -32,6 +34,10 @@ pub struct Promise {
     pub sight: Option<Duration>,
     /// From when on an account's list of activities is told; one that is not here is not read.
     pub activities_since: BTreeMap<usize, Timestamp>,
+    /// Webhooks take their record along.
+    pub whole: bool,
+    /// What a second destination got, where there is one.
+    pub companions: Option<Companions>,
     /// The gateway knew what the shop allows. Who has to learn it learns by being refused.
     pub limit_known: bool,
 }
@@ -49,6 +55,12 @@ pub struct Figures {
     pub stale: usize,
     /// Requests that the shop got.
     pub visits: usize,
+    /// Of those: answered that nothing had changed.
+    pub unmodified: usize,
+    /// Records that were fetched for messages.
+    pub fetched: usize,
+    /// Deliveries that died because no record could be had.
+    pub dead: usize,
 }
 
 /// Judges all that arrived, in the order in which it did.
@@ -60,6 +72,7 @@ pub fn judge(shop: &Shop, messages: &[Message], promise: &Promise) -> Result<Fig
         shop.doubled().to_vec(),
         twice::findings(&judged),
         states::findings(&judged),
+        fetched::findings(&judged),
         if promise.ordered { order::findings(&judged) } else { Vec::new() },
     ]
     .concat();
@@ -113,6 +126,12 @@ impl<'a> Judged<'a> {
         found.into_iter().flatten().map(|(_, message)| *message).filter(|message| message.action.is_some())
     }
 
+    fn fetched(&self) -> usize {
+        let companions = self.promise.companions.iter().flat_map(|companions| &companions.messages);
+        let beside = companions.filter(|message| message.body["enriched"]["order"].is_object()).count();
+        beside + self.arrivals.iter().filter(|message| message.is_whole()).count()
+    }
+
     fn figures(&self) -> Figures {
         let mut ids: Vec<&str> = self.arrivals.iter().map(|message| message.webhook_id.as_str()).collect();
         ids.sort_unstable();
@@ -124,6 +143,9 @@ impl<'a> Judged<'a> {
             again: self.arrivals.len() - ids.len(),
             stale: self.arrivals.iter().filter(|message| message.stale).count(),
             visits: self.shop.ledger().visits().len(),
+            unmodified: self.shop.ledger().visits().iter().filter(|visit| visit.status == 304).count(),
+            fetched: self.fetched(),
+            dead: self.promise.companions.as_ref().map_or(0, |companions| companions.dead.len()),
         }
     }
 }

@@ -15,6 +15,7 @@ use domain::retry::{Backoff, RetryPolicy};
 use domain::{DeliveryState, Tenant, Timestamp};
 use engine::clock::SharedClock;
 use engine::entropy::SeededEntropy;
+use engine::nodes::Identity;
 use engine::publish::Publication;
 use engine::receive::Receipt;
 use engine::spec::{
@@ -144,6 +145,17 @@ impl Rig {
         Self::on(store, specs, clock, Arc::new(Network::new()), transport).await
     }
 
+    /// One of several on the same store.
+    pub async fn node(
+        number: u64,
+        store: Arc<dyn Store>,
+        specs: Specs,
+        clock: SharedClock,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self::start_as(number, store, specs, clock, (Arc::new(Network::new()), transport)).await
+    }
+
     async fn on(
         store: Arc<dyn Store>,
         specs: Specs,
@@ -151,15 +163,26 @@ impl Rig {
         network: Arc<Network>,
         transport: Arc<dyn Transport>,
     ) -> Self {
+        Self::start_as(7, store, specs, clock, (network, transport)).await
+    }
+
+    async fn start_as(
+        seed: u64,
+        store: Arc<dyn Store>,
+        specs: Specs,
+        clock: SharedClock,
+        (network, transport): (Arc<Network>, Arc<dyn Transport>),
+    ) -> Self {
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
-            entropy: Arc::new(SeededEntropy::new(7)),
+            entropy: Arc::new(SeededEntropy::new(seed)),
             transport,
             policies: Arc::new(Arc::new(EgressPolicy::default())),
             vault: Arc::new(Vault::new(MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits"))),
             retention: RETENTION,
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
+            node: Identity { name: format!("n{seed}").into(), ..Identity::default() },
         });
         engine.configure(specs).await.expect("the specs are valid");
         Self { engine, store, clock, network, requests: AtomicU64::new(0) }

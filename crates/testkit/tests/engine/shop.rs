@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use domain::identity::Digest;
 use domain::{ConnectionName, Timestamp};
 use engine::clock::SharedClock;
 use engine::connector::{Connector, Named};
@@ -33,6 +34,25 @@ pub struct State {
     /// Answers this status to everything.
     pub status: Option<u16>,
     pub headers: Vec<(&'static str, String)>,
+    pub validates: Validates,
+    /// The last answer of each address, and since when it is so.
+    seen: BTreeMap<String, (Json, Timestamp)>,
+    /// Requests that were answered 304.
+    pub unmodified: Vec<Timestamp>,
+    /// The next answers are cut short, under the validator of the whole.
+    pub cut_short: usize,
+    /// Nothing ever changes, it says to everybody who asks whether it did.
+    pub lies: bool,
+}
+
+/// How a shop says what state an answer is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Validates {
+    #[default]
+    Nothing,
+    ETag,
+    /// The time of its last change, in whole seconds.
+    LastModified,
 }
 
 impl Shop {
@@ -80,6 +100,54 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// What the answer can be asked about by.
+    fn validators(&self, url: &str, body: &Json) -> Vec<(&'static str, String)> {
+        let mut state = self.state();
+        let seen = state.seen.entry(url.to_owned()).or_insert_with(|| (body.clone(), self.clock.now()));
+        if seen.0 != *body {
+            *seen = (body.clone(), self.clock.now());
+        }
+        let (number, changed_at) = (Digest::of(body.to_string().as_bytes()).0[0], seen.1);
+        match state.validates {
+            Validates::Nothing => Vec::new(),
+            Validates::ETag => vec![("etag", format!("\"{number}\""))],
+            Validates::LastModified => {
+                vec![("last-modified", http_date(changed_at)), ("date", http_date(self.clock.now()))]
+            }
+        }
+    }
+
+    fn conditional(
+        &self,
+        asked: &HeaderMap,
+        validators: &[(&'static str, String)],
+        status: u16,
+        body: String,
+    ) -> (u16, String) {
+        let mut state = self.state();
+        let names = [("if-none-match", "etag"), ("if-modified-since", "last-modified")];
+        let holds = |(condition, name): &(&str, &str)| {
+            let value = asked.get(*condition).and_then(|value| value.to_str().ok());
+            value.is_some_and(|value| state.lies || validators.iter().any(|(own, now)| own == name && now == value))
+        };
+        if status == 200 && names.iter().any(holds) {
+            state.unmodified.push(self.clock.now());
+            return (304, String::new());
+        }
+        if state.cut_short > 0 {
+            state.cut_short -= 1;
+            return (status, body[..body.len() / 2].to_owned());
+        }
+        (status, body)
+    }
+}
+
+fn http_date(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_microsecond(time.as_micros()).expect("a time");
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 impl Transport for Shop {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         let url = request.target.url().to_owned();
@@ -91,14 +159,16 @@ impl Transport for Shop {
             self.state().asked.push((self.clock.now(), url.clone()));
             self.answer(&url)
         };
+        let validators = self.validators(&url, &body);
+        let (status, body) = self.conditional(&request.headers, &validators, status, body.to_string());
         let named = |(name, value): &(&'static str, String)| {
             (http::HeaderName::from_static(name), value.parse().expect("a value"))
         };
-        let headers: HeaderMap = self.state().headers.iter().map(named).collect();
+        let headers: HeaderMap = self.state().headers.iter().chain(&validators).map(named).collect();
         let response = OutboundResponse {
             status,
             headers,
-            body_head: Bytes::from(body.to_string()),
+            body_head: Bytes::from(body),
             body_end: BodyEnd::Complete,
             timings: Timings::default(),
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
@@ -141,6 +211,7 @@ streams:
       requester: { $ref: "#/definitions/requester", path: items }
 metadata:
   trireme:
+    free_unmodified: $FREE
     streams:
       items:
         object: item
@@ -150,9 +221,13 @@ metadata:
 
 pub const GET: &str = "get: { requester: { type: HttpRequester, url_base: 'https://shop.example', path: \"items/{{ stream_slice['id'] }}\" } }";
 
+/// In what a test says of the items, that 304s are free.
+pub const FREE: &str = "# 304s are free";
+
 pub fn specs(clock: &SharedClock, streams: &[(&str, StreamSpec)], budget: Option<BudgetSpec>, get: &str) -> Specs {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(3));
-    let manifest = MANIFEST.replace("$GET", get);
+    let free = if get.contains(FREE) { "true" } else { "false" };
+    let manifest = MANIFEST.replace("$GET", get).replace("$FREE", free);
     let named = Named { name: "shop.yaml", text: &manifest };
     let connector = Connector::load(named, None, Arc::new(|_| None), clock, &entropy);
     let spec = ConnectorSpec {

@@ -18,16 +18,16 @@ use crate::shop::{GET, Shop, specs};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-struct World {
-    rig: Rig,
-    shop: Arc<Shop>,
+pub struct World {
+    pub rig: Rig,
+    pub shop: Arc<Shop>,
 }
 
-fn every(interval: Duration) -> StreamSpec {
+pub fn every(interval: Duration) -> StreamSpec {
     StreamSpec { poll: Some(PollSpec::On(Schedule::Every(interval))), ..StreamSpec::default() }
 }
 
-fn reconciled(interval: Duration) -> ReconcileSpec {
+pub fn reconciled(interval: Duration) -> ReconcileSpec {
     ReconcileSpec {
         schedule: Schedule::Every(interval),
         lookback: None,
@@ -37,11 +37,11 @@ fn reconciled(interval: Duration) -> ReconcileSpec {
 }
 
 impl World {
-    async fn start(streams: &[(&str, StreamSpec)]) -> Self {
+    pub async fn start(streams: &[(&str, StreamSpec)]) -> Self {
         Self::with(streams, None, "").await
     }
 
-    async fn with(streams: &[(&str, StreamSpec)], budget: Option<BudgetSpec>, get: &str) -> Self {
+    pub async fn with(streams: &[(&str, StreamSpec)], budget: Option<BudgetSpec>, get: &str) -> Self {
         let clock = clock();
         let shop = Shop::new(&clock);
         let specs = specs(&clock, streams, budget, get);
@@ -52,7 +52,7 @@ impl World {
         Self { rig, shop }
     }
 
-    fn key(stream: &str) -> StreamKey {
+    pub fn key(stream: &str) -> StreamKey {
         StreamKey {
             tenant: Tenant::default_tenant(),
             source: "shop".parse().expect("a name"),
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Type, subject and origin of every event, oldest first.
-    async fn told(&self) -> Vec<(String, String, Origin)> {
+    pub async fn told(&self) -> Vec<(String, String, Origin)> {
         let listed = self.rig.store.events(Tenant::default_tenant(), EventFilter::default(), Page::first(500)).await;
         let mut rows = listed.expect("events").rows;
         rows.reverse();
@@ -73,16 +73,16 @@ impl World {
         rows.iter().map(row).collect()
     }
 
-    async fn types(&self) -> Vec<String> {
+    pub async fn types(&self) -> Vec<String> {
         self.told().await.into_iter().map(|(own, subject, _)| format!("{own} {subject}")).collect()
     }
 
-    async fn runs(&self, kind: RunKind) -> Vec<domain::Run> {
+    pub async fn runs(&self, kind: RunKind) -> Vec<domain::Run> {
         let filter = RunFilter { kind: Some(kind), ..RunFilter::default() };
         self.rig.store.runs(Tenant::default_tenant(), filter, Page::first(100)).await.expect("runs").rows
     }
 
-    async fn stop(&self) {
+    pub async fn stop(&self) {
         self.rig.engine.stop(MINUTE).await;
     }
 }

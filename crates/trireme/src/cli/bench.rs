@@ -1,5 +1,6 @@
 //! `trireme bench`: what this machine gets out of this very binary, against what it could get out of ideal parts.
 
+mod polling;
 mod store_cost;
 
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub struct BenchArgs {
     /// Five rounds and a backlog of a million: half an hour, and figures worth keeping
     #[arg(long)]
     full: bool,
-    /// Only these: throughput, latency, isolation, ack_one, accounts, idle, ready, backlog, reading
+    /// Only these: throughput, latency, isolation, ack_one, accounts, idle, ready, backlog, reading, polling
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',', value_parser = scenario)]
     only: Vec<Scenario>,
     /// Folder on the disk to measure; what is made in it is removed
@@ -87,8 +88,16 @@ fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
         if steps.is_hidden() { aside(what) } else { steps.set_message(what.to_owned()) }
     };
     let signing = Signing::generic_hmac(SECRET);
-    let bench =
-        Bench { launcher: &launcher, scratch: &scratch, signing, readers, admin_key, patience: PATIENCE, say: &say };
+    let bench = Bench {
+        launcher: &launcher,
+        scratch: &scratch,
+        signing,
+        readers,
+        polling: &polling::measure,
+        admin_key,
+        patience: PATIENCE,
+        say: &say,
+    };
     let report = plan.run(&bench, Some(&store_cost::measure), about(args.full));
     steps.finish_and_clear();
     report.map_err(|error| Failure::general(error.code(), error.to_string()))

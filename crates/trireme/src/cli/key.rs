@@ -72,7 +72,7 @@ struct RewrapArgs {
     /// Folder of the store and the master key
     #[arg(long, env = "TRIREME_DATA", default_value = "trireme-data", value_name = "FOLDER")]
     data: PathBuf,
-    /// Where the state is kept, if not in that folder, as sqlite:PATH
+    /// Where the state is kept, if not in that folder, as sqlite:PATH or postgres://…
     #[arg(long, env = "TRIREME_STORE", value_name = "STORE", hide_env_values = true)]
     store: Option<String>,
 }
@@ -88,19 +88,12 @@ pub fn run(args: KeyArgs, output: Output, environment: Environment<'_>) -> Outco
 
 async fn rewrap(args: RewrapArgs, output: Output, environment: Environment<'_>) -> Outcome {
     let store = args.store.as_deref().map(|store| StoreChoice::parse(store, Path::new(""))).transpose();
-    let store_file = match store.map_err(Failure::usage)? {
-        Some(StoreChoice::Sqlite(path)) => Some(path),
-        Some(StoreChoice::Postgres(_)) => {
-            let message = "the master key of a store that several nodes share cannot be changed by this command";
-            return Err(Failure::usage(message).hint("It works on a SQLite store, which it can see that nobody runs."));
-        }
-        Some(StoreChoice::Default) | None => None,
-    };
+    let store = store.map_err(Failure::usage)?.unwrap_or_default();
     let keys = GivenKeys {
         now: secret(environment, "TRIREME_MASTER_KEY"),
         next: secret(environment, "TRIREME_NEW_MASTER_KEY"),
     };
-    let rewrapped = rewrap::rewrap(&args.data, store_file, keys).await?;
+    let rewrapped = rewrap::rewrap(&args.data, store, keys).await?;
     output.json(&json!({ "objects": rewrapped.objects, "key": rewrapped.key_id, "former": rewrapped.former_file }))?;
     output.line(format!("{} objects are sealed by master key {} now.", rewrapped.objects, rewrapped.key_id))?;
     match rewrapped.former_file {

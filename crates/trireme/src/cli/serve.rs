@@ -52,6 +52,12 @@ pub struct ServeArgs {
     /// How long to finish what is under way before ending
     #[arg(long, env = "TRIREME_DRAIN", default_value = "25s", value_name = "DURATION", value_parser = drain_time)]
     drain: Duration,
+    /// What this process is called among those that share its store, instead of the machine's name
+    #[arg(long, env = "TRIREME_NODE", value_name = "NAME")]
+    node: Option<String>,
+    /// Cluster that the store has to belong to: one of another is refused
+    #[arg(long, env = "TRIREME_CLUSTER", value_name = "NAME")]
+    cluster: Option<String>,
     /// Threads that work beside the store's writer; one per core but one if left out
     #[arg(long, env = "TRIREME_THREADS", value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
@@ -84,6 +90,7 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
         settings: read.settings,
         admin_key: secret(environment, "TRIREME_ADMIN_KEY"),
         master_key: secret(environment, "TRIREME_MASTER_KEY"),
+        cluster: args.cluster.clone(),
     };
     process.run(async {
         let signals = Signals::new()?;
@@ -111,6 +118,9 @@ fn read(args: &ServeArgs, path: &Path, environment: Environment<'_>) -> Outcome<
     let settings = &mut read.settings;
     settings.api.loopback_only = args.listen.ip().is_loopback();
     settings.api.limits.drain_time = args.drain;
+    if let Some(node) = &args.node {
+        settings.node.clone_from(node);
+    }
     Ok(read)
 }
 
@@ -137,8 +147,14 @@ pub fn read_config(path: &Path, environment: Environment<'_>, egress_allow: &[Ip
         retention: config.retention,
         api,
         disk_reserve_bytes: config.limits.disk_reserve,
+        node: machine(),
     };
     Ok(Read { settings, store: config.store })
+}
+
+/// The machine's name.
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn limits(limits: &config::Limits) -> api::Limits {

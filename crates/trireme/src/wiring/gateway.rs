@@ -9,6 +9,7 @@ use dashboard::Desk;
 use engine::access::Access;
 use engine::clock::{Elapsed, SharedClock, timeout};
 use engine::entropy::{SharedEntropy, SystemEntropy};
+use engine::nodes::Identity;
 use engine::spec::{Secret, Specs};
 use engine::topology::{self, SpecError};
 use engine::transport::{HttpTransport, TransportOptions};
@@ -33,6 +34,8 @@ pub struct Settings {
     pub api: api::Settings,
     /// Ingest stops when less than this is free.
     pub disk_reserve_bytes: u64,
+    /// What this process is called among those that share its store.
+    pub node: String,
 }
 
 /// What only a start takes over.
@@ -105,6 +108,8 @@ impl Gateway {
         let from_start = FromStart::of(&settings);
         let sockets_max = Descriptors::raise(settings.api.limits.connections_max);
         settings.api.limits.connections_max = sockets_max.inbound;
+        let address = listeners.first().map(|listener| listener.address.to_string()).unwrap_or_default();
+        let node = Identity { name: settings.node.as_str().into(), address: address.into(), ..Identity::default() };
         let own = listeners.iter().map(|listener| listener.address).collect();
         let policies = Arc::new(TenantPolicies::new(&settings.egress, own));
         let transport = HttpTransport::new(SharedClock::clone(&clock), TransportOptions::default())
@@ -118,6 +123,7 @@ impl Gateway {
             vault: Arc::new(vault),
             retention: settings.retention,
             in_flight_max: sockets_max.outbound,
+            node,
         });
         engine.configure(settings.specs).await.map_err(|error| engine_failure(&error))?;
         engine.resume_replays().await.map_err(|error| engine_failure(&error))?;

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::clock::{SharedClock, SystemClock};
 use engine::spec::Secret;
 use store::Store;
 
+use super::cluster;
 use super::folder::DataFolder;
 use super::gateway::{Foundation, Gateway, Settings};
 use super::listeners::{Addresses, Listener};
@@ -29,6 +31,8 @@ pub struct Launch {
     pub admin_key: Option<Secret>,
     /// Value of `TRIREME_MASTER_KEY`.
     pub master_key: Option<Secret>,
+    /// The cluster that the store has to be of, if its owner named one.
+    pub cluster: Option<String>,
 }
 
 /// A gateway that serves.
@@ -52,7 +56,7 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
     let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
     let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;
     let waiting = listeners.iter().filter_map(|listener| listener.share().ok()).collect::<Vec<_>>();
-    let keys = Keys { master: launch.master_key, admin: launch.admin_key };
+    let keys = Keys { master: launch.master_key, admin: launch.admin_key, cluster: launch.cluster };
     let gateway = match assemble(&folder, store, listeners, keys, launch.settings, &clock).await {
         Ok(gateway) => gateway,
         Err(failure) => {
@@ -72,6 +76,8 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
 struct Keys {
     master: Option<Secret>,
     admin: Option<Secret>,
+    /// The cluster that the store has to be of.
+    cluster: Option<String>,
 }
 
 async fn assemble(
@@ -82,7 +88,15 @@ async fn assemble(
     settings: Settings,
     clock: &SharedClock,
 ) -> Outcome<Gateway> {
+    cluster::join(&*store, keys.cluster.as_deref()).await?;
     let vault = master_key::open_vault(folder, &*store, keys.master.as_ref()).await?;
     let clock = SharedClock::clone(clock);
-    Gateway::start(Foundation { store, listeners, vault, clock, admin_key: keys.admin }, settings).await
+    let gateway =
+        Gateway::start(Foundation { store, listeners, vault, clock, admin_key: keys.admin }, settings).await?;
+    gateway.engine.joined().await;
+    if let Err(changing) = master_key::not_changing(&**gateway.engine.store()).await {
+        gateway.engine.stop(Duration::ZERO).await;
+        return Err(changing);
+    }
+    Ok(gateway)
 }

@@ -11,10 +11,13 @@ use crate::exit::{Exit, Failure, Outcome};
 
 /// Under this name the store keeps what only the right key opens.
 const CHECK_SETTING: &str = "master_key_check";
+/// Under this name it keeps which key it is being changed to; empty, if to none.
+const CHANGING_SETTING: &str = "master_key_changing";
 
 /// The vault of this store. `given` is the value of `TRIREME_MASTER_KEY`; without it the key is in the data folder,
 /// and made there with the store.
 pub async fn open_vault(folder: &DataFolder, store: &dyn Store, given: Option<&Secret>) -> Outcome<Vault> {
+    not_changing(store).await?;
     let check = read_check(store).await?;
     let key = match (known(folder, given)?, &check) {
         (Some(key), _) => key,
@@ -22,11 +25,44 @@ pub async fn open_vault(folder: &DataFolder, store: &dyn Store, given: Option<&S
         (None, None) => key_file(folder)?,
     };
     let vault = Vault::new(key);
-    match check {
-        Some(check) => vault.verify_check(&check).map_err(|error| check_failure(&error, folder))?,
-        None => write_check(store, &vault).await?,
-    }
+    let check = match check {
+        Some(check) => check,
+        // Of nodes that start at once with different keys one is the first.
+        None => keep_check(store, &vault).await?,
+    };
+    vault.verify_check(&check).map_err(|error| check_failure(&error, folder, store.is_shared()))?;
     Ok(vault)
+}
+
+/// Fails while the key of this store is being changed: a node would read half of its secrets with each.
+pub async fn not_changing(store: &dyn Store) -> Outcome {
+    let marker = store.setting(CHANGING_SETTING.into()).await.map_err(|error| store_failure(&error))?;
+    let Some(to) = marker.filter(|marker| !marker.is_empty()) else { return Ok(()) };
+    let message = format!("the master key of this store is being changed to {}", String::from_utf8_lossy(&to));
+    let hint = "Run `trireme key rewrap` to its end with the same keys, then start with the new one.";
+    Err(Failure::new(Exit::MasterKey, "master_key_changing", message).hint(hint))
+}
+
+/// Marks the store as one whose key is being changed to this one; gives whether it was not so before.
+pub async fn mark_changing(store: &dyn Store, to: &str) -> Outcome<bool> {
+    let before = store.setting(CHANGING_SETTING.into()).await.map_err(|error| store_failure(&error))?;
+    let kept = store.keep_setting(CHANGING_SETTING.into(), Bytes::from(to.to_owned())).await;
+    let kept = kept.map_err(|error| store_failure(&error))?;
+    if kept == to.as_bytes() {
+        return Ok(before.is_none_or(|before| before.is_empty()));
+    }
+    let message = format!("the key of this store is being changed to another one, {}", String::from_utf8_lossy(&kept));
+    Err(Failure::new(Exit::MasterKey, "master_key_changing", message).hint("Finish that change first."))
+}
+
+pub async fn unmark_changing(store: &dyn Store) -> Outcome {
+    store.put_setting(CHANGING_SETTING.into(), Bytes::new()).await.map_err(|error| store_failure(&error))
+}
+
+async fn keep_check(store: &dyn Store, vault: &Vault) -> Outcome<String> {
+    let check = vault.seal_check(&SystemEntropy::new()).map_err(|error| key_failure(error.to_string()))?;
+    let kept = store.keep_setting(CHECK_SETTING.into(), Bytes::from(check)).await;
+    Ok(String::from_utf8_lossy(&kept.map_err(|error| store_failure(&error))?).into_owned())
 }
 
 /// The key that there is, before the store is asked.
@@ -77,7 +113,13 @@ fn missing(folder: &DataFolder) -> Failure {
     Failure::new(Exit::MasterKey, "master_key_missing", message).hint(hint)
 }
 
-fn check_failure(error: &VaultError, folder: &DataFolder) -> Failure {
+fn check_failure(error: &VaultError, folder: &DataFolder, is_shared: bool) -> Failure {
+    if is_shared {
+        let message = format!("this node has another master key than the store it shares with others: {error}");
+        let hint = "Start it with the TRIREME_MASTER_KEY that the other nodes have.\n\
+                    If the key was changed by `trireme key rewrap`, that is the new one.";
+        return Failure::new(Exit::MasterKey, error.code(), message).hint(hint);
+    }
     let folder = folder.path().display();
     Failure::new(Exit::MasterKey, error.code(), format!("the master key does not belong to {folder}: {error}"))
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
 use engine::clock::{Clock, SystemClock};
@@ -13,13 +14,12 @@ use engine::upstream::rewrap_rotated;
 use engine::vault::{MasterKey, Vault, VaultError};
 use engine::{handshakes, rewrap_object};
 use store::Store;
-use store::keep::Keep as _;
 use store::registry::{ManagedBy, Object, ObjectKind};
-use store_sqlite::{OpenOptions, SqliteStore};
 
 use super::folder::DataFolder;
 use super::master_key::{self, file_failure, given_key, store_failure};
-use super::open;
+use super::state::StoreOptions;
+use crate::config::StoreChoice;
 use crate::exit::{Exit, Failure, Outcome};
 
 /// Keys that are not in files.
@@ -40,14 +40,17 @@ pub struct Rewrapped {
     pub former_file: Option<PathBuf>,
 }
 
-pub async fn rewrap(data: &Path, store_file: Option<PathBuf>, given: GivenKeys) -> Outcome<Rewrapped> {
+pub async fn rewrap(data: &Path, store: StoreChoice, given: GivenKeys) -> Outcome<Rewrapped> {
     let folder = DataFolder::open(data)?;
     let _starting = folder.lock_start()?;
     let (former, next) = keys(&folder, &given)?;
-    let mut options = OpenOptions::file(store_file.unwrap_or_else(|| folder.store_file()));
-    options.now = SystemClock::new().now();
-    let store = SqliteStore::open(options).map_err(|error| open::store_failure(&error, &folder))?;
-    let moved = move_to(&store, &former, &next).await;
+    let options = StoreOptions::of(store, &folder, 0, SystemClock::new().now());
+    let store = options.open(Duration::ZERO, &folder).await?;
+    let moved = if store.is_shared() {
+        move_shared(&*store, &former, &next).await
+    } else {
+        move_to(&*store, &former, &next).await
+    };
     // In any case: whoever comes next must find it free.
     let closed = store.close().await.map_err(|error| store_failure(&error));
     let objects = moved?;
@@ -75,6 +78,26 @@ fn keys(folder: &DataFolder, given: &GivenKeys) -> Outcome<(Vault, Vault)> {
         }
     };
     Ok((Vault::new(former), Vault::new(next)))
+}
+
+/// The same on a store that several nodes share: none of them may run, and none starts until all is done. A node says
+/// that it lives before it looks at the mark a second time, and here it is the other way round: one of them sees the
+/// other.
+async fn move_shared(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usize> {
+    let is_first = master_key::mark_changing(store, next.key_id()).await?;
+    let nodes = store.nodes(SystemClock::new().now()).await.map_err(|error| store_failure(&error))?;
+    let living: Vec<_> = nodes.iter().filter(|node| node.lives()).map(|node| node.own.name.to_string()).collect();
+    if !living.is_empty() {
+        if is_first {
+            master_key::unmark_changing(store).await?;
+        }
+        let message = format!("nodes run on this store: {}", living.join(", "));
+        let hint = "Stop them first. One that was killed counts as running for another 15 seconds.";
+        return Err(Failure::new(Exit::Store, "store_in_use", message).hint(hint));
+    }
+    let moved = move_to(store, former, next).await?;
+    master_key::unmark_changing(store).await?;
+    Ok(moved)
 }
 
 /// Wraps every secret anew, and last of all makes the store the new key's.
@@ -160,6 +183,9 @@ fn exchange_files(folder: &DataFolder, former_id: &str, given: Option<&Secret>) 
 
 #[cfg(test)]
 mod tests {
+    use store::keep::Keep as _;
+    use store_sqlite::{OpenOptions, SqliteStore};
+
     use super::*;
 
     const NEXT: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
@@ -181,7 +207,7 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = DataFolder::open(parent.path()).expect("a data folder");
         let former = started(&folder, None).await.expect("a first start").key_id().to_owned();
-        let rewrapped = rewrap(parent.path(), None, no_keys()).await.expect("changed");
+        let rewrapped = rewrap(parent.path(), StoreChoice::Default, no_keys()).await.expect("changed");
         assert_ne!(rewrapped.key_id, former);
         assert_eq!(started(&folder, None).await.expect("the new key").key_id(), rewrapped.key_id);
         let kept = rewrapped.former_file.expect("it was in a file");
@@ -194,12 +220,12 @@ mod tests {
         let folder = DataFolder::open(parent.path()).expect("a data folder");
         started(&folder, None).await.expect("a first start");
         let former = fs::read(folder.master_key_file()).expect("a key");
-        let first = rewrap(parent.path(), None, no_keys()).await.expect("changed");
+        let first = rewrap(parent.path(), StoreChoice::Default, no_keys()).await.expect("changed");
         // As if it had ended before the files were exchanged.
         fs::rename(folder.master_key_file(), folder.next_key_file()).expect("ours");
         fs::rename(first.former_file.expect("kept"), folder.master_key_file()).expect("ours");
         assert_eq!(fs::read(folder.master_key_file()).expect("a key"), former);
-        let second = rewrap(parent.path(), None, no_keys()).await.expect("finished");
+        let second = rewrap(parent.path(), StoreChoice::Default, no_keys()).await.expect("finished");
         assert_eq!(second.key_id, first.key_id);
         assert!(started(&folder, None).await.is_ok());
     }
@@ -211,12 +237,15 @@ mod tests {
         let secret = |text: &str| Some(Secret::new(text.to_owned()));
         let now = "0".repeat(64);
         started(&folder, secret(&now).as_ref()).await.expect("a first start");
-        let alone = rewrap(parent.path(), None, GivenKeys { now: secret(&now), next: None }).await;
+        let alone = rewrap(parent.path(), StoreChoice::Default, GivenKeys { now: secret(&now), next: None }).await;
         assert_eq!(alone.expect_err("no successor").exit, Exit::Usage);
         let wrong = GivenKeys { now: secret(&"1".repeat(64)), next: secret(NEXT) };
-        assert_eq!(rewrap(parent.path(), None, wrong).await.expect_err("not its key").exit, Exit::MasterKey);
+        assert_eq!(
+            rewrap(parent.path(), StoreChoice::Default, wrong).await.expect_err("not its key").exit,
+            Exit::MasterKey
+        );
         let right = GivenKeys { now: secret(&now), next: secret(NEXT) };
-        assert_eq!(rewrap(parent.path(), None, right).await.expect("changed").former_file, None);
+        assert_eq!(rewrap(parent.path(), StoreChoice::Default, right).await.expect("changed").former_file, None);
         assert!(started(&folder, secret(NEXT).as_ref()).await.is_ok());
     }
 }

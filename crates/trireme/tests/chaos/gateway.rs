@@ -156,8 +156,21 @@ impl Gateway {
     }
 
     pub fn ask_to_stop(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Stands still, as a machine that was suspended does, until [`go_on`](Self::go_on).
+    pub fn stand_still(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    pub fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).expect("a process has a number");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is our child");
+        rustix::process::kill_process(pid, signal).expect("it is our child");
     }
 
     /// Waits until it ends by itself.

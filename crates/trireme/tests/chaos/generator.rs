@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::dice::Dice;
-use crate::http::{Client, Response};
+use crate::http::{Client, Response, SILENCE_MAX};
 use crate::ledger::{Answer, Ledger};
 use crate::payload::{Message, signature};
 use crate::wait::pause;
@@ -22,7 +22,8 @@ const AGAIN: Duration = Duration::from_millis(5);
 /// What the senders do.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub gateway: SocketAddr,
+    /// Where to: to each in turn, as a balancer does.
+    pub gateways: Vec<SocketAddr>,
     /// Path and senders: each path gets so many.
     pub paths: Vec<String>,
     pub senders: usize,
@@ -35,12 +36,14 @@ pub struct Plan {
     pub messages: Option<u64>,
     /// Send a message again until it is acknowledged, as a sender with retries does.
     pub insist: bool,
+    /// How long a gateway may be silent before the next one is asked.
+    pub silence: Duration,
 }
 
 impl Plan {
     pub fn to(gateway: SocketAddr, path: &str) -> Self {
         Self {
-            gateway,
+            gateways: vec![gateway],
             paths: vec![path.to_owned()],
             senders: 6,
             subjects: 4,
@@ -48,6 +51,7 @@ impl Plan {
             gap: Duration::ZERO,
             messages: None,
             insist: false,
+            silence: SILENCE_MAX,
         }
     }
 }
@@ -69,7 +73,8 @@ impl Generator {
             stop: Arc::clone(&stop),
             left: Arc::clone(&left),
             subjects: number * plan.subjects..(number + 1) * plan.subjects,
-            client: None,
+            clients: plan.gateways.iter().map(|_| None).collect(),
+            next: number as usize,
         });
         let threads = senders.map(|sender| std::thread::spawn(move || sender.run())).collect();
         Self { stop, threads }
@@ -96,7 +101,9 @@ struct Sender {
     stop: Arc<AtomicBool>,
     left: Arc<AtomicU64>,
     subjects: Range<u64>,
-    client: Option<Client>,
+    /// One per gateway.
+    clients: Vec<Option<Client>>,
+    next: usize,
 }
 
 impl Sender {
@@ -136,14 +143,16 @@ impl Sender {
     }
 
     fn send(&mut self, message: &Message) -> Answer {
-        let client = match self.client.take() {
+        let turn = self.next % self.clients.len();
+        self.next += 1;
+        let client = match self.clients[turn].take() {
             Some(client) => Ok(client),
-            None => Client::connect(self.plan.gateway),
+            None => Client::connect_within(self.plan.gateways[turn], self.plan.silence),
         };
         let Ok(mut client) = client else { return Answer::Unanswered };
         let Ok(response) = post(&mut client, &self.path, message) else { return Answer::Unanswered };
         if response.header("connection") != Some("close") {
-            self.client = Some(client);
+            self.clients[turn] = Some(client);
         }
         answer_of(&response, &self.ledger)
     }

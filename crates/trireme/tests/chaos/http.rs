@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Longest silence of the other side.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 #[derive(Clone, Debug)]
@@ -38,10 +38,15 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
+        Self::connect_within(address, SILENCE_MAX)
+    }
+
+    /// One that gives up after so much silence.
+    pub fn connect_within(address: SocketAddr, silence: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, silence)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE_MAX))?;
-        stream.set_write_timeout(Some(SILENCE_MAX))?;
+        stream.set_read_timeout(Some(silence))?;
+        stream.set_write_timeout(Some(silence))?;
         Ok(Self { stream, received: Vec::new() })
     }
 

@@ -29,6 +29,7 @@ mod disk_full;
 mod duplicates;
 mod kill;
 mod loops;
+mod nodes;
 mod poison;
 mod secrets;
 mod shop;

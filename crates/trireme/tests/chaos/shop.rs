@@ -69,7 +69,7 @@ fn setup(shop: &ShopServer, sink: &Sink) -> Setup {
 fn messages(sink: &Sink) -> Vec<Message> {
     let read = |body: &Vec<u8>| {
         let envelope: serde_json::Value = serde_json::from_slice(body).expect("an envelope");
-        Message::read(envelope["id"].as_str().expect("an id"), body).expect("an envelope")
+        Message::read(domain::Timestamp::NEVER, envelope["id"].as_str().expect("an id"), body).expect("an envelope")
     };
     sink.bodies().iter().map(read).collect()
 }

@@ -7,6 +7,7 @@ mod examples;
 mod guide;
 mod handshakes;
 mod keys;
+mod nodes;
 mod postgres;
 mod refusals;
 mod rotation;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::manifest::slice::Slice;
 
@@ -62,6 +62,22 @@ impl OpenSlice {
         &self.slice
     }
 
+    /// The same slice as it was begun before, if it is that: its partition, from the same beginning. It ends where it
+    /// ended then, because what came after it is no part of what its pages list.
+    #[must_use]
+    pub fn as_begun(&self, partition: &Map<String, Json>, window: &Map<String, Json>) -> Option<Arc<Slice>> {
+        let own = &self.slice;
+        let is_it = own.partition() == partition
+            && own.cursor().keys().eq(window.keys())
+            && own.cursor().values().next() == window.values().next();
+        if is_it { own.window(window.clone()).ok().map(Arc::new) } else { None }
+    }
+
+    /// Reads another slice in its place.
+    pub fn set_slice(&mut self, slice: Arc<Slice>) {
+        self.slice = slice;
+    }
+
     /// Notes the cursor value of a record that is passed on. A record without one is passed on too.
     pub fn observe(&mut self, record: &Json) {
         match &mut self.watch {
@@ -91,6 +107,16 @@ impl OpenSlice {
                 date_of(rules, record).map_or(true, |value| *floor <= value && value <= rules.end(now))
             }
             Watch::Counts { field, floor, .. } => Count::of(record, field).is_none_or(|value| *floor <= value),
+        }
+    }
+
+    /// Whether a record is older than where reading resumed: no later reading wants it either.
+    #[must_use]
+    pub fn is_past(&self, record: &Json) -> bool {
+        match &self.watch {
+            Watch::Nothing => false,
+            Watch::Dates { rules, floor, .. } => date_of(rules, record).is_ok_and(|value| value < *floor),
+            Watch::Counts { field, floor, .. } => Count::of(record, field).is_some_and(|value| value < *floor),
         }
     }
 

@@ -21,7 +21,7 @@ const ENTRIES_MAX: usize = 1_000;
 
 impl Read for Extension {
     fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["documentation", "provider", "webhooks", "streams"])?;
+        only(node, &["documentation", "provider", "free_unmodified", "webhooks", "streams"])?;
         let mut streams = BTreeMap::new();
         if let Some(all) = node.get("streams") {
             for (name, stream) in bounded(&all, all.entries()?)? {
@@ -31,6 +31,7 @@ impl Read for Extension {
         Ok(Self {
             documentation: node.maybe("documentation")?,
             provider: node.maybe("provider")?,
+            free_unmodified: node.or("free_unmodified", false)?,
             webhooks: node.maybe("webhooks")?,
             streams,
         })
@@ -114,7 +115,7 @@ impl Read for Renew {
 
 impl Read for StreamExtension {
     fn read(node: &Node) -> Result<Self, Problem> {
-        only(node, &["object", "version", "deletes", "get", "write", "events"])?;
+        only(node, &["object", "version", "pages", "deletes", "get", "write", "events"])?;
         let write: Option<Node> = node.maybe("write")?;
         if let Some(write) = &write {
             only(write, &["create", "update", "delete"])?;
@@ -128,11 +129,19 @@ impl Read for StreamExtension {
             version: node.maybe("version")?,
             deletes: node.maybe("deletes")?,
             get: node.maybe("get")?,
+            pages_are_durable: node.get("pages").map_or(Ok(false), |pages| durable(&pages))?,
             create: written("create")?,
             update: written("update")?,
             delete: delete.map(|node| requester(&node)).transpose()?,
             events,
         })
+    }
+}
+
+fn durable(node: &Node) -> Result<bool, Problem> {
+    match node.text() {
+        Some("durable") => Ok(true),
+        _ => Err(node.wrong("durable, or nothing")),
     }
 }
 

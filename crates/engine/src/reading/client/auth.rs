@@ -152,9 +152,15 @@ impl Client {
     ) -> BoxFuture<'a, Result<Reply, ReadFailure>> {
         Box::pin(async move {
             let additions = Additions::new();
-            let unheard = Unheard::AskAgain;
-            let login =
-                Question { requester, additions: &additions, cached: None, spooled: false, unheard, ..*question };
+            let login = Question {
+                requester,
+                additions: &additions,
+                cached: None,
+                spooled: false,
+                unheard: Unheard::AskAgain,
+                conditions: None,
+                ..*question
+            };
             let answer = self.ask(login).await.map_err(Stop::into_failure);
             // Its status says nothing about what the token was for.
             answer.map(|answer| answer.reply).map_err(|failure| ReadFailure { status: None, ..failure })

@@ -55,13 +55,13 @@ fn last_state(judged: &Judged<'_>, truth: &Change) -> Option<String> {
     }
 }
 
-/// Whether the last word is a webhook that told another change of the same version, after one that told this one: of two
-/// webhooks of one version nobody can say which is the later.
+/// Whether the last word is a webhook that told another change of the same version: of two webhooks of one version nobody
+/// can say which is the later, and if only one of them came, the first reading after it is taken for what it told.
 fn is_tied(judged: &Judged<'_>, truth: &Change, last: &Message) -> bool {
     let mut changes = judged.shop.truth().history(truth.account, truth.object, truth.id);
     let mut told = judged.told(truth).filter(|message| message.is_native() && message.version == Some(truth.version));
     last.is_native()
-        && told.any(|message| message.tells(truth))
+        && (told.any(|message| message.tells(truth)) || !is_acknowledged(judged, truth))
         && changes.any(|other| other.number != truth.number && other.version == truth.version && last.tells(other))
 }
 
@@ -91,13 +91,15 @@ fn looks_like(one: &Change, other: &Change) -> bool {
 /// Changes that must have been told: acknowledged webhooks, and what stayed long enough to be seen.
 pub(super) fn owed<'a>(judged: &'a Judged<'_>) -> impl Iterator<Item = &'a Change> {
     let truth = judged.shop.truth();
-    truth.changes().iter().filter(move |change| {
-        let is_acknowledged =
-            judged.shop.emissions().iter().any(|emission| {
-                emission.change == change.number && emission.acknowledged && is_mapped(&emission.topic)
-            });
-        is_acknowledged || is_promised(judged, change) && is_seen(judged, change)
-    })
+    truth
+        .changes()
+        .iter()
+        .filter(move |change| is_acknowledged(judged, change) || is_promised(judged, change) && is_seen(judged, change))
+}
+
+fn is_acknowledged(judged: &Judged<'_>, change: &Change) -> bool {
+    let mut emissions = judged.shop.emissions().iter();
+    emissions.any(|own| own.change == change.number && own.acknowledged && is_mapped(&own.topic))
 }
 
 /// Whether every poll had time to see it, and it is not what the one before saw.

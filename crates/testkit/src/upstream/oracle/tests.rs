@@ -40,6 +40,7 @@ fn promise() -> Promise {
         sight: Some(Duration::from_secs(5)),
         activities_since: BTreeMap::new(),
         limit_known: true,
+        ..Promise::default()
     }
 }
 
@@ -65,7 +66,7 @@ fn topic(change: &Change) -> String {
 }
 
 fn read(id: &str, body: &Json) -> Message {
-    Message::read(id, body.to_string().as_bytes()).expect("an envelope")
+    Message::read(OPENED, id, body.to_string().as_bytes()).expect("an envelope")
 }
 
 fn perfect(shop: &Shop) -> Vec<Message> {

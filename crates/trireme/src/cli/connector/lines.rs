@@ -83,7 +83,7 @@ impl Lines {
 
     fn take(&self, told: Told) -> Result<(), Closed> {
         match told {
-            Told::Records { stream, records } => self.records(&stream, &records),
+            Told::Records { stream, records, .. } => self.records(&stream, &records),
             Told::State { stream, state } => {
                 let records = self.lock().since_state.insert(Arc::clone(&stream), 0).unwrap_or(0);
                 // A state is ours to give back unchanged: nothing in it is masked.
@@ -206,7 +206,7 @@ mod tests {
         let lines = lines(Box::new(shared.clone()));
         let stream: Arc<str> = "a \"quoted\" name".into();
         for records in [vec![json!({ "id": 1 }), json!({ "id": 2 })], vec![json!({ "id": 3 })]] {
-            lines.tell(Told::Records { stream: Arc::clone(&stream), records }).await.unwrap();
+            lines.tell(Told::Records { stream: Arc::clone(&stream), records, place: None }).await.unwrap();
         }
         for _ in 0..2 {
             lines.tell(Told::State { stream: Arc::clone(&stream), state: json!({ "c": 1 }) }).await.unwrap();

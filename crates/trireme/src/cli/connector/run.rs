@@ -180,6 +180,9 @@ async fn read(
         cursor_field: chosen.cursor_field,
         schema: chosen.schema,
         overlap: Duration::ZERO,
+        conditions: None,
+        within: None,
+        tells_place: false,
     });
     match reader.read(Purpose::Read, wanted.collect(), &**lines).await {
         Ok(true) => Ok(()),

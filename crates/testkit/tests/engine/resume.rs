@@ -1,0 +1,185 @@
+//! First scans that are broken off half-way: where they go on, and what that costs.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::run::{Run, RunKind, RunState};
+use domain::{ConnectionName, Tenant};
+use engine::clock::SharedClock;
+use engine::connector::{Connector, Named};
+use engine::entropy::{SeededEntropy, SharedEntropy};
+use engine::spec::{ConnectionConfig, ConnectorSpec, PollSpec, Schedule, SourceSpec, Specs, Start, StreamSpec};
+use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use futures_util::future::BoxFuture;
+use serde_json::{Value as Json, json};
+use store::Store;
+use store::read::{EventFilter, Page};
+use store::reading::RunFilter;
+use store_sqlite::{OpenOptions, SqliteStore};
+
+use crate::rig::{Rig, clock, source};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const PAGES: u64 = 200;
+const PAGE: u64 = 5;
+
+/// Lists records by their numbers, a page a second, each behind the one whose number is asked for.
+struct Ledger {
+    clock: SharedClock,
+    asked: Mutex<Vec<u64>>,
+    /// Places that it does not know any more.
+    forgotten: Mutex<bool>,
+}
+
+impl Transport for Ledger {
+    fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
+        let url: url::Url = request.target.url().parse().expect("an address");
+        let after = url.query_pairs().find(|(name, _)| name == "after").and_then(|(_, after)| after.parse().ok());
+        let after: u64 = after.unwrap_or(0);
+        Box::pin(async move {
+            self.clock.sleep(SECOND).await;
+            self.asked.lock().expect("nobody panicked").push(after);
+            let refused = after > 0 && *self.forgotten.lock().expect("nobody panicked");
+            let ids = (after + 1)..=(after + PAGE).min(PAGES * PAGE);
+            let next = (after + PAGE < PAGES * PAGE).then_some(after + PAGE);
+            let data: Vec<Json> = ids.map(|id| json!({ "id": id })).collect();
+            Ok(OutboundResponse {
+                status: if refused { 400 } else { 200 },
+                headers: http::HeaderMap::new(),
+                body_head: Bytes::from(json!({ "data": data, "next": next }).to_string()),
+                body_end: BodyEnd::Complete,
+                timings: Timings::default(),
+                peer: std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 443)),
+                reused: false,
+            })
+        })
+    }
+}
+
+const MANIFEST: &str = r#"
+version: 7.0.0
+type: DeclarativeSource
+check: { type: CheckStream, stream_names: [entries] }
+streams:
+  - type: DeclarativeStream
+    name: entries
+    primary_key: id
+    retriever:
+      type: SimpleRetriever
+      record_selector: { type: RecordSelector, extractor: { type: DpathExtractor, field_path: [data] } }
+      requester: { type: HttpRequester, url_base: "https://ledger.example", path: entries }
+      paginator:
+        type: DefaultPaginator
+        page_token_option: { type: RequestOption, inject_into: request_parameter, field_name: after }
+        pagination_strategy:
+          type: CursorPagination
+          cursor_value: "{{ response['next'] }}"
+          stop_condition: "{{ not response.get('next') }}"
+metadata: { trireme: { streams: { entries: { $SAYS } } } }
+"#;
+
+fn specs(clock: &SharedClock, says: &str, interval: Duration) -> Specs {
+    let entropy: SharedEntropy = Arc::new(SeededEntropy::new(3));
+    let text = MANIFEST.replace("$SAYS", says);
+    let named = Named { name: "ledger.yaml", text: &text };
+    let connector = Connector::load(named, None, Arc::new(|_| None), clock, &entropy);
+    let poll = Some(PollSpec::On(Schedule::Every(interval)));
+    let spec = ConnectorSpec {
+        name: "./ledger.yaml".to_owned(),
+        overrides: None,
+        connector: Arc::new(connector.unwrap_or_else(|error| panic!("{error}"))),
+        configs: [(ConnectionName::default_connection(), ConnectionConfig::new(json!({})))].into(),
+        streams: [(Arc::from("entries"), StreamSpec { start: Start::All, poll, ..StreamSpec::default() })].into(),
+        budget: None,
+        subscribe: false,
+        normalize: false,
+    };
+    Specs { sources: vec![SourceSpec { connector: Some(spec), ..source("ledger", None) }], ..Specs::default() }
+}
+
+/// What became of a scan that was broken off.
+struct Resumed {
+    /// What was asked for after the death.
+    asked: Vec<u64>,
+    told: u64,
+    /// The newest first.
+    runs: Vec<Run>,
+}
+
+/// Scans until half of it is read, dies, starts again on the same store, and scans to the end.
+async fn broken_off(says: &str, interval: Duration, meanwhile: impl FnOnce(&Ledger)) -> Resumed {
+    let (clock, folder) = (clock(), tempfile::tempdir().expect("a temporary folder"));
+    let open = || {
+        let file = OpenOptions::file(folder.path().join("t.db")).inline();
+        let store = SqliteStore::open(OpenOptions { disk_reserve_bytes: 0, ..file });
+        Arc::new(store.expect("the store opens")) as Arc<dyn Store>
+    };
+    let ledger = Arc::new(Ledger { clock: Arc::clone(&clock), asked: Mutex::default(), forgotten: Mutex::new(false) });
+    let rig = Rig::reaching(open(), specs(&clock, says, interval), Arc::clone(&clock), Arc::clone(&ledger) as _).await;
+    rig.pass(SECOND * 100).await;
+    rig.engine.stop(Duration::ZERO).await;
+    drop(rig);
+    let before = std::mem::take(&mut *ledger.asked.lock().expect("nobody panicked"));
+    assert!((90..=101).contains(&before.len()), "{} pages were read", before.len());
+    meanwhile(&ledger);
+    let rig = Rig::reaching(open(), specs(&clock, says, interval), Arc::clone(&clock), Arc::clone(&ledger) as _).await;
+    rig.pass(SECOND * 900).await;
+    let filter = RunFilter { kind: Some(RunKind::Backfill), ..RunFilter::default() };
+    let runs = rig.store.runs(Tenant::default_tenant(), filter, Page::first(10)).await.expect("runs").rows;
+    let told = told(&*rig.store).await;
+    rig.engine.stop(Duration::ZERO).await;
+    let asked = ledger.asked.lock().expect("nobody panicked").clone();
+    Resumed { asked, told, runs }
+}
+
+async fn told(store: &dyn Store) -> u64 {
+    let (mut count, mut page) = (0, Page::first(500));
+    loop {
+        let listed = store.events(Tenant::default_tenant(), EventFilter::default(), page).await.expect("events");
+        count += listed.rows.len() as u64;
+        match listed.next {
+            Some(next) => page = Page { after: Some(next), ..Page::first(500) },
+            None => return count,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_with_durable_pages_goes_on_where_it_was_and_counts_what_was_before() {
+    let Resumed { asked, told, runs } = broken_off("pages: durable", HOUR, |_| {}).await;
+    assert!((99..=111).contains(&asked.len()), "only what was left was asked for: {} pages", asked.len());
+    assert!(asked[0] >= 85 * PAGE, "it went on at {}", asked[0]);
+    assert_eq!(told, PAGES * PAGE, "each was told once");
+    let figures: Vec<_> = runs.iter().map(|run| (run.state, run.figures.pages, run.figures.seen)).collect();
+    assert_eq!(figures.len(), 2);
+    assert_eq!(figures[0], (RunState::Done, PAGES, PAGES * PAGE), "the second run counts all of it");
+    assert_eq!(figures[1].0, RunState::Interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_other_scan_begins_anew_and_tells_nothing_twice() {
+    let Resumed { asked, told, .. } = broken_off("object: entry", HOUR, |_| {}).await;
+    assert_eq!((asked.len() as u64, asked[0], told), (PAGES, 0, PAGES * PAGE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_the_source_forgot_is_forgotten_too() {
+    let forget = |ledger: &Ledger| *ledger.forgotten.lock().expect("nobody panicked") = true;
+    let Resumed { asked, .. } = broken_off("pages: durable", SECOND * 60, forget).await;
+    let anew = asked.iter().position(|after| *after == 0).expect("it begins with the slice");
+    assert!(asked[0] > 0 && anew <= 6, "refused once, the next scan began with the slice: {asked:?}");
+}
+
+#[test]
+fn numbered_pages_are_not_durable_and_saying_so_is_refused() {
+    let entropy: SharedEntropy = Arc::new(SeededEntropy::new(3));
+    let cursor = MANIFEST.find("type: CursorPagination").expect("it is there");
+    let end = MANIFEST[cursor..].find("metadata").expect("it is there") + cursor;
+    let counted = format!("{}type: OffsetIncrement\n          page_size: 5\n{}", &MANIFEST[..cursor], &MANIFEST[end..]);
+    let text = counted.replace("$SAYS", "pages: durable");
+    let named = Named { name: "ledger.yaml", text: &text };
+    let refused = Connector::load(named, None, Arc::new(|_| None), &clock(), &entropy).expect_err("it is refused");
+    assert!(refused.to_string().contains("numbers the pages of 'entries'"), "{refused}");
+}

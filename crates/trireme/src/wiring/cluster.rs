@@ -1,0 +1,40 @@
+//! The cluster that a store belongs to: named once, so that nodes of two clusters never share one by mistake.
+
+use bytes::Bytes;
+use store::Store;
+
+use super::master_key::store_failure;
+use crate::exit::{Exit, Failure, Outcome};
+
+/// Under this name the store keeps it.
+const CLUSTER_SETTING: &str = "cluster";
+
+/// Makes an unnamed store this cluster's; fails if it is another one's. Without a name of our own any store will do.
+pub async fn join(store: &dyn Store, ours: Option<&str>) -> Outcome {
+    let Some(ours) = ours.filter(|name| !name.is_empty()) else { return Ok(()) };
+    let kept = store.keep_setting(CLUSTER_SETTING.into(), Bytes::from(ours.to_owned())).await;
+    let kept = kept.map_err(|error| store_failure(&error))?;
+    if kept == ours.as_bytes() {
+        return Ok(());
+    }
+    let message = format!("this store belongs to the cluster '{}', not to '{ours}'", String::from_utf8_lossy(&kept));
+    let hint = "Give this node the store of its own cluster with --store, or the right name with --cluster.";
+    Err(Failure::new(Exit::Store, "cluster_other", message).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use store_sqlite::{OpenOptions, SqliteStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_belongs_to_the_first_cluster_that_names_itself() {
+        let store = SqliteStore::open(OpenOptions::memory()).expect("a store");
+        assert!(join(&store, None).await.is_ok() && join(&store, Some("")).await.is_ok());
+        assert!(join(&store, Some("eu")).await.is_ok() && join(&store, Some("eu")).await.is_ok());
+        let refused = join(&store, Some("us")).await.expect_err("it is another one's");
+        assert_eq!((refused.exit, refused.code.as_str()), (Exit::Store, "cluster_other"));
+        assert!(join(&store, None).await.is_ok(), "who names none takes any");
+    }
+}
