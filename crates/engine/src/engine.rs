@@ -451,11 +451,6 @@ impl Engine {
         &self.inner.stop
     }
 
-    /// Completes once this process has said to the nodes that share its store that it lives, or stops.
-    pub async fn joined(&self) {
-        let _ = self.inner.joined.clone().wait_for(|joined| *joined).await;
-    }
-
     /// Completes when the store has failed for good: the process must exit (74) and recover on its next start.
     pub async fn failed(&self) -> StoreError {
         self.inner.failure.happened().await;

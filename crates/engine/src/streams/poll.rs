@@ -98,8 +98,11 @@ impl Parts {
             return failed;
         }
         let is_whole = taken.model.is_whole;
+        // While its polls rested nobody noted what webhooks told of it.
+        let after_rest = reach.wide && taken.source.spec.subscribes();
+        let in_full = reach.in_full || ordered || after_rest;
         // Before the list: of one tick, what the list shows is the later, so it is read again from there.
-        let fed = self.catch_up_on_gone(taken, reach.in_full || ordered).await;
+        let fed = self.catch_up_on_gone(taken, in_full).await;
         let tied_at = fed.as_ref().ok().and_then(|fed| fed.tied_at);
         let again = tied_at.map_or(Duration::ZERO, |at| self.clock.now().since(at));
         let how = How {
@@ -112,7 +115,7 @@ impl Parts {
             remembers: is_whole,
             resumes: false,
             shows: ordered.then(|| run.clone()),
-            conditions: Some(self.conditions(taken, reach.in_full || ordered || tied_at.is_some())),
+            conditions: Some(self.conditions(taken, in_full || tied_at.is_some())),
         };
         let conditions = how.conditions.clone();
         let mut outcome = self.read(taken, how).await;

@@ -7,21 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::poll::{ChangeRate, Found, Next, Schedule as Pool, Terms};
-use domain::run::{Run, StreamKey};
+use domain::run::StreamKey;
 use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
 use store::nodes::Hint;
 use store::reading::{Checkpoint, Polled, Progress};
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::handle::Message;
 use super::reconcile::Learned;
 use super::slot::{BUSY_WAIT, Due, Reach, Slot};
 use super::view::{Shown, add};
 use super::wanted::{spec_of, wanted};
 use super::{Order, Parts, Wish};
 use crate::alert::{STREAM_FAILING, stream_object};
-use crate::engine::EngineError;
 use crate::spec::{PollBudget, PollSpec, StreamSpec};
 use crate::subscriptions::Covering;
 
@@ -35,54 +34,6 @@ const FAILURES_TOLD: u32 = 3;
 const RESTS_FOR: Duration = Duration::from_secs(600);
 /// Longest sleep: what is due is looked through again then, whatever was missed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-
-pub(crate) enum Message {
-    Order(Order),
-    /// Something changed in it; whether the event itself said what.
-    Hint(StreamKey, bool),
-    /// Another node tells so.
-    Heard(StreamKey),
-    View(Tenant, oneshot::Sender<Vec<Shown>>),
-}
-
-/// Where wishes go.
-#[derive(Clone)]
-pub struct StreamsHandle {
-    inbox: mpsc::UnboundedSender<Message>,
-}
-
-impl StreamsHandle {
-    pub(crate) fn new() -> (Self, super::Orders) {
-        let (inbox, orders) = mpsc::unbounded_channel();
-        (Self { inbox }, orders)
-    }
-
-    /// Has a stream read now; gives the run that was begun. It goes on by itself.
-    pub async fn order(&self, key: StreamKey, wish: Wish) -> Result<Run, EngineError> {
-        let (answer, begun) = oneshot::channel();
-        let closed = || EngineError::Store(StoreError::Closed);
-        self.inbox.send(Message::Order(Order { key, wish, answer })).map_err(|_| closed())?;
-        begun.await.unwrap_or_else(|_| Err(closed()))
-    }
-
-    /// Something changed in a stream: it is read at once, if it is polled. While its polls rest, only if the event did
-    /// not say what changed.
-    pub fn hint(&self, key: StreamKey, says_what: bool) {
-        // Nobody listens only while the engine stops.
-        let _ = self.inbox.send(Message::Hint(key, says_what));
-    }
-
-    /// The same, as another node tells it.
-    pub(crate) fn heard(&self, key: StreamKey) {
-        let _ = self.inbox.send(Message::Heard(key));
-    }
-
-    pub(crate) async fn shown(&self, tenant: Tenant) -> Vec<Shown> {
-        let (answer, shown) = oneshot::channel();
-        let _ = self.inbox.send(Message::View(tenant, answer));
-        shown.await.unwrap_or_default()
-    }
-}
 
 /// The streams of one source that are polled from one budget.
 struct Shared {

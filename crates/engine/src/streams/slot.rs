@@ -205,7 +205,7 @@ impl Slot {
     /// How much the poll that begins now reads.
     pub fn reach(&mut self) -> Reach {
         let wide = std::mem::take(&mut self.reads_wide);
-        Reach { in_full: self.in_full || self.hinted || wide, wide }
+        Reach { in_full: self.in_full || self.hinted, wide }
     }
 
     pub fn begin(&mut self, polls: bool, now: Timestamp) {
