@@ -5,7 +5,7 @@ run: ## build, then show a gateway at work on this machine
 	cargo run --release --package trireme -- demo
 
 test: ## every suite, with its time budget
-	tools/need cc node python postgres
+	tools/need cc node python postgres chromium deploy
 	tools/test.py
 
 check: ## what reviews should not have to say: format, lints, docs, licences, tidiness
@@ -18,7 +18,7 @@ bench: ## speed and size against a bare server and a bare client
 	cargo run --release --package trireme -- bench --full --write docs/performance.md
 
 soak: ## the long rounds: hours, by hand, never in CI
-	tools/need cc node python postgres
+	tools/need cc node python postgres chromium deploy image
 	tools/test.py --soak
 
 fmt: ## write the format that check asks for

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every test binary of the workspace, then the official SDKs against the real program, and says what each
-suite cost against its budget. Exits 1 if anything failed. With cargo-nextest each test is a process of its own;
-without it the binaries are run as cargo test would.
+"""Runs every test binary of the workspace, then the official SDKs, a browser and the files of deploy/ against the real
+program, and says what each suite cost against its budget. Exits 1 if anything failed. With cargo-nextest each test is a
+process of its own; without it the binaries are run as cargo test would.
 
   tools/test.py            everything
   tools/test.py engine it  only the suites whose name contains one of the words
@@ -30,13 +30,16 @@ BUDGETS = {
     "store_postgres": 30,
     "store_postgres::it": 180,
     "engine": 60,
-    "testkit::simulation": 240,
-    "trireme::chaos": 360,
+    "testkit::simulation": 300,
+    "trireme::chaos": 450,
     "trireme::connector": 120,
     "trireme::it": 600,
     "fuzz": 60,
     "doctests": 60,
     "oracles": 120,
+    "browser": 180,
+    "deploy": 60,
+    "image": 600,
 }
 BUDGET_DEFAULT = 30
 
@@ -76,7 +79,9 @@ def main():
     build, binaries, gateway = build_tests()
     suites = [build]
     if build.failed == 0:
-        planned = [*test_suites(binaries, "soak" if soak else "default"), doc_suite(), oracle_suite(gateway)]
+        others = [doc_suite(), oracle_suite(gateway), browser_suite(gateway), deploy_suite(gateway)]
+        others += [image_suite(gateway)] if soak else []
+        planned = [*test_suites(binaries, "soak" if soak else "default"), *others]
         for suite in planned:
             if not words or any(word in suite.name for word in words):
                 run(suite, limit=None if soak else HUNG_AFTER_SECONDS)
@@ -136,6 +141,19 @@ def doc_suite():
 
 def oracle_suite(gateway):
     return Suite("oracles", [str(ROOT / "oracles/run"), gateway])
+
+
+def browser_suite(gateway):
+    return Suite("browser", [str(ROOT / "browser/run"), gateway])
+
+
+def deploy_suite(gateway):
+    return Suite("deploy", [str(ROOT / "deploy/test/run"), gateway])
+
+
+def image_suite(gateway):
+    """Makes a Debian of its own and mounts things, so it takes root, and minutes."""
+    return Suite("image", [str(ROOT / "deploy/test/image"), gateway])
 
 
 def run(suite, limit):

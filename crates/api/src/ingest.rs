@@ -75,7 +75,9 @@ where
                 drop(permit);
                 receipt
             };
-            reply(Unbroken::new(work).await)
+            let receipt = Unbroken::new(work).await;
+            app.ingest.slow_down(app.engine.clock(), &receipt).await;
+            reply(receipt)
         }
         Captured::TooLarge => {
             telemetry::ingest_refused("too_large");
@@ -152,7 +154,7 @@ async fn too_large(app: &App, request: InboundRequest) -> Answer {
 
 fn reply(receipt: Receipt) -> Answer {
     match receipt {
-        Receipt::Accepted { events, reply: None } => with_body(StatusCode::OK, JSON, accepted(&events)),
+        Receipt::Accepted { events, reply: None, .. } => with_body(StatusCode::OK, JSON, accepted(&events)),
         Receipt::Accepted { reply: Some(reply), .. } | Receipt::Handshake(reply) => {
             provider_reply(reply.status, &reply.headers, reply.body.into())
         }

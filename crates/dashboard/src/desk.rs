@@ -1,16 +1,23 @@
 //! What every page is given, and every address there is.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRequestParts;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use domain::Timestamp;
+use domain::{SourceName, Tenant, Timestamp};
 use engine::Engine;
 use engine::access::Access;
+use http::header::HOST;
+use http::request::Parts;
 use store::Store;
 
-use crate::page::{alerts, deliveries, event, events, login, now};
+use crate::page::{
+    alerts, dead_letters, deliveries, destination, destinations, endpoint, event, events, keys, login, now, request,
+    requests, route, routes, runs, source, sources, tryout,
+};
 use crate::{asset, live, reply, session};
 
 /// Cheap to clone; everything within is shared.
@@ -34,6 +41,32 @@ impl Desk {
     }
 }
 
+/// How this gateway is called, without a slash at its end: as its owner says, else as this page was called.
+pub(crate) struct Base(String);
+
+impl Base {
+    /// Where the sender of a source sends.
+    pub(crate) fn ingest(&self, tenant: &Tenant, source: &SourceName) -> String {
+        let Self(base) = self;
+        if *tenant == Tenant::default_tenant() {
+            return format!("{base}/in/{source}");
+        }
+        format!("{base}/t/{tenant}/in/{source}")
+    }
+}
+
+impl FromRequestParts<Desk> for Base {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Infallible> {
+        if let Some(url) = &desk.public_url {
+            return Ok(Self(url.clone()));
+        }
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        Ok(Self(format!("{}://{host}", if desk.https { "https" } else { "http" })))
+    }
+}
+
 /// Every page. What changes something is a POST of a form, and only from a page of ours.
 pub fn router(desk: Desk) -> Router {
     let known = Router::new()
@@ -41,11 +74,39 @@ pub fn router(desk: Desk) -> Router {
         .route("/events", get(events::show))
         .route("/events/live", get(live::stream))
         .route("/events/{id}", get(event::show))
+        .route("/events/{id}/payload", get(event::payload_file))
         .route("/events/{id}/replay", post(event::replay))
         .route("/deliveries/{id}/retry", post(deliveries::retry))
         .route("/deliveries/{id}/cancel", post(deliveries::cancel))
+        .route("/sources", get(sources::list))
+        .route("/sources/{name}", get(source::show))
+        .route("/sources/{name}/check", post(source::check))
+        .route("/sources/{name}/order", post(source::order))
+        .route("/runs/{id}", get(runs::show))
+        .route("/endpoints", post(endpoint::make))
+        .route("/endpoints/{name}", get(endpoint::show))
+        .route("/endpoints/{name}/reply", post(endpoint::set_reply))
+        .route("/endpoints/{name}/sender", post(endpoint::choose))
+        .route("/endpoints/{name}/remove", post(endpoint::remove))
+        .route("/routes", get(routes::list).post(tryout::save))
+        .route("/routes/{name}", get(route::show))
+        .route("/try", get(tryout::show).post(tryout::again))
+        .route("/destinations", get(destinations::list))
+        .route("/destinations/{name}", get(destination::show))
+        .route("/destinations/{name}/pause", post(destination::pause))
+        .route("/destinations/{name}/disable", post(destination::disable))
+        .route("/destinations/{name}/resume", post(destination::resume))
+        .route("/dead-letters", get(dead_letters::show))
+        .route("/dead-letters/plan", get(dead_letters::plan))
+        .route("/dead-letters/retry", post(dead_letters::retry))
+        .route("/requests", get(requests::show))
+        .route("/requests/reverify", post(requests::reverify))
+        .route("/requests/{id}", get(request::show))
+        .route("/requests/{id}/reverify", post(request::reverify))
         .route("/alerts", get(alerts::show))
         .route("/alerts/{id}/resolve", post(alerts::resolve))
+        .route("/keys", get(keys::list).post(keys::make))
+        .route("/keys/{id}/revoke", post(keys::revoke))
         .layer(from_fn_with_state(desk.clone(), session::known_only));
     let open = Router::new()
         .route("/login", get(login::show).post(login::enter))

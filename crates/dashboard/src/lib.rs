@@ -3,9 +3,12 @@
 
 mod asset;
 mod desk;
+mod extract;
+mod figures;
 mod list;
 mod live;
 mod page;
+mod part;
 mod reply;
 mod session;
 mod view;

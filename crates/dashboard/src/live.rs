@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::Event as Message;
 use engine::clock::timeout;
@@ -16,6 +16,7 @@ use store::read::{EventFilter, Page, Position};
 use tokio::sync::watch;
 
 use crate::desk::Desk;
+use crate::extract::Query;
 use crate::page::events::EventsQuery;
 use crate::reply::Trouble;
 use crate::session::Visitor;
@@ -73,8 +74,8 @@ impl Live {
                 "subject": event.subject,
                 "origin": event.origin.as_str(),
                 "assurance": event.assurance.as_str(),
-                "size": crate::view::bytes(event.payload.len() as u64),
-                "assurance_tone": crate::page::events::tone(event.assurance),
+                "size": crate::part::tag::bytes(event.payload.len() as u64),
+                "assurance_tone": crate::part::tag::tone(event.assurance).class(),
             });
             Ok(Message::default().event("event").id(position.0.clone()).data(data.to_string()))
         });

@@ -50,8 +50,13 @@ impl Trouble {
         Self { status: StatusCode::FORBIDDEN, title: "This is not allowed".to_owned(), detail: detail.into() }
     }
 
+    /// What was asked for was tried, and did not work.
+    pub(crate) fn failed(title: &str, detail: String) -> Self {
+        Self { status: StatusCode::BAD_GATEWAY, title: title.to_owned(), detail }
+    }
+
     pub(crate) fn wrong(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, title: "This cannot be read".to_owned(), detail: detail.into() }
+        Self { status: StatusCode::BAD_REQUEST, title: "This cannot be done so".to_owned(), detail: detail.into() }
     }
 }
 
@@ -74,6 +79,14 @@ impl From<EngineError> for Trouble {
             EngineError::Store(error) => error.into(),
             EngineError::NotFound(detail) => {
                 Self { status: StatusCode::NOT_FOUND, title: "It is not there".to_owned(), detail }
+            }
+            EngineError::Definition(report) => {
+                let all: Vec<String> = report.errors().map(|finding| finding.message.clone()).collect();
+                Self::wrong(all.join("; "))
+            }
+            EngineError::Specs(errors) => {
+                let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                Self::wrong(all.join("; "))
             }
             error => Self {
                 status: StatusCode::CONFLICT,

@@ -4,7 +4,7 @@
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use domain::Timestamp;
+use domain::{Tenant, Timestamp};
 use engine::access::{Caller, Scope};
 use engine::vault::Place;
 use http::header::{COOKIE, HOST, HeaderName, HeaderValue, ORIGIN, SET_COOKIE};
@@ -34,6 +34,10 @@ struct Ticket {
 pub(crate) struct Visitor(pub(crate) Caller);
 
 impl Visitor {
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.0.tenant
+    }
+
     pub(crate) fn may(&self, scope: Scope) -> bool {
         self.0.scopes.allow(scope)
     }

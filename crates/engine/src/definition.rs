@@ -10,6 +10,7 @@ mod http;
 mod path;
 mod provider;
 mod reader;
+mod reply;
 mod retry;
 mod route;
 mod secret;

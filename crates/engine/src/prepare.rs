@@ -2,6 +2,7 @@
 //! delivery. What comes out is what every try sends.
 
 mod records;
+mod trial;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use crate::message::{JSON, body_of, envelope_json, envelope_value};
 use crate::spec::{BodyMode, OnStale};
 use crate::topology::{FILTER_SUSPECT_AFTER, FilterSuspicion, Route};
 use crate::work::Work;
+
+pub use trial::{Draft, Passing, Trial};
 
 /// What preparing led to.
 #[derive(Debug)]
@@ -65,9 +68,9 @@ impl Preparer {
 
     async fn by_steps(&self, work: &Work) -> Result<Preparation, Preparation> {
         let route = &work.route;
-        let event = self.whole(work).await?;
+        let event = self.whole(&work.event, route).await?;
         let is_fetched = !Arc::ptr_eq(&event, &work.event);
-        let moment = Moment { now: self.clock.now(), entropy: Arc::clone(&self.entropy), limits: Limits::default() };
+        let moment = self.moment();
         let quick =
             |expression: &Option<Expression>| expression.as_ref().is_none_or(|own| own.is_quick(event.payload.len()));
         let is_quick = quick(&route.when) && quick(&route.map);
@@ -83,11 +86,15 @@ impl Preparer {
         }
         let (owner, before, own) = (Arc::clone(route), basis(None), moment.clone());
         self.compute(is_quick, move || filter(&before.root(), &owner, &own)).await??;
-        let records = self.enriched(work, &event, &moment).await?;
+        let records = self.enriched(route, &event, work.stale, &moment).await?;
         let (owner, after) = (Arc::clone(route), basis(Some(records)));
         // The records may be larger than the event was.
         let is_quick = is_quick && after.is_small();
         self.compute(is_quick, move || shape(&after, &after.root(), &owner, &moment, true)).await
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.clock.now(), entropy: Arc::clone(&self.entropy), limits: Limits::default() }
     }
 
     /// Evaluates here, or off the async threads what loops or is large: it may take its whole time.

@@ -57,7 +57,12 @@ pub use connectors::provider::Reply;
 #[derive(Debug)]
 pub enum Receipt {
     /// Every event is durable. `reply` is the provider's own contract, where it has one.
-    Accepted { events: Vec<(EventId, bool)>, reply: Option<Reply> },
+    Accepted {
+        events: Vec<(EventId, bool)>,
+        reply: Option<Reply>,
+        /// How long the answer waits, where the source's owner wants to see a slow receiver.
+        delay: Duration,
+    },
     /// The sender is setting the endpoint up: answered, no event.
     Handshake(Reply),
     /// One constant answer, whatever the reason; `reply` is the provider's own.
@@ -121,12 +126,12 @@ impl Receiver {
             Judged::Events { arrivals, split, reply } => {
                 self.tell_verified(source, listener);
                 let accepted = self.accept(source, arrivals, split, request).await;
-                accepted.map(|events| contract::accepted(listener, events, reply))
+                accepted.map(|events| contract::accepted(source, listener, events, reply))
             }
             Judged::Rejected(reason) => self.reject(source, listener, request, reason).await,
             Judged::Spent => Ok(come_back(KEYS_RETRY_AFTER, "key_fetches_spent")),
             Judged::Pending => {
-                let accepted = Receipt::Accepted { events: Vec::new(), reply: None };
+                let accepted = Receipt::Accepted { events: Vec::new(), reply: None, delay: Duration::ZERO };
                 self.keep(request, Verdict::Pending, None).await.map(|()| accepted)
             }
         };

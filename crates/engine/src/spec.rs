@@ -1,6 +1,7 @@
 //! What is configured, as plain checked values: made by the file or the API, compiled by [`crate::topology`].
 
 mod enrich;
+mod reply;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use store::registry::ManagedBy;
 use zeroize::Zeroizing;
 
 pub use self::enrich::{EnrichSpec, EnrichWay, OnEnrichError, RequestSpec};
+pub use self::reply::ReplySpec;
 pub use self::stream::{
     BudgetScope, BudgetSpec, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec, Schedule, Start,
     StreamSpec,
@@ -172,6 +174,8 @@ pub struct WebhookSpec {
     pub dedupe_within: Option<Duration>,
     /// From which addresses requests are taken; `None`: from everywhere.
     pub allow_from: Option<AllowFrom>,
+    /// What is answered instead of our own list of events; only where nothing is verified.
+    pub reply: Option<ReplySpec>,
 }
 
 /// Addresses that requests may come from, beside being verified.

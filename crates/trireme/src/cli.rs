@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod connector;
 mod dead_letters;
+mod endpoint;
 mod events;
 mod filter;
 mod key;
@@ -77,6 +78,8 @@ enum Command {
     Providers(providers::ProvidersArgs),
     /// Decide about a source's sender: its secret, and the addresses it wants opened
     Source(source::SourceArgs),
+    /// Make addresses that take anything at once, and say what they answer
+    Endpoint(endpoint::EndpointArgs),
     /// Read what a connector describes: inspect, spec, check, discover, read
     Connector(Box<connector::ConnectorArgs>),
     /// Send a signed sample, as its sender would
@@ -139,6 +142,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Reconcile(args) => run_here(reconcile::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
         Command::Source(args) => run_here(source::run(args, output)),
+        Command::Endpoint(args) => run_here(endpoint::run(args, output)),
         Command::Connector(args) => connector::run(*args, output, environment),
         Command::Send(args) => run_here(send::run(args, output)),
         Command::Key(args) => key::run(args, output, environment),

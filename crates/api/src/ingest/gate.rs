@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use engine::clock::SharedClock;
+use engine::receive::Receipt;
 use http::{HeaderName, Method};
 use rustc_hash::FxHashMap;
 
@@ -12,6 +14,9 @@ use crate::problem::Code;
 
 /// Header names remembered per thread: senders use few, and junk must not grow memory.
 const NAMES_MAX: usize = 512;
+
+/// Answers that wait because their source's owner wants it so: each holds a connection, which real senders need.
+const SLOWED_MAX: usize = 256;
 
 /// The room for requests under way, by number and by bytes of their bodies.
 #[derive(Clone)]
@@ -22,6 +27,7 @@ struct Room {
     in_flight_max: usize,
     bytes: AtomicUsize,
     bytes_max: usize,
+    slowed: AtomicUsize,
     methods: [(Method, Arc<str>); 6],
 }
 
@@ -38,6 +44,7 @@ impl IngestGate {
             in_flight_max,
             bytes: AtomicUsize::new(0),
             bytes_max,
+            slowed: AtomicUsize::new(0),
             methods,
         }))
     }
@@ -46,6 +53,16 @@ impl IngestGate {
     #[must_use]
     pub fn enter(&self) -> Option<IngestPermit> {
         take(&self.0.in_flight, 1, self.0.in_flight_max).then(|| IngestPermit { room: Arc::clone(&self.0), bytes: 0 })
+    }
+
+    /// Lets an answer wait that is meant to be slow, as long as few do. The event is committed and counts already.
+    pub async fn slow_down(&self, clock: &SharedClock, receipt: &Receipt) {
+        let Receipt::Accepted { delay, .. } = receipt else { return };
+        if delay.is_zero() || !take(&self.0.slowed, 1, SLOWED_MAX) {
+            return;
+        }
+        let _slowed = Slowed(Arc::clone(&self.0));
+        clock.sleep(*delay).await;
     }
 
     /// The method's name, shared.
@@ -81,6 +98,15 @@ fn take(counter: &AtomicUsize, amount: usize, max: usize) -> bool {
         counter.fetch_sub(amount, Ordering::Relaxed);
     }
     fits
+}
+
+/// One answer that waits, until it or its sender goes.
+struct Slowed(Arc<Room>);
+
+impl Drop for Slowed {
+    fn drop(&mut self) {
+        self.0.slowed.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The place of one request, given back when dropped.

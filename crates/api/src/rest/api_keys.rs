@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{Tenant, Timestamp};
-use engine::access::{Caller, KeyText, Scope};
+use engine::access::{Caller, NewKey, Scope};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::registry::ApiKey;
@@ -121,24 +121,8 @@ pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewA
         return Err(Code::InvalidBody.because("The key cannot be made so; 'errors' says why.").with(faults));
     }
     let tenant = tenant_of(new.tenant, &caller)?;
-    let text = KeyText::generate(app.engine.entropy().as_ref());
-    let mut scopes = new.scopes;
-    scopes.sort_unstable();
-    scopes.dedup();
-    let key = ApiKey {
-        tenant,
-        id: text.id().into(),
-        hash: text.hash(),
-        scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-        note: new.note,
-        created_at: now,
-        expires_at: new.expires_at,
-        revoked_at: None,
-        last_used_at: None,
-    };
-    app.store().put_api_key(key.clone()).await?;
-    // It may have been asked for a moment ago, and be remembered as unknown.
-    app.access.forget(&key.id);
+    let wanted = NewKey { tenant, scopes: new.scopes, note: new.note, expires_at: new.expires_at };
+    let (text, key) = app.access.issue(app.engine.entropy().as_ref(), wanted).await?;
     let view = ApiKeyView::from(key);
     let kept = CreatedApiKey { key: None, view: view.clone() };
     let told = CreatedApiKey { key: Some(text.text().expose().to_owned()), view };

@@ -198,6 +198,7 @@ fn file() -> Specs {
         settings: Default::default(),
         dedupe_within: None,
         allow_from: None,
+        reply: None,
     };
     let github = SourceSpec {
         tenant: Tenant::default_tenant(),

@@ -1,143 +1,154 @@
-//! One event: what it is, what was proved, what it holds, and the way that it took.
+//! One event: what it is, what was proved, how it came, and the way that it took.
 
-use axum::extract::{Path, State};
+mod curl;
+mod way;
+
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use domain::{EventId, Timestamp};
+use domain::request::Head;
+use domain::{Event, EventId, Timestamp};
 use engine::access::Scope;
 use engine::replay::ReplayRequest;
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use maud::{Markup, html};
-use store::dispatch::Attempt;
+use serde::Deserialize;
 use store::people::ReplaySelection;
-use store::read::{DeliveryDetail, EventDetail};
+use store::read::EventDetail;
 
-use crate::desk::Desk;
+use super::request::{headers, pretty};
+use crate::desk::{Base, Desk};
+use crate::extract::{Path, Query};
+use crate::list::address;
+use crate::part::form::{Weight, button};
+use crate::part::tag::{self, bytes};
+use crate::part::time::{Ago, rough};
+use crate::part::{self, facts, text_block};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
-use crate::view::{self, Ago, page};
+use crate::view::{crumbs, page};
 
 /// Payload shown on the page; all of it can be downloaded.
-const SHOWN_BYTES_MAX: usize = 48 * 1024;
-/// Deliveries whose attempts are shown. More than that is a replay of many, listed elsewhere.
-const DELIVERIES_MAX: usize = 20;
+const SHOWN_BYTES_MAX: usize = 20 * 1024;
+/// A raw text is worth showing beside the laid out one only while it is short.
+const RAW_BYTES_MAX: usize = 8 * 1024;
+/// Sightings shown, one for each path that it came by.
+const SIGHTINGS_MAX: usize = 20;
 
-pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Path(id): Path<EventId>) -> Answer {
+#[derive(Deserialize)]
+pub(crate) struct Place {
+    done: Option<String>,
+}
+
+pub(crate) async fn show(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    base: Base,
+    Path(id): Path<EventId>,
+    Query(place): Query<Place>,
+) -> Answer {
     visitor.needs(Scope::Read)?;
-    let tenant = visitor.0.tenant.clone();
-    let detail = desk.store().event(tenant.clone(), id).await?.ok_or_else(|| Trouble::not_found("event"))?;
-    let mut deliveries = Vec::new();
-    for row in detail.deliveries.iter().take(DELIVERIES_MAX) {
-        deliveries.extend(desk.store().delivery(tenant.clone(), row.id).await?);
-    }
-    let now = desk.now();
+    let found = desk.store().event(visitor.tenant().clone(), id).await?;
+    let detail = found.ok_or_else(|| Trouble::not_found("event"))?;
+    let (event, now) = (&detail.event, desk.now());
+    let head = Head::decode(&event.head);
     let content = html! {
-        h1 { span.mono { (detail.event.event_type) } }
-        (facts(&detail, now))
-        (way(&visitor, &detail, &deliveries, now))
-        (payload(&detail))
+        (crumbs("/events", "Events"))
+        div.head {
+            h1 { span.mono { (event.event_type) } }
+            @if visitor.may(Scope::Operate) {
+                (button(&format!("/events/{id}/replay"), "Replay", &[], Weight::Plain))
+            }
+        }
+        (part::done(place.done.as_deref(), None))
+        (about(&detail, now))
+        (way::taken(&desk, &visitor, &detail, now).await?)
+        (payload(event))
+        (came(event, &head, &base.ingest(visitor.tenant(), &event.source)))
     };
-    Ok(page(&visitor, "/events", &detail.event.event_type, &content))
+    Ok(page(&visitor, "/events", &event.event_type, &content))
 }
 
-fn facts(detail: &EventDetail, now: Timestamp) -> Markup {
+fn about(detail: &EventDetail, now: Timestamp) -> Markup {
     let event = &detail.event;
+    let subject = event.subject.as_ref().map(|subject| {
+        html! { a.mono href=(address("/events", &[("subject", Some(subject.as_str()))])) { (subject) } }
+    });
+    let seen = (!detail.sightings.is_empty()).then(|| sightings(detail, now));
     html! {
-        section.card {
-            dl.facts {
-                dt { "Id" } dd.mono { (event.id) }
-                dt { "Source" } dd { (event.source) " / " (event.connection) }
-                @if let Some(native) = &event.native_type { dt { "Sender's own type" } dd.mono { (native) } }
-                @if let Some(subject) = &event.subject { dt { "Subject" } dd.mono { a href=(crate::list::address("/events", &[("subject", Some(&subject.to_string()))])) { (subject) } } }
-                @if let Some(action) = event.action { dt { "Action" } dd { (action.as_str()) } }
-                dt { "Origin" } dd { (event.origin.as_str()) }
-                dt { "Assurance" } dd { (view::assurance(event.assurance)) }
-                @if let Some(at) = event.occurred_at { dt { "Occurred" } dd { (Ago { at, now }) } }
-                dt { "Received" } dd { (Ago { at: event.received_at, now }) }
-                @for sighting in &detail.sightings {
-                    dt { "Seen again" }
-                    dd { (sighting.count) " × by " (sighting.path) ", last " (Ago { at: sighting.last_at, now }) }
+        section.card { (facts(vec![
+            ("Source", Some(html! { a href={ "/sources/" (event.source) } { (event.source) } span.dim { " / " (event.connection) } })),
+            ("Sender's own type", event.native_type.as_ref().map(|native| html! { span.mono { (native) } })),
+            ("Subject", subject),
+            ("Action", event.action.map(|action| html! { (action.as_str()) })),
+            ("Version", event.version.map(|version| html! { span.mono { (version.encode()) } })),
+            ("Origin", Some(html! { (event.origin.as_str()) })),
+            ("Assurance", Some(html! { (tag::assurance(event.assurance)) " " span.dim { (tag::proves(event.assurance)) } })),
+            ("Occurred", event.occurred_at.map(|at| html! { (Ago { at, now }) " " span.dim { "told after " (rough(event.received_at.since(at))) } })),
+            ("Received", Some(html! { (Ago { at: event.received_at, now }) })),
+            ("Seen again", seen),
+            ("Id", Some(html! { span.mono #id { (event.id) } " " button.quiet type="button" data-copy="id" hidden { "Copy" } })),
+        ])) }
+    }
+}
+
+fn sightings(detail: &EventDetail, now: Timestamp) -> Markup {
+    html! {
+        @for sighting in detail.sightings.iter().take(SIGHTINGS_MAX) {
+            div { (sighting.count) " × by " (sighting.path) ", last " (Ago { at: sighting.last_at, now }) }
+        }
+    }
+}
+
+fn payload(event: &Event) -> Markup {
+    let whole = &event.payload;
+    let cut = whole.len() > SHOWN_BYTES_MAX;
+    let raw = String::from_utf8_lossy(&whole[..whole.len().min(SHOWN_BYTES_MAX)]).into_owned();
+    let laid_out = if cut { None } else { pretty(whole) };
+    let both = laid_out.is_some() && whole.len() <= RAW_BYTES_MAX;
+    html! {
+        h2 { "Payload " span.dim { (bytes(whole.len() as u64)) " " (event.content_type) } }
+        p { a.button href={ "/events/" (event.id) "/payload" } download { "Download the exact bytes" } }
+        @if cut { p.dim { "The first " (bytes(SHOWN_BYTES_MAX as u64)) "." } }
+        (text_block("payload", "Payload", laid_out.as_ref().unwrap_or(&raw)))
+        @if both { details { summary { "As it came" } (text_block("raw", "Payload as it came", &raw)) } }
+    }
+}
+
+/// The request that brought it, where one did.
+fn came(event: &Event, head: &Head, url: &str) -> Markup {
+    let again = curl::command(event, head, url);
+    html! {
+        @if !head.method.is_empty() {
+            h2 { "The request" }
+            p.mono.small { (head.method) " " (head.url) span.dim { " from " (head.remote) } }
+            details { summary { "Headers" }
+                (headers(head.headers.iter().map(|(name, value)| (name.as_str(), value.clone()))))
+            }
+            @if let Some(again) = &again {
+                details { summary { "As a curl command" }
+                    p.dim.small { "What proved the sender is left out, so a source that verifies will reject it." }
+                    (text_block("curl", "A curl command", again))
                 }
             }
         }
     }
 }
 
-fn way(visitor: &Visitor, detail: &EventDetail, deliveries: &[DeliveryDetail], now: Timestamp) -> Markup {
-    html! {
-        h2 { "The way it took" }
-        @if deliveries.is_empty() {
-            section.card.dim { "No route takes it: nothing was owed for this event." }
-        }
-        @for delivery in deliveries { (one_delivery(visitor, delivery, now)) }
-        @if detail.deliveries.len() > DELIVERIES_MAX {
-            p.dim { (detail.deliveries.len() - DELIVERIES_MAX) " more deliveries of this event are not shown." }
-        }
-        @if visitor.may(Scope::Operate) {
-            form method="post" action={ "/events/" (detail.event.id) "/replay" } {
-                button type="submit" { "Deliver it again along the routes of now" }
-            }
-        }
-    }
-}
-
-fn one_delivery(visitor: &Visitor, delivery: &DeliveryDetail, now: Timestamp) -> Markup {
-    let row = &delivery.row;
-    let (id, state) = (row.id, row.state);
-    html! {
-        section.card {
-            div.row {
-                strong { (row.route) } span.dim { "to" } strong { (row.destination) } (view::state(state))
-                @if row.behind { span.dim { "waits for another of its subject" } }
-                @else if let Some(at) = row.due_at { span.dim { "next try " (Ago { at, now }) } }
-                @if row.replay.is_some() { span.tag.dim { "replay" } }
-                @if visitor.may(Scope::Operate) {
-                    @if matches!(state, domain::DeliveryState::Dead | domain::DeliveryState::Cancelled) {
-                        form method="post" action={ "/deliveries/" (id) "/retry" } { button type="submit" { "Try again" } }
-                    } @else if state.is_open() {
-                        form method="post" action={ "/deliveries/" (id) "/cancel" } { button type="submit" { "Cancel" } }
-                    }
-                }
-            }
-            @if let Some(cause) = &row.cause { p.note { strong { (cause.code) } ": " (cause.detail) } }
-            @if !delivery.attempts.is_empty() {
-                table {
-                    thead { tr { th scope="col" { "Try" } th scope="col" { "When" } th scope="col" { "Outcome" } th scope="col" { "Took" } th scope="col" { "Answer" } } }
-                    tbody { @for attempt in &delivery.attempts { (one_attempt(attempt, now)) } }
-                }
-            }
-        }
-    }
-}
-
-fn one_attempt(attempt: &Attempt, now: Timestamp) -> Markup {
-    html! {
-        tr {
-            td { (attempt.number) }
-            td { (Ago { at: attempt.started_at, now }) }
-            td {
-                span.tag.(if &*attempt.outcome == "delivered" { "good" } else { "bad" }) { (attempt.outcome) }
-                @if let Some(status) = attempt.status { " " (status) }
-                @if let Some(error) = &attempt.error { div.dim { (error) } }
-            }
-            td { (format!("{:.1} ms", attempt.duration_us as f64 / 1_000.0)) }
-            td.wide.mono { (String::from_utf8_lossy(&attempt.response[..attempt.response.len().min(300)])) }
-        }
-    }
-}
-
-fn payload(detail: &EventDetail) -> Markup {
-    let bytes = &detail.event.payload;
-    let pretty = serde_json::from_slice::<serde_json::Value>(bytes).ok().filter(|_| bytes.len() <= SHOWN_BYTES_MAX);
-    let pretty = pretty.and_then(|value| serde_json::to_string_pretty(&value).ok());
-    let cut = bytes.len() > SHOWN_BYTES_MAX;
-    html! {
-        h2 { "Payload " span.dim { (view::bytes(bytes.len() as u64)) " " (detail.event.content_type) } }
-        @if cut { p.dim { "The first " (view::bytes(SHOWN_BYTES_MAX as u64)) "." } }
-        p { button type="button" data-copy="payload" hidden { "Copy" } }
-        pre id="payload" tabindex="0" {
-            @if let Some(pretty) = pretty { (pretty) }
-            @else { (String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES_MAX)])) }
-        }
-    }
+/// The exact bytes, as a file that no browser opens as a page.
+pub(crate) async fn payload_file(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    Path(id): Path<EventId>,
+) -> Result<Response, Trouble> {
+    visitor.needs(Scope::Read)?;
+    let found = desk.store().event(visitor.tenant().clone(), id).await?;
+    let event = found.ok_or_else(|| Trouble::not_found("event"))?.event;
+    let headers = [
+        (CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.bin\"")),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
+    ];
+    Ok((headers, event.payload.clone()).into_response())
 }
 
 pub(crate) async fn replay(
@@ -147,12 +158,12 @@ pub(crate) async fn replay(
 ) -> Result<Response, Trouble> {
     visitor.needs(Scope::Operate)?;
     let request = ReplayRequest {
-        tenant: visitor.0.tenant.clone(),
+        tenant: visitor.tenant().clone(),
         selection: ReplaySelection::Events(vec![id]),
         destination: None,
         rate: None,
         new_ids: false,
     };
     desk.engine.start_replay(request).await?;
-    Ok(Redirect::to(&format!("/events/{id}")).into_response())
+    Ok(Redirect::to(&format!("/events/{id}?done=replayed")).into_response())
 }

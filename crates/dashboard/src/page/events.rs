@@ -1,20 +1,22 @@
 //! Events: filtered by the address, newest first, going on by itself while one looks.
 
-use axum::extract::{Query, State};
-use domain::{Assurance, Timestamp};
+use axum::extract::State;
+use domain::{Origin, Timestamp};
 use engine::access::Scope;
 use maud::{Markup, html};
 use serde::Deserialize;
-use store::read::{EventFilter, EventRow, Listed, Page, Position};
+use store::read::{EventFilter, EventRow, Position};
 
 use crate::desk::Desk;
-use crate::list::{ROWS, address, pager};
+use crate::extract::Query;
+use crate::list::{address, page_after, pager, said};
+use crate::part;
+use crate::part::form::{choice, field};
+use crate::part::tag::{self, bytes};
+use crate::part::time::Ago;
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
-use crate::view::{self, Ago, empty, page};
-
-/// Time that a page may scan for what has no index; `Search on` continues.
-const SCAN: std::time::Duration = std::time::Duration::from_millis(500);
+use crate::view::page;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct EventsQuery {
@@ -27,6 +29,13 @@ pub(crate) struct EventsQuery {
     #[serde(default)]
     subject: String,
     #[serde(default)]
+    origin: String,
+    /// Received at or after, and before.
+    #[serde(default)]
+    since: String,
+    #[serde(default)]
+    until: String,
+    #[serde(default)]
     q: String,
     after: Option<String>,
     /// Where a live list goes on.
@@ -35,106 +44,134 @@ pub(crate) struct EventsQuery {
 
 impl EventsQuery {
     pub(crate) fn filter(&self) -> Result<EventFilter, Trouble> {
-        let text = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
-        fn wrong(what: &str, error: &dyn std::fmt::Display) -> Trouble {
-            Trouble::wrong(format!("{what}: {error}"))
+        fn read<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<Option<T>, Trouble> {
+            let read = said(text).map(str::parse).transpose();
+            read.map_err(|error| Trouble::wrong(format!("{what}: {error}")))
         }
+        let origin = said(&self.origin).map(|text| Origin::parse(text).ok_or_else(|| no_origin(text))).transpose()?;
         Ok(EventFilter {
-            source: text(&self.source).map(|text| text.parse().map_err(|error| wrong("source", &error))).transpose()?,
-            connection: text(&self.connection)
-                .map(|text| text.parse().map_err(|error| wrong("connection", &error)))
-                .transpose()?,
-            event_type: text(&self.event_type),
-            subject: text(&self.subject),
-            q: text(&self.q),
-            ..EventFilter::default()
+            source: read("source", &self.source)?,
+            connection: read("connection", &self.connection)?,
+            event_type: said(&self.event_type).map(str::to_owned),
+            subject: said(&self.subject).map(str::to_owned),
+            origin,
+            since: read("since", &self.since)?,
+            until: read("until", &self.until)?,
+            q: said(&self.q).map(str::to_owned),
         })
     }
 
-    fn parameters(&self) -> [(&'static str, Option<&str>); 5] {
+    fn parameters(&self) -> [(&'static str, Option<&str>); 8] {
         [
             ("source", Some(&self.source)),
             ("connection", Some(&self.connection)),
             ("type", Some(&self.event_type)),
             ("subject", Some(&self.subject)),
+            ("origin", Some(&self.origin)),
+            ("since", Some(&self.since)),
+            ("until", Some(&self.until)),
             ("q", Some(&self.q)),
         ]
     }
+
+    fn is_narrowed(&self) -> bool {
+        self.parameters().iter().any(|(_, value)| value.is_some_and(|value| !value.is_empty()))
+    }
+}
+
+fn no_origin(text: &str) -> Trouble {
+    Trouble::wrong(format!("There is no origin '{text}': it is native, virtual, reconciled, backfill or published."))
 }
 
 pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Query(query): Query<EventsQuery>) -> Answer {
     visitor.needs(Scope::Read)?;
     let filter = query.filter()?;
-    let tenant = visitor.0.tenant.clone();
+    let tenant = visitor.tenant();
     // Before the list, so that nothing accepted in between is missing from both.
-    let tail = desk.store().tail_position(tenant.clone()).await?;
-    let after = query.after.clone().map(Position);
-    let first = after.is_none();
-    let list = desk.store().events(tenant, filter, Page { limit: ROWS, after, scan: SCAN }).await?;
+    let Position(tail) = desk.store().tail_position(tenant.clone()).await?;
+    let list = desk.store().events(tenant.clone(), filter, page_after(query.after.as_deref())).await?;
+    let live = address("/events/live", &[&query.parameters()[..], &[("from", Some(tail.as_str()))]].concat());
+    // Only the newest page goes on by itself, and only where new events can belong to it.
+    let live = (query.after.is_none() && query.until.is_empty()).then_some(live.as_str());
+    let unfinished = list.searched_until.is_some();
     let content = html! {
         h1 { "Events" }
         (filters(&query))
-        (table(&query, &list, desk.now(), first.then_some(&tail)))
-        (pager("/events", &query.parameters(), list.next.as_ref(), list.searched_until.is_some()))
+        @if live.is_some() { p.dim.live { "New ones appear by themselves: " span data-live-status { "load the page again to see them" } "." } }
+        (table(&list.rows, desk.now(), live, &none(&visitor, &query, unfinished)))
+        (pager("/events", &query.parameters(), list.next.as_ref(), unfinished))
     };
     Ok(page(&visitor, "/events", "Events", &content))
 }
 
+fn none(visitor: &Visitor, query: &EventsQuery, unfinished: bool) -> Markup {
+    match (unfinished, query.is_narrowed()) {
+        (true, _) => part::empty("None of these so far", &html! { p { "There is more to look through." } }),
+        (false, true) => part::empty("No events here", &html! { p { a href="/events" { "See all events" } } }),
+        (false, false) => part::empty(
+            "No events yet",
+            &html! {
+                p { "Send a signed sample: " code { "trireme send github --to URL" } @if visitor.may(Scope::Admin) { ", or make an endpoint on the page " a href="/sources" { "Sources" } } "." }
+            },
+        ),
+    }
+}
+
 fn filters(query: &EventsQuery) -> Markup {
-    let field = |name: &str, label: &str, value: &str, hint: &str| {
-        html! { label { (label) input name=(name) value=(value) placeholder=(hint); } }
-    };
+    let origins = std::iter::once((String::new(), "any".to_owned()));
+    let origins: Vec<_> =
+        origins.chain(Origin::ALL.map(|one| (one.as_str().to_owned(), one.as_str().to_owned()))).collect();
     html! {
         form.filters method="get" action="/events" role="search" {
-            (field("source", "Source", &query.source, "github"))
-            (field("connection", "Connection", &query.connection, "default"))
-            (field("type", "Type", &query.event_type, "push or order.*"))
-            (field("subject", "Subject", &query.subject, "orders/17"))
-            (field("q", "Contains", &query.q, "text of the payload"))
-            button.main type="submit" { "Filter" }
-            @if query.parameters().iter().any(|(_, value)| value.is_some_and(|value| !value.is_empty())) {
-                a.button href="/events" { "Clear" }
+            (field("Contains", "q", &query.q, "text of payload, type or subject"))
+            (field("Source", "source", &query.source, "github"))
+            (field("Type", "type", &query.event_type, "push or order.*"))
+            (field("Subject", "subject", &query.subject, "orders/17"))
+            details.more open[!query.connection.is_empty() || !query.origin.is_empty() || !query.since.is_empty() || !query.until.is_empty()] {
+                summary { "More" }
+                div.row {
+                    (field("Connection", "connection", &query.connection, "default"))
+                    (choice("Origin", "origin", &origins, &query.origin))
+                    (field("Since", "since", &query.since, "2026-01-31T09:00:00Z"))
+                    (field("Until", "until", &query.until, "2026-01-31T10:00:00Z"))
+                }
             }
+            button.main type="submit" { "Filter" }
+            @if query.is_narrowed() { a.button href="/events" { "Clear" } }
         }
     }
 }
 
-fn table(query: &EventsQuery, list: &Listed<EventRow>, now: Timestamp, tail: Option<&Position>) -> Markup {
-    let live = tail.map(|Position(from)| {
-        address("/events/live", &[&query.parameters()[..], &[("from", Some(from.as_str()))]].concat())
-    });
+/// Events, newest first; `live` is where new ones come from, `none` what stands there while there are none.
+pub(crate) fn table(rows: &[EventRow], now: Timestamp, live: Option<&str>, none: &Markup) -> Markup {
     html! {
-        @if tail.is_some() { p.dim { "New ones appear by themselves: " span data-live-status { "not yet" } "." } }
-        div.scroll hidden[list.rows.is_empty()] {
+        div.sheet hidden[rows.is_empty()] {
             table data-live=[live] {
+                caption.out { "Events" }
                 thead { tr {
-                    th scope="col" { "Received" } th scope="col" { "Type" } th scope="col" { "Source" }
-                    th scope="col" { "Subject" } th scope="col" { "Origin" } th scope="col" { "Assurance" }
-                    th scope="col" { "Size" }
+                    @for heading in HEADINGS { th scope="col" { (heading) } }
                 } }
-                tbody { @for row in &list.rows { (event_row(row, now)) } }
+                tbody { @for row in rows { (event_row(row, now)) } }
             }
         }
-        (blank_row())
-        @if list.rows.is_empty() {
-            div data-empty { (empty("No events here", &html! {
-                p { "Send a signed sample: " code { "trireme send github --to URL" } ", or widen the filter." }
-            })) }
-        }
+        @if live.is_some() { (blank_row()) }
+        @if rows.is_empty() { div data-empty { (none) } }
     }
 }
+
+const HEADINGS: [&str; 7] = ["Received", "Type", "Source", "Subject", "Origin", "Assurance", "Size"];
 
 fn event_row(row: &EventRow, now: Timestamp) -> Markup {
     let event = &row.event;
     html! {
         tr {
-            td { a href={ "/events/" (event.id) } { (Ago { at: event.received_at, now }) } }
-            td.wide.mono { (event.event_type) }
-            td { (event.source) @if event.connection.as_str() != "default" { span.dim { " / " (event.connection) } } }
-            td.wide.mono { @if let Some(subject) = &event.subject { (subject) } }
-            td { (event.origin.as_str()) }
-            td { (view::assurance(event.assurance)) }
-            td.dim { (view::bytes(row.payload_bytes)) }
+            td data-label="Received" { a href={ "/events/" (event.id) } { (Ago { at: event.received_at, now }) } }
+            td.mono data-label="Type" { (event.event_type) }
+            td data-label="Source" { (event.source) @if event.connection.as_str() != "default" { span.dim { " / " (event.connection) } } }
+            td.mono data-label="Subject" { @if let Some(subject) = &event.subject { (subject) } }
+            td data-label="Origin" { (event.origin.as_str()) }
+            td data-label="Assurance" { (tag::assurance(event.assurance)) }
+            td.dim data-label="Size" { (bytes(row.payload_bytes)) }
         }
     }
 }
@@ -144,24 +181,14 @@ fn blank_row() -> Markup {
     html! {
         template data-row="event" {
             tr.fresh {
-                td { a href="#" { time datetime="" { } } }
-                td.wide.mono data-text="type" {}
-                td data-text="source" {}
-                td.wide.mono data-text="subject" {}
-                td data-text="origin" {}
-                td { span.tag data-text="assurance" data-tone="assurance_tone" {} }
-                td.dim data-text="size" {}
+                td data-label="Received" { a href="#" { time datetime="" { } } }
+                td.mono data-label="Type" data-text="type" {}
+                td data-label="Source" data-text="source" {}
+                td.mono data-label="Subject" data-text="subject" {}
+                td data-label="Origin" data-text="origin" {}
+                td data-label="Assurance" { span.tag data-text="assurance" data-tone="assurance_tone" {} }
+                td.dim data-label="Size" data-text="size" {}
             }
         }
-    }
-}
-
-/// The colour of an assurance, for rows that the script makes.
-pub(crate) const fn tone(assurance: Assurance) -> &'static str {
-    match assurance {
-        Assurance::Body | Assurance::Partial => "good",
-        Assurance::Origin => "busy",
-        Assurance::Shared => "warn",
-        Assurance::None => "bad",
     }
 }

@@ -1,12 +1,13 @@
 //! Coming in with an API key, and leaving.
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::desk::Desk;
+use crate::extract::{Form, Query};
 use crate::reply::Trouble;
 use crate::session::{begin, end, with_cookie};
 use crate::view::bare;

@@ -1,145 +1,147 @@
-//! Now: what needs attention first, then how much comes in, goes out and waits.
-
-use std::collections::BTreeMap;
+//! Now: what needs a person first, then how much comes in, goes out and waits.
 
 use axum::extract::State;
-use domain::{DeliveryState, Timestamp};
+use domain::Timestamp;
 use engine::access::Scope;
 use maud::{Markup, html};
-use store::watch::{Series, Step};
+use serde::Deserialize;
+use store::read::{EventFilter, Page};
+use store::registry::Alert;
+use store::watch::Series;
 
+use super::alerts::about;
+use super::destinations::{Owed, owed};
 use crate::desk::Desk;
+use crate::extract::Query;
+use crate::figures::{Span, Track, total};
+use crate::part::form::{Weight, button};
+use crate::part::tag::{Tone, number, percent, tag};
+use crate::part::time::{Ago, ago, took};
+use crate::part::{self, chart, table, tile};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
-use crate::view::{Ago, number, page};
+use crate::view::page;
 
 /// Alerts on this page; all of them have a page of their own.
 const ALERTS_MAX: u32 = 5;
-/// An hour by the minute.
-const BARS: usize = 60;
+/// Destinations that something waits for.
+const WAITING_MAX: usize = 50;
 
-/// One series over the last hour.
-struct Hour {
-    /// Count and failed, by minute, the oldest first.
-    minutes: [(u64, u64); BARS],
+#[derive(Deserialize)]
+pub(crate) struct Place {
+    #[serde(default)]
+    span: Span,
 }
 
-impl Hour {
-    fn total(&self) -> u64 {
-        self.minutes.iter().map(|(count, _)| count).sum()
-    }
-
-    fn failed(&self) -> u64 {
-        self.minutes.iter().map(|(_, failed)| failed).sum()
-    }
-}
-
-pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor) -> Answer {
+pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Query(place): Query<Place>) -> Answer {
     visitor.needs(Scope::Read)?;
-    let (now, tenant) = (desk.now(), visitor.0.tenant.clone());
+    let (now, tenant, span) = (desk.now(), visitor.tenant(), place.span);
     let alerts = desk.store().alerts(tenant.clone(), true, ALERTS_MAX).await?;
-    let events = hour(&desk, &visitor, Series::Events, now).await?;
-    let attempts = hour(&desk, &visitor, Series::Attempts, now).await?;
-    let rejected = hour(&desk, &visitor, Series::Rejected, now).await?;
-    let backlog = desk.store().backlog().await?;
-    let mut waiting: BTreeMap<_, (u64, u64, Option<Timestamp>)> = BTreeMap::new();
-    for group in backlog.into_iter().filter(|group| group.tenant == tenant) {
-        let (open, dead, oldest) = waiting.entry(group.destination).or_default();
-        if group.state == DeliveryState::Dead {
-            *dead += group.count;
-        } else {
-            *open += group.count;
-            *oldest = (*oldest).into_iter().chain(group.oldest).min();
-        }
-    }
+    let owed = owed(&desk, tenant).await?;
     let content = html! {
         h1 { "Now" }
-        @for alert in &alerts {
-            p.note { strong { (alert.object) } ": " (alert.detail) " (" (Ago { at: alert.opened_at, now }) ")" }
-        }
-        div.tiles {
-            (tile("Events in an hour", &events, false))
-            (tile("Tries of deliveries", &attempts, true))
-            (tile("Rejected requests", &rejected, false))
-        }
-        h2 { "What waits" }
-        @if waiting.is_empty() { p.dim { "Nothing: all that was accepted is where it belongs." } }
+        @if is_new(&desk, &visitor).await? { (welcome(&visitor)) }
         @else {
-            div.scroll { table {
-                thead { tr { th scope="col" { "Destination" } th scope="col" { "Waiting" } th scope="col" { "Oldest" } th scope="col" { "Dead letters" } } }
-                tbody { @for (destination, (open, dead, oldest)) in &waiting { tr {
-                    td { (destination) }
-                    td { (number(*open)) }
-                    td { @if let Some(at) = oldest { (Ago { at: *at, now }) } }
-                    td { @if *dead > 0 { span.tag.bad { (number(*dead)) } } @else { "0" } }
-                } } }
-            } }
+            (attention(&alerts, now))
+            (super::spans("/now", span))
+            (figures(&desk, &visitor, span).await?)
+            h2 { "What waits" }
+            @if owed.is_empty() { p.dim { "Nothing: all that was accepted is where it belongs." } }
+            @else { (waiting(owed.iter().take(WAITING_MAX), now)) }
         }
     };
     Ok(page(&visitor, "/", "Now", &content))
 }
 
-async fn hour(desk: &Desk, visitor: &Visitor, series: Series, now: Timestamp) -> Result<Hour, Trouble> {
-    let minute = Step::Minute.length();
-    let first = Step::Minute.floor(now) - minute * (BARS as u32 - 1);
-    let figures = desk.store().figures(visitor.0.tenant.clone(), series, Step::Minute, first).await?;
-    let mut minutes = [(0, 0); BARS];
-    for (at, figure) in figures {
-        let index = usize::try_from(at.since(first).as_secs() / minute.as_secs()).unwrap_or(BARS);
-        if let Some((count, failed)) = minutes.get_mut(index) {
-            *count += figure.count;
-            *failed += figure.failed;
-        }
-    }
-    Ok(Hour { minutes })
+/// Whether nothing has ever been accepted: then there is nothing to see, and something to begin with.
+async fn is_new(desk: &Desk, visitor: &Visitor) -> Result<bool, Trouble> {
+    let first = desk.store().events(visitor.tenant().clone(), EventFilter::default(), Page::first(1)).await?;
+    Ok(first.rows.is_empty())
 }
 
-fn tile(title: &str, hour: &Hour, with_failures: bool) -> Markup {
-    html! {
-        div.tile {
-            span.dim { (title) }
-            b { (number(hour.total())) }
-            @if with_failures && hour.total() > 0 {
-                span.dim { (format!("{:.1} % failed", hour.failed() as f64 * 100.0 / hour.total() as f64)) }
+fn welcome(visitor: &Visitor) -> Markup {
+    part::empty(
+        "No event has come yet",
+        &html! {
+            @if visitor.may(Scope::Admin) {
+                p { "Make an endpoint: an address that takes anything at once. You get a curl line to try it, and see what comes, live." }
+                (button("/endpoints", "Make an endpoint", &[], Weight::Main))
             }
-            (chart(title, hour))
-        }
-    }
+            p { "What is configured is on the page " a href="/sources" { "Sources" } "." }
+        },
+    )
 }
 
-/// Bars of an hour, the failed part in its own colour.
-fn chart(title: &str, hour: &Hour) -> Markup {
-    const HEIGHT: f64 = 40.0;
-    let most = hour.minutes.iter().map(|(count, _)| *count).max().unwrap_or(0).max(1) as f64;
-    let bar = |count: u64| if count == 0 { 0.0 } else { (count as f64 / most * HEIGHT).max(1.0) };
+fn attention(alerts: &[Alert], now: Timestamp) -> Markup {
     html! {
-        svg.chart viewBox={ "0 0 " (BARS * 4) " " (HEIGHT) } preserveAspectRatio="none" role="img" {
-            title { (title) ", by the minute of the last hour; the most was " (most) " a minute" }
-            @for (index, (count, failed)) in hour.minutes.iter().enumerate() {
-                @if *count > 0 {
-                    rect x=(index * 4) y=(HEIGHT - bar(*count)) width="3" height=(bar(*count)) {}
-                    rect.bad x=(index * 4) y=(HEIGHT - bar(*failed)) width="3" height=(bar(*failed)) {}
+        @if alerts.is_empty() { p.fine { (tag(Tone::Good, "well")) " Nothing needs a person." } }
+        @else {
+            section aria-label="What needs a person" {
+                @for alert in alerts {
+                    p.note { strong { (alert.kind.replace('_', " ")) } " " (about(&alert.object)) ": " (alert.detail) " (" (Ago { at: alert.last_at, now }) ")" }
                 }
+                p { a href="/alerts" { "All alerts" } }
             }
         }
     }
+}
+
+async fn figures(desk: &Desk, visitor: &Visitor, span: Span) -> Result<Markup, Trouble> {
+    let tenant = visitor.tenant();
+    let (events, tries) =
+        (total(desk, tenant, Series::Events, span).await?, total(desk, tenant, Series::Attempts, span).await?);
+    let (rejected, calls) =
+        (total(desk, tenant, Series::Rejected, span).await?, total(desk, tenant, Series::Calls, span).await?);
+    Ok(html! {
+        div.tiles {
+            (counted("Events", &events, span, &html! { (rate(&events, span)) }))
+            (counted("Tries of deliveries", &tries, span, &html! { (rate(&tries, span)) ", " (percent(tries.failed, tries.count)) " failed" (delay(&tries)) }))
+            (counted("Rejected requests", &rejected, span, &html! { @if rejected.count > 0 { a href="/requests" { "See why" } } @else { "none" } }))
+            @if calls.count > 0 { (counted("Calls to sources", &calls, span, &html! { (percent(calls.failed, calls.count)) " failed" (delay(&calls)) })) }
+        }
+    })
+}
+
+fn counted(title: &str, track: &Track, span: Span, more: &Markup) -> Markup {
+    let heard = format!("{title} {}, {}", span.words(), span.bar_words());
+    tile(title, &number(track.count), &html! { span.dim { (more) } (chart::bars(&heard, &track.bars)) })
+}
+
+fn delay(track: &Track) -> Markup {
+    html! { @if let Some(most) = track.latencies.quantile(0.95) { ", p95 " (took(most)) } }
+}
+
+/// How many in a second, or in the time that makes it a number worth reading.
+fn rate(track: &Track, span: Span) -> String {
+    let each = track.count as f64 / span.length().as_secs_f64();
+    match each {
+        each if each >= 1.0 => format!("{each:.1} a second"),
+        each if each * 60.0 >= 1.0 => format!("{:.1} a minute", each * 60.0),
+        each => format!("{:.1} an hour", each * 3_600.0),
+    }
+}
+
+fn waiting<'a>(owed: impl Iterator<Item = (&'a domain::DestinationName, &'a Owed)>, now: Timestamp) -> Markup {
+    let row = |(name, owed): (&domain::DestinationName, &Owed)| {
+        vec![
+            html! { a href={ "/destinations/" (name) } { (name) } },
+            html! { (number(owed.open)) },
+            html! { @if owed.oldest.is_some() { (ago(owed.oldest, now)) } @else { span.dim { "–" } } },
+            html! { @if owed.dead > 0 { a href={ "/dead-letters?destination=" (name) } { (tag(Tone::Bad, &number(owed.dead))) } } @else { "0" } },
+        ]
+    };
+    table::table("What waits", &["Destination", "Waiting", "Oldest", "Dead letters"], owed.map(row))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
-    fn a_chart_tells_how_much_and_how_much_of_it_failed() {
-        let mut minutes = [(0, 0); BARS];
-        minutes[3] = (8, 2);
-        let hour = Hour { minutes };
-        assert_eq!((hour.total(), hour.failed()), (8, 2));
-        let svg = chart("Tries", &hour).into_string();
-        assert!(svg.contains("the most was 8 a minute"), "{svg}");
-        assert_eq!(svg.matches("<rect").count(), 2, "{svg}");
-        assert_eq!(Duration::from_secs(60), Step::Minute.length());
+    fn a_rate_is_told_in_the_time_that_makes_it_readable() {
+        let of = |count| Track { count, ..Track::empty(Span::Hour) };
+        for (count, text) in [(7_200, "2.0 a second"), (90, "1.5 a minute"), (3, "3.0 an hour"), (0, "0.0 an hour")] {
+            assert_eq!(rate(&of(count), Span::Hour), text);
+        }
     }
 }

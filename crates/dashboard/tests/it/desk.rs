@@ -1,31 +1,38 @@
 //! A dashboard over an engine of its own, and a browser that keeps its cookie.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use dashboard::{Desk, router};
 use domain::request::InboundRequest;
-use domain::{Tenant, Timestamp};
+use domain::{DeliveryState, Tenant, Timestamp};
 use engine::access::{Access, KeyText};
-use engine::clock::{SharedClock, SystemClock};
+use engine::clock::{Clock, SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
+use engine::publish::Publication;
 use engine::receive::Receipt;
-use engine::spec::{SourceSpec, Specs, WebhookSpec};
-use engine::transport::{EgressPolicy, HttpTransport, TransportOptions};
+use engine::transport::EgressPolicy;
 use engine::vault::{MasterKey, Vault};
 use engine::{Engine, Parts};
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
+use serde_json::{Value, json};
 use store::keep::Retention;
-use store::registry::{ApiKey, ManagedBy};
+use store::read::{DeliveryFilter, Page};
+use store::registry::{ApiKey, ObjectKind};
 use store_sqlite::{OpenOptions, SqliteStore};
 use tower::ServiceExt;
+
+use crate::world::{World, file};
 
 pub struct Browser {
     pub engine: Engine,
     pub access: Arc<Access>,
+    pub world: Arc<World>,
     router: Router,
     pub cookie: Option<String>,
 }
@@ -46,34 +53,62 @@ impl Browser {
     /// Nobody is logged in yet.
     pub async fn stranger() -> Self {
         let store = Arc::new(SqliteStore::open(OpenOptions::memory()).expect("a store in memory opens"));
-        let clock: SharedClock = SystemClock::shared();
-        let transport = HttpTransport::new(Arc::clone(&clock), TransportOptions::default()).expect("roots");
+        let (clock, entropy, world): (SharedClock, _, _) =
+            (SystemClock::shared(), SystemEntropy::shared(), World::new());
         let key = MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits");
         let engine = Engine::start(Parts {
             store,
             clock: Arc::clone(&clock),
-            entropy: SystemEntropy::shared(),
-            transport: Arc::new(transport),
+            entropy: Arc::clone(&entropy),
+            transport: Arc::clone(&world) as _,
             policies: Arc::new(Arc::new(EgressPolicy::new(Vec::new(), Vec::new()))),
             vault: Arc::new(Vault::new(key)),
             retention: Retention::default(),
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
             node: Default::default(),
         });
-        let sources = vec![listens("open", "none")];
-        engine.configure(Specs { sources, ..Specs::default() }).await.expect("it is valid");
+        engine.configure(file(&clock, &entropy)).await.expect("it is valid");
         let access = Arc::new(Access::new(Arc::clone(engine.store()), clock));
         let desk = Desk { engine: engine.clone(), access: Arc::clone(&access), public_url: None, https: false };
-        Self { engine, access, router: router(desk), cookie: None }
+        Self { engine, access, world, router: router(desk), cookie: None }
     }
 
     /// Someone who came in with a key of these scopes.
     pub async fn with(scopes: &[&str]) -> Self {
         let mut browser = Self::stranger().await;
-        let key = browser.key(scopes).await;
-        let answer = browser.post("/login", &format!("key={key}")).await;
-        assert_eq!((answer.status, answer.location()), (303, "/"), "{}", answer.text);
+        browser.enter(scopes).await;
         browser
+    }
+
+    /// The same, where there is something of everything: see [`furnish`](Self::furnish).
+    pub async fn furnished(scopes: &[&str]) -> Self {
+        let browser = Self::with(scopes).await;
+        browser.furnish().await;
+        browser
+    }
+
+    pub async fn enter(&mut self, scopes: &[&str]) {
+        let key = self.key(scopes).await;
+        let answer = self.post("/login", &format!("key={key}")).await;
+        assert_eq!((answer.status, answer.location()), (303, "/"), "{}", answer.text);
+    }
+
+    /// Sources `own` and `signed`, the destination `app`, and a route from `own` that makes a dead letter of every
+    /// event of the type `broken`.
+    async fn furnish(&self) {
+        let own = json!({ "publish": true });
+        let signed = json!({ "webhook": { "provider": "github", "secret": "a secret of the sender" } });
+        let app = json!({ "http": { "url": "https://app.example/hook", "unsigned": true }, "retry": { "fibonacci": "1s", "attempts": 1 } });
+        let route = json!({ "from": "own", "to": "app", "map": "type = 'broken' ? $number('x') : { 'it': data }" });
+        self.put(ObjectKind::Source, "own", own).await;
+        self.put(ObjectKind::Source, "signed", signed).await;
+        self.put(ObjectKind::Destination, "app", app).await;
+        self.put(ObjectKind::Route, "own-app", route).await;
+    }
+
+    pub async fn put(&self, kind: ObjectKind, name: &str, definition: Value) {
+        let tenant = Tenant::default_tenant();
+        self.engine.put_object(kind, tenant, name, definition, true).await.expect("it can be put");
     }
 
     pub async fn key(&self, scopes: &[&str]) -> String {
@@ -94,7 +129,7 @@ impl Browser {
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
-        let request = Request::builder().method(Method::GET).uri(path);
+        let request = Request::builder().method(Method::GET).uri(path).header(HOST, "gateway.example");
         self.send(request, Body::empty()).await
     }
 
@@ -120,40 +155,58 @@ impl Browser {
 
     /// Takes in a webhook from anybody, and gives its event's id.
     pub async fn webhook(&self, body: &str) -> String {
-        let request = InboundRequest {
-            id: self.engine.new_request_id(),
-            tenant: Tenant::default_tenant(),
-            source: "open".parse().expect("a name"),
-            connection: "".into(),
-            method: "POST".into(),
-            url: "http://localhost/in/open".into(),
-            headers: vec![("content-type".into(), b"application/json"[..].into())],
-            body: body.as_bytes().to_vec().into(),
-            remote: "192.0.2.1".into(),
-            received_at: self.engine.clock().now(),
-        };
-        match self.engine.receive(request).await {
+        match self.arrives("open", &[("content-type", "application/json")], body).await {
             Receipt::Accepted { events, .. } => events[0].0.to_string(),
             other => panic!("{other:?}"),
         }
     }
-}
 
-fn listens(name: &str, provider: &str) -> SourceSpec {
-    let webhook = WebhookSpec {
-        provider: provider.to_owned(),
-        secrets: Vec::new(),
-        settings: std::collections::BTreeMap::new(),
-        dedupe_within: None,
-        allow_from: None,
-    };
-    SourceSpec {
-        tenant: Tenant::default_tenant(),
-        name: name.parse().expect("a name"),
-        managed_by: ManagedBy::File,
-        webhook: Some(webhook),
-        publish: false,
-        connections: std::collections::BTreeMap::new(),
-        connector: None,
+    /// A request as it comes in at a source.
+    pub async fn arrives(&self, source: &str, headers: &[(&str, &str)], body: &str) -> Receipt {
+        let header = |(name, value): &(&str, &str)| ((*name).into(), Bytes::copy_from_slice(value.as_bytes()));
+        let request = InboundRequest {
+            id: self.engine.new_request_id(),
+            tenant: Tenant::default_tenant(),
+            source: source.parse().expect("a name"),
+            connection: "".into(),
+            method: "POST".into(),
+            url: format!("http://localhost/in/{source}").into(),
+            headers: headers.iter().map(header).collect(),
+            body: body.as_bytes().to_vec().into(),
+            remote: "192.0.2.1".into(),
+            received_at: self.engine.clock().now(),
+        };
+        self.engine.receive(request).await
+    }
+
+    /// An event of one's own, and its id.
+    pub async fn publishes(&self, event_type: &str, subject: Option<&str>, data: &Value) -> String {
+        let publication = Publication {
+            tenant: Tenant::default_tenant(),
+            source: "own".parse().expect("a name"),
+            event_type: event_type.to_owned(),
+            subject: subject.map(str::to_owned),
+            data: data.to_string().into(),
+            idempotency_key: None,
+        };
+        self.engine.publish(publication).await.expect("it is taken").id.to_string()
+    }
+
+    /// Until so many deliveries are in a state; fails when they never are.
+    pub async fn until(&self, state: DeliveryState, count: usize) {
+        for _ in 0..2_000 {
+            if self.count(state).await >= count {
+                return;
+            }
+            SystemClock::new().sleep(Duration::from_millis(5)).await;
+        }
+        panic!("there never were {count} deliveries {}", state.as_str());
+    }
+
+    pub async fn count(&self, state: DeliveryState) -> usize {
+        let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+        let page = Page::first(store::read::PAGE_MAX);
+        let listed = self.engine.store().deliveries(Tenant::default_tenant(), filter, page).await;
+        listed.expect("a list").rows.len()
     }
 }

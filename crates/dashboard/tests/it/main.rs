@@ -1,5 +1,11 @@
 //! The dashboard as a browser meets it, through its router and over a real engine and store.
 
+mod acts;
 mod desk;
+mod endpoints;
+mod hostile;
+mod large;
+mod matrix;
 mod pages;
 mod session;
+mod world;

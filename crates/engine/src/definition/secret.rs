@@ -31,15 +31,25 @@ pub fn replace_secrets(definition: &mut Json, replace: &mut dyn FnMut(&str) -> S
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Below {
     Nothing,
+    Webhook,
+    /// What a source answers is told to whoever sends to it.
+    Reply,
     Secrets,
     Headers,
 }
 
 impl Below {
+    fn is_secret(self) -> bool {
+        matches!(self, Self::Secrets | Self::Headers)
+    }
+
     fn key(self, key: &str) -> Self {
         match (self, key) {
-            (Self::Nothing, "headers" | "config") => Self::Headers,
-            (Self::Nothing, key) if SECRET_KEYS.contains(&key) => Self::Secrets,
+            (Self::Webhook, "reply") => Self::Reply,
+            (Self::Nothing | Self::Webhook, "headers" | "config") => Self::Headers,
+            (Self::Nothing | Self::Webhook, key) if SECRET_KEYS.contains(&key) => Self::Secrets,
+            (Self::Nothing, "webhook") => Self::Webhook,
+            (Self::Webhook, _) => Self::Nothing,
             _ => self,
         }
     }
@@ -47,7 +57,7 @@ impl Below {
 
 fn replace_below(json: &mut Json, below: Below, replace: &mut dyn FnMut(&str) -> String) {
     match json {
-        Json::String(text) if below != Below::Nothing => *text = replace(text),
+        Json::String(text) if below.is_secret() => *text = replace(text),
         Json::Array(items) => items.iter_mut().for_each(|item| replace_below(item, below, replace)),
         Json::Object(pairs) => {
             let described = below == Below::Secrets && pairs.contains_key("value");

@@ -6,7 +6,7 @@ use domain::{ConnectionName, SourceName};
 
 use super::reader::{At, Fields};
 use super::secret::{self, RoleSecretAt};
-use super::{Context, allow, connector, provider, subscribe};
+use super::{Context, allow, connector, provider, reply, subscribe};
 use crate::spec::{ConnectorSpec, RoleSecret, SourceSpec, WebhookSpec};
 
 /// What is missing where no sender is named.
@@ -66,6 +66,7 @@ fn webhook_of(
     let secrets = secret::of_roles(&mut fields);
     let dedupe_within = fields.take("dedupe").and_then(|at| dedupe(&at));
     let allow_from = fields.take("allow_from").and_then(|at| allow::allow_from(&at, recipe.as_deref()));
+    let reply = fields.take("reply").and_then(|at| reply::reply(&at, recipe.as_deref()));
     let Some(recipe) = recipe else {
         fields.finish_with_slips();
         return None;
@@ -90,7 +91,7 @@ fn webhook_of(
         at.warning("must_be_paired", message, help);
     }
     let secrets = secrets.into_iter().flatten().map(|(own, _)| own).collect();
-    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from })
+    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from, reply })
 }
 
 fn dedupe(at: &At<'_>) -> Option<Duration> {

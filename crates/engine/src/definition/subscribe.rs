@@ -56,8 +56,8 @@ pub(super) fn webhook(at: &At<'_>, spec: &ConnectorSpec, context: &Context) -> O
     if !brings_secret(spec) {
         provider::check_secrets(at, &[], &recipe, &settings);
     }
-    let (secrets, dedupe_within, allow_from) = (Vec::new(), None, None);
-    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from })
+    let (secrets, dedupe_within, allow_from, reply) = (Vec::new(), None, None, None);
+    Some(WebhookSpec { provider: recipe.name().to_owned(), secrets, settings, dedupe_within, allow_from, reply })
 }
 
 /// Whether the secret comes with the subscription, so that its owner need not give one.

@@ -3,6 +3,7 @@
 //! Secrets go through the caller's hands, who masks or seals them.
 
 mod enrich;
+mod reply;
 mod stream;
 
 use domain::breaker::BreakerPolicy;
@@ -89,6 +90,9 @@ fn write_webhook(spec: &WebhookSpec, cover: Cover<'_>) -> Json {
         let published = allow.published.then(|| super::allow::PUBLISHED.to_owned());
         let ranges: Vec<String> = published.into_iter().chain(allow.ranges.iter().map(IpNet::to_string)).collect();
         json.insert("allow_from".to_owned(), ranges.into());
+    }
+    if let Some(reply) = &spec.reply {
+        json.insert("reply".to_owned(), reply::reply(reply));
     }
     json.extend(spec.settings.iter().map(|(name, value)| (name.clone(), value.clone())));
     json.into()

@@ -15,13 +15,11 @@ use crate::message::JSON;
 use crate::spec::{EnrichSpec, EnrichWay, OnEnrichError};
 use crate::topology::{Enrich, Route};
 use crate::upstream::Account;
-use crate::work::Work;
 
 impl Preparer {
     /// The event with its record as data, if it was only told of; else as it is.
-    pub(super) async fn whole(&self, work: &Work) -> Result<Arc<Event>, Preparation> {
-        let Some((stream, id)) = own_record(&work.event, &work.route) else { return Ok(Arc::clone(&work.event)) };
-        let event = &work.event;
+    pub(super) async fn whole(&self, event: &Arc<Event>, route: &Route) -> Result<Arc<Event>, Preparation> {
+        let Some((stream, id)) = own_record(event, route) else { return Ok(Arc::clone(event)) };
         let need = Need {
             account: account_of(event),
             stream: &stream,
@@ -50,14 +48,15 @@ impl Preparer {
     /// The records that the route names, all at once; a null where there is none.
     pub(super) async fn enriched(
         &self,
-        work: &Work,
+        route: &Arc<Route>,
         event: &Arc<Event>,
+        stale: bool,
         moment: &Moment,
     ) -> Result<Map<String, Json>, Preparation> {
-        let ids = self.ids(work, event, moment).await?;
-        let fetches = work.route.enrich.iter().zip(ids).map(|(enrich, id)| self.one(event, enrich, id));
+        let ids = self.ids(route, event, stale, moment).await?;
+        let fetches = route.enrich.iter().zip(ids).map(|(enrich, id)| self.one(event, enrich, id));
         let mut records = Map::new();
-        for (enrich, fetched) in work.route.enrich.iter().zip(join_all(fetches).await) {
+        for (enrich, fetched) in route.enrich.iter().zip(join_all(fetches).await) {
             let EnrichSpec { name, on_error, .. } = &enrich.spec;
             let code = "enrich_failed";
             let record = match (fetched, on_error) {
@@ -72,9 +71,15 @@ impl Preparer {
     }
 
     /// The ids of the records, as the route's expressions give them.
-    async fn ids(&self, work: &Work, event: &Arc<Event>, moment: &Moment) -> Result<Vec<Option<String>>, Preparation> {
-        let is_quick = work.route.enrich.iter().all(|enrich| enrich.id.is_quick(event.payload.len()));
-        let (route, basis) = (Arc::clone(&work.route), Basis::of(event, work.stale, None));
+    async fn ids(
+        &self,
+        route: &Arc<Route>,
+        event: &Arc<Event>,
+        stale: bool,
+        moment: &Moment,
+    ) -> Result<Vec<Option<String>>, Preparation> {
+        let is_quick = route.enrich.iter().all(|enrich| enrich.id.is_quick(event.payload.len()));
+        let (route, basis) = (Arc::clone(route), Basis::of(event, stale, None));
         let moment = moment.clone();
         let evaluate = move || {
             let root = basis.root();

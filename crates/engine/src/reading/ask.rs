@@ -7,7 +7,7 @@ use connectors::manifest::request::Additions;
 use connectors::manifest::wire::Reply;
 use domain::Purpose;
 
-use super::client::{Question, Stop};
+use super::client::{Question, Stop, no_status};
 use super::failure::ReadFailure;
 use super::reader::Reader;
 use super::seen::Seen;
@@ -44,6 +44,7 @@ impl Reader {
             spooled: false,
             unheard,
             conditions: None,
+            is_answer: no_status,
         };
         self.client.ask(question).await.map(|answer| answer.reply).map_err(Stop::into_failure)
     }

@@ -56,6 +56,8 @@ pub(super) struct Question<'a> {
     pub unheard: Unheard,
     /// Whether it is enough to hear that the answer is the one of before.
     pub conditions: Option<&'a Conditions>,
+    /// Statuses that answer it at once, whatever the error handler would do about them.
+    pub is_answer: fn(u16) -> bool,
 }
 
 /// What came back: a body that is whole, or one to be decoded as a stream.
@@ -160,6 +162,9 @@ impl Client {
             {
                 return answered(sent);
             }
+            if sent.as_ref().is_ok_and(|answer| (question.is_answer)(answer.reply.status)) {
+                return answered(sent);
+            }
             let verdict = self.judge(&question, &config, &request, &sent, &mut tries)?;
             if verdict.is_limited {
                 self.tell_limited(&question).await?;
@@ -258,6 +263,11 @@ impl Client {
         let message = format!("{} is asked again in {seconds} s", plain_url(&request.url));
         question.occasion.listener.tell(Told::Note { level: Level::Info, message }).await.map_err(Into::into)
     }
+}
+
+/// For questions to which the error handler alone says what is an answer.
+pub(super) fn no_status(_: u16) -> bool {
+    false
 }
 
 fn answered(sent: Result<Answer, Undelivered>) -> Result<Answer, Stop> {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ask::Unheard;
-use super::client::{Question, Stop};
+use super::client::{Question, Stop, no_status};
 use super::failure::{Blame, ReadFailure};
 use super::pages::Pages;
 use super::run::Run;
@@ -270,6 +270,7 @@ impl<'r> JobReading<'r> {
             spooled: false,
             unheard: Unheard::AskAgain,
             conditions: None,
+            is_answer: no_status,
         };
         self.run.client.ask(question).await.map(|answer| answer.reply).map_err(Stop::into_failure)
     }

@@ -39,6 +39,7 @@ impl Reader {
             spooled: false,
             unheard: Unheard::AskAgain,
             conditions: None,
+            is_answer: OneRecord::is_gone,
         };
         match self.client.ask(question).await.map_err(Stop::into_failure) {
             Ok(answer) => {
@@ -46,7 +47,6 @@ impl Reader {
                 let missing = |message| ReadFailure { status, ..ReadFailure::transient("record_missing", message) };
                 one.found(answer.reply).map_err(|error| missing(error.to_string()))
             }
-            Err(failure) if failure.status.is_some_and(OneRecord::is_gone) => Ok(None),
             Err(failure) => Err(failure),
         }
     }

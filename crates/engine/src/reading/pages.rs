@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::ask::Unheard;
 use super::body::{Items, embedded};
-use super::client::{Answer, Question, Stop};
+use super::client::{Answer, Question, Stop, no_status};
 use super::conditions::Conditions;
 use super::failure::ReadFailure;
 use super::portions::Portions;
@@ -174,6 +174,7 @@ impl<'r> Pages<'r> {
             spooled: self.pager.form.is_streamed(),
             unheard: Unheard::AskAgain,
             conditions: self.conditions(),
+            is_answer: no_status,
         };
         self.run.client.ask(question).await
     }

@@ -6,7 +6,8 @@ use domain::{EventId, SourceName, Tenant};
 
 use super::Receipt;
 use crate::engine::Engine;
-use crate::topology::Listener;
+use crate::spec::ReplySpec;
+use crate::topology::{Listener, Source};
 
 /// Reasons by which a request was signed right and came too late, or too early.
 const STALE: [&str; 2] = ["timestamp_stale", "timestamp_in_future"];
@@ -19,10 +20,21 @@ pub(super) fn rejected(listener: &Listener, reason: &Reason) -> Receipt {
 }
 
 /// A request whose every event was known is a repetition.
-pub(super) fn accepted(listener: &Listener, events: Vec<(EventId, bool)>, reply: Option<Reply>) -> Receipt {
+pub(super) fn accepted(
+    source: &Source,
+    listener: &Listener,
+    events: Vec<(EventId, bool)>,
+    reply: Option<Reply>,
+) -> Receipt {
     let repeated = !events.is_empty() && events.iter().all(|(_, duplicate)| *duplicate);
     let duplicate = listener.recipe.reply_contract().duplicate.as_ref().filter(|_| repeated).cloned();
-    Receipt::Accepted { events, reply: duplicate.or(reply) }
+    let own = source.spec.webhook.as_ref().and_then(|webhook| webhook.reply.as_ref());
+    let delay = own.map(|own| own.delay).unwrap_or_default();
+    Receipt::Accepted { events, reply: duplicate.or(reply).or_else(|| own.map(own_reply)), delay }
+}
+
+fn own_reply(own: &ReplySpec) -> Reply {
+    Reply { status: own.status, headers: own.headers.clone(), body: own.body.clone().into_bytes() }
 }
 
 /// An answer that asks to come back says so in the sender's own words, where it has some.

@@ -145,6 +145,7 @@ impl Plan {
             settings: BTreeMap::new(),
             dedupe_within: None,
             allow_from: None,
+            reply: None,
         });
         let source = SourceSpec {
             tenant: Tenant::default_tenant(),

@@ -132,6 +132,7 @@ impl Plan {
             settings: BTreeMap::new(),
             dedupe_within: None,
             allow_from: None,
+            reply: None,
         };
         Specs {
             catalogue: Arc::default(),

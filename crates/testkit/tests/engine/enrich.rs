@@ -183,3 +183,16 @@ async fn what_was_prepared_is_sent_again_as_it_was() {
 fn twice() -> domain::retry::RetryPolicy {
     domain::retry::RetryPolicy { attempts: 5, ..once() }
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_there_is_no_record_is_said_once_and_not_asked_again() {
+    for gone in [404, 410] {
+        let world = World::start(vec![item()], |route| route).await;
+        world.shop.state().gone = Some(gone);
+        world.publish(json!({ "item": 8 })).await;
+        world.rig.pass(SECOND).await;
+        assert_eq!(world.delivered().len(), 1, "{gone}");
+        assert_eq!((world.delivered()[0]["enriched"]["item"].clone(), world.shop.asked()), (Json::Null, 1), "{gone}");
+        world.stop().await;
+    }
+}

@@ -291,6 +291,7 @@ pub fn listening(name: &str, provider: &str, secrets: Vec<RoleSecret>) -> Source
         settings: BTreeMap::new(),
         dedupe_within: None,
         allow_from: None,
+        reply: None,
     };
     source(name, Some(webhook))
 }

@@ -31,6 +31,8 @@ pub struct State {
     pub asked: Vec<(Timestamp, String)>,
     /// What was delivered to anybody.
     pub delivered: Vec<Json>,
+    /// The status for a record that there is none of, if not 404.
+    pub gone: Option<u16>,
     /// Answers this status to everything.
     pub status: Option<u16>,
     pub headers: Vec<(&'static str, String)>,
@@ -87,7 +89,7 @@ impl Shop {
         match url.path().strip_prefix("/items/") {
             Some(id) => match state.items.get(&id.parse().expect("a number")) {
                 Some(item) => (200, item.clone()),
-                None => (404, json!({})),
+                None => (state.gone.unwrap_or(404), json!({})),
             },
             None if url.path() == "/items" => (200, state.items.values().cloned().collect()),
             None => {

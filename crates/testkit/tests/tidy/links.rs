@@ -25,8 +25,8 @@ fn every_link_in_the_documents_resolves() {
 }
 
 /// Folders of the repository that documents speak of.
-const FOLDERS: [&str; 9] =
-    ["crates/", "docs/", "bench/", "catalogue/", "tools/", "oracles/", "fuzz/", "examples/", ".ci/"];
+const FOLDERS: [&str; 10] =
+    ["crates/", "docs/", "bench/", "catalogue/", "tools/", "oracles/", "fuzz/", "examples/", "deploy/", ".ci/"];
 
 #[test]
 fn every_path_that_a_document_names_is_there() {

@@ -3,6 +3,7 @@
 mod client;
 mod demo;
 mod descriptors;
+mod endpoints;
 mod examples;
 mod guide;
 mod handshakes;

@@ -159,6 +159,7 @@ impl Client {
                 spooled: false,
                 unheard: Unheard::AskAgain,
                 conditions: None,
+                is_answer: super::no_status,
                 ..*question
             };
             let answer = self.ask(login).await.map_err(Stop::into_failure);

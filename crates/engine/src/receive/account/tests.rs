@@ -64,6 +64,7 @@ fn set_of(recipe: &Recipe, connections: BTreeMap<ConnectionName, Vec<RoleSecret>
         settings: BTreeMap::new(),
         dedupe_within: None,
         allow_from: None,
+        reply: None,
     };
     let spec = SourceSpec {
         tenant: Tenant::default_tenant(),

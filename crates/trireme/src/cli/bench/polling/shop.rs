@@ -49,6 +49,7 @@ pub fn hooked(hours: u64, seed: u64) -> Result<Day, Failed> {
         settings: [].into(),
         dedupe_within: None,
         allow_from: None,
+        reply: None,
     };
     let times = orders(hours, seed);
     let scene = Scene { stream, webhook: Some(webhook), lists: vec![times.clone()], validates: false };

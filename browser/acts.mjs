@@ -1,0 +1,195 @@
+// What people do with the dashboard, done in a browser.
+import { HOSTILE, deliveries, eventually, expect, publish, visit } from './world.mjs';
+
+export const acts = {
+  async 'a newcomer makes an endpoint, sees a request arrive by itself, and sets the reply'(world) {
+    const { page, complaints, base } = await visit(world, { at: world.empty });
+    await page.click('button:has-text("Make an endpoint")');
+    await page.waitForSelector('text=Waiting for the first request');
+    await page.waitForSelector('.live-on');
+    const url = await page.textContent('#url');
+    expect(url.startsWith(`${base}/in/hook-`), url);
+    expect((await fetch(url, { method: 'POST', body: HOSTILE })).status === 200, 'it takes anything');
+    const row = page.locator('tbody tr').first();
+    await row.waitFor();
+    expect(!(await page.isVisible('text=Waiting for the first request')), 'nothing is waited for any more');
+    await page.click('summary:has-text("What it answers")');
+    await page.fill('input[name=status]', '418');
+    await page.fill('textarea[name=body]', 'short and stout');
+    await page.click('text=Answer so');
+    await page.waitForSelector('text=Saved, and in force at once');
+    const told = await fetch(url, { method: 'POST', body: '{}' });
+    expect(told.status === 418 && (await told.text()) === 'short and stout', `it answered ${told.status}`);
+    await page.locator('tbody a').last().click();
+    await page.waitForSelector('h2:has-text("The request")');
+    return complaints;
+  },
+
+  async 'its sender is chosen, and strangers are refused'(world) {
+    const { page, complaints } = await visit(world, { at: world.empty });
+    await page.click('nav >> text=Sources');
+    await page.click('text=New endpoint');
+    const url = await page.textContent('#url');
+    await page.click('summary:has-text("Who sends to it")');
+    await page.selectOption('select[name=sender]', 'stripe');
+    await page.click('button:has-text("Choose")');
+    await page.fill('input[name="secret.signing"]', 'whsec_not_theirs');
+    await page.click('text=Take only what Stripe sent');
+    await page.waitForSelector('text=Its sender is chosen');
+    expect((await fetch(url, { method: 'POST', body: '{}' })).status === 401, 'a stranger is refused');
+    return complaints;
+  },
+
+  async 'events appear without a reload, and hostile ones do nothing'(world) {
+    const { page, complaints, go } = await visit(world);
+    await go('/events');
+    await page.waitForSelector('.live-on');
+    await page.evaluate(() => (window.stayed = true));
+    await publish(world, HOSTILE, { [HOSTILE]: HOSTILE }, HOSTILE);
+    await page.locator('tbody td', { hasText: 'alert(1)' }).first().waitFor();
+    expect(await page.evaluate(() => window.stayed), 'the page was loaded again');
+    await page.locator('tbody tr').first().locator('a').first().click();
+    await page.waitForSelector('h2:has-text("The way it took")');
+    await page.locator('.timeline li').first().waitFor({ timeout: 5_000 }).catch(() => page.reload());
+    expect((await page.locator('script').count()) === 1, 'only our own script is there');
+    return complaints;
+  },
+
+  async 'a search finds what is in a payload, and a long list goes on by itself'(world) {
+    const { page, complaints, go } = await visit(world);
+    for (let number = 0; number < 70; number += 1) await publish(world, 'many', { number });
+    await publish(world, 'one', { text: 'needle' });
+    await go('/events');
+    await page.fill('input[name=q]', 'needle');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/q=needle/);
+    expect((await page.locator('tbody tr').count()) === 1, 'one is found');
+    await go('/events?type=many');
+    expect((await page.locator('tbody tr').count()) === 50, 'a page has 50 rows');
+    await page.locator('.pager').scrollIntoViewIfNeeded();
+    await eventually('the list goes on', async () => (await page.locator('tbody tr').count()) >= 70);
+    return complaints;
+  },
+
+  async 'a route is tried while one writes, and saved'(world) {
+    const { page, complaints, go } = await visit(world);
+    await publish(world, 'order.paid', { total: 42 }, 'orders/7');
+    await go('/try?from=own&to=app');
+    await page.fill('textarea[name=when]', 'data.total > 50');
+    await page.waitForSelector('#result >> text=filtered');
+    await page.fill('textarea[name=when]', 'data.total > 40');
+    await page.fill('textarea[name=map]', "{ 'sum': data.total }");
+    await page.waitForSelector('#result >> text="sum": 42');
+    await page.fill('textarea[name=map]', '{ ');
+    await page.waitForSelector('#result >> text=line 1');
+    await page.fill('textarea[name=map]', "{ 'sum': data.total }");
+    await page.waitForSelector('#result >> text=goes through');
+    // The file has a route of this name: what is tried is for it to take over.
+    await page.click('text=Save the route');
+    await page.waitForSelector('text=defined in the configuration file');
+    return complaints;
+  },
+
+  async 'dead letters are looked at, planned and tried again'(world) {
+    const { page, complaints, go } = await visit(world);
+    world.sink.status = 500;
+    const before = await deliveries(world, 'dead');
+    for (let number = 0; number < 3; number += 1) await publish(world, 'to.die', { number });
+    await eventually('three are dead', async () => (await deliveries(world, 'dead')) === before + 3);
+    world.sink.status = 200;
+    await go('/dead-letters');
+    await page.click('text=Try again…');
+    await page.waitForSelector('h1:has-text("Try 3 again")');
+    expect((await deliveries(world, 'dead')) === before + 3, 'a plan does nothing');
+    await page.click('text=Try them again');
+    await page.waitForSelector('text=dead letters are on their way again');
+    await eventually('all are delivered', async () => (await deliveries(world, 'dead')) === 0);
+    return complaints;
+  },
+
+  async 'a destination is paused and resumed, without scripts too'(world) {
+    for (const scripts of [true, false]) {
+      const { page, complaints, go } = await visit(world, { scripts });
+      await go('/destinations/app');
+      await page.fill('input[name=reason]', 'a deploy');
+      await page.click('button:has-text("Pause")');
+      await page.waitForSelector('.note:has-text("a deploy")');
+      await page.click('button:has-text("Resume")');
+      await page.waitForSelector('text=Resumed');
+      expect(complaints.length === 0, complaints.join('; '));
+    }
+    return [];
+  },
+
+  async 'the panel works without scripts'(world) {
+    const { page, complaints, go } = await visit(world, { scripts: false });
+    await go('/try?route=own-app');
+    await page.fill('textarea[name=when]', 'false');
+    await page.click('button:has-text("Try")');
+    await page.waitForSelector('#result >> text=filtered');
+    return complaints;
+  },
+
+  async 'a connection is checked, and a stream compared without telling anything'(world) {
+    const { page, complaints, go } = await visit(world);
+    await go('/sources/shop');
+    await page.click('button:has-text("Check credentials")');
+    await page.waitForSelector('text=accepts the credentials');
+    await page.click('button:has-text("Compare, dry run")');
+    await page.waitForURL(/runs\/run_/);
+    await eventually('it is done', async () => (await page.locator('.tag.good:has-text("done")').count()) > 0);
+    await page.click('.crumbs a');
+    await page.waitForSelector('h2:has-text("Last calls")');
+    return complaints;
+  },
+
+  async 'a rejected request is shown with its reason and judged again'(world) {
+    const { page, complaints, go } = await visit(world);
+    const headers = { 'x-github-event': 'push', 'x-github-delivery': '1', 'x-hub-signature-256': 'sha256=00' };
+    await fetch(`${world.gateway.base}/in/github`, { method: 'POST', headers, body: HOSTILE });
+    await go('/requests');
+    await page.locator('h2:has-text("One by one") ~ div a').first().click();
+    await page.waitForSelector('.note');
+    await page.click('text=Judge it again');
+    await page.waitForSelector('.note');
+    return complaints;
+  },
+
+  async 'a key is made, shown once, and revoked'(world) {
+    const { page, complaints, go } = await visit(world);
+    await go('/keys');
+    await page.selectOption('select[name=scope]', 'read');
+    await page.fill('input[name=note]', 'of the test');
+    await page.click('text=Make a key');
+    const text = await page.textContent('#made');
+    expect(/^trk_\w+_\w{32,}$/.test(text), 'it is shown');
+    await go('/keys');
+    expect(!(await page.content()).includes(text), 'it is not shown again');
+    const ask = () => fetch(`${world.gateway.base}/api/v1/sources`, { headers: { authorization: `Bearer ${text}` } });
+    expect((await ask()).status === 200, 'it opens');
+    await page.locator('tr', { hasText: 'of the test' }).locator('button').click();
+    await page.waitForURL(/keys$/);
+    expect((await ask()).status === 401, 'it opens nothing any more');
+    return complaints;
+  },
+
+  async 'everything can be reached by the keyboard'(world) {
+    const { page, complaints, go } = await visit(world);
+    await go('/destinations');
+    await page.keyboard.press('Tab');
+    expect((await page.evaluate(() => document.activeElement.className)) === 'skip', 'the first is the way past the menu');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Tab');
+    expect((await page.evaluate(() => document.activeElement.closest('main') !== null)), 'it leads to the content');
+    for (let step = 0; step < 20; step += 1) {
+      if ((await page.evaluate(() => document.activeElement.textContent)) === 'Pause') break;
+      await page.keyboard.press('Tab');
+    }
+    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    expect(outline !== 'none', 'one sees where one is');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('text=Paused: what it is owed');
+    await page.click('button:has-text("Resume")');
+    return complaints;
+  },
+};

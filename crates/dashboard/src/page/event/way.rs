@@ -1,0 +1,175 @@
+//! The way that an event took: route by route, what `when` said of it, what was sent, and how each try ended.
+
+use std::sync::Arc;
+
+use domain::{DeliveryState, Event, Timestamp};
+use engine::access::Scope;
+use engine::topology::Route;
+use maud::{Markup, html};
+use store::dispatch::{Attempt, Prepared};
+use store::read::{DeliveryDetail, EventDetail};
+
+use crate::desk::Desk;
+use crate::list::address;
+use crate::page::request::pretty;
+use crate::part::form::{Weight, button};
+use crate::part::tag::{self, Tone, bytes};
+use crate::part::text_block;
+use crate::part::time::{Ago, took};
+use crate::reply::Trouble;
+use crate::session::Visitor;
+
+/// Deliveries whose attempts are shown. More than that is a replay of many, listed elsewhere.
+const DELIVERIES_MAX: usize = 10;
+/// Tries of one delivery: the last ones, which say how it stands.
+const ATTEMPTS_MAX: usize = 12;
+/// Of what a destination answered, and of what it was sent.
+const ANSWER_BYTES_MAX: usize = 300;
+const SENT_BYTES_MAX: usize = 6 * 1024;
+/// Routes that did not take it.
+const OTHERS_MAX: usize = 20;
+
+pub(super) async fn taken(
+    desk: &Desk,
+    visitor: &Visitor,
+    detail: &EventDetail,
+    now: Timestamp,
+) -> Result<Markup, Trouble> {
+    let mut deliveries = Vec::new();
+    for row in detail.deliveries.iter().take(DELIVERIES_MAX) {
+        deliveries.extend(desk.store().delivery(visitor.tenant().clone(), row.id).await?);
+    }
+    let others = passed_by(desk, detail);
+    Ok(html! {
+        h2 { "The way it took" }
+        @if deliveries.is_empty() && others.is_empty() {
+            section.card.dim { "No route leaves its source: it is kept, and goes nowhere." }
+        }
+        @for (index, delivery) in deliveries.iter().enumerate() { (one(visitor, delivery, index, now)) }
+        @if detail.deliveries.len() > DELIVERIES_MAX {
+            p.dim { (detail.deliveries.len() - DELIVERIES_MAX) " more deliveries of this event are not shown." }
+        }
+        @for (name, why) in others.iter().take(OTHERS_MAX) {
+            section.card { div.row {
+                a href={ "/routes/" (name) } { (name) } (tag::tag(Tone::Dim, "not taken")) span.dim { (why) }
+                @if visitor.may(Scope::Operate) { (trying(name, &detail.event)) }
+            } }
+        }
+    })
+}
+
+/// The routes of its source that owe nothing for it, and why.
+fn passed_by(desk: &Desk, detail: &EventDetail) -> Vec<(String, String)> {
+    let event = &detail.event;
+    let topology = desk.engine.topology();
+    let source = topology.source(event.tenant.as_str(), event.source.as_str());
+    let routes = source.map(|source| source.routes.clone()).unwrap_or_default();
+    let owes = |route: &&Arc<Route>| !detail.deliveries.iter().any(|row| row.route == route.spec.name);
+    let mut others: Vec<_> =
+        routes.iter().filter(owes).map(|route| (route.spec.name.to_string(), why(route, event))).collect();
+    others.sort();
+    others
+}
+
+fn why(route: &Route, event: &Event) -> String {
+    let spec = &route.spec;
+    if !spec.connections.is_empty() && !spec.connections.contains(&event.connection) {
+        return format!("It takes no events of connection '{}'.", event.connection);
+    }
+    match spec.assurance.filter(|required| event.assurance < *required) {
+        Some(required) => format!("It asks for the assurance '{required}', and this has '{}'.", event.assurance),
+        None => "It was made after the event came; a replay goes along it.".to_owned(),
+    }
+}
+
+fn trying(route: &str, event: &Event) -> Markup {
+    let event = event.id.to_string();
+    html! { a.button href=(address("/try", &[("route", Some(route)), ("event", Some(event.as_str()))])) { "Try it" } }
+}
+
+fn one(visitor: &Visitor, delivery: &DeliveryDetail, index: usize, now: Timestamp) -> Markup {
+    let row = &delivery.row;
+    html! {
+        section.card {
+            div.row {
+                a href={ "/routes/" (row.route) } { strong { (row.route) } }
+                span.dim { "to" }
+                a href={ "/destinations/" (row.destination) } { strong { (row.destination) } }
+                (tag::state(row.state))
+                @if row.replay.is_some() { (tag::tag(Tone::Dim, "replay")) }
+                @if row.behind { span.dim { "waits for another of its subject" } }
+                @else if let Some(at) = row.due_at { span.dim { "next try " (Ago { at, now }) } }
+            }
+            @if let Some(cause) = &row.cause {
+                @if row.state == DeliveryState::Filtered { p.dim { (cause.detail) } }
+                @else { p.note { strong { (cause.code.replace('_', " ")) } ": " (cause.detail) } }
+            }
+            (tries(&delivery.attempts, now))
+            @if let Some(prepared) = &delivery.prepared { (sent(prepared, index)) }
+            (acts(visitor, delivery))
+        }
+    }
+}
+
+fn acts(visitor: &Visitor, delivery: &DeliveryDetail) -> Markup {
+    let (id, state) = (delivery.row.id, delivery.row.state);
+    let event = delivery.row.event.to_string();
+    let same = [("route", Some(delivery.row.route.as_str())), ("event", Some(event.as_str()))];
+    html! {
+        @if visitor.may(Scope::Operate) {
+            div.row {
+                @if matches!(state, DeliveryState::Dead | DeliveryState::Cancelled) {
+                    (button(&format!("/deliveries/{id}/retry"), "Try again", &[], Weight::Plain))
+                } @else if state.is_open() {
+                    (button(&format!("/deliveries/{id}/cancel"), "Cancel", &[], Weight::Grave))
+                }
+                a.button href=(address("/try", &same)) { "Open in the try-it panel" }
+            }
+        }
+    }
+}
+
+/// Tries from the first to the last, each with what it took and what came back.
+fn tries(attempts: &[Attempt], now: Timestamp) -> Markup {
+    let left_out = attempts.len().saturating_sub(ATTEMPTS_MAX);
+    html! {
+        @if left_out > 0 { p.dim { (left_out) " earlier tries are not shown." } }
+        @if !attempts.is_empty() {
+            ol.timeline start=(left_out + 1) { @for attempt in &attempts[left_out..] { (one_try(attempt, now)) } }
+        }
+    }
+}
+
+fn one_try(attempt: &Attempt, now: Timestamp) -> Markup {
+    let good = &*attempt.outcome == "delivered";
+    let micros = std::time::Duration::from_micros;
+    let answer = String::from_utf8_lossy(&attempt.response[..attempt.response.len().min(ANSWER_BYTES_MAX)]);
+    html! {
+        li.(if good { "good" } else { "bad" }) {
+            div.row {
+                span.dim { "try " (attempt.number) }
+                (tag::tag(if good { Tone::Good } else { Tone::Bad }, &attempt.outcome.replace('_', " ")))
+                @if let Some(status) = attempt.status { strong { (status) } }
+                (Ago { at: attempt.started_at, now })
+                span.dim { "took " (took(micros(attempt.duration_us)))
+                    @if let Some(connect) = attempt.connect_us { ", connected in " (took(micros(connect))) }
+                    @if let Some(first) = attempt.first_byte_us { ", first byte after " (took(micros(first))) }
+                }
+            }
+            @if let Some(error) = &attempt.error { div { (error) } }
+            @if !answer.trim().is_empty() { div.mono.small.answer { (answer) } }
+        }
+    }
+}
+
+fn sent(prepared: &Prepared, index: usize) -> Markup {
+    let body = &prepared.body;
+    let shown = if body.len() <= SENT_BYTES_MAX { pretty(body) } else { None };
+    let shown = shown.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(SENT_BYTES_MAX)]).into_owned());
+    html! {
+        details { summary { "What is sent: " (bytes(body.len() as u64)) " " (prepared.content_type) }
+            @if body.len() > SENT_BYTES_MAX { p.dim { "The first " (bytes(SENT_BYTES_MAX as u64)) "." } }
+            (text_block(&format!("sent-{index}"), "The body that is sent", &shown))
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The pieces that all pages are built of. Each turns whatever it is given into text: no piece takes markup of others
+//! but what another piece made.
+
+pub(crate) mod chart;
+pub(crate) mod form;
+pub(crate) mod table;
+pub(crate) mod tag;
+pub(crate) mod time;
+
+use maud::{Markup, html};
+
+/// What stands where a list would be.
+pub(crate) fn empty(title: &str, help: &Markup) -> Markup {
+    html! { div.empty { h2 { (title) } (help) } }
+}
+
+/// Names and what they stand for, side by side; those that stand for nothing are left out.
+pub(crate) fn facts(pairs: Vec<(&str, Option<Markup>)>) -> Markup {
+    html! {
+        dl.facts {
+            @for (name, value) in pairs {
+                @if let Some(value) = value { dt { (name) } dd { (value) } }
+            }
+        }
+    }
+}
+
+/// A number that stands out, with what it counts and what to make of it.
+pub(crate) fn tile(title: &str, figure: &str, more: &Markup) -> Markup {
+    html! { div.tile { span.dim { (title) } b { (figure) } (more) } }
+}
+
+/// A text as it is, for reading and copying.
+pub(crate) fn text_block(id: &str, label: &str, text: &str) -> Markup {
+    html! {
+        div.block {
+            button.copy type="button" data-copy=(id) hidden { "Copy" }
+            pre id=(id) tabindex="0" role="region" aria-label=(label) { (text) }
+        }
+    }
+}
+
+/// What was just done. The words are ours: the address only says which of them.
+pub(crate) fn done(code: Option<&str>, count: Option<u64>) -> Markup {
+    let said = code.and_then(|code| DONE.iter().find(|(known, _)| *known == code)).map(|(_, said)| *said);
+    html! {
+        @if let Some(said) = said {
+            p.said role="status" { @if let Some(count) = count { strong { (tag::number(count)) } " " } (said) }
+        }
+    }
+}
+
+const DONE: [(&str, &str); 15] = [
+    ("paused", "Paused: what it is owed waits here until it is resumed."),
+    ("resumed", "Resumed: what was held goes first."),
+    ("disabled", "Disabled: what it is owed waits here until it is resumed."),
+    ("retried", "dead letters are on their way again."),
+    ("retried_some", "dead letters are on their way again. There are more: try those again too."),
+    ("reverified", "requests were accepted by the secrets of now."),
+    ("saved", "Saved, and in force at once."),
+    ("revoked", "Revoked: it opens nothing any more, from now on."),
+    ("removed", "Removed. Its events stay."),
+    ("made", "Made. It takes requests from now on."),
+    ("verified", "Its sender is chosen: from now on only what that sender signed is accepted."),
+    ("works", "The source accepts the credentials of this connection."),
+    ("replayed", "The event is delivered again along the routes of now."),
+    ("again", "The delivery is tried again from the start."),
+    ("cancelled", "Cancelled: it is not tried any more."),
+];
