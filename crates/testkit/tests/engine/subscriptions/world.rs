@@ -100,6 +100,7 @@ impl Plan {
             settings: BTreeMap::new(),
             dedupe_within: None,
             allow_from: None,
+            reply: None,
         };
         let shop = SourceSpec {
             publish: false,
