@@ -113,7 +113,7 @@ fn what_it_lacks_is_told_where_it_is_to_be_written() {
     for (json, url, expected) in [
         (subscribed("./ours.yaml", json!({})), None, "/subscribe public_url_missing"),
         (json!({ "publish": true, "subscribe": true }), url, "/subscribe conflict"),
-        (subscribed("./ours.yaml", json!({ "subscribe": "often" })), url, "/subscribe wrong_type"),
+        (subscribed("./ours.yaml", json!({ "subscribe": "often" })), url, "/subscribe invalid_value"),
         (subscribed("./nobody.yaml", json!({})), url, "/subscribe missing_key"),
         (subscribed("./unknown.yaml", json!({})), url, "/subscribe unknown_name"),
         (subscribed("./app.yaml", json!({})), url, "/subscribe secret_missing"),
