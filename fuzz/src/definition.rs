@@ -27,6 +27,7 @@ static CONTEXT: LazyLock<Context> = LazyLock::new(|| Context {
     }),
     tenant: Tenant::default_tenant(),
     managed_by: ManagedBy::Api,
+    public_url: Some("https://hooks.example".into()),
     egress: Arc::new(EgressPolicy::default()),
 });
 

@@ -70,6 +70,7 @@ pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
 
 pub async fn metrics(State(app): State<App>) -> Response {
     engine::telemetry::store(&app.store().stats());
+    app.engine.gauge_subscriptions();
     if let Err(error) = app.engine.gauge_reading().await {
         // What was last known of streams and budgets stays for a while; the store's own failures are counted elsewhere.
         tracing::debug!(%error, "streams could not be looked at");

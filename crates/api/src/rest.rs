@@ -19,6 +19,7 @@ pub mod routes;
 pub mod runs;
 pub mod sources;
 pub mod streams;
+pub mod subscriptions;
 pub mod tail;
 pub mod upstream;
 

@@ -16,7 +16,7 @@ use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
     alerts, api_keys, budgets, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish,
-    replays, requests, routes, runs, sources, streams, tail, upstream,
+    replays, requests, routes, runs, sources, streams, subscriptions, tail, upstream,
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
@@ -113,6 +113,11 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
         Route::post("/api/v1/sources/{name}/handshakes/{id}/refuse", "Never open such an address", handshakes::refuse)
             .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
+
+        Route::get("/api/v1/sources/{name}/subscriptions", "How a source's webhook subscriptions stand", subscriptions::list)
+            .needs(Read).gives::<Listing<subscriptions::SubscriptionView>>(OK),
+        Route::post("/api/v1/sources/{name}/subscriptions/check", "Look after a source's webhook subscriptions now: what is missing is made, what does not work is made anew", subscriptions::check)
+            .needs(Operate).gives::<Listing<subscriptions::SubscriptionView>>(OK),
 
         Route::post("/api/v1/sources/{name}/connections/{connection}/check", "Whether the credentials of a connection work", upstream::check)
             .needs(Operate).gives::<upstream::CheckView>(OK).may(&[Code::NotFound, Code::NoConnector]),

@@ -30,6 +30,7 @@ mod lint;
 mod moment;
 mod multipart;
 mod newcomer;
+mod own_secret;
 mod page;
 mod program;
 mod public_key;

@@ -22,6 +22,7 @@ pub mod request;
 pub mod retry;
 pub mod run;
 pub mod subject;
+pub mod subscription;
 pub mod suggest;
 pub mod time;
 

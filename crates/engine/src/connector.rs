@@ -23,8 +23,17 @@ pub struct Connector {
     pub extension: Extension,
     /// Files of its package, such as schemas.
     pub files: Files,
-    /// Of the texts that it was loaded from.
+    /// What it was loaded from: it has to be loaded again when its source is gone from the configuration.
+    pub(crate) texts: Texts,
+    /// Of these texts.
     digest: Digest,
+}
+
+/// The texts of a connector.
+#[derive(Clone)]
+pub(crate) struct Texts {
+    pub manifest: Arc<str>,
+    pub overrides: Option<Arc<str>>,
 }
 
 /// A text and the name by which its mistakes are told.
@@ -67,8 +76,15 @@ impl Connector {
         if !wrong.is_empty() {
             return Err(ConnectorError::Wrong(wrong));
         }
-        let texts = [manifest.text, "\0", overrides.map_or("", |overrides| overrides.text)].concat();
-        Ok(Self { source: Arc::new(source), extension, files, digest: Digest::of(texts.as_bytes()) })
+        let both = [manifest.text, "\0", overrides.map_or("", |overrides| overrides.text)].concat();
+        let texts = Texts { manifest: manifest.text.into(), overrides: overrides.map(|named| named.text.into()) };
+        Ok(Self { source: Arc::new(source), extension, files, texts, digest: Digest::of(both.as_bytes()) })
+    }
+
+    /// Of the texts that it was loaded from: two with the same are one.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
     }
 }
 

@@ -16,6 +16,7 @@ mod route;
 mod secret;
 mod source;
 mod stream;
+mod subscribe;
 mod tree;
 mod units;
 mod write;
@@ -53,6 +54,8 @@ pub struct Context {
     pub wrong_recipes: Arc<BTreeSet<String>>,
     /// The connectors that they can name.
     pub connectors: Arc<dyn Connectors>,
+    /// What senders call: where sources are to send what is subscribed.
+    pub public_url: Option<Arc<str>>,
     /// Where its destinations may be.
     pub egress: Arc<EgressPolicy>,
 }

@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::request::{InboundRequest, Reason};
-use domain::{AlertId, DeliveryId, DestinationName, Tenant};
+use domain::{AlertId, DestinationName, Tenant};
 use store::dispatch::Owner;
 use store::intake::KeptRequest;
 use store::keep::Retention;
 use store::nodes::Hint;
-use store::people::Wish;
 use store::registry::Alert;
 use store::{Store, StoreError};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -44,6 +43,7 @@ use crate::replay::Replayer;
 use crate::sealed_head::HeadSeal;
 use crate::settle::Settler;
 use crate::streams::{self, Scheduler, StreamsHandle};
+use crate::subscriptions::{self, Book, Coverage, Desk, Duty, SubscriptionSecrets, Subscriptions, SubscriptionsHandle};
 use crate::telemetry;
 use crate::topology::{Policies, Topology};
 use crate::transport::Transport;
@@ -85,6 +85,7 @@ pub(crate) struct Inner {
     pub ledger: Arc<Ledger>,
     pub upstreams: Arc<Upstreams>,
     pub streams: StreamsHandle,
+    pub subscriptions: Subscriptions,
     pub heads: HeadSeal,
     pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
@@ -221,6 +222,7 @@ impl Engine {
         tasks.spawn(roster.run());
         tasks.spawn(alerts.clone().run(stop.clone()));
         tasks.spawn(Arc::clone(&ledger).run(stop.clone()));
+        let (secrets, coverage) = (Arc::<SubscriptionSecrets>::default(), Arc::new(Coverage::new()));
         let handshakes = Arc::new(Handshakes {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -229,6 +231,7 @@ impl Engine {
             alerts: alerts.clone(),
             transport: Arc::clone(&transport),
             policies: Arc::clone(&policies),
+            subscribed: Arc::clone(&secrets),
             topology: topology.clone(),
             known: tokio::sync::Mutex::default(),
             opening: Mutex::default(),
@@ -266,6 +269,20 @@ impl Engine {
             stop: stop.clone(),
             held: held.clone(),
         });
+        let (keeping, messages) = SubscriptionsHandle::new();
+        let desk = Arc::new(Desk::new(subscriptions::Parts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            owner,
+            upstreams: Arc::clone(&upstreams),
+            alerts: alerts.clone(),
+            handshakes: Arc::clone(&handshakes),
+            book: Arc::new(Book::new(&store, &vault, &entropy)),
+            secrets,
+            coverage: Arc::clone(&coverage),
+            stop: stop.clone(),
+        }));
         let reading = streams::Parts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -276,11 +293,14 @@ impl Engine {
             budgets: Arc::clone(&budgets),
             alerts: alerts.clone(),
             failure: failure.clone(),
+            coverage,
+            subscriptions: keeping.clone(),
             topology: configured.subscribe(),
             held: held.clone(),
             stop: stop.clone(),
         };
         tasks.spawn(Scheduler::new(reading, orders).run());
+        tasks.spawn(Duty::new(Arc::clone(&desk), configured.subscribe(), held.clone(), messages).run());
         let inner = Inner {
             store,
             clock,
@@ -292,6 +312,7 @@ impl Engine {
             ledger,
             upstreams,
             streams,
+            subscriptions: Subscriptions { desk, handle: keeping },
             heads,
             handshakes,
             topology: RwLock::new(nothing),
@@ -408,22 +429,6 @@ impl Engine {
         self.inner.receiver.refuse(request, Reason { code: "body_too_large".into(), detail }).await
     }
 
-    /// `dead | cancelled → pending`, and wakes their destinations.
-    pub async fn retry(&self, tenant: Tenant, ids: Vec<DeliveryId>) -> Result<Vec<Wish>, EngineError> {
-        let wishes = self.inner.store.retry(tenant.clone(), ids.clone(), self.inner.clock.now()).await?;
-        self.wake_all(&tenant);
-        Ok(wishes)
-    }
-
-    /// Any open state → `cancelled`. What is under way may still arrive; what waits is not sent any more.
-    pub async fn cancel(&self, tenant: Tenant, ids: Vec<DeliveryId>) -> Result<Vec<Wish>, EngineError> {
-        let wishes = self.inner.store.cancel(tenant.clone(), ids.clone(), self.inner.clock.now()).await?;
-        let done = ids.into_iter().zip(&wishes).filter(|(_, wish)| **wish == Wish::Done).map(|(id, _)| id);
-        self.inner.dispatch.tell(Message::Cancelled(done.collect()));
-        self.wake_all(&tenant);
-        Ok(wishes)
-    }
-
     /// Resolves an open alert because a person says so; gives it as it is then, or `None` if there is none.
     pub async fn dismiss_alert(&self, tenant: &Tenant, id: AlertId) -> Result<Option<Alert>, EngineError> {
         Ok(self.inner.alerts.dismiss(tenant, id).await?)
@@ -446,11 +451,6 @@ impl Engine {
     #[must_use]
     pub fn stopping(&self) -> &CancellationToken {
         &self.inner.stop
-    }
-
-    /// Completes once this process has said to the nodes that share its store that it lives, or stops.
-    pub async fn joined(&self) {
-        let _ = self.inner.joined.clone().wait_for(|joined| *joined).await;
     }
 
     /// Completes when the store has failed for good: the process must exit (74) and recover on its next start.

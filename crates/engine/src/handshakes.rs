@@ -13,7 +13,7 @@ use bytes::Bytes;
 use domain::{ConnectionName, HandshakeId, SourceName, Tenant};
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::nodes::Hint;
-use store::registry::SHARED_SETTINGS;
+use store::registry::HANDSHAKES;
 use store::{Store, StoreError};
 use tokio::sync::MutexGuard;
 use tokio::sync::watch;
@@ -31,6 +31,7 @@ use crate::engine::EngineError;
 use crate::entropy::{Entropy, SharedEntropy};
 use crate::key_set::{KeySet, Paired};
 use crate::spec::{RoleSecret, Secret};
+use crate::subscriptions::SubscriptionSecrets;
 use crate::topology::{Policies, Source, Topology};
 use crate::transport::Transport;
 use crate::vault::{Place, Vault, VaultError};
@@ -46,6 +47,8 @@ pub(crate) struct Handshakes {
     pub alerts: Alerts,
     pub transport: Arc<dyn Transport>,
     pub policies: Arc<dyn Policies + Send + Sync>,
+    /// Those that sign what subscriptions of ours send.
+    pub subscribed: Arc<SubscriptionSecrets>,
     pub topology: watch::Receiver<Arc<Topology>>,
     /// Held over every change and its write, so that of two secrets that come at once one is taken.
     pub known: tokio::sync::Mutex<Known>,
@@ -60,15 +63,28 @@ impl Handshakes {
         let mut known = self.known.lock().await;
         for source in topology.sources() {
             let Some(listener) = &source.listener else { continue };
-            if listener.recipe.pairs().is_none() && !listener.recipe.proposes() {
+            let is_subscribed = self.subscribed.has_any(&source.spec.tenant, &source.spec.name);
+            if listener.recipe.pairs().is_none() && !listener.recipe.proposes() && !is_subscribed {
                 continue;
             }
             let state = self.of(&mut known, &key_of(source)).await?.clone();
-            if !state.paired.is_empty() {
+            if !state.paired.is_empty() || is_subscribed {
                 listener.keys.exchange(self.keys(source, &state)?);
             }
         }
         Ok(known)
+    }
+
+    /// Makes a source's keys anew: a secret of a subscription has come or gone. A source that is not there, or takes no
+    /// webhooks, has none to make.
+    pub async fn refresh(&self, tenant: &Tenant, source: &SourceName) -> Result<(), EngineError> {
+        let mut known = self.known.lock().await;
+        let source = self.topology.borrow().source(tenant.as_str(), source.as_str()).cloned();
+        let Some(source) = source else { return Ok(()) };
+        let Some(listener) = &source.listener else { return Ok(()) };
+        let state = self.of(&mut known, &key_of(&source)).await?.clone();
+        listener.keys.exchange(self.keys(&source, &state)?);
+        Ok(())
     }
 
     /// Another node may have changed them: they are read again when they are needed.
@@ -141,7 +157,8 @@ impl Handshakes {
             let value = self.open_secret(&key_of(source), paired)?;
             Ok((paired.connection.clone(), RoleSecret::new(paired.role.clone(), Secret::new(value.to_string()))))
         });
-        let paired = opened.collect::<Result<Vec<Paired>, EngineError>>()?;
+        let mut paired = opened.collect::<Result<Vec<Paired>, EngineError>>()?;
+        paired.extend(self.subscribed.of(&source.spec));
         KeySet::compile(&listener.recipe, &source.spec, webhook, &paired)
             .map_err(|problem| EngineError::Invalid { code: problem.code(), detail: problem.to_string() })
     }
@@ -174,7 +191,7 @@ fn account(connection: &str) -> Option<ConnectionName> {
 /// The setting under which a source's handshakes are kept.
 #[must_use]
 pub fn setting_of(tenant: &Tenant, source: &str) -> String {
-    format!("{SHARED_SETTINGS}{tenant}/{source}")
+    format!("{HANDSHAKES}{tenant}/{source}")
 }
 
 fn read(bytes: &[u8]) -> Result<SourceHandshakes, StoreError> {

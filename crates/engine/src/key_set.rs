@@ -43,7 +43,14 @@ impl KeySet {
             let secrets = configured.iter().chain(own).map(RoleSecret::key).collect::<Result<Vec<_>, _>>()?;
             // A connection without secrets of its own is judged by the source's.
             let shares = secrets.is_empty() && connection.is_some();
-            Ok(if shares { None } else { Some(Keys::compile(recipe, &secrets, &settings)?) })
+            if shares {
+                return Ok(None);
+            }
+            match Keys::compile(recipe, &secrets, &settings) {
+                // Its secret comes with the subscription: until then nothing passes.
+                Err(KeyError::MissingSecret { .. }) if spec.subscribes() => Ok(None),
+                keys => keys.map(Some),
+            }
         };
         let mut connections = BTreeMap::new();
         for (name, configured) in &spec.connections {
@@ -52,7 +59,8 @@ impl KeySet {
             }
         }
         // Who hands its secret over has to be understood before there is one.
-        let only_connections = webhook.secrets.is_empty() && !connections.is_empty() && recipe.pairs().is_none();
+        let none_own = webhook.secrets.is_empty() && paired.iter().all(|(of, _)| of.is_some());
+        let only_connections = none_own && !connections.is_empty() && recipe.pairs().is_none();
         let keys = if only_connections { None } else { keys_of(&webhook.secrets, None)? };
         let by_key_name = ByKeyName::of(&connections);
         Ok(Self { keys, connections, by_key_name })

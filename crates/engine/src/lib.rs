@@ -40,11 +40,13 @@ pub mod sign;
 pub mod signatures;
 pub mod spec;
 pub mod streams;
+pub mod subscriptions;
 pub mod telemetry;
 pub mod topology;
 pub mod transport;
 pub mod upstream;
 pub mod vault;
+mod wishes;
 pub mod work;
 
 pub use engine::{Engine, EngineError, Parts};

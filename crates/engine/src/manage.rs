@@ -237,6 +237,7 @@ impl Engine {
         let topology = Arc::new(topology);
         let resumed = self.take_states(&topology).await?;
         self.take_suspicions(&topology);
+        self.inner.subscriptions.desk.load().await?;
         let unchanged = self.inner.handshakes.take_over(&topology).await?;
         *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
         self.inner.upstreams.keep_only(&topology);
@@ -377,6 +378,7 @@ impl Engine {
             tenant: tenant.clone(),
             managed_by: ManagedBy::Api,
             catalogue: Arc::clone(&file.catalogue),
+            public_url: file.public_url.clone(),
             wrong_recipes: Arc::default(),
             connectors: Arc::new(Ours {
                 clock: Arc::clone(&self.inner.clock),

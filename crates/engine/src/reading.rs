@@ -1,6 +1,7 @@
 //! Reads a source as its manifest decides: sends what `connectors::manifest` builds, waits, paces, keeps tokens, and tells
 //! a listener what came, page by page. Decides nothing about the format itself.
 
+mod ask;
 mod asked;
 mod body;
 mod cache;
@@ -33,6 +34,7 @@ mod told;
 mod usable;
 mod wire;
 
+pub use ask::Unheard;
 pub use asked::{Asked, CallSink, Unwritten};
 pub use conditions::Conditions;
 pub(crate) use conditions::Validators;

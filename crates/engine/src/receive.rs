@@ -332,7 +332,7 @@ impl Receiver {
         let kept = split.then(|| kept(self.heads.seal(request), Verdict::Accepted, None, None));
         let hints: Vec<_> = arrivals.iter().flat_map(|arrival| mapped::hints(source, &arrival.event)).collect();
         let accepted = self.acceptor.accept(source, arrivals, kept).await?;
-        hints.into_iter().for_each(|key| self.streams.hint(key));
+        hints.into_iter().for_each(|(key, says_what)| self.streams.hint(key, says_what));
         Ok(answer(&accepted))
     }
 

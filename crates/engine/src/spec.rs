@@ -94,6 +94,14 @@ pub struct SourceSpec {
     pub connector: Option<ConnectorSpec>,
 }
 
+impl SourceSpec {
+    /// Whether we subscribe to its webhooks ourselves.
+    #[must_use]
+    pub fn subscribes(&self) -> bool {
+        self.connector.as_ref().is_some_and(|connector| connector.subscribe)
+    }
+}
+
 /// A source's connector, and how each of its connections is opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectorSpec {
@@ -109,6 +117,8 @@ pub struct ConnectorSpec {
     pub budget: Option<BudgetSpec>,
     /// Mapped native events carry the record, as virtual ones do.
     pub normalize: bool,
+    /// We subscribe to its webhooks ourselves; what they tell is not polled for meanwhile.
+    pub subscribe: bool,
 }
 
 impl ConnectorSpec {
@@ -119,6 +129,13 @@ impl ConnectorSpec {
             return vec![ConnectionName::default_connection()];
         }
         self.configs.keys().cloned().collect()
+    }
+
+    /// Whether it is asked through this account.
+    #[must_use]
+    pub fn has(&self, connection: &ConnectionName) -> bool {
+        let is_default = || self.configs.is_empty() && *connection == ConnectionName::default_connection();
+        self.configs.contains_key(connection) || is_default()
     }
 }
 
@@ -266,6 +283,8 @@ pub struct RouteSpec {
 pub struct Specs {
     /// The senders that sources can name: ours, and those of the file's owner. Objects of the API use the file's.
     pub catalogue: Arc<Catalogue>,
+    /// What senders call, without a slash at its end.
+    pub public_url: Option<Arc<str>>,
     pub sources: Vec<SourceSpec>,
     pub destinations: Vec<DestinationSpec>,
     pub routes: Vec<RouteSpec>,

@@ -9,6 +9,7 @@
 //! | `poll` | polls, first scans and ordered runs, from being due to what they came to |
 //! | `deletes` | what a complete scan did not have, confirmed before it is told |
 //! | `reconcile` | a run that judges what webhooks should have told |
+//! | `handle` | where wishes and hints go |
 //! | `order` | judges a person's wish before it is passed on |
 //! | `wanted` | what is configured to be read by itself |
 //! | `view`, `gauges` | what people and their monitoring see |
@@ -17,6 +18,7 @@
 mod deletes;
 mod fold;
 mod gauges;
+mod handle;
 mod model;
 mod order;
 mod poll;
@@ -43,12 +45,13 @@ use crate::engine::EngineError;
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
 use crate::nodes::Held;
+use crate::subscriptions::{Coverage, SubscriptionsHandle};
 use crate::topology::Topology;
 use crate::upstream::Upstreams;
 
+pub use handle::StreamsHandle;
 pub(crate) use model::subject_of;
 pub(crate) use schedule::Scheduler;
-pub use schedule::StreamsHandle;
 pub use view::StreamView;
 
 /// What reading streams takes from the engine.
@@ -63,6 +66,8 @@ pub(crate) struct Parts {
     pub budgets: Arc<Budgets>,
     pub alerts: Alerts,
     pub failure: Failure,
+    pub coverage: Arc<Coverage>,
+    pub subscriptions: SubscriptionsHandle,
     pub topology: watch::Receiver<Arc<Topology>>,
     /// What this node is in charge of: of other connections nothing is read by itself.
     pub held: watch::Receiver<Arc<Held>>,
@@ -90,4 +95,4 @@ pub(crate) struct Order {
     pub answer: oneshot::Sender<Result<Run, EngineError>>,
 }
 
-pub(crate) type Orders = mpsc::UnboundedReceiver<schedule::Message>;
+pub(crate) type Orders = mpsc::UnboundedReceiver<handle::Message>;

@@ -57,6 +57,10 @@ pub const NODES: &str = "trireme_nodes";
 /// What this node is in charge of, by kind.
 pub const CHARGES: &str = "trireme_node_charges";
 pub const CALL_SECONDS: &str = "trireme_call_seconds";
+/// Webhook subscriptions at a source, by how they stand.
+pub const SUBSCRIPTIONS: &str = "trireme_subscriptions";
+/// Subscriptions that were created, adopted, renewed or removed.
+pub const SUBSCRIPTION_CHANGES: &str = "trireme_subscription_changes_total";
 
 pub fn accepted(source: &str, duplicate: bool) {
     let name = if duplicate { EVENTS_DUPLICATE } else { EVENTS_ACCEPTED };
@@ -116,6 +120,21 @@ pub fn stream(source: &str, stream: &str, lag: Option<Duration>, failures: u32) 
         gauge!(STREAM_LAG, &labels).set(lag.as_secs_f64());
     }
     gauge!(STREAM_FAILURES, &labels).set(f64::from(failures));
+}
+
+/// Subscriptions of a source that stand like this.
+pub fn subscriptions(source: &str, state: &'static str, count: usize) {
+    gauge!(SUBSCRIPTIONS, "source" => source.to_owned(), "state" => state).set(count as f64);
+}
+
+/// A subscription was created, adopted, renewed or removed.
+pub fn subscription_changed(source: &str, change: &'static str) {
+    counter!(SUBSCRIPTION_CHANGES, "source" => source.to_owned(), "change" => change).increment(1);
+}
+
+/// A subscription does not stand as it was made.
+pub fn subscription_found(source: &str, connection: &str, id: &str, finding: &'static str) {
+    tracing::warn!(event = "subscription_broken", source, connection, id, finding);
 }
 
 /// How full a budget is, and who waits for it.

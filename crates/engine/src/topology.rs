@@ -24,6 +24,7 @@ use crate::spec::{
     BodyMode, DestinationSpec, EnrichSpec, EnrichWay, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec,
 };
 use crate::transport::{EgressPolicy, Target};
+use crate::upstream::Account;
 
 /// One thing that is wrong with a configured object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +155,7 @@ pub struct Topology {
     tenants: FxHashMap<Tenant, Owned>,
     catalogue: Arc<Catalogue>,
     hall: Arc<Hall>,
+    public_url: Option<Arc<str>>,
 }
 
 impl Topology {
@@ -196,6 +198,19 @@ impl Topology {
         &self.catalogue
     }
 
+    /// Where the webhooks of a connection come in, as the outside calls it; `None`: nobody said what that is.
+    #[must_use]
+    pub fn callback(&self, account: &Account) -> Option<String> {
+        let Account { tenant, source, connection } = account;
+        let spec = &self.source(tenant.as_str(), source.as_str())?.spec;
+        let base = self.public_url.as_ref()?;
+        let of_tenant = if *tenant == Tenant::default_tenant() { String::new() } else { format!("/t/{tenant}") };
+        // Without others the source itself is the connection.
+        let is_alone = *connection == ConnectionName::default_connection() && spec.connections.is_empty();
+        let own = if is_alone { String::new() } else { format!("/{connection}") };
+        Some(format!("{base}{of_tenant}/in/{source}{own}"))
+    }
+
     /// Deliveries in memory now, of all destinations.
     #[must_use]
     pub fn claimed(&self) -> u64 {
@@ -220,6 +235,7 @@ impl Policies for Arc<EgressPolicy> {
 pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>) -> Result<Topology, Vec<SpecError>> {
     let mut compiler = Compiler { topology: Topology::default(), errors: Vec::new() };
     compiler.topology.catalogue = Arc::clone(&specs.catalogue);
+    compiler.topology.public_url.clone_from(&specs.public_url);
     if let Some(before) = before {
         compiler.topology.hall = Arc::clone(&before.hall);
     }

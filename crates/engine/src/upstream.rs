@@ -11,13 +11,14 @@ mod validators;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use connectors::manifest::extension::OneRecord;
+use connectors::manifest::extension::{Ask, OneRecord, Place, PlacesError, Webhooks};
+use connectors::manifest::wire::Reply;
 use domain::{ConnectionName, Purpose, SourceName, Tenant};
 use serde_json::{Value as Json, json};
 
 use crate::connector::Connector;
 use crate::engine::{Engine, EngineError};
-use crate::reading::{Closed, Deaf, Listener, Offer, ReadFailure, Reader, Wanted};
+use crate::reading::{Closed, Deaf, Listener, Offer, ReadFailure, Reader, Unheard, Wanted};
 use crate::spec::ConnectorSpec;
 use crate::topology::Topology;
 use book::{Censor, Counted, Mask};
@@ -29,8 +30,11 @@ pub use pages::{Ended, Page, Taker};
 pub use rotated::rewrap_rotated;
 pub(crate) use shelf::{UpstreamParts, Upstreams};
 
+/// What calls about webhook subscriptions are listed under, in place of a stream.
+const SUBSCRIPTIONS: &str = "subscriptions";
+
 /// A connection that is asked, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Account {
     pub tenant: Tenant,
     pub source: SourceName,
@@ -132,6 +136,17 @@ impl Upstream {
     ) -> Result<Option<Json>, ReadFailure> {
         let found = self.reader.record(purpose, name, one, id, &self.censor(&Deaf)).await;
         found.map_err(|failure| self.looked_at(failure))
+    }
+
+    /// What the source says to a request about its webhook subscriptions.
+    pub(crate) async fn ask(&self, ask: &Ask<'_>, unheard: Unheard) -> Result<Reply, ReadFailure> {
+        let asked = self.reader.ask(Purpose::Subscribe, SUBSCRIPTIONS, ask, unheard, &self.censor(&Deaf)).await;
+        asked.map_err(|failure| self.looked_at(failure))
+    }
+
+    /// What there must be a subscription for.
+    pub(crate) fn places(&self, webhooks: &Webhooks) -> Result<Vec<Place>, PlacesError> {
+        self.reader.places(webhooks)
     }
 
     /// Whether the credentials work, as the connector tries them; `Ok(Err(why))` if they do not.

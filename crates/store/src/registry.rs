@@ -102,8 +102,16 @@ pub struct Alert {
     pub resolved_at: Option<Timestamp>,
 }
 
-/// Settings that nodes keep in memory, and that count as configured when they change.
-pub const SHARED_SETTINGS: &str = "handshakes/";
+/// Settings that nodes keep in memory, and that count as configured when they change: what was handed over by senders.
+pub const HANDSHAKES: &str = "handshakes/";
+/// Likewise: how the subscriptions of a connection stand.
+pub const SUBSCRIPTIONS: &str = "subscription/";
+
+/// Whether other nodes look again at a setting that has changed.
+#[must_use]
+pub fn is_shared(setting: &str) -> bool {
+    [HANDSHAKES, SUBSCRIPTIONS].iter().any(|prefix| setting.starts_with(prefix))
+}
 
 pub trait Registry: Send + Sync + 'static {
     /// Every object that is not retired, of all tenants.
@@ -149,7 +157,7 @@ pub trait Registry: Send + Sync + 'static {
     /// A small value kept under a name, such as the master key's check value.
     fn setting(&self, name: Arc<str>) -> Verb<'_, Option<Bytes>>;
 
-    /// Keeps it. Other nodes look again at one whose name begins with [`SHARED_SETTINGS`].
+    /// Keeps it. Other nodes look again at one that [`is_shared`].
     fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()>;
 
     /// Keeps it unless there is one of this name that is not empty; gives the one that is kept. Of nodes that start at

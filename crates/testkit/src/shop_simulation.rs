@@ -17,6 +17,8 @@ use domain::run::{RunKind, RunState};
 use domain::{DeliveryState, Tenant, Timestamp};
 use engine::clock::SharedClock;
 use engine::entropy::SeededEntropy;
+use engine::streams::StreamView;
+use engine::subscriptions::Covering;
 use engine::transport::EgressPolicy;
 use engine::vault::{MasterKey, Vault};
 use engine::{Engine, Parts};
@@ -178,7 +180,11 @@ async fn rest(
         let is_read = polls.len() == goals.len() && polls.iter().zip(goals).all(|(done, goal)| done >= goal);
         if polls.len() != goals.len() {
             read = None;
-        } else if is_read && is_reconciled(plan, store, healed_at).await? && is_at_rest(store).await? {
+        } else if is_read
+            && is_reconciled(plan, store, healed_at).await?
+            && is_at_rest(store).await?
+            && world.is_subscribed()
+        {
             world.take_account(plan, store).await?;
             return Ok(true);
         }
@@ -189,7 +195,9 @@ async fn rest(
 /// Successful readings of every stream that is read by itself.
 async fn polls(engine: &Engine) -> Result<Vec<u64>, String> {
     let streams = engine.streams(&Tenant::default_tenant()).await.map_err(|error| error.to_string())?;
-    let polled = streams.iter().filter(|stream| stream.spec.poll.is_some());
+    // Those whose polls rest are reconciled.
+    let is_polled = |stream: &&StreamView| stream.spec.poll.is_some() && stream.covering != Some(Covering::Covers);
+    let polled = streams.iter().filter(is_polled);
     Ok(polled.map(|stream| stream.progress.polls - stream.progress.failed).collect())
 }
 

@@ -15,11 +15,12 @@ pub mod oracle;
 mod script;
 mod server;
 mod shop;
+mod subscribing;
 mod transport;
 mod truth;
 
 pub use answer::{Answer, Ending};
-pub use habits::{Bound, Deletes, Faults, Habits, HookHabits, Limit, Paging};
+pub use habits::{Bound, Deletes, Faults, Habits, HookHabits, Limit, Paging, SecretWay, SubscriptionHabits};
 pub use hooks::{Emission, Hook, Subscription};
 pub use ledger::{Ledger, Visit};
 pub use manifest::Manifest;

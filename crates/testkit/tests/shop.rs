@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::spec::{ReconcileSpec, Schedule, StreamSpec};
 use testkit::shop_simulation::{Plan, Report, every, run};
 use testkit::upstream::oracle::{Figures, Message};
-use testkit::upstream::{Act, Deed, Deletes, Habits, HookHabits, Manifest, Object, Script};
+use testkit::upstream::{Act, Deed, Deletes, Habits, HookHabits, Manifest, Object, Script, SecretWay};
 
 /// A folder in memory where there is one: a simulation needs a file that survives its process, not a disk.
 fn folder() -> tempfile::TempDir {
@@ -187,4 +187,30 @@ fn two_changes_within_one_tick_of_the_version_are_both_told() {
         let report = simulate(&Plan { manifest: Manifest::of(&habits), habits, ..plan });
         assert_eq!(told(&report), ["acme order/1 order.updated paid", "acme order/1 order.updated sent"]);
     }
+}
+
+#[test]
+fn a_gateway_that_subscribes_by_itself_tells_what_happens_before_during_and_after() {
+    let change = |at, state| deed(at, Object::Orders, 1, Act::Change(state));
+    let script = Script::of(vec![
+        opening(Object::Orders, 1),
+        change(0, "paid"),
+        Deed { act: Act::DropHooks, ..change(20_000, "") },
+        change(21_000, "sent"),
+        change(150_000, "done"),
+    ]);
+    let reconcile = ReconcileSpec {
+        schedule: Schedule::Every(30 * SECOND),
+        lookback: None,
+        grace: Some(SECOND),
+        max_deletes: None,
+    };
+    let plan = Plan::plain(script, &[("orders", StreamSpec { reconcile: Some(reconcile), ..every(5 * SECOND) })]);
+    let mut habits = plan.habits.clone();
+    habits.subscriptions.secret = SecretWay::Given;
+    let manifest = Manifest::of(&habits);
+    let report = simulate(&Plan { habits, manifest, hooks: true, subscribes: true, ..plan });
+    assert_eq!(told(&report), ["paid", "sent", "done"].map(|state| format!("acme order/1 order.updated {state}")));
+    let origins: Vec<&str> = report.messages.iter().map(|message| message.origin.as_str()).collect();
+    assert_eq!(origins[2], "native", "{origins:?}");
 }

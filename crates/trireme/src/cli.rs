@@ -19,6 +19,7 @@ pub mod send;
 pub mod serve;
 mod source;
 mod streams;
+mod subscriptions;
 mod tail;
 
 use std::io::Write;
@@ -67,6 +68,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List what is read of sources by itself, and how that goes
     Streams(streams::StreamsArgs),
+    /// List the webhook subscriptions at the sources, and how they stand
+    Subscriptions(subscriptions::SubscriptionsArgs),
     /// List the processes that share the store, and who is in charge of what
     Nodes(nodes::NodesArgs),
     /// Compare a stream with what is known of it, and tell what was missed
@@ -134,6 +137,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Streams(args) => run_here(streams::run(args, output)),
+        Command::Subscriptions(args) => run_here(subscriptions::run(args, output)),
         Command::Nodes(args) => run_here(nodes::run(args, output)),
         Command::Reconcile(args) => run_here(reconcile::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),

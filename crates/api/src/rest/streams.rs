@@ -11,6 +11,7 @@ use engine::access::Caller;
 use engine::definition::write_stream;
 use engine::spec::Start;
 use engine::streams::{StreamView as Known, Wish};
+use engine::subscriptions::Covering;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,7 +51,12 @@ pub struct StreamView {
     definition: Value,
     /// It is being read.
     running: bool,
-    /// Absent while it is read, and where a shared budget decides.
+    /// Where its source subscribes to webhooks. `covers`: a working subscription tells its changes, so its polls rest;
+    /// else it is polled, for `failing`: none works now, `not_told`: no topic means its changes, `unsupported`: the
+    /// connector does not say how to subscribe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription: Option<&'static str>,
+    /// Absent while it is read, while its polls rest, and where a shared budget decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next_poll_at: Option<Timestamp>,
@@ -104,6 +110,7 @@ impl StreamView {
         Self {
             definition: write_stream(&known.spec),
             running: known.running,
+            subscription: known.covering.map(Covering::as_str),
             next_poll_at: known.next_at,
             next_reconcile_at: known.reconcile_at,
             baseline_at: known.baseline_at,

@@ -102,6 +102,7 @@ async fn gateway() -> (Gateway, Arc<Shop>) {
         streams: [(Arc::from("orders"), StreamSpec { reconcile: Some(reconcile), ..StreamSpec::default() })].into(),
         budget: Some(BudgetSpec { allowance: "5000/h".parse().expect("a rate"), scope: BudgetScope::Source }),
         normalize: false,
+        subscribe: false,
     };
     let source = |name: &str, connector| SourceSpec {
         tenant: domain::Tenant::default_tenant(),

@@ -85,6 +85,7 @@ async fn gateway(manifest: &str, clock: SharedClock, transport: Arc<dyn Transpor
         streams: BTreeMap::new(),
         budget: None,
         normalize: false,
+        subscribe: false,
     };
     let source = SourceSpec {
         tenant: domain::Tenant::default_tenant(),

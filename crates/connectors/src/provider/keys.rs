@@ -12,7 +12,7 @@ use super::error::KeyError;
 use super::program::{Check, Fetch, Program, Purpose, Slot};
 use super::public_key::PublicKey;
 use super::recipe::Recipe;
-use super::secret::{Role, RoleSecret, SECRETS_MAX, Window, decode};
+use super::secret::{Role, RoleSecret, SECRETS_TOGETHER_MAX, Window, decode};
 use super::settings::Settings;
 use super::spec::SecretSpec;
 use super::{jwk, key_api};
@@ -192,8 +192,8 @@ fn wanted(recipe: &Recipe, missing: Role) -> String {
 /// Gives each secret its role and refuses those that the recipe has no use for.
 fn with_roles<'s>(recipe: &Recipe, secrets: &'s [RoleSecret]) -> Result<Vec<(Role, &'s RoleSecret)>, KeyError> {
     let provider = || recipe.name().to_owned();
-    if secrets.len() > SECRETS_MAX {
-        return Err(KeyError::TooManySecrets { provider: provider(), max: SECRETS_MAX });
+    if secrets.len() > SECRETS_TOGETHER_MAX {
+        return Err(KeyError::TooManySecrets { provider: provider(), max: SECRETS_TOGETHER_MAX });
     }
     let known = || declared(recipe).map(|secret| secret.role.as_str()).collect::<Vec<_>>().join(", ");
     let with_role = |secret: &'s RoleSecret| {

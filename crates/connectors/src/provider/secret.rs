@@ -12,8 +12,11 @@ use super::error::KeyError;
 use super::spec::{KeyEncoding, KeyForm};
 use super::{certificate, der, jwk};
 
-/// Most secrets a source may have at once: rotation needs two or three, and each costs a computation per request.
+/// Most secrets that a person may give a source at once: rotation needs two or three, and each costs a computation per
+/// request.
 pub const SECRETS_MAX: usize = 16;
+/// Most that one key set may have: subscriptions for many places bring one each.
+pub(crate) const SECRETS_TOGETHER_MAX: usize = 256;
 
 /// What a secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

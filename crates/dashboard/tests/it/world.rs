@@ -89,6 +89,7 @@ pub fn file(clock: &SharedClock, entropy: &SharedEntropy) -> Specs {
         streams: [(Arc::from("orders"), StreamSpec { reconcile: Some(reconcile), ..StreamSpec::default() })].into(),
         budget: Some(BudgetSpec { allowance: "5000/h".parse().expect("a rate"), scope: BudgetScope::Source }),
         normalize: false,
+        subscribe: false,
     };
     let webhook = WebhookSpec {
         provider: "none".to_owned(),

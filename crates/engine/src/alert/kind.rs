@@ -35,6 +35,8 @@ pub const GAP_FOUND: &str = "gap_found";
 pub const DELETES_WAITING: &str = "deletes_waiting";
 /// The same: it could not be read several times in a row.
 pub const STREAM_FAILING: &str = "stream_failing";
+/// `source/<name>/connection/<name>`: its webhook subscriptions cannot be made, looked after or removed.
+pub const SUBSCRIPTION_FAILING: &str = "subscription_failing";
 /// `source/<name>/connection/<name>`: the source refuses its credentials.
 pub const CREDENTIALS_REFUSED: &str = "credentials_refused";
 
@@ -48,6 +50,12 @@ pub fn stream_object(key: &domain::StreamKey) -> String {
 #[must_use]
 pub fn connection_object(key: &domain::StreamKey) -> String {
     format!("source/{}/connection/{}", key.source, key.connection)
+}
+
+/// The object of alerts about a connection.
+#[must_use]
+pub fn account_object(account: &crate::upstream::Account) -> String {
+    format!("source/{}/connection/{}", account.source, account.connection)
 }
 
 /// The object of alerts about the store.

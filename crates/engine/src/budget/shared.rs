@@ -57,6 +57,7 @@ mod tests {
             streams: BTreeMap::new(),
             budget: Some(BudgetSpec { allowance, scope }),
             normalize: false,
+            subscribe: false,
         };
         SourceSpec {
             tenant: tenant.parse().expect("a name"),

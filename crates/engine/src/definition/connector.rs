@@ -18,19 +18,20 @@ pub(super) fn connector(
     fields: &mut Fields<'_>,
     configs: Vec<(ConnectionName, At<'_>)>,
     context: &Context,
+    subscribe: bool,
 ) -> Option<ConnectorSpec> {
-    let spec = named_connector(fields, configs, context);
+    let spec = named_connector(fields, configs, context).map(|spec| ConnectorSpec { subscribe, ..spec });
     let (streams, budget) = stream::streams(fields, spec.as_ref());
-    let normalize = normalize(fields, spec.is_some());
+    let normalize = normalize(fields, spec.is_some()).unwrap_or(subscribe);
     spec.map(|spec| ConnectorSpec { streams, budget, normalize, ..spec })
 }
 
-fn normalize(fields: &mut Fields<'_>, has_connector: bool) -> bool {
-    let Some(at) = fields.take("normalize") else { return false };
+fn normalize(fields: &mut Fields<'_>, has_connector: bool) -> Option<bool> {
+    let at = fields.take("normalize")?;
     if !has_connector && !fields.has("connector") {
         at.error("conflict", "this is for a connector, and none is named", "add connector: NAME, or ./FILE.yaml");
     }
-    at.flag().unwrap_or(false)
+    at.flag()
 }
 
 fn named_connector(
@@ -70,8 +71,8 @@ fn named_connector(
             at.error("conflict", "the connection 'default' is configured twice", "keep one of both");
         }
     }
-    let (streams, budget, normalize) = (BTreeMap::new(), None, false);
-    Some(ConnectorSpec { name, overrides, connector, configs: kept, streams, budget, normalize })
+    let (streams, budget, normalize, subscribe) = (BTreeMap::new(), None, false, false);
+    Some(ConnectorSpec { name, overrides, connector, configs: kept, streams, budget, normalize, subscribe })
 }
 
 fn tell(at: &At<'_>, error: &ConnectorError) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use connectors::provider::{self, Catalogue, KeyError, Keys, Recipe, Settings};
+use connectors::provider::{self, Catalogue, KeyError, Keys, Recipe, SECRETS_MAX, Settings};
 use domain::Assurance;
 use domain::suggest::nearest;
 use serde_json::Value as Json;
@@ -79,6 +79,11 @@ pub(super) fn check_secrets(
         return;
     }
     let all: Vec<_> = secrets.iter().filter_map(|(own, _)| keyed(own)).collect();
+    if all.len() > SECRETS_MAX {
+        let problem = KeyError::TooManySecrets { provider: recipe.name().to_owned(), max: SECRETS_MAX };
+        at.error_at_key(problem.code(), problem.to_string(), "");
+        return;
+    }
     if let Err(problem) = Keys::compile(recipe, &all, &settings) {
         at.error_at_key(problem.code(), problem.to_string(), "");
     }

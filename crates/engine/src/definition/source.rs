@@ -6,9 +6,11 @@ use domain::{ConnectionName, SourceName};
 
 use super::reader::{At, Fields};
 use super::secret::{self, RoleSecretAt};
-use super::{Context, allow, connector, provider, reply};
-use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
+use super::{Context, allow, connector, provider, reply, subscribe};
+use crate::spec::{ConnectorSpec, RoleSecret, SourceSpec, WebhookSpec};
 
+/// What is missing where no sender is named.
+const PROVIDER: &str = "the sender's name, as provider: github (`trireme providers` lists them)";
 /// Longest span within which equal bytes may count as the sender's retry: no known sender retries for longer.
 const DEDUPE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -28,11 +30,12 @@ pub fn source(at: &At<'_>, name: SourceName, context: &Context) -> Option<Source
     let publish = publish.and_then(|at| at.flag()).unwrap_or(false);
     let mut accounts = connections.map(|at| accounts(&at)).unwrap_or_default();
     let configs = accounts.iter_mut().filter_map(|own| Some((own.name.clone(), own.config.take()?))).collect();
-    let connector = connector::connector(&mut fields, configs, context);
+    let subscribe = subscribe::flag(&mut fields, context);
+    let connector = connector::connector(&mut fields, configs, context, subscribe.is_some());
     fields.finish();
     let webhook = match webhook {
-        None => None,
-        Some(at) => Some(webhook_of(&at, &accounts, context)?),
+        None => subscribe.zip(connector.as_ref()).and_then(|(at, spec)| subscribe::webhook(&at, spec, context)),
+        Some(at) => Some(webhook_of(&at, &accounts, connector.as_ref(), context)?),
     };
     let Context { tenant, managed_by, .. } = context.clone();
     let connections = accounts.into_iter().map(Account::into_secrets).collect();
@@ -48,10 +51,18 @@ fn check_origin(fields: &Fields<'_>, name: &SourceName, has_one: bool) {
     }
 }
 
-fn webhook_of(at: &At<'_>, accounts: &[Account<'_>], context: &Context) -> Option<WebhookSpec> {
+fn webhook_of(
+    at: &At<'_>,
+    accounts: &[Account<'_>],
+    connector: Option<&ConnectorSpec>,
+    context: &Context,
+) -> Option<WebhookSpec> {
     let mut fields = at.fields()?;
-    let recipe = fields.require("provider", "the sender's name, as provider: github (`trireme providers` lists them)");
-    let recipe = recipe.and_then(|at| provider::recipe(&at, context));
+    let subscribed = connector.filter(|spec| spec.subscribe);
+    let recipe = match (fields.has("provider"), subscribed) {
+        (false, Some(spec)) => subscribe::recipe(at, &spec.connector, context),
+        _ => fields.require("provider", PROVIDER).and_then(|at| provider::recipe(&at, context)),
+    };
     let secrets = secret::of_roles(&mut fields);
     let dedupe_within = fields.take("dedupe").and_then(|at| dedupe(&at));
     let allow_from = fields.take("allow_from").and_then(|at| allow::allow_from(&at, recipe.as_deref()));
@@ -69,7 +80,8 @@ fn webhook_of(at: &At<'_>, accounts: &[Account<'_>], context: &Context) -> Optio
             provider::check_secrets(at, secrets, &recipe, &settings);
         }
     }
-    if secrets.is_none() && accounts.iter().all(|account| account.secrets.is_none()) {
+    let is_brought = subscribed.is_some_and(subscribe::brings_secret);
+    if secrets.is_none() && !is_brought && accounts.iter().all(|account| account.secrets.is_none()) {
         provider::check_secrets(at, &[], &recipe, &settings);
     }
     let unpaired = secrets.is_none() && (accounts.is_empty() || accounts.iter().any(|own| own.secrets.is_none()));

@@ -28,6 +28,13 @@ const OVERLAP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most requests at once of a bucket.
 const BURST_MAX: u32 = 1_000_000;
 const WEIGHT_MAX: u32 = 1_000;
+/// How streams are reconciled whose polls rest while a subscription tells their changes, unless their owner says so.
+const RECONCILE_TOLD: ReconcileSpec = ReconcileSpec {
+    schedule: Schedule::Every(Duration::from_secs(60 * 60)),
+    lookback: None,
+    grace: None,
+    max_deletes: None,
+};
 /// A stream of a shared budget that names no longest wait is asked once a day at least.
 const AT_MOST_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -55,7 +62,10 @@ pub(super) fn streams(
     let mut places = BTreeMap::new();
     for (name, at) in streams_at.iter().flat_map(At::own_entries) {
         check_stream(&at, name, &spec.connector);
-        if let Some(stream) = stream(&at) {
+        if let Some(mut stream) = stream(&at) {
+            if stream.poll.is_some() && is_told(spec, name) {
+                stream.reconcile.get_or_insert(RECONCILE_TOLD);
+            }
             doubt_lookback(&at, &stream);
             places.insert(name.into(), at);
             found.insert(name.into(), stream);
@@ -66,6 +76,12 @@ pub(super) fn streams(
         check_cost(at, &found, budget, spec.configs.len().max(1));
     }
     (found, budget)
+}
+
+/// Whether a subscription of ours may tell a stream's changes.
+fn is_told(spec: &ConnectorSpec, stream: &str) -> bool {
+    let extension = &spec.connector.extension;
+    spec.subscribe && extension.webhooks.is_some() && extension.tells(stream)
 }
 
 fn stream(at: &At<'_>) -> Option<StreamSpec> {

@@ -2,6 +2,7 @@
 
 mod reply;
 mod streams;
+mod subscribe;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ fn context() -> Context {
             clock: crate::clock::SystemClock::shared(),
             entropy: crate::entropy::SystemEntropy::shared(),
         }),
+        public_url: None,
         egress,
     }
 }

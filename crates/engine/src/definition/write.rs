@@ -29,8 +29,11 @@ pub fn write_source(spec: &SourceSpec, cover: Cover<'_>) -> Json {
         json.insert("connector".to_owned(), connector.name.as_str().into());
         json.extend(connector.overrides.iter().map(|path| ("overrides".to_owned(), path.as_str().into())));
         json.extend(connector.budget.iter().map(|budget| ("budget".to_owned(), stream::budget(budget))));
-        if connector.normalize {
-            json.insert("normalize".to_owned(), true.into());
+        if connector.subscribe {
+            json.insert("subscribe".to_owned(), true.into());
+        }
+        if connector.normalize != connector.subscribe {
+            json.insert("normalize".to_owned(), connector.normalize.into());
         }
         if !connector.streams.is_empty() {
             let streams = connector.streams.iter().map(|(name, spec)| (name.to_string(), stream::stream(spec)));

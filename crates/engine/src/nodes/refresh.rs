@@ -23,6 +23,7 @@ impl Engine {
         let before: FxHashSet<Key> = crate::manage::keys_of(&configured.api);
         let api = self.api_specs(&configured.file, &objects)?;
         self.inner.handshakes.forget_known().await;
+        self.inner.subscriptions.desk.reload().await?;
         self.apply(&configured.file, &api, Resuming::LeftToOthers).await?;
         let gone: Vec<Key> = before.difference(&crate::manage::keys_of(&api)).cloned().collect();
         configured.api = api;

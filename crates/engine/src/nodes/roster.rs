@@ -68,14 +68,17 @@ pub(crate) struct Roster {
     pub joined: watch::Sender<bool>,
 }
 
-/// Every destination, and every connection of which streams are read by themselves, in order.
+/// Every destination, and every connection that is subscribed or of which streams are read by themselves, in order.
 pub(super) fn configured(topology: &Topology) -> Vec<Charge> {
     let destinations = topology
         .destinations()
         .map(|destination| Charge::Destination(destination.spec.tenant.clone(), destination.spec.name.clone()));
     let mut configured: Vec<Charge> = destinations.collect();
     for source in topology.sources() {
-        let Some(spec) = source.spec.connector.as_ref().filter(|spec| !spec.streams.is_empty()) else { continue };
+        let Some(spec) = source.spec.connector.as_ref().filter(|spec| spec.subscribe || !spec.streams.is_empty())
+        else {
+            continue;
+        };
         let (tenant, name) = (&source.spec.tenant, &source.spec.name);
         let connection = |connection| Charge::Connection(tenant.clone(), name.clone(), connection);
         configured.extend(spec.connections().into_iter().map(connection));

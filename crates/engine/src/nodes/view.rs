@@ -33,6 +33,11 @@ pub struct NodeView {
 }
 
 impl Engine {
+    /// Completes once this process has said to the nodes that share its store that it lives, or stops.
+    pub async fn joined(&self) {
+        let _ = self.inner.joined.clone().wait_for(|joined| *joined).await;
+    }
+
     /// All nodes that share the store, those included that ended without a word a while ago.
     pub async fn nodes(&self, tenant: &Tenant) -> Result<Vec<NodeView>, StoreError> {
         let nodes = self.inner.store.nodes(self.inner.clock.now()).await?;

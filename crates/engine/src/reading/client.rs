@@ -10,6 +10,7 @@ use connectors::manifest::trouble::Trouble;
 use connectors::manifest::wire::{Outcome, Reply, Request, plain_url};
 use serde_json::Value as Json;
 
+use super::ask::Unheard;
 use super::asked::For;
 use super::conditions::Conditions;
 use super::failure::{Blame, ReadFailure};
@@ -52,6 +53,7 @@ pub(super) struct Question<'a> {
     pub cached: Option<&'a str>,
     /// Whether the body is wanted as a stream.
     pub spooled: bool,
+    pub unheard: Unheard,
     /// Whether it is enough to hear that the answer is the one of before.
     pub conditions: Option<&'a Conditions>,
     /// Statuses that answer it at once, whatever the error handler would do about them.
@@ -183,6 +185,10 @@ impl Client {
                 Action::ResetPagination => return Err(Stop::ResetPagination),
                 Action::ReducePageSize => return Err(Stop::ReducePageSize),
                 Action::SplitRequestWindow => return Err(Stop::SplitWindow),
+                // Who must not ask twice cannot know whether this was heard.
+                Action::Retry if question.unheard == Unheard::GiveUp => {
+                    return Err(failed(&request, &sent, verdict).into());
+                }
                 Action::Retry => verdict.wait,
                 Action::RateLimited => rotation.or(verdict.wait),
                 Action::RefreshTokenThenRetry => {

@@ -15,6 +15,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value as Json};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::ask::Unheard;
 use super::client::{Question, Stop, no_status};
 use super::failure::{Blame, ReadFailure};
 use super::pages::Pages;
@@ -267,6 +268,7 @@ impl<'r> JobReading<'r> {
             seen: said.seen(Some(&self.slice)),
             cached: None,
             spooled: false,
+            unheard: Unheard::AskAgain,
             conditions: None,
             is_answer: no_status,
         };

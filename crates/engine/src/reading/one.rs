@@ -7,6 +7,7 @@ use connectors::manifest::request::Additions;
 use domain::Purpose;
 use serde_json::Value as Json;
 
+use super::ask::Unheard;
 use super::client::{Question, Stop};
 use super::failure::ReadFailure;
 use super::reader::Reader;
@@ -36,6 +37,7 @@ impl Reader {
             seen: Seen::slice(&slice),
             cached: None,
             spooled: false,
+            unheard: Unheard::AskAgain,
             conditions: None,
             is_answer: OneRecord::is_gone,
         };

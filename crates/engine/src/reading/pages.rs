@@ -11,6 +11,7 @@ use connectors::manifest::slice::Slice;
 use connectors::manifest::wire::Reply;
 use serde_json::Value as Json;
 
+use super::ask::Unheard;
 use super::body::{Items, embedded};
 use super::client::{Answer, Question, Stop, no_status};
 use super::conditions::Conditions;
@@ -171,6 +172,7 @@ impl<'r> Pages<'r> {
             seen: Seen::of(slice, self.said.as_deref()),
             cached: self.pager.is_cached.then_some(&*self.stream.name),
             spooled: self.pager.form.is_streamed(),
+            unheard: Unheard::AskAgain,
             conditions: self.conditions(),
             is_answer: no_status,
         };

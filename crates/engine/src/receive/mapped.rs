@@ -44,8 +44,9 @@ pub(super) fn name(source: &Source, event: &mut Event) -> Option<SubjectState> {
     state
 }
 
-/// The polled streams that an event tells something of: they are worth reading now.
-pub(super) fn hints(source: &Source, event: &Event) -> Vec<StreamKey> {
+/// The polled streams that an event tells something of: they are worth reading now. With each, whether the event says
+/// itself what changed.
+pub(super) fn hints(source: &Source, event: &Event) -> Vec<(StreamKey, bool)> {
     let polled = |stream: &str| {
         let spec = source.spec.connector.as_ref().and_then(|spec| spec.streams.get(stream));
         spec.is_some_and(|spec| spec.poll.is_some())
@@ -54,14 +55,14 @@ pub(super) fn hints(source: &Source, event: &Event) -> Vec<StreamKey> {
         return Vec::new();
     };
     let topic = event.native_type.as_deref().unwrap_or(&event.event_type);
-    let streams = connector.extension.meanings(topic).map(|meaning| meaning.stream).filter(|stream| polled(stream));
+    let meanings = connector.extension.meanings(topic).filter(|meaning| polled(meaning.stream));
     let key = |stream: &str| StreamKey {
         tenant: event.tenant.clone(),
         source: event.source.clone(),
         connection: event.connection.clone(),
         stream: stream.into(),
     };
-    streams.map(key).collect()
+    meanings.map(|meaning| (key(meaning.stream), !meaning.is_hint())).collect()
 }
 
 fn connector(source: &Source) -> Option<&Connector> {

@@ -20,6 +20,7 @@ use super::fold::Mode;
 use super::reconcile::Learned;
 use super::run::{Broken, How, NotTaken, Outcome, Taken, add, state_of};
 use super::schedule::Ending;
+use super::slot::Reach;
 use crate::alert::{CREDENTIALS_REFUSED, connection_object};
 use crate::engine::EngineError;
 use crate::reading::{Conditions, ReadFailure};
@@ -28,8 +29,8 @@ use crate::spec::Start;
 type Answer = oneshot::Sender<Result<Run, EngineError>>;
 
 impl Parts {
-    /// Reads what is new of a stream; a first time, all of it. `in_full`: it is not enough to hear that nothing changed.
-    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>, in_full: bool) -> Ending {
+    /// Reads what is new of a stream; a first time, all of it.
+    pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>, reach: Reach) -> Ending {
         let taken = match self.take(key).await {
             Ok(taken) => taken,
             Err(not) => return self.not_taken(not, answer),
@@ -38,7 +39,7 @@ impl Parts {
             let start = taken.spec.start;
             self.scan(&taken, start, answer).await
         } else {
-            self.catch_up(&taken, answer, in_full).await
+            self.catch_up(&taken, answer, reach).await
         };
         self.leave(&taken).await;
         ending
@@ -90,28 +91,31 @@ impl Parts {
         self.store.commit_page(page, self.clock.now()).await.map(drop)
     }
 
-    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>, in_full: bool) -> Ending {
+    async fn catch_up(&self, taken: &Taken, answer: Option<Answer>, reach: Reach) -> Ending {
         let run = self.begun(&taken.key, RunKind::Poll, false);
         let ordered = answer.is_some();
         if ordered && let Err(failed) = self.announce(&run, answer).await {
             return failed;
         }
         let is_whole = taken.model.is_whole;
+        // While its polls rested nobody noted what webhooks told of it.
+        let after_rest = reach.wide && taken.source.spec.subscribes();
+        let in_full = reach.in_full || ordered || after_rest;
         // Before the list: of one tick, what the list shows is the later, so it is read again from there.
-        let fed = self.catch_up_on_gone(taken, in_full || ordered).await;
+        let fed = self.catch_up_on_gone(taken, in_full).await;
         let tied_at = fed.as_ref().ok().and_then(|fed| fed.tied_at);
         let again = tied_at.map_or(Duration::ZERO, |at| self.clock.now().since(at));
         let how = How {
             purpose: Purpose::Poll,
             mode: Mode::Poll,
             state: if is_whole { Json::Null } else { state_of(&taken.checkpoint) },
-            overlap: taken.spec.overlap + again,
+            overlap: again + if reach.wide { self.wide_overlap(taken) } else { taken.spec.overlap },
             moves: true,
             dry: false,
             remembers: is_whole,
             resumes: false,
             shows: ordered.then(|| run.clone()),
-            conditions: Some(self.conditions(taken, in_full || ordered || tied_at.is_some())),
+            conditions: Some(self.conditions(taken, in_full || tied_at.is_some())),
         };
         let conditions = how.conditions.clone();
         let mut outcome = self.read(taken, how).await;
@@ -309,10 +313,18 @@ impl Parts {
             self.leave(&taken).await;
             return ending;
         }
+        self.subscriptions.nudge(taken.upstream.account().clone());
         let run = self.begun(key, RunKind::Reconcile, dry);
         if let Err(failed) = self.announce(&run, answer).await {
             self.leave(&taken).await;
             return failed;
+        }
+        // While polls rest nobody else reads what is listed as gone.
+        if self.rests(&taken)
+            && !dry
+            && let Err(broken) = self.catch_up_on_gone(&taken, true).await
+        {
+            tracing::warn!(event = "feed_unread", stream = %key.stream, "{}", broken.message());
         }
         let (run, outcome) = self.reconcile(&taken, run, deletes_confirmed).await;
         self.write_run(run).await;

@@ -100,8 +100,7 @@ impl Parts {
     pub(super) async fn reconcile(&self, taken: &Taken, run: Run, deletes_confirmed: bool) -> (Run, Outcome) {
         let spec = taken.spec.reconcile.clone();
         let mut learned = Learned::read(&taken.checkpoint.learned);
-        let grace = spec.as_ref().and_then(|spec| spec.grace);
-        let grace = grace.unwrap_or_else(|| learned.delays().quantile(0.99).unwrap_or_default().max(GRACE_MIN));
+        let grace = grace(taken, &learned);
         let mut outcome = self.read(taken, self.how(taken, spec.as_ref(), grace, &run)).await;
         outcome.figures.late = if run.dry { 0 } else { self.late(taken, &mut outcome).await };
         let is_complete = outcome.failure.is_none() && self.reads_all(taken, spec.as_ref());
@@ -135,13 +134,29 @@ impl Parts {
             // What was too young for this run is read again by the next one.
             overlap: lookback.map_or(Duration::ZERO, |lookback| lookback.max(grace * 2)),
             // What is too young to be judged must not be passed by a poll's checkpoint.
-            moves: taken.spec.poll.is_none() && !run.dry,
+            // While polls rest it moves along with the window, which would grow from run to run else.
+            moves: !run.dry && (taken.spec.poll.is_none() || (lookback.is_some() && self.rests(taken))),
             dry: run.dry,
             remembers: lookback.is_none(),
             resumes: false,
             shows: Some(run.clone()),
             conditions: None,
         }
+    }
+
+    /// How far back the first poll after a rest reads at least: as far as reconciliation may have left something to the
+    /// next run, which then was none.
+    pub(super) fn wide_overlap(&self, taken: &Taken) -> Duration {
+        if !taken.source.spec.subscribes() {
+            return taken.spec.overlap;
+        }
+        let lookback = taken.spec.reconcile.as_ref().and_then(|spec| spec.lookback).unwrap_or_default();
+        let grace = grace(taken, &Learned::read(&taken.checkpoint.learned));
+        taken.spec.overlap.max(lookback).max(grace * 2)
+    }
+
+    pub(super) fn rests(&self, taken: &Taken) -> bool {
+        self.coverage.covers(&taken.source, &taken.key)
     }
 
     /// Whether a run looks at every record that there is.
@@ -198,6 +213,12 @@ impl Parts {
             None => self.alerts.gone(tenant, DELETES_WAITING, object),
         }
     }
+}
+
+/// What changed more recently is judged by the next run.
+fn grace(taken: &Taken, learned: &Learned) -> Duration {
+    let own = taken.spec.reconcile.as_ref().and_then(|spec| spec.grace);
+    own.unwrap_or_else(|| learned.delays().quantile(0.99).unwrap_or_default().max(GRACE_MIN))
 }
 
 /// Adds what is gone; gives what has to wait for a person.

@@ -7,22 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::poll::{ChangeRate, Found, Next, Schedule as Pool, Terms};
-use domain::run::{Run, StreamKey};
+use domain::run::StreamKey;
 use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
 use store::nodes::Hint;
 use store::reading::{Checkpoint, Polled, Progress};
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::handle::{Message, Overview};
 use super::reconcile::Learned;
-use super::slot::{BUSY_WAIT, Due, Slot};
+use super::slot::{BUSY_WAIT, Due, Reach, Slot};
 use super::view::{Shown, add};
 use super::wanted::{spec_of, wanted};
 use super::{Order, Parts, Wish};
 use crate::alert::{STREAM_FAILING, stream_object};
-use crate::engine::EngineError;
 use crate::spec::{PollBudget, PollSpec, StreamSpec};
+use crate::subscriptions::Covering;
 
 /// Readings under way at once on this node: each holds a page in memory.
 const RUNS_MAX: usize = 64;
@@ -30,69 +30,10 @@ const RUNS_MAX: usize = 64;
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// Polls that fail in a row before a person is told.
 const FAILURES_TOLD: u32 = 3;
+/// How long a stream whose polls rest is left out of a shared budget before it is looked at again.
+const RESTS_FOR: Duration = Duration::from_secs(600);
 /// Longest sleep: what is due is looked through again then, whatever was missed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-
-pub(crate) enum Message {
-    Order(Order),
-    Hint(StreamKey),
-    /// Another node tells so.
-    Heard(StreamKey),
-    View(Tenant, oneshot::Sender<Overview>),
-    Noted(oneshot::Sender<u64>),
-}
-
-/// Every stream of a tenant, and how often what polls came to had been written down by then.
-#[derive(Default)]
-pub(crate) struct Overview {
-    pub streams: Vec<Shown>,
-    pub noted: u64,
-}
-
-/// Where wishes go.
-#[derive(Clone)]
-pub struct StreamsHandle {
-    inbox: mpsc::UnboundedSender<Message>,
-}
-
-impl StreamsHandle {
-    pub(crate) fn new() -> (Self, super::Orders) {
-        let (inbox, orders) = mpsc::unbounded_channel();
-        (Self { inbox }, orders)
-    }
-
-    /// Has a stream read now; gives the run that was begun. It goes on by itself.
-    pub async fn order(&self, key: StreamKey, wish: Wish) -> Result<Run, EngineError> {
-        let (answer, begun) = oneshot::channel();
-        let closed = || EngineError::Store(StoreError::Closed);
-        self.inbox.send(Message::Order(Order { key, wish, answer })).map_err(|_| closed())?;
-        begun.await.unwrap_or_else(|_| Err(closed()))
-    }
-
-    /// Something changed in a stream: it is read at once, if it is polled.
-    pub fn hint(&self, key: StreamKey) {
-        // Nobody listens only while the engine stops.
-        let _ = self.inbox.send(Message::Hint(key));
-    }
-
-    /// The same, as another node tells it.
-    pub(crate) fn heard(&self, key: StreamKey) {
-        let _ = self.inbox.send(Message::Heard(key));
-    }
-
-    pub(crate) async fn shown(&self, tenant: Tenant) -> Overview {
-        let (answer, shown) = oneshot::channel();
-        let _ = self.inbox.send(Message::View(tenant, answer));
-        shown.await.unwrap_or_default()
-    }
-
-    /// How often what polls came to has been written down.
-    pub(crate) async fn noted(&self) -> u64 {
-        let (answer, noted) = oneshot::channel();
-        let _ = self.inbox.send(Message::Noted(answer));
-        noted.await.unwrap_or_default()
-    }
-}
 
 /// The streams of one source that are polled from one budget.
 struct Shared {
@@ -164,6 +105,7 @@ impl Scheduler {
     /// Reads what is due until the engine stops; then waits for what is under way, which stops by itself.
     pub async fn run(mut self) {
         let (mut topology, mut held) = (self.parts.topology.clone(), self.parts.held.clone());
+        let mut coverage = self.parts.coverage.changes();
         self.check(self.parts.store.end_lost_runs(self.parts.clock.now()).await.map(drop));
         self.redefine().await;
         loop {
@@ -177,6 +119,7 @@ impl Scheduler {
                     Ok(()) => self.redefine().await,
                     Err(_) => break,
                 },
+                Ok(()) = coverage.changed() => self.take_coverage(),
                 Ok(()) = held.changed() => self.redefine().await,
                 Some(finished) = self.runs.join_next(), if !self.runs.is_empty() => {
                     if let Ok(finished) = finished {
@@ -230,6 +173,21 @@ impl Scheduler {
                 self.share(index, &key, share, learned, now);
             }
         }
+        self.take_coverage();
+    }
+
+    /// Takes up whose changes are told by subscriptions now.
+    fn take_coverage(&mut self) {
+        let topology = Arc::clone(&self.parts.topology.borrow());
+        let now = self.parts.clock.now();
+        for index in 0..self.slots.len() {
+            let key = &self.slots[index].key;
+            let source = topology.source(key.tenant.as_str(), key.source.as_str());
+            let rests = source.is_some_and(|source| self.parts.coverage.covers(source, key));
+            if self.slots[index].rest(rests, now) {
+                self.remind(index, now);
+            }
+        }
     }
 
     fn slot(&mut self, key: &StreamKey, spec: &StreamSpec, asked_at: Option<Timestamp>, now: Timestamp) -> usize {
@@ -259,6 +217,11 @@ impl Scheduler {
         if let Some(rate) = learned {
             shared.pool.restore(&index, rate);
         }
+    }
+
+    fn covering(&self, key: &StreamKey) -> Option<Covering> {
+        let topology = self.parts.topology.borrow();
+        self.parts.coverage.of(topology.source(key.tenant.as_str(), key.source.as_str())?, key)
     }
 
     /// Notes when a slot has to be looked at.
@@ -309,14 +272,13 @@ impl Scheduler {
     }
 
     fn spawn(&mut self, index: usize, due: Due) {
-        let slot = &self.slots[index];
-        let (parts, key, in_full) = (self.parts.clone(), slot.key.clone(), slot.in_full);
+        let (parts, key) = (self.parts.clone(), self.slots[index].key.clone());
         self.runs.spawn(async move {
             let what = match due {
-                Due::Poll => parts.poll(&key, None, in_full).await,
+                Due::Poll(reach) => parts.poll(&key, None, reach).await,
                 Due::Reconcile => parts.reconcile_now(&key, None, (false, false)).await,
                 Due::Ordered(Order { wish, answer, .. }) => match wish {
-                    Wish::Poll => parts.poll(&key, Some(answer), true).await,
+                    Wish::Poll => parts.poll(&key, Some(answer), Reach { in_full: true, wide: false }).await,
                     Wish::Reconcile { dry, deletes_confirmed } => {
                         parts.reconcile_now(&key, Some(answer), (dry, deletes_confirmed)).await
                     }
@@ -340,6 +302,10 @@ impl Scheduler {
                     break;
                 }
                 match shared.pool.next(now) {
+                    // It is asked once by itself when its rest ends.
+                    Next::Ask(index) if self.slots[index].rests => {
+                        shared.pool.failed(&index, now, Some(now + RESTS_FOR));
+                    }
                     Next::Ask(index) if self.slots[index].running => {
                         shared.pool.failed(&index, now, None);
                     }
@@ -354,15 +320,20 @@ impl Scheduler {
             }
         }
         for index in picked {
-            self.spawn(index, Due::Poll);
+            let reach = self.slots[index].reach();
+            self.spawn(index, Due::Poll(reach));
         }
     }
 
     fn hear(&mut self, message: Message) {
         let now = self.parts.clock.now();
         match message {
-            Message::Hint(key) => {
-                if self.by_key.get(&key).is_some_and(|index| self.slots[*index].elsewhere) {
+            Message::Hint(key, says_what) => {
+                let Some(slot) = self.by_key.get(&key).map(|index| &self.slots[*index]) else { return };
+                if slot.rests && says_what {
+                    return;
+                }
+                if slot.elsewhere {
                     self.parts.store.tell(Hint::Changed(key));
                 } else {
                     self.hinted(&key, now);
@@ -399,6 +370,7 @@ impl Scheduler {
     fn finished(&mut self, finished: Finished) {
         let now = self.parts.clock.now();
         let Finished { index, what } = finished;
+        let covering = self.covering(&self.slots[index].key);
         let slot = &mut self.slots[index];
         let owner = (slot.key.tenant.clone(), slot.key.source.clone());
         match what {
@@ -419,7 +391,9 @@ impl Scheduler {
                     } else {
                         let found = u32::try_from(found).unwrap_or(u32::MAX);
                         let found = if found == 0 { Found::Nothing } else { Found::Changes(found) };
-                        shared.pool.asked(&index, found, now, None);
+
+                        // What kept it from being asked while its polls rested is over.
+                        shared.pool.asked(&index, found, now, covering.map(|_| now));
                     }
                 }
             }
@@ -446,6 +420,7 @@ impl Scheduler {
                 key: slot.key.clone(),
                 spec: slot.spec.clone(),
                 running: slot.running,
+                covering: self.covering(&slot.key),
                 next_at: slot.next_poll(now),
                 reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER && !slot.elsewhere),
                 failures: slot.failures,

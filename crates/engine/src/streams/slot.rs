@@ -36,12 +36,27 @@ pub(super) struct Slot {
     pub failures: u32,
     pub asked_at: Option<Timestamp>,
     pub reconciled_at: Option<Timestamp>,
+    /// A subscription tells its changes, so it is not polled by itself.
+    pub rests: bool,
+    /// One more poll is owed although it rests, to read what changed before it could rest.
+    pub owes_poll: bool,
+    /// It rested, or this is its first poll: what reconciliation passed over as too young is read again.
+    pub reads_wide: bool,
+}
+
+/// How much a poll reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// It is not enough to hear that nothing changed.
+    pub in_full: bool,
+    /// Beside what is new, what reconciliation may have passed over while polls rested.
+    pub wide: bool,
 }
 
 /// What a stream is to be read for.
 pub(super) enum Due {
     Ordered(Order),
-    Poll,
+    Poll(Reach),
     Reconcile,
 }
 
@@ -60,6 +75,9 @@ impl Slot {
             failures: 0,
             asked_at,
             reconciled_at: None,
+            rests: false,
+            owes_poll: false,
+            reads_wide: true,
         };
         slot.plan(now);
         slot
@@ -73,6 +91,28 @@ impl Slot {
         }
     }
 
+    /// Takes over whether a subscription tells its changes; gives whether that is news. On either way it is polled once
+    /// more at once: what changed meanwhile is told from where the last poll ended.
+    pub fn rest(&mut self, rests: bool, now: Timestamp) -> bool {
+        if self.rests == rests {
+            return false;
+        }
+        self.rests = rests;
+        self.poll_once_more(now);
+        true
+    }
+
+    fn poll_once_more(&mut self, now: Timestamp) {
+        self.reads_wide = true;
+        if self.spec.poll.is_some() {
+            self.owes_poll = self.rests;
+            // While its source fails, the next try is near enough.
+            if self.failures == 0 || self.poll_at == Timestamp::NEVER {
+                self.poll_at = now;
+            }
+        }
+    }
+
     /// Takes charge, where another node may have read it last, or leaves it to another.
     pub fn set_elsewhere(&mut self, elsewhere: bool, asked_at: Option<Timestamp>, now: Timestamp) {
         let taken = std::mem::replace(&mut self.elsewhere, elsewhere) && !elsewhere;
@@ -80,18 +120,30 @@ impl Slot {
             self.asked_at = self.asked_at.max(asked_at);
             self.failures = 0;
             self.plan(now);
+            if self.rests {
+                // Whether the other one came to its last poll is not known.
+                self.poll_once_more(now);
+            }
         }
         if elsewhere {
             self.hinted = false;
         }
     }
 
-    fn plan(&mut self, now: Timestamp) {
-        self.poll_at = match &self.spec.poll {
+    /// When it is polled next by itself, after the last time.
+    fn next_by_itself(&self, now: Timestamp) -> Timestamp {
+        match &self.spec.poll {
+            None => Timestamp::NEVER,
+            Some(_) if self.rests && self.owes_poll => now,
+            Some(_) if self.rests => Timestamp::NEVER,
             Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now),
             // Whoever picks from the budget picks it.
-            Some(PollSpec::Budget(_)) | None => Timestamp::NEVER,
-        };
+            Some(PollSpec::Budget(_)) => Timestamp::NEVER,
+        }
+    }
+
+    fn plan(&mut self, now: Timestamp) {
+        self.poll_at = self.next_by_itself(now);
         self.reconcile_at = match &self.spec.reconcile {
             // The first one waits for its interval: there is nothing to compare with before.
             Some(spec) => spec.schedule.next(self.reconciled_at.or(Some(now)), now),
@@ -142,19 +194,25 @@ impl Slot {
         }
         let due = if self.orders.is_empty() {
             let polls = self.poll_at <= now || (self.hinted && self.hint_at(now) <= now);
-            if polls { Due::Poll } else { Due::Reconcile }
+            if polls { Due::Poll(self.reach()) } else { Due::Reconcile }
         } else {
             Due::Ordered(self.orders.remove(0))
         };
-        self.begin(matches!(due, Due::Poll), now);
+        self.begin(matches!(due, Due::Poll(_)), now);
         Some(due)
+    }
+
+    /// How much the poll that begins now reads.
+    pub fn reach(&mut self) -> Reach {
+        let wide = std::mem::take(&mut self.reads_wide);
+        Reach { in_full: self.in_full || self.hinted, wide }
     }
 
     pub fn begin(&mut self, polls: bool, now: Timestamp) {
         self.running = true;
         if polls {
             self.in_full |= self.hinted;
-            self.hinted = false;
+            (self.hinted, self.owes_poll) = (false, false);
             self.asked_at = Some(now);
         }
     }
@@ -164,14 +222,16 @@ impl Slot {
         self.running = false;
         self.in_full = failed;
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
-        self.poll_at = match &self.spec.poll {
-            Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now).max(now),
-            Some(PollSpec::Budget(_)) | None => Timestamp::NEVER,
-        };
+        self.poll_at = self.next_by_itself(now);
+        if self.poll_at != Timestamp::NEVER {
+            self.poll_at = self.poll_at.max(now);
+        }
         if failed {
             let wait = FAILED_WAIT * 2_u32.saturating_pow((self.failures - 1).min(16));
             let not_before = now + wait.min(FAILED_WAIT_MAX);
-            self.poll_at = self.poll_at.max(not_before);
+            let owes = self.rests && self.spec.poll.is_some();
+            (self.owes_poll, self.reads_wide) = (owes, true);
+            self.poll_at = if owes { not_before } else { self.poll_at.max(not_before) };
             return Some(not_before);
         }
         if let Some(again) = again_at.filter(|_| self.spec.poll.is_some()) {
@@ -183,7 +243,7 @@ impl Slot {
     /// Another node has it.
     pub fn busy(&mut self, now: Timestamp) {
         self.running = false;
-        self.in_full = true;
+        (self.in_full, self.reads_wide) = (true, true);
         self.poll_at = self.poll_at.max(now + BUSY_WAIT);
         self.reconcile_at = self.reconcile_at.max(now + BUSY_WAIT);
     }
@@ -197,5 +257,77 @@ impl Slot {
         if let Some(spec) = &self.spec.reconcile {
             self.reconcile_at = spec.schedule.next(Some(now), now).max(now + Duration::from_secs(1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{ConnectionName, Tenant};
+
+    use super::*;
+    use crate::spec::Schedule;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    fn slot(poll: Option<PollSpec>) -> Slot {
+        let key = StreamKey {
+            tenant: Tenant::default_tenant(),
+            source: "shop".parse().expect("a name"),
+            connection: ConnectionName::default_connection(),
+            stream: "orders".into(),
+        };
+        Slot::new(key, StreamSpec { poll, ..StreamSpec::default() }, Some(NOW), NOW)
+    }
+
+    fn polled() -> Slot {
+        slot(Some(PollSpec::On(Schedule::Every(INTERVAL))))
+    }
+
+    #[test]
+    fn before_it_rests_and_after_it_is_polled_once_more() {
+        let mut slot = polled();
+        assert_eq!(slot.due_at(NOW), NOW + INTERVAL);
+        assert!(slot.rest(true, NOW) && !slot.rest(true, NOW));
+        assert!(matches!(slot.take(NOW), Some(Due::Poll(Reach { wide: true, .. }))));
+        slot.polled(false, None, NOW);
+        assert_eq!(slot.due_at(NOW), Timestamp::NEVER, "now it rests");
+        assert!(slot.rest(false, NOW));
+        assert!(matches!(slot.take(NOW), Some(Due::Poll(Reach { wide: true, .. }))));
+        slot.polled(false, None, NOW);
+        assert_eq!(slot.due_at(NOW), NOW + INTERVAL);
+    }
+
+    #[test]
+    fn a_poll_that_was_under_way_when_it_came_to_rest_is_not_the_last() {
+        let mut slot = polled();
+        slot.begin(true, NOW);
+        slot.rest(true, NOW);
+        slot.polled(false, None, NOW);
+        assert!(matches!(slot.take(NOW), Some(Due::Poll(_))), "it may have looked before the subscription was made");
+        slot.polled(false, None, NOW);
+        assert_eq!(slot.due_at(NOW), Timestamp::NEVER);
+    }
+
+    #[test]
+    fn the_last_poll_before_a_rest_is_tried_until_it_succeeds() {
+        let mut slot = polled();
+        slot.rest(true, NOW);
+        assert!(slot.take(NOW).is_some());
+        slot.polled(true, None, NOW);
+        assert_eq!(slot.due_at(NOW), NOW + FAILED_WAIT);
+        assert!(slot.take(NOW + FAILED_WAIT).is_some());
+        slot.polled(false, None, NOW + FAILED_WAIT);
+        assert_eq!(slot.due_at(NOW + FAILED_WAIT), Timestamp::NEVER);
+    }
+
+    #[test]
+    fn a_stream_that_is_not_polled_is_not_for_a_subscriptions_sake() {
+        let mut slot = slot(None);
+        slot.rest(true, NOW);
+        slot.begin(true, NOW);
+        slot.polled(true, None, NOW);
+        slot.rest(false, NOW);
+        assert_eq!(slot.due_at(NOW), Timestamp::NEVER);
     }
 }

@@ -9,6 +9,7 @@ use store::reading::{Checkpoint, Progress};
 
 use crate::engine::{Engine, EngineError};
 use crate::spec::StreamSpec;
+use crate::subscriptions::Covering;
 
 /// What the schedule knows of a stream.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Shown {
     pub key: StreamKey,
     pub spec: StreamSpec,
     pub running: bool,
+    /// How it stands to the subscriptions of its source; `None`: that has none.
+    pub covering: Option<Covering>,
     pub next_at: Option<Timestamp>,
     pub reconcile_at: Option<Timestamp>,
     pub failures: u32,
@@ -31,6 +34,8 @@ pub struct StreamView {
     pub key: StreamKey,
     pub spec: StreamSpec,
     pub running: bool,
+    /// How it stands to the subscriptions of its source; `None`: that has none.
+    pub covering: Option<Covering>,
     /// When it is polled next; `None` also while it is read, and where a shared budget decides.
     pub next_at: Option<Timestamp>,
     pub reconcile_at: Option<Timestamp>,
@@ -47,7 +52,7 @@ pub struct StreamView {
 
 impl StreamView {
     pub(super) fn new(checkpoint: Option<Checkpoint>, shown: Shown) -> Self {
-        let Shown { key, spec, running, next_at, reconcile_at, failures, rate, unwritten } = shown;
+        let Shown { key, spec, running, covering, next_at, reconcile_at, failures, rate, unwritten } = shown;
         let (state, baseline_at, mut progress) = match checkpoint {
             Some(row) => (row.state.to_string(), row.baseline_at, row.progress),
             None => (String::new(), None, Progress::default()),
@@ -57,7 +62,19 @@ impl StreamView {
             let since = progress.read_at?.since(baseline_at?).as_secs_f64();
             (since >= 60.0).then(|| progress.changes as f64 / since * 3_600.0)
         });
-        Self { key, spec, running, next_at, reconcile_at, failures, changes_per_hour, state, baseline_at, progress }
+        Self {
+            key,
+            spec,
+            running,
+            covering,
+            next_at,
+            reconcile_at,
+            failures,
+            changes_per_hour,
+            state,
+            baseline_at,
+            progress,
+        }
     }
 
     /// How long ago the stream was last read to its end.

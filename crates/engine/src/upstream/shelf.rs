@@ -17,6 +17,7 @@ use crate::connector::Connector;
 use crate::entropy::SharedEntropy;
 use crate::ledger::Ledger;
 use crate::reading::{Hosts, Outside, ReadFailure, Reader, migrated, timestamp, usable};
+use crate::spec::ConnectorSpec;
 use crate::topology::{Policies, Topology};
 use crate::transport::{EgressPolicy, Transport};
 use crate::vault::Vault;
@@ -100,6 +101,19 @@ impl Upstreams {
         let upstream = Arc::new(self.open(account, &definition, &slot.rotated).await?);
         *opened = Some(Opened { definition, upstream: Arc::clone(&upstream) });
         Ok(upstream)
+    }
+
+    /// The way to a source by what is not configured any more. It is made anew each time and kept by nobody.
+    pub async fn former(
+        &self,
+        account: &Account,
+        spec: &ConnectorSpec,
+        config: Arc<Json>,
+    ) -> Result<Arc<Upstream>, Unopened> {
+        let (connector, policy) = (Arc::clone(&spec.connector), self.policies.egress(&account.tenant));
+        let definition = Definition { connector, config, policy, purse: self.budgets.purse(account, spec) };
+        let slot = self.slot(account);
+        self.open(account, &definition, &slot.rotated).await.map(Arc::new)
     }
 
     /// Lets go of what is defined no more, or otherwise. Whoever reads goes on to the end.

@@ -132,8 +132,11 @@ pub async fn every_change_is_counted_for_those_who_look(open: impl Open) {
     w.store.leave_charges(Owner(1), vec![w.destination("app")]).await.expect("leave_charges");
     assert!(w.beats(1).await.charged > taken.charged);
     w.store.put_setting("handshakes/x".into(), "1".into()).await.expect("put_setting");
+    let handed_over = w.beats(1).await;
+    assert!(handed_over.configured > before.configured);
+    w.store.put_setting("subscription/x".into(), "1".into()).await.expect("put_setting");
     let set = w.beats(1).await;
-    assert!(set.configured > before.configured);
+    assert!(set.configured > handed_over.configured);
     w.store.put_setting("other".into(), "1".into()).await.expect("put_setting");
     assert_eq!(w.beats(1).await.configured, set.configured, "nobody keeps it in memory");
     let state = crate::people::DestinationState::Paused;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::identity::Digest;
 use domain::{Tenant, Timestamp};
-use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, SHARED_SETTINGS};
+use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, is_shared};
 use store::{StoreError, Verb};
 use tokio_postgres::Row;
 
@@ -149,7 +149,7 @@ impl Registry for PostgresStore {
     fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()> {
         self.verb(move |inner| async move {
             let row = || params![Text::from(&name), Blob(value.clone())];
-            if name.starts_with(SHARED_SETTINGS) {
+            if is_shared(&name) {
                 return inner.configure(Query::put_setting, row).await.map(drop);
             }
             inner.write(Query::put_setting, row).await.map(drop)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::identity::Digest;
 use domain::{AlertId, Tenant, Timestamp};
 use rusqlite::{Row, params};
-use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, SHARED_SETTINGS};
+use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, is_shared};
 use store::{StoreError, Verb};
 
 use crate::SqliteStore;
@@ -144,7 +144,7 @@ impl Registry for SqliteStore {
     }
 
     fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()> {
-        if name.starts_with(SHARED_SETTINGS) {
+        if is_shared(&name) {
             self.shared.nodes.note_configured();
         }
         self.write(Work::ingest(1, value.len()), move |tx, _| {

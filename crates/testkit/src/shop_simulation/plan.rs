@@ -24,7 +24,7 @@ use store::registry::ManagedBy;
 use super::BEFORE;
 use crate::simulation::{Dice, SECRET};
 use crate::upstream::oracle::Enriching;
-use crate::upstream::{Deletes, Faults, Habits, Limit, Manifest, Object, SHOP, Script, Shop};
+use crate::upstream::{Deletes, Faults, Habits, Limit, Manifest, Object, SHOP, Script, SecretWay, Shop};
 
 pub(super) const SOURCE: &str = "shop";
 
@@ -35,8 +35,10 @@ pub struct Plan {
     pub script: Script,
     pub manifest: Manifest,
     pub streams: BTreeMap<Arc<str>, StreamSpec>,
-    /// The shop sends webhooks.
+    /// The shop sends webhooks: to an address that its owner gave it, or
     pub hooks: bool,
+    /// to the one that the gateway itself subscribes.
+    pub subscribes: bool,
     /// The gateway is told what the shop allows; else it has to learn.
     pub tells_limit: bool,
     pub ordered: bool,
@@ -67,10 +69,20 @@ impl Plan {
         let span = Duration::from_secs(40 + dice.below(60));
         let script = Script::of_seed(seed, habits.accounts.len(), quiet, span, 3 + dice.below(14));
         let hooks = dice.percent(60);
-        let (streams, manifest) = (streams(&mut dice, &habits, hooks), manifest(&mut dice, &habits));
-        // Of two states of one tick nobody can say which one is fetched.
+        // Of two states of one tick nobody can say which one is fetched; and of two changes with one version, of which one
+        // was told and the other lost, a reading alone tells nothing.
         let is_fine = habits.precision < Duration::from_secs(1);
         let mut records = Dice::new(seed ^ 0x00E2_71C4);
+        let subscribes = hooks && is_fine && Dice::new(seed ^ 0x5B5C).percent(40);
+        if subscribes {
+            // A secret that the shop makes is not known to the gateway before the shop may use it.
+            habits.subscriptions.secret = SecretWay::Given;
+        }
+        let (mut streams, manifest) = (streams(&mut dice, &habits, hooks), manifest(&mut dice, &habits));
+        if subscribes {
+            // What is lost while polls rest is found by nothing else.
+            streams.values_mut().for_each(reconciled);
+        }
         Self {
             seed,
             normalize: hooks && is_fine && records.percent(30),
@@ -80,6 +92,7 @@ impl Plan {
             manifest,
             streams,
             hooks,
+            subscribes,
             tells_limit: dice.percent(70),
             ordered: dice.percent(80),
             crash_about: (!is_calm && dice.percent(60)).then(|| 40 + dice.below(200)),
@@ -100,6 +113,7 @@ impl Plan {
             script,
             streams: streams.iter().map(|(name, spec)| (Arc::from(*name), spec.clone())).collect(),
             hooks: false,
+            subscribes: false,
             tells_limit: true,
             ordered: true,
             normalize: false,
@@ -119,14 +133,15 @@ impl Plan {
             && self.habits.limit.is_none();
         let slowest = self.streams.values().filter_map(interval).max()?;
         // A poll begins after the last one has ended, and takes a while.
-        (calm && self.habits.deletes != Deletes::Absence).then(|| slowest * 2 + Duration::from_secs(3))
+        (calm && !self.subscribes && self.habits.deletes != Deletes::Absence)
+            .then(|| slowest * 2 + Duration::from_secs(3))
     }
 
     pub(super) fn specs(&self, clock: &SharedClock) -> Specs {
         let accounts = || self.habits.accounts.iter().map(|name| name.parse::<ConnectionName>().expect("a name"));
         let webhook = self.hooks.then(|| WebhookSpec {
             provider: if self.thin { THIN.to_owned() } else { "standard-webhooks".to_owned() },
-            secrets: vec![RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()))],
+            secrets: if self.subscribes { Vec::new() } else { vec![signing()] },
             settings: BTreeMap::new(),
             dedupe_within: None,
             allow_from: None,
@@ -141,6 +156,7 @@ impl Plan {
             connections: accounts().map(|name| (name, Vec::new())).collect(),
             connector: Some(ConnectorSpec {
                 normalize: self.normalize,
+                subscribe: self.subscribes,
                 name: "./shop.yaml".to_owned(),
                 overrides: None,
                 connector: Arc::new(connector(&self.manifest, clock)),
@@ -151,6 +167,7 @@ impl Plan {
         };
         Specs {
             catalogue: if self.thin { thin_catalogue() } else { Arc::default() },
+            public_url: Some("https://hooks.example".into()),
             sources: vec![source],
             destinations: [destination("app")].into_iter().chain(self.enriching.map(|_| destination(CRM))).collect(),
             routes: [route(self.ordered)]
@@ -159,6 +176,10 @@ impl Plan {
                 .collect(),
         }
     }
+}
+
+fn signing() -> RoleSecret {
+    RoleSecret::new(String::new(), Secret::new(SECRET.to_owned()))
 }
 
 /// The destination that gets orders along.
@@ -247,6 +268,13 @@ fn streams(dice: &mut Dice, habits: &Habits, hooks: bool) -> BTreeMap<Arc<str>, 
         streams.values_mut().for_each(|spec| spec.poll = Some(PollSpec::Budget(share)));
     }
     streams
+}
+
+/// Compared with what is known now and then, if nothing was said of that.
+fn reconciled(spec: &mut StreamSpec) {
+    let schedule = Schedule::Every(Duration::from_secs(45));
+    let grace = Some(Duration::from_secs(10));
+    spec.reconcile.get_or_insert(ReconcileSpec { schedule, lookback: None, grace, max_deletes: None });
 }
 
 fn polled(dice: &mut Dice) -> StreamSpec {

@@ -58,7 +58,7 @@ impl World {
         let mut shop = Shop::new(plan.seed, plan.habits.clone(), plan.script.clone(), OPENED);
         // Whoever subscribes later hears nothing of how it began.
         shop.advance(OPENED);
-        if plan.hooks {
+        if plan.hooks && !plan.subscribes {
             for (number, account) in plan.habits.accounts.iter().enumerate() {
                 shop.listen(number, &format!("https://hooks.example/in/{SOURCE}/{account}"), SECRET);
             }
@@ -91,6 +91,14 @@ impl World {
 
     pub(super) fn story_ends_after(&self) -> Duration {
         self.plan.script.ends_after() + AFTERMATH
+    }
+
+    /// Every account has the one subscription that the gateway makes, if it makes any.
+    pub(super) fn is_subscribed(&self) -> bool {
+        let shop = self.shop();
+        let one_each =
+            |account| shop.subscriptions().iter().filter(|own| own.account == account && own.active).count() == 1;
+        !self.plan.subscribes || (0..self.plan.habits.accounts.len()).all(one_each)
     }
 
     /// From now on everything works.

@@ -136,6 +136,7 @@ impl Plan {
         };
         Specs {
             catalogue: Arc::default(),
+            public_url: None,
             sources: vec![source(HOOKS, Some(webhook), false), source(OWN, None, true)],
             destinations: (0..self.retry.len()).map(|number| destination(number, self.retry[number].clone())).collect(),
             routes: self.routes.clone(),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::answer::{Answer, Ending};
 use super::habits::{Faults, Paging};
-use super::hooks::Subscription;
+
 use super::lists::{List, Wish, is_buried};
 use super::shop::Shop;
 use super::truth::Object;
@@ -57,6 +57,9 @@ impl Shop {
     }
 
     fn faulty(&mut self, asked: &Asked, account: usize, now: Timestamp) -> Answer {
+        if self.closed {
+            return Answer::json(503, &json!({ "error": "the shop is closed" }));
+        }
         let faults = if self.healed { Faults::default() } else { self.habits.faults };
         let lag = if self.dice.percent(faults.lagging) {
             Duration::from_micros(self.dice.below(u64::try_from(faults.lag_max.as_micros()).unwrap_or(0) + 1))
@@ -79,7 +82,7 @@ impl Shop {
             return Answer::json(200, &json!({ "error": "the shop is sorry" }));
         }
         let (truncated, cut, silent) = (falls(faults.truncated), falls(faults.cut), falls(faults.silent));
-        let answer = self.route(asked, account, now - lag);
+        let answer = self.route(asked, account, (now, now - lag));
         match (truncated, cut, silent) {
             (true, ..) => answer.truncated(),
             (_, true, _) => answer.cut(),
@@ -88,9 +91,9 @@ impl Shop {
         }
     }
 
-    fn route(&mut self, asked: &Asked, account: usize, heard: Timestamp) -> Answer {
+    fn route(&mut self, asked: &Asked, account: usize, (now, heard): (Timestamp, Timestamp)) -> Answer {
         if let Some(rest) = asked.path.strip_prefix("/hooks") {
-            return self.subscriptions_of(asked, account, rest.trim_start_matches('/'));
+            return self.subscriptions_of(asked, account, rest.trim_start_matches('/'), now);
         }
         if asked.method != "GET" {
             return Answer::json(405, &json!({ "error": "this is a list" }));
@@ -138,26 +141,6 @@ impl Shop {
             }
             Some(_) => Answer::json(self.habits.gone, &json!({ "error": "it is gone" })),
             None => Answer::json(404, &json!({ "error": "there is no such thing" })),
-        }
-    }
-
-    fn subscriptions_of(&mut self, asked: &Asked, account: usize, id: &str) -> Answer {
-        match (asked.method.as_str(), id) {
-            ("GET", "") => {
-                let own = self.hooks.subscriptions.iter().filter(|subscription| subscription.account == account);
-                Answer::json(200, &json!({ "data": own.map(Subscription::shown).collect::<Vec<_>>() }))
-            }
-            ("POST", "") => {
-                let wanted = asked.json.as_ref().and_then(|body| body["url"].as_str());
-                let Some(url) = wanted else { return Answer::json(400, &json!({ "error": "a url is missing" })) };
-                let secret = asked.json.as_ref().and_then(|body| body["secret"].as_str()).map(str::to_owned);
-                let made = self.hooks.subscribe(account, url, secret);
-                let mut shown = made.shown();
-                shown["secret"] = Json::from(made.secret.as_str());
-                Answer::json(201, &shown)
-            }
-            ("DELETE", id) if self.hooks.unsubscribe(account, id) => Answer::empty(204),
-            _ => Answer::json(404, &json!({ "error": "there is no such subscription" })),
         }
     }
 }

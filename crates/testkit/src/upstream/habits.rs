@@ -28,6 +28,7 @@ pub struct Habits {
     pub limit: Option<Limit>,
     pub faults: Faults,
     pub hooks: HookHabits,
+    pub subscriptions: SubscriptionHabits,
 }
 
 /// How the next page is found.
@@ -104,6 +105,26 @@ pub struct HookHabits {
     pub retry_after: Duration,
 }
 
+/// How it is subscribed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionHabits {
+    pub secret: SecretWay,
+    /// A subscription that nobody prolongs ends after this.
+    pub expire_after: Option<Duration>,
+}
+
+/// Who makes the secret that signs, and how its subscriber has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretWay {
+    /// The shop, which says it in the answer.
+    #[default]
+    Answered,
+    /// Whoever subscribes.
+    Given,
+    /// The shop, which says it to whoever asks.
+    Asked,
+}
+
 impl Default for Habits {
     /// A shop that does everything well.
     fn default() -> Self {
@@ -121,6 +142,7 @@ impl Default for Habits {
             limit: None,
             faults: Faults::default(),
             hooks: HookHabits::default(),
+            subscriptions: SubscriptionHabits::default(),
         }
     }
 }
@@ -167,6 +189,7 @@ impl Habits {
             }),
             faults: Faults::of_dice(&mut dice),
             hooks: HookHabits::of_dice(&mut dice),
+            subscriptions: SubscriptionHabits::default(),
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Subscription {
     pub url: String,
     pub secret: String,
     pub active: bool,
+    /// The shop forgets it then.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Subscription {
@@ -76,7 +78,7 @@ impl Hooks {
         self.made += 1;
         let secret = secret.unwrap_or_else(|| own_secret(self.made));
         let (id, url) = (format!("sub_{}", self.made), url.to_owned());
-        self.subscriptions.push(Subscription { id, account, url, secret, active: true });
+        self.subscriptions.push(Subscription { id, account, url, secret, active: true, expires_at: None });
         self.subscriptions.last().expect("it was just pushed")
     }
 
@@ -84,6 +86,16 @@ impl Hooks {
         let before = self.subscriptions.len();
         self.subscriptions.retain(|subscription| (subscription.account, subscription.id.as_str()) != (account, id));
         self.subscriptions.len() < before
+    }
+
+    /// One that is not for ever lasts from now on until then; gives whether there is such a one.
+    pub fn prolong(&mut self, account: usize, id: &str, until: Option<Timestamp>) -> bool {
+        let own = self.subscriptions.iter_mut().find(|own| (own.account, own.id.as_str()) == (account, id));
+        own.map(|own| own.expires_at = until).is_some()
+    }
+
+    pub fn expire(&mut self, now: Timestamp) {
+        self.subscriptions.retain(|own| own.expires_at.is_none_or(|at| at > now));
     }
 
     pub fn disable(&mut self, account: usize) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::habits::{Deletes, Habits, Paging};
+use super::habits::{Deletes, Habits, Paging, SecretWay};
 use super::truth::Object;
 
 const SHOP: &str = include_str!("../../data/shop.yaml");
@@ -34,6 +34,7 @@ impl Manifest {
         let orders = manifest.extension(Object::Orders);
         orders["deletes"] = deletes;
         orders["version"]["precision"] = json!(seconds(habits.precision));
+        manifest.subscribe_as(habits);
         manifest
     }
 
@@ -51,6 +52,13 @@ impl Manifest {
         self
     }
 
+    /// In which nothing says what the topics about this object mean.
+    #[must_use]
+    pub fn without_events(mut self, object: Object) -> Self {
+        self.extension(object)["events"] = json!([]);
+        self
+    }
+
     /// In which nothing says how to subscribe.
     #[must_use]
     pub fn without_subscriptions(mut self) -> Self {
@@ -62,6 +70,27 @@ impl Manifest {
     #[must_use]
     pub fn text(&self) -> String {
         self.0.to_string()
+    }
+
+    fn subscribe_as(&mut self, habits: &Habits) {
+        let webhooks = &mut self.0["metadata"]["trireme"]["webhooks"];
+        let requester = |path: &str, method: &str| json!({ "$ref": "#/definitions/requester", "path": path, "http_method": method });
+        let subscribe = &mut webhooks["subscribe"];
+        match habits.subscriptions.secret {
+            SecretWay::Answered => {}
+            SecretWay::Given => {
+                subscribe["secret"] = json!("ours");
+                subscribe["requester"]["request_body_json"]["secret"] = json!("{{ stream_slice['secret'] }}");
+            }
+            SecretWay::Asked => {
+                let asks = requester("hooks/{{ stream_slice['id'] }}/secret", "GET");
+                subscribe["secret"] = json!({ "requester": asks, "at": ["secret"] });
+            }
+        }
+        if let Some(after) = habits.subscriptions.expire_after {
+            let renews = requester("hooks/{{ stream_slice['id'] }}/renew", "POST");
+            webhooks["renew"] = json!({ "requester": renews, "every": seconds(after / 2) });
+        }
     }
 
     fn extension(&mut self, object: Object) -> &mut Json {

@@ -69,6 +69,7 @@ pub fn judge(shop: &Shop, messages: &[Message], promise: &Promise) -> Result<Fig
     let findings = [
         budgets(shop, promise),
         refusals(shop),
+        shop.doubled().to_vec(),
         twice::findings(&judged),
         states::findings(&judged),
         fetched::findings(&judged),

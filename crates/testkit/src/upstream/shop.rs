@@ -1,6 +1,8 @@
 //! The shop itself: lets its story happen up to the moment at which somebody looks, and remembers all of it. No sockets,
 //! no clock: the same story, questions and times lead to the same answers.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 
 use super::habits::Habits;
@@ -21,6 +23,10 @@ pub struct Shop {
     pub(super) hooks: Hooks,
     pub(super) dice: Dice,
     pub(super) healed: bool,
+    pub(super) refuses_subscriptions: bool,
+    pub(super) loses_next_creation: bool,
+    pub(super) closed: bool,
+    pub(super) doubled: Vec<String>,
 }
 
 impl Shop {
@@ -36,6 +42,10 @@ impl Shop {
             hooks: Hooks::default(),
             dice: Dice::new(seed ^ 0x0057_0BE5),
             healed: false,
+            refuses_subscriptions: false,
+            loses_next_creation: false,
+            closed: false,
+            doubled: Vec::new(),
         }
     }
 
@@ -102,8 +112,45 @@ impl Shop {
         self.hooks.subscribe(account, url, Some(secret.to_owned()));
     }
 
+    /// Subscriptions that were asked for although there was one for the same account and address.
+    #[must_use]
+    pub fn doubled(&self) -> &[String] {
+        &self.doubled
+    }
+
+    /// From now on nobody may subscribe, or everybody again.
+    pub fn refuse_subscriptions(&mut self, refuses: bool) {
+        self.refuses_subscriptions = refuses;
+    }
+
+    /// The next subscription is made, and whoever asked for it never hears of it.
+    pub fn lose_next_creation(&mut self) {
+        self.loses_next_creation = true;
+    }
+
+    /// From now on it answers nothing but that it is closed, or opens again.
+    pub fn close(&mut self, closed: bool) {
+        self.closed = closed;
+    }
+
+    /// The shop stops sending by all subscriptions of an account.
+    pub fn disable_subscriptions(&mut self, account: usize) {
+        self.hooks.disable(account);
+    }
+
+    /// Somebody removes all subscriptions of an account.
+    pub fn drop_subscriptions(&mut self, account: usize) {
+        self.hooks.drop_all(account);
+    }
+
+    /// Something happens now that the story did not foresee.
+    pub fn act(&mut self, account: usize, object: Object, id: u64, act: Act, now: Timestamp) {
+        self.happens(&Deed { after: Duration::ZERO, account, object, id, act }, now);
+    }
+
     /// Lets everything happen that is due by now.
     pub fn advance(&mut self, now: Timestamp) {
+        self.hooks.expire(now);
         while let Some(deed) = self.script.deeds().get(self.told).cloned() {
             let at = self.opened_at + deed.after;
             if at > now {

@@ -25,6 +25,7 @@ mod rig;
 mod shop;
 mod sns;
 mod streams;
+mod subscriptions;
 mod unmodified;
 mod upstream;
 mod wishes;

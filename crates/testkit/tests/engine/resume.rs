@@ -93,6 +93,7 @@ fn specs(clock: &SharedClock, says: &str, interval: Duration) -> Specs {
         configs: [(ConnectionName::default_connection(), ConnectionConfig::new(json!({})))].into(),
         streams: [(Arc::from("entries"), StreamSpec { start: Start::All, poll, ..StreamSpec::default() })].into(),
         budget: None,
+        subscribe: false,
         normalize: false,
     };
     Specs { sources: vec![SourceSpec { connector: Some(spec), ..source("ledger", None) }], ..Specs::default() }

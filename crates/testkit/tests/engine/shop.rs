@@ -251,6 +251,7 @@ pub fn specs(clock: &SharedClock, streams: &[(&str, StreamSpec)], budget: Option
         streams: streams.iter().map(|(name, spec)| (Arc::from(*name), spec.clone())).collect(),
         budget,
         normalize: false,
+        subscribe: false,
     };
     Specs { sources: vec![SourceSpec { connector: Some(spec), ..source("shop", None) }], ..Specs::default() }
 }

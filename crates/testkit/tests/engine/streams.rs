@@ -323,7 +323,7 @@ async fn a_hint_polls_at_once() {
     let world = World::start(&[("orders", every(3_600 * SECOND))]).await;
     world.rig.pass(5 * SECOND).await;
     world.shop.order(2, "new");
-    world.rig.engine.stream_orders().hint(World::key("orders"));
+    world.rig.engine.stream_orders().hint(World::key("orders"), false);
     world.rig.pass(Duration::from_millis(100)).await;
     assert_eq!(world.types().await, ["orders.created orders/2"]);
     world.stop().await;

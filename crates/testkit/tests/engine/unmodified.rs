@@ -137,7 +137,7 @@ async fn whoever_has_a_reason_to_ask_asks_in_full() {
         world.shop.item(1, note);
         match wish {
             Some(wish) => drop(orders.order(World::key("items"), wish).await.expect("it is polled")),
-            None => orders.hint(World::key("items")),
+            None => orders.hint(World::key("items"), false),
         }
         world.rig.pass(SECOND).await;
         assert_eq!(world.types().await.len(), before + 1, "{note}");
@@ -160,7 +160,7 @@ async fn a_hint_whose_poll_failed_is_not_answered_by_what_was_known_before() {
     world.shop.state().lies = true;
     world.shop.item(1, "changed");
     world.shop.state().status = Some(500);
-    world.rig.engine.stream_orders().hint(World::key("items"));
+    world.rig.engine.stream_orders().hint(World::key("items"), false);
     world.rig.pass(SECOND).await;
     world.shop.state().status = None;
     world.rig.pass(600 * SECOND).await;

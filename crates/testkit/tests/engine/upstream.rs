@@ -82,6 +82,7 @@ fn specs(manifest: &str, config: Json, clock: &SharedClock) -> Specs {
         streams: BTreeMap::new(),
         budget: None,
         normalize: false,
+        subscribe: false,
     };
     Specs { sources: vec![SourceSpec { connector: Some(spec), ..source("shop", None) }], ..Specs::default() }
 }

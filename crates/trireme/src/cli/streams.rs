@@ -82,6 +82,7 @@ fn state(stream: &Value) -> String {
         (true, _, true) => "first scan".to_owned(),
         (true, _, false) => "reading".to_owned(),
         (false, 0, true) => "never read".to_owned(),
+        (false, 0, false) if stream["subscription"] == "covers" => "resting".to_owned(),
         (false, 0, false) => "ok".to_owned(),
         (false, failures, _) => format!("failed {failures}x"),
     }

@@ -16,6 +16,9 @@ use super::{Surroundings, egress};
 /// Most objects of a kind that one tenant has in a file.
 const OBJECTS_MAX: usize = 10_000;
 
+/// What objects are read with: their surroundings, and what senders call.
+pub(super) type Within<'w> = (&'w Surroundings<'w>, Option<&'w Arc<str>>);
+
 /// What one tenant has.
 pub(super) struct Owned {
     pub tenant: Tenant,
@@ -24,7 +27,8 @@ pub(super) struct Owned {
 }
 
 /// `allowed` is what the tenant may reach beside what its own section allows.
-pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], around: &Surroundings<'_>) -> Owned {
+pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], within: Within<'_>) -> Owned {
+    let (around, public_url) = within;
     let own = &around.own;
     let mut egress_allow = fields.take("egress").and_then(|at| egress::allow(&at)).unwrap_or_default();
     egress_allow.extend(allowed);
@@ -35,6 +39,7 @@ pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], 
         catalogue: Arc::clone(&own.catalogue),
         wrong_recipes: Arc::clone(&own.wrong),
         connectors: Arc::<Files>::clone(&around.connectors),
+        public_url: public_url.cloned(),
         egress: policy,
     };
     let mut owned = Owned { tenant, egress_allow, specs: Specs::default() };

@@ -7,12 +7,13 @@ use engine::definition::At;
 use engine::spec::Specs;
 use url::Url;
 
-use super::objects::Owned;
+use super::objects::{Owned, Within};
 use super::{Config, Limits, Surroundings, egress, objects, retention, store};
 
 pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
     let mut fields = root.fields_or_empty();
     let public_url = fields.take("public_url").and_then(|at| public_url(&at));
+    let called: Option<Arc<str>> = public_url.as_deref().map(Arc::from);
     let store = fields.take("store").and_then(|at| store::section(&at, &around.directory)).unwrap_or_default();
     let trusted_proxies = fields.take("trusted_proxies").map(|at| egress::proxies(&at)).unwrap_or_default();
     let limits = fields.take("limits").and_then(|at| Limits::section(&at)).unwrap_or_default();
@@ -20,8 +21,9 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
     if let Some(alerts) = fields.take("alerts").and_then(|at| at.fields()) {
         alerts.finish();
     }
-    let mut owned = vec![objects::owned(&mut fields, Tenant::default_tenant(), around.egress_allow, around)];
-    owned.extend(fields.take("tenants").iter().flat_map(|at| tenants(at, around)));
+    let mut owned =
+        vec![objects::owned(&mut fields, Tenant::default_tenant(), around.egress_allow, (around, called.as_ref()))];
+    owned.extend(fields.take("tenants").iter().flat_map(|at| tenants(at, (around, called.as_ref()))));
     fields.finish();
 
     let sources = owned.iter().flat_map(|owned| &owned.specs.sources);
@@ -34,7 +36,7 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
         egress_allow: Default::default(),
         limits,
         retention: retention.unwrap_or_default(),
-        specs: Specs { catalogue: Arc::clone(&around.own.catalogue), ..Specs::default() },
+        specs: Specs { catalogue: Arc::clone(&around.own.catalogue), public_url: called, ..Specs::default() },
         warnings: Vec::new(),
     };
     owned.into_iter().for_each(|owned| gather(&mut config, owned));
@@ -48,7 +50,7 @@ fn gather(config: &mut Config, owned: Owned) {
     config.specs.routes.extend(owned.specs.routes);
 }
 
-fn tenants(at: &At<'_>, around: &Surroundings<'_>) -> Vec<Owned> {
+fn tenants(at: &At<'_>, within: Within<'_>) -> Vec<Owned> {
     let mut owned = Vec::new();
     for (tenant, at) in at.named_entries::<Tenant>() {
         if tenant == Tenant::default_tenant() {
@@ -57,7 +59,7 @@ fn tenants(at: &At<'_>, around: &Surroundings<'_>) -> Vec<Owned> {
             continue;
         }
         if let Some(mut fields) = at.fields() {
-            owned.push(objects::owned(&mut fields, tenant, &[], around));
+            owned.push(objects::owned(&mut fields, tenant, &[], within));
             fields.finish();
         }
     }

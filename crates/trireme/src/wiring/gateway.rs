@@ -51,6 +51,10 @@ impl FromStart {
         Self { retention: *retention, api: api.clone(), disk_reserve_bytes: *disk_reserve_bytes }
     }
 
+    fn public_url(&self) -> Option<Arc<str>> {
+        self.api.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').into())
+    }
+
     /// The keys of the file that say something else now.
     fn changed_in(&self, settings: &Settings) -> Vec<&'static str> {
         let now = Self::of(settings);
@@ -139,7 +143,7 @@ impl Gateway {
 
     /// Reads the file again and takes it over. An invalid one changes nothing, and is told whole.
     pub async fn reload(&self, path: &Path, read: &dyn Fn(&Path) -> Outcome<Settings>) {
-        let settings = match read(path) {
+        let mut settings = match read(path) {
             Ok(settings) => settings,
             Err(failure) => {
                 tracing::error!(code = failure.code, "the configuration was not taken over:\n{}", failure.message);
@@ -147,6 +151,8 @@ impl Gateway {
             }
         };
         let waiting = self.from_start.changed_in(&settings);
+        // Senders are told another address only by a process that takes what comes there.
+        settings.specs.public_url = self.from_start.public_url();
         let before = self.policies.replace(&settings.egress);
         match self.engine.configure(settings.specs).await {
             Ok(()) => {

@@ -9,6 +9,7 @@ use engine::clock::{Clock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::sealed_head::{KEY_SETTING, rewrap_key};
 use engine::spec::Secret;
+use engine::subscriptions::rewrap_subscriptions;
 use engine::upstream::rewrap_rotated;
 use engine::vault::{MasterKey, Vault, VaultError};
 use engine::{handshakes, rewrap_object};
@@ -116,6 +117,8 @@ async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usi
         rewrap_handshakes(store, former, next, source).await?;
         rewrap_connections(store, former, next, source).await?;
     }
+    let subscriptions = rewrap_subscriptions(store, (former, next), &SystemEntropy::new()).await;
+    subscriptions.map_err(|error| store_failure(&error))?.map_err(|error| vault_failure(&error))?;
     let sealed: Vec<Object> = objects.into_iter().filter(|object| object.managed_by == ManagedBy::Api).collect();
     let count = sealed.len();
     for object in sealed {

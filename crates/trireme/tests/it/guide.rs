@@ -38,7 +38,7 @@ fn script(blocks: &[Block], key: &str) -> String {
     let mut script = String::from("set -eu; PIDS=; trap 'exit 1' TERM; trap 'kill $PIDS || :; wait' EXIT\n");
     for (number, block) in blocks.iter().enumerate() {
         match block.kind.split_once(' ') {
-            Some(("yaml" | "json", file)) => {
+            Some(("yaml" | "json" | "py", file)) => {
                 writeln!(script, "cat > {file} <<'END_OF_FILE'\n{}\nEND_OF_FILE", block.text).expect("a string");
             }
             Some(("sh", "background")) => {
@@ -69,6 +69,7 @@ async fn run(page: &str, destination: &Destination) {
     let source = free_port();
     let script = script.replace("127.0.0.1:4000", &format!("127.0.0.1:{source}"));
     let script = script.replace("http.server 4000", &format!("http.server {source}"));
+    let script = script.replace("shop.py 4000", &format!("shop.py {source}"));
     let binary = PathBuf::from(trireme().get_program());
     // `$PATH` is the shell's: the script puts the binary's folder before it.
     let script = format!("PATH={}:$PATH\n{script}", binary.parent().expect("a folder").display());
@@ -113,6 +114,11 @@ async fn a_connector_of_ones_own_works_as_written() {
 #[tokio::test]
 async fn polling_works_as_written() {
     run("polling.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
+async fn subscribing_works_as_written() {
+    run("subscriptions.md", &Destination::start().await).await;
 }
 
 #[tokio::test]

@@ -30,6 +30,16 @@ impl Extension {
             told.map(move |mapping| Meaning { stream: name, object, mapping, version: stream.version.as_ref() })
         })
     }
+
+    /// Whether what the sender tells by itself tells the changes of a stream: some topic says that a record of it was
+    /// made or changed, or that the stream is worth reading. That records are gone is not enough.
+    #[must_use]
+    pub fn tells(&self, stream: &str) -> bool {
+        let says = |mapping: &EventMapping| {
+            mapping.id.is_empty() || matches!(mapping.action, Some(Action::Created | Action::Updated))
+        };
+        self.streams.get(stream).is_some_and(|stream| stream.events.iter().any(says))
+    }
 }
 
 impl Meaning<'_> {

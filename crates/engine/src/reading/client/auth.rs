@@ -9,6 +9,7 @@ use connectors::manifest::wire::{Outcome, Reply};
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
+use super::super::ask::Unheard;
 use super::super::asked::For;
 use super::super::failure::{Blame, ReadFailure};
 use super::super::tokens::{Held, Slot};
@@ -156,6 +157,7 @@ impl Client {
                 additions: &additions,
                 cached: None,
                 spooled: false,
+                unheard: Unheard::AskAgain,
                 conditions: None,
                 is_answer: super::no_status,
                 ..*question

@@ -81,8 +81,13 @@ fn wrong(shop: &Shop, how: Enriching, message: &Message) -> Option<String> {
     let age = how.max_age.filter(|_| !how.confirm).unwrap_or_default();
     let asked = Asked { shop, account, id, from: message.received_at() - age, until: message.at };
     if record.is_null() {
+        let says_so = message.action.is_some() && !message.is_deleted();
         let may_be_without = how.on_error == OnEnrichError::DeliverWithout && may_fail(shop);
-        return if may_be_without || asked.was_gone() { None } else { problem("its order was there, and is missing") };
+        return if may_be_without || asked.was_gone(says_so) {
+            None
+        } else {
+            problem("its order was there, and is missing")
+        };
     }
     if !asked.is_as_new_as(record, message.version) {
         return problem("its order is older than what it goes with, or never was like that");
@@ -100,7 +105,7 @@ fn not_whole(shop: &Shop, message: &Message) -> Option<String> {
     let asked = Asked { shop, account, id, from: message.received_at(), until: message.at };
     let is_right = match message.is_whole() {
         true => asked.is_as_new_as(&message.data, message.version),
-        false => asked.was_gone(),
+        false => asked.was_gone(true),
     };
     (!is_right).then(|| format!("{} does not have its order as it should: {}", message.webhook_id, message.body))
 }
@@ -137,10 +142,8 @@ impl Asked<'_> {
 
     /// Whether a change was what the shop, or a replica of it, answered at some time.
     fn was_told(&self, change: &Change, at: Timestamp) -> bool {
-        let faults = self.shop.habits().faults;
-        let lag = if faults.lagging > 0 { faults.lag_max } else { Duration::ZERO };
         let ended = self.shop.truth().after(change).map_or(Timestamp::NEVER, |next| next.at);
-        change.at <= at && ended > at - lag
+        change.at <= at && ended > at - self.lag()
     }
 
     fn was_answered(&self, record: &Json) -> bool {
@@ -148,12 +151,20 @@ impl Asked<'_> {
         visits.any(|at| self.history().any(|change| change.record == *record && self.was_told(change, at)))
     }
 
-    /// Whether somebody who asked may have heard that there is no such order.
-    fn was_gone(&self) -> bool {
+    /// By how much an answer may be of before.
+    fn lag(&self) -> Duration {
+        let faults = self.shop.habits().faults;
+        if faults.lagging > 0 { faults.lag_max } else { Duration::ZERO }
+    }
+
+    /// Whether somebody who asked may have heard that there is no such order. Where the event says that there is one, a
+    /// replica that has not heard of it yet is asked again.
+    fn was_gone(&self, event_says_so: bool) -> bool {
         let mut visits = self.visits();
+        let lag = if event_says_so { Duration::ZERO } else { self.lag() };
         visits.any(|at| {
             let gone = self.history().any(|change| !self.is_there(change) && self.was_told(change, at));
-            gone || self.history().next().is_none_or(|first| first.at > at)
+            gone || self.history().next().is_none_or(|first| first.at > at - lag)
         })
     }
 }

@@ -199,6 +199,7 @@ impl Scene {
                 streams: [(Arc::from("orders"), self.stream.clone())].into(),
                 budget: None,
                 normalize: false,
+                subscribe: false,
             }),
         };
         Ok(Specs { sources: vec![source], ..Specs::default() })

@@ -1,0 +1,270 @@
+//! The state of all connections' subscriptions, in memory and in the store: a setting for each, and a list of those that
+//! have one. What is written counts; what could not be written is written at the next occasion.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use domain::{ConnectionName, SourceName, Tenant};
+use rustc_hash::{FxHashMap, FxHashSet};
+use store::nodes::Hint;
+use store::registry::SUBSCRIPTIONS;
+use store::{Store, StoreError};
+use zeroize::Zeroizing;
+
+use super::farewell::Kit;
+use super::state::State;
+use crate::entropy::{Entropy, SharedEntropy};
+use crate::upstream::Account;
+use crate::vault::{Place, Vault, VaultError};
+
+/// The setting that lists the connections that have a state.
+const LIST: &str = "subscriptions";
+/// Before the name of a connection: the setting that keeps what its subscriptions can be ended with.
+const KIT: &str = "subscription-kit/";
+/// What sealed texts are for: the secret of a subscription, and the configuration that it can be ended with.
+const ROLE_SECRET: &str = "subscription";
+const ROLE_CONFIG: &str = "subscription_config";
+
+pub(crate) struct Book {
+    store: Arc<dyn Store>,
+    vault: Arc<Vault>,
+    entropy: SharedEntropy,
+    states: Mutex<FxHashMap<Account, State>>,
+    /// Those whose state the store did not take: what is known here is newer.
+    unsaved: Mutex<FxHashSet<Account>>,
+    /// Held while the list is written; `None`: it was not read yet, so that nothing may be written either.
+    listed: tokio::sync::Mutex<Option<BTreeSet<Account>>>,
+}
+
+impl Book {
+    pub fn new(store: &Arc<dyn Store>, vault: &Arc<Vault>, entropy: &SharedEntropy) -> Self {
+        let (store, vault, entropy) = (Arc::clone(store), Arc::clone(vault), Arc::clone(entropy));
+        let (states, unsaved, listed) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { store, vault, entropy, states, unsaved, listed }
+    }
+
+    /// Reads what earlier processes left, once; gives whether this was the time.
+    pub async fn load(&self) -> Result<bool, StoreError> {
+        let mut listed = self.listed.lock().await;
+        if listed.is_some() {
+            return Ok(false);
+        }
+        let accounts = read_list(&*self.store).await?;
+        for account in &accounts {
+            if let Some(state) = read_state(&*self.store, account).await? {
+                self.states().insert(account.clone(), state);
+            }
+        }
+        *listed = Some(accounts);
+        Ok(true)
+    }
+
+    /// Reads again what other nodes have done; gives all of whom anything is or was kept.
+    pub async fn reload(&self) -> Result<BTreeSet<Account>, StoreError> {
+        let mut listed = self.listed.lock().await;
+        let Some(before) = listed.take() else { return Ok(BTreeSet::new()) };
+        let read = read_list(&*self.store).await;
+        let known = listed.insert(match &read {
+            Ok(accounts) => accounts.clone(),
+            Err(_) => before.clone(),
+        });
+        let all: BTreeSet<Account> = before.union(known).cloned().collect();
+        drop(listed);
+        read?;
+        for account in &all {
+            self.reread(account).await?;
+        }
+        Ok(all)
+    }
+
+    /// Puts connections on the list, before anything is kept of them.
+    pub async fn enlist(&self, accounts: impl IntoIterator<Item = Account>) -> Result<(), StoreError> {
+        let mut listed = self.listed.lock().await;
+        let Some(known) = listed.as_mut() else { return Ok(()) };
+        let before = known.len();
+        known.extend(accounts);
+        if known.len() == before {
+            return Ok(());
+        }
+        let written = write_list(&*self.store, known).await;
+        if written.is_err() {
+            // It is read again by whoever comes next.
+            *listed = Some(read_list(&*self.store).await?);
+        }
+        written
+    }
+
+    /// Forgets a connection: nothing is left of its subscriptions.
+    pub async fn strike(&self, account: &Account) -> Result<(), StoreError> {
+        let mut listed = self.listed.lock().await;
+        self.store.put_setting(setting_of(KIT, account), Bytes::new()).await?;
+        self.store.put_setting(setting_of(SUBSCRIPTIONS, account), Bytes::new()).await?;
+        self.states().remove(account);
+        self.store.tell(Hint::Configured);
+        let Some(known) = listed.as_mut() else { return Ok(()) };
+        if known.remove(account) { write_list(&*self.store, known).await } else { Ok(()) }
+    }
+
+    /// Those of whom anything is kept.
+    pub fn accounts(&self) -> Vec<Account> {
+        self.states().keys().cloned().collect()
+    }
+
+    pub(super) fn state(&self, account: &Account) -> State {
+        self.states().get(account).cloned().unwrap_or_default()
+    }
+
+    pub fn has(&self, account: &Account) -> bool {
+        self.states().contains_key(account)
+    }
+
+    /// The state as it is in the store: another node may have looked after the connection since.
+    pub(super) async fn reread(&self, account: &Account) -> Result<State, StoreError> {
+        if !self.unsaved().contains(account) {
+            let kept = read_state(&*self.store, account).await?;
+            let mut states = self.states();
+            match kept {
+                Some(state) => drop(states.insert(account.clone(), state)),
+                None => drop(states.remove(account)),
+            }
+        }
+        Ok(self.state(account))
+    }
+
+    fn unsaved(&self) -> std::sync::MutexGuard<'_, FxHashSet<Account>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What one process knows counts for it even if the store does not take it.
+    pub(super) async fn save(&self, account: &Account, state: &State) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(state).map_err(|error| StoreError::Refused(error.to_string()))?;
+        self.states().insert(account.clone(), state.clone());
+        self.unsaved().insert(account.clone());
+        self.store.put_setting(setting_of(SUBSCRIPTIONS, account), bytes.into()).await?;
+        self.store.tell(Hint::Configured);
+        self.unsaved().remove(account);
+        Ok(())
+    }
+
+    pub fn seal(&self, account: &Account, secret: &str) -> Result<String, VaultError> {
+        at(account, ROLE_SECRET, |place| self.vault.seal(&*self.entropy, place, secret.as_bytes()))
+    }
+
+    pub fn open(&self, account: &Account, sealed: &str) -> Result<Zeroizing<String>, VaultError> {
+        let bytes = at(account, ROLE_SECRET, |place| self.vault.open(place, sealed))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| VaultError::NotAuthentic)?;
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    pub fn seal_config(&self, account: &Account, config: &str) -> Result<String, VaultError> {
+        at(account, ROLE_CONFIG, |place| self.vault.seal(&*self.entropy, place, config.as_bytes()))
+    }
+
+    pub fn open_config(&self, account: &Account, sealed: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        at(account, ROLE_CONFIG, |place| self.vault.open(place, sealed))
+    }
+
+    pub(super) async fn put_kit(&self, account: &Account, kit: &Kit) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(kit).map_err(|error| StoreError::Refused(error.to_string()))?;
+        self.store.put_setting(setting_of(KIT, account), bytes.into()).await
+    }
+
+    /// Forgets the credentials. What the store does not take now goes when the connection is struck.
+    pub async fn drop_kit(&self, account: &Account) {
+        if let Err(error) = self.store.put_setting(setting_of(KIT, account), Bytes::new()).await {
+            crate::telemetry::store_failed("put_setting", &error);
+        }
+    }
+
+    pub(super) async fn kit(&self, account: &Account) -> Result<Option<Kit>, StoreError> {
+        read(&*self.store, setting_of(KIT, account)).await
+    }
+
+    fn states(&self) -> std::sync::MutexGuard<'_, FxHashMap<Account, State>> {
+        // Entries are put in and taken out whole.
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Every sealed text under another master key. Interrupted, it can be begun again.
+pub async fn rewrap_subscriptions(
+    store: &dyn Store,
+    (former, next): (&Vault, &Vault),
+    entropy: &dyn Entropy,
+) -> Result<Result<(), VaultError>, StoreError> {
+    for account in read_list(store).await? {
+        if let Some(mut state) = read_state(store, &account).await? {
+            for sealed in state.sealed_mut() {
+                match at(&account, ROLE_SECRET, |place| rewrapped(former, next, entropy, place, sealed)) {
+                    Ok(text) => *sealed = text,
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            write(store, setting_of(SUBSCRIPTIONS, &account), &state).await?;
+        }
+        let name = setting_of(KIT, &account);
+        if let Some(mut kit) = read::<Kit>(store, Arc::clone(&name)).await? {
+            match at(&account, ROLE_CONFIG, |place| rewrapped(former, next, entropy, place, &kit.config)) {
+                Ok(text) => kit.config = text,
+                Err(error) => return Ok(Err(error)),
+            }
+            write(store, name, &kit).await?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// What an earlier try has wrapped already stays as it is.
+fn rewrapped(
+    former: &Vault,
+    next: &Vault,
+    entropy: &dyn Entropy,
+    place: &Place<'_>,
+    sealed: &str,
+) -> Result<String, VaultError> {
+    if next.open(place, sealed).is_ok() { Ok(sealed.to_owned()) } else { former.rewrap(next, entropy, place, sealed) }
+}
+
+async fn read_list(store: &dyn Store) -> Result<BTreeSet<Account>, StoreError> {
+    let rows: Vec<[String; 3]> = read(store, LIST.into()).await?.unwrap_or_default();
+    let account = |[tenant, source, connection]: [String; 3]| {
+        let (tenant, source): (Tenant, SourceName) = (tenant.parse().ok()?, source.parse().ok()?);
+        let connection: ConnectionName = connection.parse().ok()?;
+        Some(Account { tenant, source, connection })
+    };
+    Ok(rows.into_iter().filter_map(account).collect())
+}
+
+async fn write_list(store: &dyn Store, listed: &BTreeSet<Account>) -> Result<(), StoreError> {
+    let row = |own: &Account| [own.tenant.to_string(), own.source.to_string(), own.connection.to_string()];
+    write(store, LIST.into(), &listed.iter().map(row).collect::<Vec<_>>()).await
+}
+
+async fn read_state(store: &dyn Store, account: &Account) -> Result<Option<State>, StoreError> {
+    read(store, setting_of(SUBSCRIPTIONS, account)).await
+}
+
+/// `None` also for what was emptied.
+async fn read<T: serde::de::DeserializeOwned>(store: &dyn Store, name: Arc<str>) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = store.setting(Arc::clone(&name)).await?.filter(|bytes| !bytes.is_empty()) else {
+        return Ok(None);
+    };
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt(format!("the setting {name}: {error}"));
+    serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
+}
+
+async fn write<T: serde::Serialize>(store: &dyn Store, name: Arc<str>, value: &T) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Refused(error.to_string()))?;
+    store.put_setting(name, bytes.into()).await
+}
+
+fn setting_of(what: &str, account: &Account) -> Arc<str> {
+    format!("{what}{}/{}/{}", account.tenant, account.source, account.connection).into()
+}
+
+/// To what a sealed text is bound.
+fn at<T>(account: &Account, role: &str, act: impl FnOnce(&Place<'_>) -> T) -> T {
+    let object = format!("source/{}/{}", account.source, account.connection);
+    act(&Place { tenant: account.tenant.as_str(), object: &object, role })
+}
