@@ -61,11 +61,7 @@ fn a_whole_run_has_every_result_and_says_where_it_comes_from() {
     assert_eq!(runs, [2; 4]);
     assert_eq!([results.accounts.len(), results.accounts[0].accounts], [2, 50]);
     assert_eq!([results.idle.len(), results.ready.len(), results.backlog.len()], [2, 2, 1]);
-    assert_eq!(
-        (results.polling.len(), results.polling[0].simulated.choice.streams),
-        (2, 10),
-        "as the caller measured it"
-    );
+    assert!(results.polling.is_empty() && results.reading.is_empty(), "what was not asked for is not made up");
 
     let json: serde_json::Value = serde_json::to_value(&report).unwrap();
     assert_eq!(json["about"]["commit"], "0123abc");

@@ -73,5 +73,5 @@ pub use recipe::{Facts, Published, Recipe};
 pub use refusal::Code;
 pub use reply::{Reply, ReplyContract};
 pub use sample::{Moment, SignError, SignedSample, sign_sample};
-pub use secret::{Role, RoleSecret, SECRETS_MAX, Window};
+pub use secret::{Role, RoleSecret, SECRETS_MAX, SECRETS_TOGETHER_MAX, Window};
 pub use settings::Settings;

@@ -16,7 +16,7 @@ use super::{certificate, der, jwk};
 /// request.
 pub const SECRETS_MAX: usize = 16;
 /// Most that one key set may have: subscriptions for many places bring one each.
-pub(crate) const SECRETS_TOGETHER_MAX: usize = 256;
+pub const SECRETS_TOGETHER_MAX: usize = 256;
 
 /// What a secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

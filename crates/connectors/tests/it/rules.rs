@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use connectors::provider::{Judgement, KeyError, Keys, Payload, Recipe, Role, RoleSecret, SECRETS_MAX, Settings};
+use connectors::provider::{
+    Judgement, KeyError, Keys, Payload, Recipe, Role, RoleSecret, SECRETS_TOGETHER_MAX, Settings,
+};
 use domain::Assurance;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -73,7 +75,7 @@ fn keys_that_cannot_protect_are_errors_of_the_configuration() {
         ("discord", with(None, "ab").to_vec(), "secret_unusable"),
         ("discord", with(Some(Role::Private), "ab").to_vec(), "secret_role_unknown"),
         ("sendgrid", with(None, "YWJj").to_vec(), "secret_unusable"),
-        ("github", vec![RoleSecret::plain("x"); SECRETS_MAX + 1], "secrets_too_many"),
+        ("github", vec![RoleSecret::plain("x"); SECRETS_TOGETHER_MAX + 1], "secrets_too_many"),
     ] {
         let error = key_error(&get(recipe), &secrets, &[]);
         assert_eq!(error.code(), expected, "{error}");

@@ -22,7 +22,7 @@ struct Found {
 impl Found {
     fn note(&mut self, equal: Choice, secret: usize) {
         self.any |= equal.unwrap_u8();
-        // At most SECRETS_MAX secrets exist, so the index fits.
+        // At most SECRETS_TOGETHER_MAX secrets exist, so the index fits.
         self.secret.conditional_assign(&(secret as u32), equal);
     }
 }
