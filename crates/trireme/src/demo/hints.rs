@@ -54,6 +54,7 @@ impl Hints {
         output.line(format!("trireme demo listens on {}", self.url))?;
         output.line(format!("API key  {}", self.api_key))?;
         output.line(format!("data in  {}", self.data.display()))?;
+        output.line(format!("look at  {}/  (log in with the key)", self.url))?;
         output.line("\nTry next, in another terminal:")?;
         for Hint { what, command } in &self.hints {
             output.line(format!("  # {what}\n  {command}"))?;
