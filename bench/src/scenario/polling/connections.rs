@@ -75,8 +75,9 @@ fn watch(bench: &Bench<'_>, options: &PollingOptions, interval: Duration) -> Res
         }
     }
     pause(REST);
+    let window = if interval == NEVER { options.window } else { through_one_interval(&listing, options, interval) };
     let (polls, before, began) = (listing.pages_served(), cpu(gateway.pid())?, Stopwatch::start());
-    pause(options.window);
+    pause(window);
     gateway.check_alive()?;
     let (took, used) = (began.elapsed().as_secs_f64(), cpu(gateway.pid())?.saturating_sub(before).as_secs_f64());
     let watched = Watched {
@@ -86,6 +87,16 @@ fn watch(bench: &Bench<'_>, options: &PollingOptions, interval: Duration) -> Res
     };
     gateway.kill();
     Ok(watched)
+}
+
+/// Waits until the first polls come, and gives how long to look: connections that were scanned one after another are
+/// polled one after another, so only a whole interval has all of them in it.
+fn through_one_interval(listing: &Listing, options: &PollingOptions, interval: Duration) -> Duration {
+    let (scanned, began) = (listing.pages_served(), Stopwatch::start());
+    while listing.pages_served() == scanned && began.elapsed() < interval {
+        pause(LOOK_EVERY);
+    }
+    options.window.max(interval)
 }
 
 fn yaml(connections: usize, interval: Duration) -> String {
