@@ -99,6 +99,7 @@ impl Gateway {
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
             node: Default::default(),
         });
+        engine.joined().await;
         engine.configure(file()).await.expect("the file is valid");
         let first = ensure_first_key(store.as_ref(), None, entropy.as_ref(), clock.now()).await;
         let Ok(FirstKey::Created(admin)) = first else { panic!("a new store has no key: {first:?}") };

@@ -67,6 +67,7 @@ impl Browser {
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
             node: Default::default(),
         });
+        engine.joined().await;
         engine.configure(file(&clock, &entropy)).await.expect("it is valid");
         let access = Arc::new(Access::new(Arc::clone(engine.store()), clock));
         let desk = Desk { engine: engine.clone(), access: Arc::clone(&access), public_url: None, https: false };
