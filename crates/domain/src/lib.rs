@@ -21,6 +21,7 @@ pub mod rate;
 pub mod request;
 pub mod retry;
 pub mod run;
+pub mod shape;
 pub mod subject;
 pub mod subscription;
 pub mod suggest;
