@@ -17,6 +17,7 @@ pub mod replays;
 pub mod requests;
 pub mod routes;
 pub mod runs;
+pub mod schemas;
 pub mod sources;
 pub mod streams;
 pub mod subscriptions;

@@ -16,7 +16,7 @@ use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
     alerts, api_keys, budgets, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish,
-    replays, requests, routes, runs, sources, streams, subscriptions, tail, upstream,
+    replays, requests, routes, runs, schemas, sources, streams, subscriptions, tail, upstream,
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
@@ -177,6 +177,14 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
         Route::post("/api/v1/alerts/{id}/resolve", "Resolve an alert; it opens again if its cause comes back", alerts::resolve)
             .needs(Operate).gives::<alerts::AlertView>(OK),
+        Route::get("/api/v1/schemas", "List what events and records look like, as it was learned", schemas::list)
+            .needs(Read).pages::<schemas::SchemasQuery>().gives::<Listing<schemas::SchemaView>>(OK),
+        Route::get("/api/v1/schemas/{source}/{of}/{name}", "What the events of a type or the records of a stream look like, and what changed", schemas::get)
+            .needs(Read).gives::<schemas::SchemaDetailView>(OK),
+        Route::get("/api/v1/schemas/{source}/{of}/{name}/schema.json", "The same as a JSON Schema alone", schemas::export)
+            .needs(Read).gives_bytes("application/schema+json"),
+        Route::delete("/api/v1/schemas/{source}/{of}/{name}", "Forget what was learned, so that it is learned anew", schemas::forget)
+            .needs(Operate),
         Route::get("/api/v1/providers", "List the senders whose webhooks can be verified", providers::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<providers::ProviderView>>(OK),
         Route::get("/api/v1/providers/{name}", "What one provider needs", providers::get)

@@ -16,7 +16,7 @@ use store::Store;
 
 use crate::page::{
     alerts, dead_letters, deliveries, destination, destinations, endpoint, event, events, keys, login, now, request,
-    requests, route, routes, runs, source, sources, tryout,
+    requests, route, routes, runs, schemas, source, sources, tryout,
 };
 use crate::{asset, live, reply, session};
 
@@ -103,6 +103,10 @@ pub fn router(desk: Desk) -> Router {
         .route("/requests/reverify", post(requests::reverify))
         .route("/requests/{id}", get(request::show))
         .route("/requests/{id}/reverify", post(request::reverify))
+        .route("/schemas", get(schemas::list))
+        .route("/schemas/show", get(schemas::show))
+        .route("/schemas/schema.json", get(schemas::export))
+        .route("/schemas/forget", post(schemas::forget))
         .route("/alerts", get(alerts::show))
         .route("/alerts/{id}/resolve", post(alerts::resolve))
         .route("/keys", get(keys::list).post(keys::make))

@@ -16,6 +16,7 @@ pub(crate) mod requests;
 pub(crate) mod route;
 pub(crate) mod routes;
 pub(crate) mod runs;
+pub(crate) mod schemas;
 pub(crate) mod source;
 pub(crate) mod sources;
 pub(crate) mod tryout;

@@ -50,7 +50,7 @@ pub(crate) fn done(code: Option<&str>, count: Option<u64>) -> Markup {
     }
 }
 
-const DONE: [(&str, &str); 15] = [
+const DONE: [(&str, &str); 16] = [
     ("paused", "Paused: what it is owed waits here until it is resumed."),
     ("resumed", "Resumed: what was held goes first."),
     ("disabled", "Disabled: what it is owed waits here until it is resumed."),
@@ -59,6 +59,7 @@ const DONE: [(&str, &str); 15] = [
     ("reverified", "requests were accepted by the secrets of now."),
     ("saved", "Saved, and in force at once."),
     ("revoked", "Revoked: it opens nothing any more, from now on."),
+    ("forgotten", "Forgotten: it is learned anew from what comes now."),
     ("removed", "Removed. Its events stay."),
     ("made", "Made. It takes requests from now on."),
     ("verified", "Its sender is chosen: from now on only what that sender signed is accepted."),

@@ -6,7 +6,7 @@ use crate::asset::{SCRIPT, STYLE};
 use crate::session::Visitor;
 
 /// Every page that the navigation leads to: address and name.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 10] = [
     ("/", "Now"),
     ("/events", "Events"),
     ("/sources", "Sources"),
@@ -14,6 +14,7 @@ const PAGES: [(&str, &str); 9] = [
     ("/destinations", "Destinations"),
     ("/dead-letters", "Dead letters"),
     ("/requests", "Requests"),
+    ("/schemas", "Schemas"),
     ("/alerts", "Alerts"),
     ("/keys", "Keys"),
 ];

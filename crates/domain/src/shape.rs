@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use change::{Change, Changed, Severity};
-pub use schema::json_schema;
+pub use change::{Change, Changed, Found, Severity};
+pub use schema::{Line, json_schema, outline};
 pub use text::{Format, Texts};
 
 /// Values seen at a place before anything there counts as new: below it, a shape is still being learned.
@@ -31,6 +31,11 @@ pub const DEPTH_MAX: usize = 16;
 pub const PLACES_MAX: usize = 4_000;
 /// Items of a list that are looked at: the others are of the same kind, or the list is not worth a schema.
 pub const ITEMS_MAX: usize = 50;
+
+/// Longer names of fields are data, and are not remembered. In bytes.
+pub const NAME_MAX: usize = 200;
+/// How much of a new value is kept as an example, in bytes: enough to know it again.
+pub const EXAMPLE_MAX: usize = 200;
 
 /// A kind of JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

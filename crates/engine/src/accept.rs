@@ -22,6 +22,7 @@ use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::gate::Place;
 use crate::ledger::Ledger;
 use crate::nodes::Tenure;
+use crate::shapes::Shapes;
 use crate::telemetry;
 use crate::topology::{Route, Source};
 use crate::work::{DestinationKey, Work};
@@ -47,6 +48,7 @@ pub struct Acceptor {
     /// Counts commits, for tails that wait.
     pub accepted: watch::Sender<u64>,
     pub ledger: Arc<Ledger>,
+    pub(crate) shapes: Arc<Shapes>,
 }
 
 impl Acceptor {
@@ -58,10 +60,12 @@ impl Acceptor {
         request: Option<KeptRequest>,
     ) -> Result<Vec<Accepted>, StoreError> {
         let (events, newborns) = self.owe(source, arrivals);
+        let samples = self.shapes.choose(events.iter().map(|new| &new.event));
         let span = telemetry::accept_span(source.spec.name.as_str(), events.len());
         let group = AcceptGroup { events, request };
         let mut answers = self.store.accept(vec![group], self.clock.now()).instrument(span).await?;
         let accepted = answers.pop().unwrap_or(Err(StoreError::Closed))?;
+        self.shapes.events(samples);
         self.hand_on(source, &accepted, newborns);
         Ok(accepted)
     }
@@ -89,8 +93,10 @@ impl Acceptor {
         page: ReadPage,
     ) -> Result<Vec<Accepted>, StoreError> {
         let (events, newborns) = self.owe(source, arrivals);
+        let samples = self.shapes.choose(events.iter().map(|new| &new.event));
         let span = telemetry::accept_span(source.spec.name.as_str(), events.len());
         let accepted = self.store.commit_page(ReadPage { events, ..page }, self.clock.now()).instrument(span).await?;
+        self.shapes.events(samples);
         self.hand_on(source, &accepted, newborns);
         Ok(accepted)
     }

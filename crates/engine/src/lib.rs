@@ -36,6 +36,7 @@ pub mod rejections;
 pub mod replay;
 pub mod sealed_head;
 pub mod settle;
+mod shapes;
 pub mod sign;
 pub mod signatures;
 pub mod spec;

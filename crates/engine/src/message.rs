@@ -44,6 +44,15 @@ fn data_of(event: &Event) -> Data<'_> {
     Data::Bytes
 }
 
+/// An event's data as a value; `None` where it is neither JSON nor a form.
+pub(crate) fn data_value(event: &Event) -> Option<Value> {
+    match data_of(event) {
+        Data::Json(raw) => serde_json::from_str(raw.get()).ok(),
+        Data::Form(form) => Some(form),
+        Data::Bytes => None,
+    }
+}
+
 /// A form as an object; a field that occurs more than once is a list.
 fn form_object(payload: &[u8]) -> Option<Value> {
     let mut object = serde_json::Map::new();

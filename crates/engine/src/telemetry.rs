@@ -25,6 +25,8 @@ pub const DELIVERIES_IN_FLIGHT: &str = "trireme_deliveries_in_flight";
 pub const SETTLEMENTS_FENCED: &str = "trireme_settlements_fenced_total";
 pub const STORE_ERRORS: &str = "trireme_store_errors_total";
 pub const ALERTS_RAISED: &str = "trireme_alerts_raised_total";
+/// What was other than before about events and records, by how much it should trouble somebody.
+pub const SCHEMA_CHANGES: &str = "trireme_schema_changes_total";
 pub const STORE_STATEMENTS: &str = "trireme_store_statements_total";
 pub const STORE_COMMITS: &str = "trireme_store_commits_total";
 pub const STORE_COMMITTED: &str = "trireme_store_committed_total";
@@ -215,6 +217,16 @@ pub fn store(stats: &StoreStats) {
 pub fn alert_raised(kind: &str, object: &str, detail: &str) {
     counter!(ALERTS_RAISED, "kind" => kind.to_owned()).increment(1);
     tracing::warn!(event = "alert_raised", kind, object, detail);
+}
+
+/// Something about an event or a record was other than before.
+pub fn shape_changed(source: &str, severity: &'static str) {
+    counter!(SCHEMA_CHANGES, "source" => source.to_owned(), "severity" => severity).increment(1);
+}
+
+/// A source has too many types for another one to be learned.
+pub fn shapes_full(source: &str) {
+    tracing::info!(event = "schemas_full", source);
 }
 
 pub fn alert_resolved(kind: &str, object: &str) {

@@ -16,6 +16,7 @@ pub mod registry;
 pub mod replays;
 pub mod requests;
 pub mod settle;
+pub mod shapes;
 pub mod walk;
 pub mod watch;
 mod world;
@@ -157,6 +158,11 @@ macro_rules! conformance_suite {
                 the_tail_does_not_go_backwards_when_the_newest_events_go
                 figures_grow_with_the_work
                 a_closed_store_says_so;
+            shapes:
+                a_shape_is_read_back_as_it_was_written
+                a_shape_that_somebody_else_wrote_is_not_written_over
+                shapes_are_listed_by_source_and_in_pages
+                shapes_and_their_changes_are_bounded_and_forgotten_when_told;
             watch:
                 calls_are_listed_by_every_filter_newest_first
                 a_call_is_read_back_whole

@@ -16,6 +16,7 @@ pub mod people;
 pub mod read;
 pub mod reading;
 pub mod registry;
+pub mod shapes;
 pub mod statements;
 pub mod watch;
 
@@ -38,6 +39,7 @@ pub trait Store:
     + watch::Watch
     + reading::Reading
     + nodes::Nodes
+    + shapes::Shapes
 {
 }
 
@@ -51,6 +53,7 @@ impl<T> Store for T where
         + watch::Watch
         + reading::Reading
         + nodes::Nodes
+        + shapes::Shapes
         + ?Sized
 {
 }

@@ -3,6 +3,7 @@
 use domain::run::{RunKind, RunState};
 use domain::{Action, Assurance, DeliveryState, Origin, Purpose, Timestamp, Version, request::Verdict};
 use store::StoreError;
+use store::shapes::ShapeOf;
 use store::watch::{Series, Step};
 
 fn known<T>(value: Option<T>, what: &str, code: i16) -> Result<T, StoreError> {
@@ -35,6 +36,7 @@ codes! {
     run_kind_code, run_kind_of, RunKind, "run kind": Poll = 1, Backfill = 2, Reconcile = 3;
     run_state_code, run_state_of, RunState, "run state":
         Running = 1, Done = 2, Failed = 3, Interrupted = 4, Waiting = 5;
+    shape_code, shape_of, ShapeOf, "kind of a shape": Event = 1, Stream = 2;
 }
 
 pub(crate) const fn series_code(series: Series) -> i16 {

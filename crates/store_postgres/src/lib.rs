@@ -36,6 +36,7 @@ mod reading;
 mod registry;
 mod row;
 mod session;
+mod shapes;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod tls;

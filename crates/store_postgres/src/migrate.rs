@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_unmodified.sql"),
     include_str!("../migrations/0004_nodes.sql"),
     include_str!("../migrations/0005_backfill.sql"),
+    include_str!("../migrations/0006_shapes.sql"),
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.

@@ -43,6 +43,8 @@ queries! {
     "prune.sql": take_duty weigh_events delete_events delete_ended_of delete_attempts_of delete_prepared_of
         delete_sightings_of raise_floor identities_from delete_old_identities lanes_from delete_lanes
         delete_old_requests old_idempotency old_alerts old_replays spans insert_span delete_span;
+    "shapes.sql": shape lock_shape count_shapes insert_shape move_shape shapes last_shape_change insert_shape_changes
+        trim_shape_changes shape_changes delete_shape delete_shape_changes;
     "reading.sql": insert_checkpoint lock_checkpoint lease_checkpoint renew_checkpoint leave_checkpoint move_checkpoint
         forget_checkpoint add_progress checkpoints known_subjects subjects_from absent_of forget_absent insert_absent
         put_run trim_runs lost_runs interrupt_runs run_by_id insert_gaps gaps_of_run mark_late

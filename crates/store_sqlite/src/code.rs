@@ -2,6 +2,7 @@
 
 use domain::{Action, Assurance, DeliveryState, Origin, Purpose, Timestamp, Version, request::Verdict};
 use store::StoreError;
+use store::shapes::ShapeOf;
 use store::watch::{Series, Step};
 
 /// A delivery's state as its row has it: in flight is a claim in memory, not a state on disk.
@@ -99,6 +100,7 @@ codes! {
     verdict_code, verdict_of, Verdict, "verdict": Accepted = 1, Rejected = 2, Pending = 3;
     purpose_code, purpose_of, Purpose, "purpose":
         Read = 1, Check = 2, Token = 3, Enrich = 4, Poll = 5, Reconcile = 6, Backfill = 7, Subscribe = 8;
+    shape_code, shape_of, ShapeOf, "kind of a shape": Event = 1, Stream = 2;
 }
 
 pub(crate) const fn series_code(series: Series) -> i64 {

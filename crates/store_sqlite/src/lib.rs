@@ -33,6 +33,7 @@ mod read;
 mod reading;
 mod registry;
 mod row;
+mod shapes;
 mod shared;
 mod statements;
 mod tx;

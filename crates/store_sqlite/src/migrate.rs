@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_reading.sql"),
     include_str!("../migrations/0004_unmodified.sql"),
     include_str!("../migrations/0005_backfill.sql"),
+    include_str!("../migrations/0006_shapes.sql"),
 ];
 
 /// Beside the migrations, because it has to be there before the first.

@@ -44,6 +44,8 @@ queries! {
         delete_event identities_from delete_identity old_requests old_idempotency old_alerts
         lanes_from delete_lane blocked_lanes old_replays;
     "watch.sql": insert_call trim_calls calls_by_seq calls_of_connection figure put_figure forget_figures figures;
+    "shapes.sql": shape count_shapes insert_shape move_shape shapes last_shape_change insert_shape_change
+        trim_shape_changes shape_changes delete_shape delete_shape_changes;
     "reading.sql": checkpoint insert_checkpoint lease_checkpoint renew_checkpoint leave_checkpoint move_checkpoint
         forget_checkpoint put_progress checkpoints end_leases known_subject subjects_from
         absent_of forget_absent insert_absent

@@ -25,6 +25,7 @@ use store::read::{
 };
 use store::reading::{BudgetRow, Checkpoint, Known, Polled, ReadPage, Reading, RunFilter};
 use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry};
+use store::shapes::{Saved, ShapeChange, ShapeHead, ShapeKey, ShapeRow, Shapes};
 use store::watch::{CallFilter, Figure, Series, Step, Watch};
 use store::{Store, StoreError, Verb};
 use tokio::sync::Notify;
@@ -263,6 +264,14 @@ verbs! {
         calls(tenant: Tenant, filter: CallFilter, page: Page) -> Listed<Call>;
         add_figures(at: Timestamp, figures: Vec<Figure>) -> ();
         figures(tenant: Tenant, series: Series, step: Step, since: Timestamp) -> Vec<(Timestamp, Figure)>;
+    }
+
+    Shapes {
+        shape(key: ShapeKey) -> Option<ShapeRow>;
+        save_shape(row: ShapeRow, changes: Vec<ShapeChange>) -> Saved;
+        shapes(tenant: Tenant, source: Option<SourceName>, page: Page) -> Listed<ShapeHead>;
+        shape_changes(key: ShapeKey) -> Vec<ShapeChange>;
+        forget_shape(key: ShapeKey) -> bool;
     }
 }
 

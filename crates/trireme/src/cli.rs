@@ -15,6 +15,7 @@ mod progress;
 pub mod providers;
 mod reconcile;
 mod replay;
+mod schemas;
 pub mod send;
 pub mod serve;
 mod source;
@@ -68,6 +69,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// List what is read of sources by itself, and how that goes
     Streams(streams::StreamsArgs),
+    /// List what events and records look like, as it was learned; or show one with its changes
+    Schemas(schemas::SchemasArgs),
     /// List the webhook subscriptions at the sources, and how they stand
     Subscriptions(subscriptions::SubscriptionsArgs),
     /// List the processes that share the store, and who is in charge of what
@@ -137,6 +140,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Streams(args) => run_here(streams::run(args, output)),
+        Command::Schemas(args) => run_here(schemas::run(args, output)),
         Command::Subscriptions(args) => run_here(subscriptions::run(args, output)),
         Command::Nodes(args) => run_here(nodes::run(args, output)),
         Command::Reconcile(args) => run_here(reconcile::run(args, output)),

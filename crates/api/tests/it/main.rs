@@ -15,6 +15,7 @@ mod pairing;
 mod replays;
 mod replies;
 mod requests;
+mod schemas;
 mod server;
 mod sockets;
 mod streams;

@@ -20,6 +20,7 @@ async fn paths(browser: &mut Browser) -> Vec<String> {
     browser.arrives("signed", &headers, HOSTILE).await;
     browser.until(DeliveryState::Delivered, 1).await;
     browser.until(DeliveryState::Dead, 1).await;
+    browser.learned("own", "hostile", vec![json!({ HOSTILE: HOSTILE }); 40]).await;
     let tenant = domain::Tenant::default_tenant();
     let page = store::read::Page::first(1);
     let requests = browser.engine.store().requests(tenant, Default::default(), page).await.expect("read");
@@ -36,6 +37,8 @@ async fn paths(browser: &mut Browser) -> Vec<String> {
         "/dead-letters?destination=app",
         "/dead-letters/plan",
         "/requests",
+        "/schemas",
+        "/schemas/show?source=own&of=event&name=hostile",
         "/alerts",
         "/try",
         "/keys",

@@ -27,6 +27,11 @@ async fn filled() -> Browser {
             browser.arrives("signed", &[("x-long", &"y".repeat(2_000))], "{}").await;
         }
     }
+    let wide = |number: usize| -> serde_json::Value {
+        let name = |field: usize| format!("{field:03} {}", "<".repeat(190));
+        (0..300).map(|field| (name(field), json!({ "in": if number == 39 { json!("x") } else { json!(1) } }))).collect()
+    };
+    browser.learned("own", "large", (0..40).map(wide)).await;
     browser.publishes("large", Some(&subject), &json!({ "text": "z".repeat(2_000_000) })).await;
     browser.until(DeliveryState::Dead, store::read::PAGE_MAX as usize).await;
     browser.until(DeliveryState::Delivered, 1).await;
@@ -54,6 +59,8 @@ async fn every_page_stays_below_its_size_with_thousands_of_rows() {
         "/dead-letters?destination=app",
         "/dead-letters/plan",
         "/requests",
+        "/schemas",
+        "/schemas/show?source=own&of=event&name=large",
         "/alerts",
         "/keys",
         "/try",

@@ -7,5 +7,6 @@ mod hostile;
 mod large;
 mod matrix;
 mod pages;
+mod schemas;
 mod session;
 mod world;

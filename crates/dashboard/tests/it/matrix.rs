@@ -8,7 +8,7 @@ use crate::desk::{Answer, Browser};
 const PAGE_BYTES_MAX: usize = 100 * 1024;
 
 /// A path, and which scope it asks for; `{event}` and the like stand for what the world has.
-const PAGES: [(&str, &str); 22] = [
+const PAGES: [(&str, &str); 25] = [
     ("/now", "read"),
     ("/now?span=7d", "read"),
     ("/events", "read"),
@@ -27,6 +27,9 @@ const PAGES: [(&str, &str); 22] = [
     ("/dead-letters?destination=app", "read"),
     ("/requests", "read"),
     ("/requests/{request}", "read"),
+    ("/schemas", "read"),
+    ("/schemas/show?source=own&of=event&name=order", "read"),
+    ("/schemas/schema.json?source=own&of=event&name=order", "read"),
     ("/alerts", "read"),
     ("/dead-letters/plan", "operate"),
     ("/try?route=own-app", "operate"),
@@ -34,7 +37,7 @@ const PAGES: [(&str, &str); 22] = [
 ];
 
 /// Where forms go, with a body that would do.
-const FORMS: [(&str, &str, &str); 20] = [
+const FORMS: [(&str, &str, &str); 21] = [
     ("/events/{event}/replay", "operate", ""),
     ("/deliveries/{delivery}/retry", "operate", ""),
     ("/deliveries/{delivery}/cancel", "operate", ""),
@@ -47,6 +50,7 @@ const FORMS: [(&str, &str, &str); 20] = [
     ("/requests/reverify", "operate", "source=signed&reason=signature_missing"),
     ("/requests/{request}/reverify", "operate", ""),
     ("/alerts/{alert}/resolve", "operate", ""),
+    ("/schemas/forget", "operate", "source=own&of=event&name=order"),
     ("/try", "operate", "route=own-app"),
     ("/routes", "admin", "route=own-app"),
     ("/endpoints", "admin", ""),
@@ -84,6 +88,7 @@ async fn belongings(browser: &mut Browser) -> Vec<(&'static str, String)> {
         stream: "orders".into(),
     };
     let run = browser.engine.order_stream(key, engine::streams::Wish::Poll).await.expect("it is read");
+    browser.learned("own", "order", [serde_json::json!({ "a": 1 })]).await;
     let endpoint = browser.engine.make_endpoint(tenant.clone()).await.expect("made");
     let alerts = browser.engine.store().alerts(tenant.clone(), false, 10).await.expect("read");
     let other = browser.key(&["read"]).await;

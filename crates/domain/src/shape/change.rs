@@ -13,6 +13,14 @@ pub struct Change {
     pub what: Changed,
 }
 
+/// A change, and what showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub change: Change,
+    /// The beginning of the new value as JSON; empty where something is gone.
+    pub example: String,
+}
+
 /// What is new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
@@ -57,6 +65,20 @@ impl Severity {
 }
 
 impl Changed {
+    /// Stable; the same as in what is written down.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::FieldAdded { .. } => "field_added",
+            Self::FieldBack => "field_back",
+            Self::FieldOptional => "field_optional",
+            Self::FieldLost => "field_lost",
+            Self::KindAdded { .. } => "kind_added",
+            Self::FormatLost { .. } => "format_lost",
+            Self::ValueAdded { .. } => "value_added",
+        }
+    }
+
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {

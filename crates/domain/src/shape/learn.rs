@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::change::{Change, Changed};
-use super::{DEPTH_MAX, Field, ITEMS_MAX, Kind, PLACES_MAX, Shape, TRUSTED_AFTER};
+use super::change::{Change, Changed, Found};
+use super::{DEPTH_MAX, EXAMPLE_MAX, Field, ITEMS_MAX, Kind, NAME_MAX, PLACES_MAX, Shape, TRUSTED_AFTER};
 
 /// An object with fewer different keys is never a map.
 const MAP_KEYS_MIN: usize = 24;
@@ -17,24 +17,24 @@ const LOST_AFTER: u64 = 20;
 
 impl Shape {
     /// Takes in a value; gives what was new about it. A shape that has seen little finds nothing new.
-    pub fn learn(&mut self, value: &Value) -> Vec<Change> {
-        let mut news = News { changes: Vec::new(), room: PLACES_MAX.saturating_sub(self.places()) };
+    pub fn learn(&mut self, value: &Value) -> Vec<Found> {
+        let mut news = News { found: Vec::new(), room: PLACES_MAX.saturating_sub(self.places()) };
         self.take(value, &Path::ROOT, &mut news);
-        news.changes
+        news.found
     }
 
     fn take(&mut self, value: &Value, path: &Path<'_>, news: &mut News) {
         let (kind, before) = (Kind::of(value), self.seen());
         if before >= TRUSTED_AFTER && !self.knows(kind) {
             let before = self.kinds.keys().copied().collect();
-            news.tell(path, Changed::KindAdded { kind, before });
+            news.tell(path, Changed::KindAdded { kind, before }, Some(value));
         }
         let of_kind = self.count(kind);
         *self.kinds.entry(kind).or_default() += 1;
         match value {
             Value::String(text) => {
                 if let Some(changed) = self.texts.learn(text, of_kind) {
-                    news.tell(path, changed);
+                    news.tell(path, changed, Some(value));
                 }
             }
             Value::Array(items) => self.take_items(items, path, news),
@@ -71,37 +71,37 @@ impl Shape {
             let path = path.to("*");
             return members.values().for_each(|value| entries.take(value, &path, news));
         }
-        let from = news.changes.len();
+        let from = news.found.len();
         for (name, value) in members {
             self.take_member(name, value, before, path, news);
         }
         for (name, field) in self.fields.iter_mut().filter(|(name, _)| !members.contains_key(*name)) {
             if let Some(changed) = field.miss() {
-                news.tell(&path.to(name), changed);
+                news.tell(&path.to(name), changed, None);
             }
         }
         if self.is_map(before + 1) {
             self.become_map();
             // That its keys are data is known only now: none of them was news.
-            news.changes.truncate(from);
+            news.found.truncate(from);
         }
     }
 
     fn take_member(&mut self, name: &str, value: &Value, before: u64, path: &Path<'_>, news: &mut News) {
         if !self.fields.contains_key(name) {
-            if !news.has_room() {
+            if name.len() > NAME_MAX || !news.has_room() {
                 self.partial = true;
                 return;
             }
             self.fields.insert(name.to_owned(), Field { optional: before > 0, ..Field::default() });
             if before >= TRUSTED_AFTER {
-                news.tell(&path.to(name), Changed::FieldAdded { kind: Kind::of(value) });
+                news.tell(&path.to(name), Changed::FieldAdded { kind: Kind::of(value) }, Some(value));
             }
         }
         let Some(field) = self.fields.get_mut(name) else { return };
         let path = path.to(name);
         if field.meet() {
-            news.tell(&path, Changed::FieldBack);
+            news.tell(&path, Changed::FieldBack, Some(value));
         }
         field.shape.take(value, &path, news);
     }
@@ -200,13 +200,15 @@ impl Field {
 
 /// What was found new about one value, and how many more places may be remembered.
 struct News {
-    changes: Vec<Change>,
+    found: Vec<Found>,
     room: usize,
 }
 
 impl News {
-    fn tell(&mut self, path: &Path, what: Changed) {
-        self.changes.push(Change { at: path.pointer(), what });
+    /// `value`: what is new there, unless something is gone.
+    fn tell(&mut self, path: &Path<'_>, what: Changed, value: Option<&Value>) {
+        let example = value.map(beginning).unwrap_or_default();
+        self.found.push(Found { change: Change { at: path.pointer(), what }, example });
     }
 
     fn has_room(&mut self) -> bool {
@@ -214,6 +216,16 @@ impl News {
         self.room = self.room.saturating_sub(1);
         has_room
     }
+}
+
+/// The first [`EXAMPLE_MAX`] bytes of a value as JSON, or less where a character ends there.
+fn beginning(value: &Value) -> String {
+    let mut text = value.to_string();
+    if text.len() > EXAMPLE_MAX {
+        text.truncate(text.floor_char_boundary(EXAMPLE_MAX));
+        text.push('…');
+    }
+    text
 }
 
 /// Where in a value we are.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Shape};
+use super::{Format, Kind, Shape};
 
 /// The schema of the values that were seen, which all of them satisfy.
 #[must_use]
@@ -65,4 +65,41 @@ fn values(shape: &Shape) -> Option<Value> {
         values.push(Value::Null);
     }
     Some(Value::Array(values))
+}
+
+/// One place of a shape, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// As in a [`Change`](super::Change).
+    pub at: String,
+    pub kinds: Vec<Kind>,
+    /// Not every object had it.
+    pub optional: bool,
+    pub format: Option<Format>,
+    /// Of a fixed set of texts.
+    pub values: Vec<String>,
+}
+
+/// The places below the root, each after what it is in.
+#[must_use]
+pub fn outline(shape: &Shape) -> Vec<Line> {
+    let mut lines = Vec::new();
+    below(shape, "", &mut lines);
+    lines
+}
+
+fn below(shape: &Shape, at: &str, lines: &mut Vec<Line>) {
+    for (name, field) in &shape.fields {
+        line(&field.shape, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), field.optional, lines);
+    }
+    for inner in [&shape.items, &shape.entries].into_iter().flatten() {
+        line(inner, format!("{at}/*"), false, lines);
+    }
+}
+
+fn line(shape: &Shape, at: String, optional: bool, lines: &mut Vec<Line>) {
+    let values = shape.texts.values().unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let kinds = shape.kinds.keys().copied().collect();
+    lines.push(Line { at: at.clone(), kinds, optional, format: shape.texts.format(), values });
+    below(shape, &at, lines);
 }

@@ -39,6 +39,8 @@ pub const STREAM_FAILING: &str = "stream_failing";
 pub const SUBSCRIPTION_FAILING: &str = "subscription_failing";
 /// `source/<name>/connection/<name>`: the source refuses its credentials.
 pub const CREDENTIALS_REFUSED: &str = "credentials_refused";
+/// `source/<name>/type/<type>` or `source/<name>/stream/<name>`: its values look other than before.
+pub const SCHEMA_CHANGED: &str = "schema_changed";
 
 /// The object of alerts about a stream.
 #[must_use]

@@ -313,6 +313,7 @@ impl Desk<'_> {
         if let Some(odd) = page.records.iter().find(|record| !record.is_object()) {
             return Err(Broken::Source(no_record(&self.taken.key.stream, odd)));
         }
+        self.parts.acceptor.shapes.records(&self.taken.key, &page.records);
         let records = self.without_revived(page.records).await?;
         let Folded { arrivals, quiet, missed, figures, compared, again_at, tied_at } =
             self.fold.fold(records, self.parts.clock.now()).await?;

@@ -122,6 +122,11 @@ async fn subscribing_works_as_written() {
 }
 
 #[tokio::test]
+async fn learning_schemas_works_as_written() {
+    run("schemas.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
 async fn operating_works_as_written() {
     run("operate.md", &Destination::start().await).await;
 }

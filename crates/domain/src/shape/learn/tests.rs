@@ -7,7 +7,7 @@ use crate::shape::{Format, Severity, json_schema};
 
 /// Learns values one after another; gives what was new about any, in sentences.
 fn told(shape: &mut Shape, values: impl IntoIterator<Item = Value>) -> Vec<String> {
-    values.into_iter().flat_map(|value| shape.learn(&value)).map(|change| change.sentence()).collect()
+    values.into_iter().flat_map(|value| shape.learn(&value)).map(|found| found.change.sentence()).collect()
 }
 
 fn order(number: u64) -> Value {
@@ -66,9 +66,9 @@ fn each_kind_of_change_is_told_once_with_its_place_and_its_severity() {
         let mut shape = orders();
         let changed = but(pointer, value);
         let news = shape.learn(&changed);
-        let sentences: Vec<String> = news.iter().map(Change::sentence).collect();
+        let sentences: Vec<String> = news.iter().map(|found| found.change.sentence()).collect();
         assert_eq!(sentences.join("; "), sentence, "{pointer}");
-        assert!(news.iter().all(|change| change.what.severity() == severity), "{news:?}");
+        assert!(news.iter().all(|found| found.change.what.severity() == severity), "{news:?}");
         assert_eq!(shape.learn(&changed), [], "{pointer} is told once");
     }
 }
@@ -77,17 +77,17 @@ fn each_kind_of_change_is_told_once_with_its_place_and_its_severity() {
 fn a_root_of_another_kind_has_the_empty_pointer() {
     let mut shape = orders();
     let news = shape.learn(&json!([1]));
-    assert_eq!((news[0].at.as_str(), news.len()), ("", 1));
-    assert_eq!(news[0].sentence(), "the whole value is array where it was object");
+    assert_eq!((news[0].change.at.as_str(), news.len()), ("", 1));
+    assert_eq!(news[0].change.sentence(), "the whole value is array where it was object");
 }
 
 #[test]
 fn names_with_a_slash_or_a_tilde_are_escaped_as_pointers_are() {
     let mut shape = orders();
-    assert_eq!(shape.learn(&but("/a", Some(json!(1))))[0].at, "/a");
+    assert_eq!(shape.learn(&but("/a", Some(json!(1))))[0].change.at, "/a");
     let mut odd = order(0);
     odd["a/b~c"] = json!(1);
-    assert_eq!(shape.learn(&odd)[0].at, "/a~1b~0c");
+    assert_eq!(shape.learn(&odd)[0].change.at, "/a~1b~0c");
 }
 
 #[test]
@@ -144,6 +144,9 @@ fn what_is_remembered_has_an_end_and_says_so() {
     let mut shape = Shape::default();
     shape.learn(&deep);
     assert!(shape.places() <= DEPTH_MAX + 1, "{}", shape.places());
+    let mut long = Shape::default();
+    long.learn(&json!({ "x".repeat(NAME_MAX + 1): 1 }));
+    assert!(long.places() == 1 && long.is_partial());
     let mut wide = Shape::default();
     let group = |group: usize| -> Value { (0..20).map(|name| (format!("{group}.{name}"), json!(1))).collect() };
     let groups: Value = (0..400).map(|number| (format!("group {number}"), group(number))).collect();
@@ -175,4 +178,41 @@ fn a_shape_survives_being_written_down() {
     assert_eq!(serde_json::from_str::<Shape>(&written).expect("it is what was written"), shape);
     let empty: Shape = serde_json::from_str("{}").expect("every part has a default");
     assert_eq!(empty, Shape::default());
+}
+
+#[test]
+fn a_change_carries_the_beginning_of_what_is_new() {
+    let mut shape = orders();
+    assert_eq!(shape.learn(&but("/id", Some(json!("x"))))[0].example, "\"x\"");
+    assert_eq!(shape.learn(&but("/total", None))[0].example, "", "nothing is there");
+    let long = shape.learn(&but("/text", Some(json!("ä".repeat(EXAMPLE_MAX)))));
+    assert_eq!((long[0].example.len(), long[0].example.ends_with("ä…")), (EXAMPLE_MAX - 1 + "…".len(), true));
+}
+
+#[test]
+fn the_outline_names_every_place_after_what_it_is_in() {
+    let mut shape = orders();
+    shape.learn(&but("/customer/email", None));
+    let lines = crate::shape::outline(&shape);
+    let at: Vec<&str> = lines.iter().map(|line| line.at.as_str()).collect();
+    let expected = [
+        "/at",
+        "/customer",
+        "/customer/email",
+        "/customer/id",
+        "/id",
+        "/lines",
+        "/lines/*",
+        "/lines/*/count",
+        "/lines/*/sku",
+        "/note",
+        "/state",
+        "/total",
+    ];
+    assert_eq!(at, expected);
+    assert!(lines[2].optional && !lines[3].optional && lines[2].format == Some(Format::Email));
+    assert_eq!(
+        (lines[10].values.as_slice(), lines[11].kinds.as_slice()),
+        (&["open".into(), "paid".into()][..], &[Kind::Number][..])
+    );
 }
