@@ -57,7 +57,19 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
         ("/api-keys/", text(&made["id"])),
         ("/alerts/", alert),
         ("/runs/", run),
+        ("/event/", shape_of_default(gateway).await),
     ]
+}
+
+/// The name of a type of events of `own`, whose shape was learned.
+async fn shape_of_default(gateway: &Gateway) -> String {
+    use store::shapes::{ShapeHead, ShapeKey, ShapeOf, ShapeRow};
+    let (tenant, source) = (domain::Tenant::default_tenant(), "own".parse().expect("a name"));
+    let (key, at) = (ShapeKey { tenant, source, of: ShapeOf::Event, name: "canary".into() }, domain::Timestamp::EPOCH);
+    let head = ShapeHead { key, version: 1, seen: 1, first_at: at, last_at: at, changed_at: None };
+    let row = ShapeRow { head, shape: Default::default(), generation: 0 };
+    gateway.engine.store().save_shape(row, Vec::new()).await.expect("it is kept");
+    "canary".to_owned()
 }
 
 async fn run_of_default(gateway: &Gateway) -> String {
@@ -84,7 +96,7 @@ async fn run_of_default(gateway: &Gateway) -> String {
 }
 
 fn call(operation: &Operation, belongings: &[(&'static str, String)]) -> Call {
-    let mut path = operation.path.clone();
+    let mut path = operation.path.replace("{source}", "own").replace("{of}", "event");
     for (noun, id) in belongings {
         if path.contains(&format!("{noun}{{")) {
             path = path.replace("{id}", id).replace("{name}", id);

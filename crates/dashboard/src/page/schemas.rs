@@ -26,7 +26,7 @@ const PLACES_MAX: usize = 200;
 /// Changes that a page shows; the API lists all that are kept.
 const CHANGES_MAX: usize = 50;
 /// What the texts of either may come to, in bytes: a page stays below a hundred kilobytes with all its markup.
-const TEXT_MAX: usize = 12_000;
+const TEXT_MAX: usize = 8_000;
 
 /// How many of these fit into a page, by the length of the texts of each.
 fn fitting<T>(all: &[T], most: usize, length: impl Fn(&T) -> usize) -> usize {
