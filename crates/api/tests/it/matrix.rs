@@ -65,11 +65,11 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
 async fn shape_of_default(gateway: &Gateway) -> String {
     use store::shapes::{ShapeHead, ShapeKey, ShapeOf, ShapeRow};
     let (tenant, source) = (domain::Tenant::default_tenant(), "own".parse().expect("a name"));
-    let (key, at) = (ShapeKey { tenant, source, of: ShapeOf::Event, name: "canary".into() }, domain::Timestamp::EPOCH);
+    let (key, at) = (ShapeKey { tenant, source, of: ShapeOf::Event, name: "learned".into() }, domain::Timestamp::EPOCH);
     let head = ShapeHead { key, version: 1, seen: 1, first_at: at, last_at: at, changed_at: None };
     let row = ShapeRow { head, shape: Default::default(), generation: 0 };
     gateway.engine.store().save_shape(row, Vec::new()).await.expect("it is kept");
-    "canary".to_owned()
+    "learned".to_owned()
 }
 
 async fn run_of_default(gateway: &Gateway) -> String {
