@@ -12,13 +12,26 @@ async function paths(world) {
   const { id } = await publish(world, 'looked.at', { text: 'x'.repeat(200) }, 'orders/1');
   const { name } = await api(world.gateway.base, '/api/v1/sources', { name: 'hook-looked-at', webhook: { provider: 'none' } });
   const requests = await api(world.gateway.base, '/api/v1/requests?verdict=rejected');
+  await learn(world);
   return {
     now: '/now?span=24h', events: '/events', event: `/events/${id}`, sources: '/sources', source: '/sources/github', shop: '/sources/shop',
     endpoint: `/endpoints/${name}?sender=stripe`, routes: '/routes', route: '/routes/own-app', try: '/try?route=own-app',
     destinations: '/destinations', destination: '/destinations/app', 'dead-letters': '/dead-letters',
     plan: '/dead-letters/plan', requests: '/requests', request: `/requests/${requests.data[0].id}`, alerts: '/alerts',
-    keys: '/keys', missing: '/routes/nothing',
+    keys: '/keys', schemas: '/schemas', schema: '/schemas/show?source=own&of=event&name=order.seen', missing: '/routes/nothing',
   };
+}
+
+/** A type of events whose shape is learned, and then changes. */
+async function learn(world) {
+  for (let id = 0; id < 35; id += 1) await publish(world, 'order.seen', { id, state: 'open', at: '2026-01-31T09:30:00Z' });
+  await publish(world, 'order.seen', { id: 'a word', state: 'open', more: { lines: [1] } });
+  for (let tries = 0; tries < 100; tries += 1) {
+    const { data } = await api(world.gateway.base, '/api/v1/schemas?source=own');
+    if (data.some(({ name, version }) => name === 'order.seen' && version > 1)) return;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error('the change of order.seen was never learned');
 }
 
 /** One test per scheme and size, over all pages. */
