@@ -137,6 +137,7 @@ macro_rules! conformance_suite {
                 the_backlog_counts_what_waits_and_since_when;
             registry:
                 an_object_is_made_replaced_and_retired
+                an_object_that_several_put_at_once_is_one
                 an_api_key_is_found_by_its_name_and_revoked_by_its_tenant
                 a_repeated_request_gets_the_first_answer
                 a_request_that_was_abandoned_may_start_over

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::AlertId;
+use futures_util::future::join_all;
 
 use super::world::{DAY, Open, SECOND, World, code, digest, name};
 use crate::registry::{Alert, ApiKey, IDEMPOTENT_WORK_MAX, Idempotency, ManagedBy, Object, ObjectKind};
@@ -44,6 +45,21 @@ pub async fn an_object_is_made_replaced_and_retired(open: impl Open) {
     let anew = object(&w, ObjectKind::Destination, "app");
     w.store.put_object(anew.clone(), true).await.expect("a retired name is free again");
     assert!(w.store.objects().await.expect("objects").contains(&anew));
+}
+
+/// Nodes that start at once write down the same file. Who says that it makes the object is told if it did not.
+pub async fn an_object_that_several_put_at_once_is_one(open: impl Open) {
+    const AT_ONCE: usize = 16;
+    let w = World::new(open).await;
+    for round in 0..8 {
+        let one = object(&w, ObjectKind::Route, &format!("route-{round}"));
+        let put = join_all((0..AT_ONCE).map(|_| w.store.put_object(one.clone(), false))).await;
+        assert_eq!(put, vec![Ok(()); AT_ONCE]);
+        let one = object(&w, ObjectKind::Source, &format!("source-{round}"));
+        let made = join_all((0..AT_ONCE).map(|_| w.store.put_object(one.clone(), true))).await;
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
+    }
+    assert_eq!(w.store.objects().await.expect("objects").len(), 16);
 }
 
 pub async fn an_api_key_is_found_by_its_name_and_revoked_by_its_tenant(open: impl Open) {

@@ -23,13 +23,18 @@ async fn put_one(session: &Session, object: &Object, create: bool) -> Result<(),
         let taken = format!("there is a {} named '{}' already", object.kind.as_str(), object.name);
         Failure::from(StoreError::Conflict(taken))
     };
-    let key = params![Text::from(object.tenant.as_str()), Text::from(object.kind.as_str()), Text::from(&object.name),];
-    let Some(row) = session.row(Query::lock_object, key).await? else {
-        // One that another node makes at the same time is there first.
-        let made = session.execute(Query::insert_object, columns(object, object.created_at)).await?;
-        note_configured(session);
-        return if made == 0 { Err(taken()) } else { Ok(()) };
-    };
+    let key =
+        || params![Text::from(object.tenant.as_str()), Text::from(object.kind.as_str()), Text::from(&object.name)];
+    let mut found = session.row(Query::lock_object, key()).await?;
+    if found.is_none() {
+        if session.execute(Query::insert_object, columns(object, object.created_at)).await? > 0 {
+            note_configured(session);
+            return Ok(());
+        }
+        // Another node made it at the same time: it is there now, and this one is the later.
+        found = session.row(Query::lock_object, key()).await?;
+    }
+    let row = found.ok_or_else(taken)?;
     let created_at = match time_or_none(&row, 1)? {
         None if create => return Err(taken()),
         None => time(&row, 0)?,
