@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod claim;
+pub mod copying;
 pub mod identity;
 pub mod keep;
 pub mod lanes;

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod copying;
 pub mod dispatch;
 pub mod error;
 pub mod intake;

@@ -107,10 +107,13 @@ pub const HANDSHAKES: &str = "handshakes/";
 /// Likewise: how the subscriptions of a connection stand.
 pub const SUBSCRIPTIONS: &str = "subscription/";
 
+/// Likewise: digest of the configuration file that the nodes of this store go by.
+pub const FILE: &str = "file_digest";
+
 /// Whether other nodes look again at a setting that has changed.
 #[must_use]
 pub fn is_shared(setting: &str) -> bool {
-    [HANDSHAKES, SUBSCRIPTIONS].iter().any(|prefix| setting.starts_with(prefix))
+    [HANDSHAKES, SUBSCRIPTIONS, FILE].iter().any(|prefix| setting.starts_with(prefix))
 }
 
 pub trait Registry: Send + Sync + 'static {

@@ -9,7 +9,7 @@
 //! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
 //! | `nodes` | the processes that share the store, and what each is in charge of |
 //! | `hint` | telling other nodes what happened, where the database can |
-//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/` | the verbs, as the traits group them |
+//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/` | the verbs, as the traits group them |
 //!
 //! Rows are locked in one order, whoever locks them: identities, subjects, lanes, open deliveries, the tenant; each
 //! kind in the order of its key. Nothing here decides what `domain` decides, and no statement that writes names more
@@ -17,6 +17,7 @@
 
 mod code;
 mod connect;
+mod copying;
 mod dispatch;
 mod failure;
 mod gather;
@@ -102,6 +103,14 @@ impl PostgresStore {
             self.performer.perform(async move { inner.bounded(run).await }).await?
         })
     }
+}
+
+/// Where an address leads, for people: hosts, ports and database, never a password.
+///
+/// # Errors
+/// [`StoreError::Refused`] if it cannot be read.
+pub fn place(address: &str) -> Result<String, StoreError> {
+    Address::read(address).map(|address| address.place())
 }
 
 /// Names the database in an error of its own; never its password.

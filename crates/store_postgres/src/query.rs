@@ -1,7 +1,7 @@
 //! Every SQL statement this store runs, by name, from the files in `queries/`.
 //!
-//! Lists are the exception: `read` puts theirs together from pieces, because which index serves a list depends on
-//! its filter.
+//! Lists are an exception: `read` puts theirs together from pieces, because which index serves a list depends on its
+//! filter. `copying` is the other: its texts come from the list of columns that both stores share.
 
 use store::statements::section;
 
@@ -52,6 +52,7 @@ queries! {
     "nodes.sql": beat forget_gone nodes counters count_up charges lock_lapsed_nodes lock_living_node take_charges
         leave_charges leave_all_charges tenants_in_charge forget_node own_claims;
     "hints.sql": notify listen;
+    "copying.sql": last_numbers count_lanes put_heads raise_floor_to;
     "watch.sql": insert_calls trim_calls insert_figures lock_figures put_figures forget_figures figures;
 }
 

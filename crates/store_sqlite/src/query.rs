@@ -1,7 +1,7 @@
 //! Every SQL statement this store runs, by name, from the files in `queries/`.
 //!
 //! A file holds the statements of one noun, each from a line `-- name: <name>` to the next empty line. Nothing else
-//! contains SQL.
+//! contains SQL, `copying` aside, which puts its own together from the list of columns that both stores share.
 
 use store::statements::section;
 
@@ -52,6 +52,7 @@ queries! {
         insert_run old_runs delete_run delete_gaps running_runs interrupt_run run_by_id runs_by_seq
         insert_gap count_gaps gaps_of_run late_gaps mark_late_gap
         budget put_budget budgets;
+    "copying.sql": count_lanes put_head forget_rejected recount_rejected;
 }
 
 impl Query {

@@ -21,7 +21,7 @@ fn stream(w: &World, connection: &str, stream: &str) -> StreamKey {
     StreamKey { tenant: w.tenant.clone(), source: name("shop"), connection: name(connection), stream: stream.into() }
 }
 
-fn orders(w: &World) -> StreamKey {
+pub(super) fn orders(w: &World) -> StreamKey {
     stream(w, "acme", "orders")
 }
 
@@ -29,7 +29,7 @@ fn scope(key: &StreamKey) -> Scope {
     Scope { tenant: key.tenant.clone(), source: key.source.clone(), connection: key.connection.clone() }
 }
 
-async fn take(w: &World, key: &StreamKey) -> (Checkpoint, Claim) {
+pub(super) async fn take(w: &World, key: &StreamKey) -> (Checkpoint, Claim) {
     let taken = w.store.take_stream(key.clone(), w.lease(), w.now).await.expect("take_stream");
     taken.expect("nobody else has it")
 }
@@ -39,7 +39,7 @@ async fn checkpoint(w: &World, key: &StreamKey) -> Checkpoint {
     all.into_iter().find(|found| found.key == *key).expect("it was taken once")
 }
 
-const fn page(key: StreamKey, claim: Claim) -> ReadPage {
+pub(super) const fn page(key: StreamKey, claim: Claim) -> ReadPage {
     ReadPage { key, claim, events: Vec::new(), quiet: Vec::new(), state: None, within: None, baseline: false }
 }
 
@@ -49,7 +49,7 @@ fn read_as(version: Option<i64>, body: &str) -> SubjectState {
 }
 
 /// A virtual event of a record as it was read.
-fn told(w: &mut World, key: &StreamKey, id: &str, version: i64, body: &str) -> NewEvent {
+pub(super) fn told(w: &mut World, key: &StreamKey, id: &str, version: i64, body: &str) -> NewEvent {
     let mut new = w.event();
     let mut event = domain::Event::clone(&new.event);
     event.source = key.source.clone();
@@ -63,7 +63,7 @@ fn told(w: &mut World, key: &StreamKey, id: &str, version: i64, body: &str) -> N
     new
 }
 
-fn quiet(id: &str, version: i64, body: &str) -> Quiet {
+pub(super) fn quiet(id: &str, version: i64, body: &str) -> Quiet {
     Quiet { subject: Subject::of("orders", id), state: read_as(Some(version), body) }
 }
 
@@ -275,7 +275,7 @@ pub async fn absent_subjects_are_replaced_as_a_whole(open: impl Open) {
     assert_eq!(w.store.absent_subjects(key).await, Ok(subjects(&["4"])));
 }
 
-fn run(w: &mut World, key: StreamKey, kind: RunKind) -> Run {
+pub(super) fn run(w: &mut World, key: StreamKey, kind: RunKind) -> Run {
     Run {
         id: RunId::from_uuid(w.uuid()),
         key,
@@ -389,7 +389,7 @@ pub async fn runs_of_a_process_that_ended_are_interrupted(open: impl Open) {
     assert_eq!(state(held.id).await, RunState::Interrupted);
 }
 
-fn gap(run: &Run, id: &str, event: Option<EventId>) -> Gap {
+pub(super) fn gap(run: &Run, id: &str, event: Option<EventId>) -> Gap {
     Gap {
         run: run.id,
         key: run.key.clone(),
@@ -444,7 +444,7 @@ pub async fn the_gaps_of_a_run_are_bounded(open: impl Open) {
     assert_eq!(w.store.gaps(w.tenant.clone(), run.id).await, Ok(many[..GAPS_PER_RUN as usize].to_vec()));
 }
 
-fn allowance(text: &str) -> Allowance {
+pub(super) fn allowance(text: &str) -> Allowance {
     text.parse().expect("a rate")
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use super::world::{DAY, Open, SECOND, World, code, digest, name};
 use crate::registry::{Alert, ApiKey, IDEMPOTENT_WORK_MAX, Idempotency, ManagedBy, Object, ObjectKind};
 
-fn object(w: &World, kind: ObjectKind, text: &str) -> Object {
+pub(super) fn object(w: &World, kind: ObjectKind, text: &str) -> Object {
     Object {
         tenant: w.tenant.clone(),
         kind,
@@ -144,7 +144,7 @@ pub async fn a_request_whose_process_ended_may_start_over_at_once(open: impl Ope
     assert_eq!(begin(&w, "done").await, Ok(answered));
 }
 
-fn alert(w: &mut World, kind: &str, object: &str) -> Alert {
+pub(super) fn alert(w: &mut World, kind: &str, object: &str) -> Alert {
     Alert {
         id: AlertId::from_uuid(w.uuid()),
         tenant: w.tenant.clone(),

@@ -6,7 +6,7 @@ use super::world::{Arrange, Open, SECOND, Wait, World, code, name};
 use crate::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
 use crate::read::EventFilter;
 
-fn replay(w: &mut World) -> Replay {
+pub(super) fn replay(w: &mut World) -> Replay {
     Replay {
         id: ReplayId::from_uuid(w.uuid()),
         tenant: w.tenant.clone(),
@@ -24,7 +24,7 @@ fn replay(w: &mut World) -> Replay {
     }
 }
 
-fn step(w: &mut World, id: ReplayId, event: EventId, position: &str) -> ReplayStep {
+pub(super) fn step(w: &mut World, id: ReplayId, event: EventId, position: &str) -> ReplayStep {
     let delivery = w.to("app");
     ReplayStep {
         id,

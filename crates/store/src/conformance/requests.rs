@@ -25,7 +25,7 @@ async fn listed(w: &World, filter: RequestFilter) -> Vec<RequestId> {
     list.rows.iter().map(|kept| kept.request.id).collect()
 }
 
-fn pending(mut request: KeptRequest, due: domain::Timestamp) -> KeptRequest {
+pub(super) fn pending(mut request: KeptRequest, due: domain::Timestamp) -> KeptRequest {
     request.verdict = Verdict::Pending;
     request.due = Some(due);
     request

@@ -8,7 +8,7 @@ use super::world::{DAY, Open, SECOND, World, name, page};
 use crate::read::{PAGE_MAX, Page};
 use crate::watch::{CALLS_PER_CONNECTION, CallFilter, Figure, Series, Step};
 
-fn call(w: &World, source: &str, connection: &str) -> Call {
+pub(super) fn call(w: &World, source: &str, connection: &str) -> Call {
     Call {
         tenant: w.tenant.clone(),
         source: name(source),
@@ -110,7 +110,7 @@ pub async fn of_each_connection_the_newest_calls_stay(open: impl Open) {
     assert_eq!(there("quiet").await, ["0"]);
 }
 
-fn figure(w: &World, object: &str, count: u64, millis: &[u64]) -> Figure {
+pub(super) fn figure(w: &World, object: &str, count: u64, millis: &[u64]) -> Figure {
     let mut latencies = Latencies::default();
     millis.iter().for_each(|millis| latencies.add(Duration::from_millis(*millis)));
     Figure {

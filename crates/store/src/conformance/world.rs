@@ -42,6 +42,19 @@ pub struct World {
     drawn: u64,
 }
 
+/// A store that no test closes.
+struct Given(Arc<dyn Store>);
+
+impl Open for Given {
+    fn open(&self) -> Verb<'_, Arc<dyn Store>> {
+        Box::pin(async move { Ok(Arc::clone(&self.0)) })
+    }
+
+    fn reopen(&self, store: Arc<dyn Store>) -> Verb<'_, Arc<dyn Store>> {
+        Box::pin(async move { Ok(store) })
+    }
+}
+
 impl World {
     /// # Panics
     /// If the store cannot be opened.
@@ -49,6 +62,12 @@ impl World {
         let store = open.open().await.expect("a store opens");
         let now = Timestamp::from_secs(1_800_000_000);
         Self { open: Box::new(open), store, now, tenant: Tenant::default_tenant(), owner: Owner(1), drawn: 0 }
+    }
+
+    /// On a store that is there, and stays open.
+    pub(super) fn over(store: Arc<dyn Store>, now: Timestamp) -> Self {
+        let open = Box::new(Given(Arc::clone(&store)));
+        Self { open, store, now, tenant: Tenant::default_tenant(), owner: Owner(1), drawn: 0 }
     }
 
     pub(super) async fn reopen(&mut self) {

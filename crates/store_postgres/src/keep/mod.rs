@@ -12,7 +12,7 @@ use store::keep::{Keep, Pruned, Retention, StoreStats};
 use store::{StoreError, Verb};
 
 pub(crate) use self::prune::Pruning;
-pub(crate) use self::span::prepare as prepare_spans;
+pub(crate) use self::span::{make_of as make_spans_of, prepare as prepare_spans};
 use crate::PostgresStore;
 use crate::failure::Failure;
 use crate::perform::{Inner, within};

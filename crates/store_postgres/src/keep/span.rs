@@ -1,7 +1,7 @@
 //! Spans of time with partitions of their own: made ahead of time, and dropped when all of them is old enough, with
 //! what has to stay carried over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::{Tenant, Timestamp};
@@ -28,6 +28,9 @@ const TABLES: [(&str, &str); 5] = [
 pub(super) const REST: &str = "events_rest";
 /// Spans that are made before they begin: a node that is down for days finds its partitions there.
 const AHEAD: u32 = 4;
+/// Spans that are made for what is copied here: longer than most keep their events. What is older lies outside of spans,
+/// as that many partitions would cost every statement.
+const BACK: i64 = 120;
 /// What dropping a span may wait for those who read it, before it is left for the next round.
 const DROP_LOCK_TIME_MS: u32 = 2_000;
 
@@ -73,12 +76,27 @@ pub(crate) async fn prepare(inner: &Inner) -> Result<(), Failure> {
 
 /// Makes the span of this time and those after it, where they are missing.
 pub(super) async fn make(inner: &Inner, now: Timestamp) -> Result<(), Failure> {
+    let first = now.as_millis().div_euclid(length_ms(inner));
+    make_all(inner, first..first.saturating_add(i64::from(AHEAD))).await
+}
+
+/// Makes the spans of events that are about to be copied here.
+pub(crate) async fn make_of(inner: &Inner, ids: &BTreeSet<Uuid>) -> Result<(), Failure> {
+    let oldest = inner.options.now.as_millis().div_euclid(length_ms(inner)).saturating_sub(BACK);
+    let indexes: BTreeSet<i64> =
+        ids.iter().map(|id| time_of(*id).as_millis().div_euclid(length_ms(inner))).filter(|at| *at >= oldest).collect();
+    make_all(inner, indexes.into_iter()).await
+}
+
+fn length_ms(inner: &Inner) -> i64 {
     let length = inner.options.span.max(Duration::from_secs(1));
-    let length_ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-    let first = now.as_millis().div_euclid(length_ms);
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
+async fn make_all(inner: &Inner, indexes: impl Iterator<Item = i64>) -> Result<(), Failure> {
     let there = all(inner).await?;
-    for index in first..first.saturating_add(i64::from(AHEAD)) {
-        let span = Span::of(index, length_ms);
+    for index in indexes {
+        let span = Span::of(index, length_ms(inner));
         if !there.iter().any(|known| known.from < span.to && span.from < known.to) {
             let span = &span;
             inner.transaction(0, |session| async move { make_one(&session, span).await }).await?;

@@ -7,7 +7,7 @@ use crate::testkit::Database;
 const NODE_WIDE: [&str; 7] = ["settings", "api_keys", "duties", "spans", "schema_migrations", "nodes", "counters"];
 
 /// Statements that look among all tenants, and only look: what they find is changed tenant by tenant.
-const AMONG_ALL: [Query; 16] = [
+const AMONG_ALL: [Query; 18] = [
     Query::tenants,
     Query::tenants_in_charge,
     Query::charges,
@@ -22,6 +22,8 @@ const AMONG_ALL: [Query; 16] = [
     Query::objects,
     Query::open_alerts,
     Query::destinations,
+    Query::last_numbers,
+    Query::count_lanes,
     Query::notify,
     Query::listen,
 ];
@@ -89,6 +91,25 @@ fn every_table_that_a_statement_reads_is_read_by_tenant() {
         let tenants = text.matches("tenant").count();
         assert!(tenants >= tables, "{query:?} reads {tables} tables by {tenants} tenants:\n{text}");
     }
+}
+
+#[test]
+fn nothing_locks_outside_of_rows() {
+    // Poolers and distributed databases lose such locks, or do not have them.
+    for query in ALL {
+        assert!(!query.text().contains("advisory"), "{query:?}");
+        assert!(!query.text().contains("LOCK TABLE"), "{query:?}");
+    }
+}
+
+#[test]
+fn the_guide_keeps_the_same_tables_whole_when_the_others_are_distributed() {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/scale.md"));
+    let guide = guide.expect("the guide");
+    let list = guide.split("create_reference_table(t) FROM unnest(ARRAY[").nth(1).expect("it distributes");
+    let named: std::collections::BTreeSet<&str> =
+        list.split(']').next().expect("a list").split(',').map(|name| name.trim_matches('\'')).collect();
+    assert_eq!(named, std::collections::BTreeSet::from(NODE_WIDE));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod arrange;
 mod conformance;
+mod copying;
 mod nodes;
 mod spans;
 mod trouble;

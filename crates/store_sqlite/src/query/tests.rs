@@ -49,6 +49,8 @@ fn no_statement_scans_a_table_that_grows() {
         Query::old_replays,
         Query::end_leases,
         Query::running_runs,
+        Query::count_lanes,
+        Query::recount_rejected,
     ];
     // A handful of rows of one event or round each.
     let may_sort = [Query::sightings, Query::deliveries_of_event];
