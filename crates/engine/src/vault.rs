@@ -73,6 +73,12 @@ impl VaultError {
     }
 }
 
+/// Which master key sealed a secret; safe to show. `None` if the text is no sealed secret.
+#[must_use]
+pub fn sealed_by(text: &str) -> Option<&str> {
+    Envelope::decode(text).ok().map(|envelope| envelope.key_id)
+}
+
 /// Seals and opens secrets with one master key.
 pub struct Vault {
     master: MasterKey,

@@ -19,6 +19,7 @@ mod schemas;
 pub mod send;
 pub mod serve;
 mod source;
+mod store;
 mod streams;
 mod subscriptions;
 mod tail;
@@ -89,6 +90,8 @@ enum Command {
     Send(send::SendArgs),
     /// Make, list and revoke API keys; change the master key
     Key(key::KeyArgs),
+    /// Move what a gateway keeps to another store
+    Store(store::StoreArgs),
     /// Measure this machine: speed and size, against a bare server and a bare client
     Bench(bench::BenchArgs),
     /// Print a completion script for a shell
@@ -150,6 +153,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Connector(args) => connector::run(*args, output, environment),
         Command::Send(args) => run_here(send::run(args, output)),
         Command::Key(args) => key::run(args, output, environment),
+        Command::Store(args) => store::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Completions(args) => completions::run(&args, output),
     }

@@ -22,6 +22,12 @@ pub async fn join(store: &dyn Store, ours: Option<&str>) -> Outcome {
     Err(Failure::new(Exit::Store, "cluster_other", message).hint(hint))
 }
 
+/// The cluster that a store belongs to, if it was ever named.
+pub async fn of(store: &dyn Store) -> Outcome<Option<String>> {
+    let kept = store.setting(CLUSTER_SETTING.into()).await.map_err(|error| store_failure(&error))?;
+    Ok(kept.filter(|kept| !kept.is_empty()).map(|kept| String::from_utf8_lossy(&kept).into_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use store_sqlite::{OpenOptions, SqliteStore};

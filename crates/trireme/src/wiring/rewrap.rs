@@ -16,6 +16,7 @@ use engine::{handshakes, rewrap_object};
 use store::Store;
 use store::registry::{ManagedBy, Object, ObjectKind};
 
+use super::copying;
 use super::folder::DataFolder;
 use super::master_key::{self, file_failure, given_key, store_failure};
 use super::state::StoreOptions;
@@ -43,23 +44,33 @@ pub struct Rewrapped {
 pub async fn rewrap(data: &Path, store: StoreChoice, given: GivenKeys) -> Outcome<Rewrapped> {
     let folder = DataFolder::open(data)?;
     let _starting = folder.lock_start()?;
-    let (former, next) = keys(&folder, &given)?;
     let options = StoreOptions::of(store, &folder, 0, SystemClock::new().now());
     let store = options.open(Duration::ZERO, &folder).await?;
-    let moved = if store.is_shared() {
-        move_shared(&*store, &former, &next).await
-    } else {
-        move_to(&*store, &former, &next).await
-    };
+    let moved = move_all(&*store, &folder, &given).await;
     // In any case: whoever comes next must find it free.
     let closed = store.close().await.map_err(|error| store_failure(&error));
-    let objects = moved?;
+    let (objects, former, next) = moved?;
     closed?;
     let former_file = match given.now {
         Some(_) => None,
         None => Some(exchange_files(&folder, former.key_id(), given.next.as_ref())?),
     };
     Ok(Rewrapped { objects, key_id: next.key_id().to_owned(), former_file })
+}
+
+/// Nothing is made, a new key's file least of all, before it is known that nobody uses the store.
+async fn move_all(store: &dyn Store, folder: &DataFolder, given: &GivenKeys) -> Outcome<(usize, Vault, Vault)> {
+    copying::may_be_used(store, SystemClock::new().now()).await?;
+    if store.is_shared() {
+        must_be_idle(store).await?;
+    }
+    let (former, next) = keys(folder, given)?;
+    let objects = if store.is_shared() {
+        move_shared(store, &former, &next).await?
+    } else {
+        move_to(store, &former, &next).await?
+    };
+    Ok((objects, former, next))
 }
 
 /// The key that is in force and the one to come.
@@ -85,19 +96,27 @@ fn keys(folder: &DataFolder, given: &GivenKeys) -> Outcome<(Vault, Vault)> {
 /// other.
 async fn move_shared(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usize> {
     let is_first = master_key::mark_changing(store, next.key_id()).await?;
-    let nodes = store.nodes(SystemClock::new().now()).await.map_err(|error| store_failure(&error))?;
-    let living: Vec<_> = nodes.iter().filter(|node| node.lives()).map(|node| node.own.name.to_string()).collect();
-    if !living.is_empty() {
+    if let Err(in_use) = must_be_idle(store).await {
         if is_first {
             master_key::unmark_changing(store).await?;
         }
-        let message = format!("nodes run on this store: {}", living.join(", "));
-        let hint = "Stop them first. One that was killed counts as running for another 15 seconds.";
-        return Err(Failure::new(Exit::Store, "store_in_use", message).hint(hint));
+        return Err(in_use);
     }
     let moved = move_to(store, former, next).await?;
     master_key::unmark_changing(store).await?;
     Ok(moved)
+}
+
+/// Fails if a node runs on the store.
+async fn must_be_idle(store: &dyn Store) -> Outcome {
+    let nodes = store.nodes(SystemClock::new().now()).await.map_err(|error| store_failure(&error))?;
+    let living: Vec<_> = nodes.iter().filter(|node| node.lives()).map(|node| node.own.name.to_string()).collect();
+    if living.is_empty() {
+        return Ok(());
+    }
+    let message = format!("nodes run on this store: {}", living.join(", "));
+    let hint = "Stop them first. One that was killed counts as running for another 15 seconds.";
+    Err(Failure::new(Exit::Store, "store_in_use", message).hint(hint))
 }
 
 /// Wraps every secret anew, and last of all makes the store the new key's.
@@ -212,6 +231,18 @@ mod tests {
         assert_eq!(started(&folder, None).await.expect("the new key").key_id(), rewrapped.key_id);
         let kept = rewrapped.former_file.expect("it was in a file");
         assert_eq!(MasterKey::from_file(&kept, &SystemEntropy::new()).expect("a key").id(), former);
+    }
+
+    #[tokio::test]
+    async fn a_store_in_use_is_left_alone_and_no_key_is_made() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = DataFolder::open(parent.path()).expect("a data folder");
+        started(&folder, None).await.expect("a first start");
+        let serving = SqliteStore::open(OpenOptions::file(folder.store_file())).expect("free");
+        let refused = rewrap(parent.path(), StoreChoice::Default, no_keys()).await.expect_err("it is in use");
+        assert_eq!((refused.exit, refused.code.as_str()), (Exit::Store, "store_locked"));
+        assert!(!folder.next_key_file().exists());
+        serving.close().await.expect("closed");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use engine::spec::Secret;
+use store::copying::CopyingStore;
 use store::{Store, StoreError};
 use store_postgres::PostgresStore;
 use store_sqlite::SqliteStore;
@@ -29,6 +30,21 @@ impl StoreOptions {
         };
         let options = store_sqlite::OpenOptions::file(file);
         Self::Sqlite(store_sqlite::OpenOptions { disk_reserve_bytes, now, ..options })
+    }
+
+    /// Opens it to be copied or copied to: nobody is waited for.
+    pub async fn open_whole(self) -> Result<Arc<dyn CopyingStore>, StoreError> {
+        match self {
+            Self::Sqlite(options) => {
+                let opening = tokio::task::spawn_blocking(move || SqliteStore::open(options));
+                let opened = opening.await.map_err(|error| StoreError::Refused(error.to_string()))?;
+                Ok(Arc::new(opened?))
+            }
+            Self::Postgres { address, now } => {
+                let options = store_postgres::OpenOptions::at(address.expose(), now);
+                Ok(Arc::new(PostgresStore::open(options).await?))
+            }
+        }
     }
 
     /// Opens it, waiting up to `patience` for the process that has it. A database is everybody's: nobody waits for it.
