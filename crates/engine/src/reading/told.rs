@@ -110,4 +110,9 @@ impl Listener for Deaf {
 pub trait ConfigWriter: Send + Sync {
     /// Returns when `config` is kept, whole.
     fn keep(&self, config: Arc<Json>) -> BoxFuture<'_, Result<(), String>>;
+
+    /// The configuration as it is kept by now, where others may have changed it too; `None` where nobody else does.
+    fn latest(&self) -> BoxFuture<'_, Result<Option<Arc<Json>>, String>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }

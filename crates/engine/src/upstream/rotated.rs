@@ -104,6 +104,15 @@ impl ConfigWriter for Keeper {
             kept.map_err(|error| error.to_string())
         })
     }
+
+    fn latest(&self) -> BoxFuture<'_, Result<Option<Arc<Json>>, String>> {
+        Box::pin(async move {
+            if !self.rotated.store.is_shared() {
+                return Ok(None);
+            }
+            self.rotated.applied(&self.owner).await.map(Some).map_err(|error| error.to_string())
+        })
+    }
 }
 
 /// Why changes cannot be kept or read.

@@ -18,6 +18,7 @@ use engine::upstream::{Account, Ended, Page, Taker};
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value as Json, json};
 use store::Store;
+use store_sqlite::{OpenOptions, SqliteStore};
 use testkit::scripted::{Script, ScriptedTransport};
 
 use crate::rig::{Rig, memory, source};
@@ -199,6 +200,38 @@ async fn a_rotated_refresh_token_is_sealed_and_outlives_a_restart() {
     let after = Asking::on(store, Some(clock), OAUTH, &rest, config).await;
     assert_eq!(after.records("items").await, [json!({ "id": 2 })]);
     assert_eq!(after.asked("/token"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_node_was_given_for_a_refresh_token_the_others_take_over_also_if_all_ask_at_once() {
+    let shared = OpenOptions { shared: true, ..OpenOptions::memory().inline() };
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(shared).expect("a store in memory opens"));
+    let third = "  - { on: POST /token, when: { form: { refresh_token: r-2 } }, reply: [{ json: { access_token: a-3, \
+                 refresh_token: r-3, expires_in: 3600 } }, { status: 400, json: { error: invalid_grant } }] }\n  \
+                 - { on: GET /items, when: { headers: { authorization: Bearer a-3 } }, reply: { json: [{ id: 3 }] } }\n";
+    let script = ROTATING.replace("routes:\n", &format!("routes:\n{third}"));
+    let upstream = ScriptedTransport::new(Script::parse(&script).unwrap_or_else(|error| panic!("{error}")));
+    let clock = crate::rig::clock();
+    let mut nodes = Vec::new();
+    for number in 1..=2 {
+        let specs = specs(&upstream.addressed(OAUTH), credentials(), &clock);
+        let transport = Arc::clone(&upstream) as _;
+        let rig = Rig::node(number, Arc::clone(&store), specs, Arc::clone(&clock), transport).await;
+        nodes.push(Asking { rig, upstream: Arc::clone(&upstream), account: account() });
+    }
+    let [first, second] = &nodes[..] else { panic!("two") };
+    assert_eq!(
+        (first.records("items").await, second.records("items").await),
+        (vec![json!({ "id": 1 })], vec![json!({ "id": 1 })])
+    );
+    assert_eq!(first.asked("/token"), 1, "what is there is used");
+    clock.sleep(Duration::from_secs(3_700)).await;
+    assert_eq!(first.records("items").await, [json!({ "id": 2 })]);
+    assert_eq!(second.records("items").await, [json!({ "id": 2 })], "its own refresh token is used up");
+    assert_eq!(first.asked("/token"), 2);
+    clock.sleep(Duration::from_secs(3_700)).await;
+    let (one, two) = futures_util::join!(first.records("items"), second.records("items"));
+    assert_eq!((one, two), (vec![json!({ "id": 3 })], vec![json!({ "id": 3 })]), "one of both was refused");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Gets tokens: ahead of their end, once for all who wait, and with rotated secrets kept before they are used.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::manifest::auth::{Attempts, Errand, Granted, Purpose, Step, Token, write_back};
 use connectors::manifest::failure::Action;
@@ -18,6 +19,11 @@ use super::{Client, Question, Stop};
 
 /// Requests for one token, one leading to the next: is the session good, log in, read the token.
 const ERRANDS_MAX: usize = 4;
+
+const AUTH_FAILED: &str = "auth_failed";
+/// A token that another node was given is kept a moment later: waits before it is looked for again.
+const KEPT_BY_OTHERS_AFTER: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 
 /// What to do for a token, without what it was decided from.
 enum Todo<'a> {
@@ -63,10 +69,15 @@ impl Client {
             (None, _) => false,
         };
         let kept = kept.as_ref().map(|kept| &kept.token);
-        let token = match self.todo(question, kept, is_refused)? {
+        let todo = match self.todo(question, kept, is_refused)? {
+            // Another node may have used up the refresh token that is known here, and kept what it got for it.
+            Some(Todo::Send(_)) if self.takes_over().await? => self.todo(question, None, false)?,
+            todo => todo,
+        };
+        let token = match todo {
             None => return Ok(None),
             Some(Todo::Have(token)) => token,
-            Some(Todo::Send(errand)) => self.run(question, errand).await?,
+            Some(Todo::Send(errand)) => self.granted_to_one(question, errand).await?,
             Some(Todo::Login(requester)) => {
                 let reply = self.log_in(question, requester).await?;
                 match self.granted(question, Purpose::Login, &reply)? {
@@ -79,6 +90,39 @@ impl Client {
             self.write_back(&token).await?;
         }
         Ok(Some(slot.keep(Held { token, run: question.occasion.number })))
+    }
+
+    /// Sends for a token. Of two nodes that do so at once with the same refresh token one is refused: it has what the
+    /// other was given, as soon as that is kept.
+    async fn granted_to_one(&self, question: &Question<'_>, errand: Errand) -> Result<Token, ReadFailure> {
+        let refused = match self.run(question, errand).await {
+            Err(refused) if refused.code == AUTH_FAILED => refused,
+            other => return other,
+        };
+        for wait in KEPT_BY_OTHERS_AFTER {
+            if self.takes_over().await? {
+                return match self.todo(question, None, false)? {
+                    Some(Todo::Have(token)) => Ok(token),
+                    Some(Todo::Send(errand)) => self.run(question, errand).await,
+                    Some(Todo::Login(_)) | None => Err(refused),
+                };
+            }
+            if self.writer.latest().await.is_ok_and(|latest| latest.is_none()) {
+                break;
+            }
+            self.clock.sleep(wait).await;
+        }
+        Err(refused)
+    }
+
+    /// Takes over what another node has changed in the configuration; gives whether there was anything.
+    async fn takes_over(&self) -> Result<bool, ReadFailure> {
+        let latest = self.writer.latest().await.map_err(|problem| {
+            ReadFailure::system("config_not_read", format!("what other nodes were given could not be read: {problem}"))
+        })?;
+        let Some(latest) = latest.filter(|latest| **latest != *self.config()) else { return Ok(false) };
+        self.set_config(latest);
+        Ok(true)
     }
 
     fn todo<'a>(
@@ -137,7 +181,7 @@ impl Client {
                 _ => {
                     let blame = verdict.failure_type.map_or(Blame::System, Blame::from);
                     let message = verdict.message.unwrap_or_else(|| "no token could be had".to_owned());
-                    return Err(ReadFailure::new(blame, "auth_failed", message));
+                    return Err(ReadFailure::new(blame, AUTH_FAILED, message));
                 }
             }
         }
