@@ -168,30 +168,67 @@ fn start() -> Server {
     let address = format!("postgres://postgres@{socket}/{{}}");
     if !answers(&base) {
         let _ = fs::remove_dir_all(&data);
-        fs::create_dir(&data).expect("a folder for the server");
-        let owner = postgres_user();
-        if let Some((uid, gid)) = owner {
-            chown(&base, Some(uid), Some(gid)).expect("a folder of the server's own");
-            chown(&data, Some(uid), Some(gid)).expect("a folder of the server's own");
-        }
-        let quoted = |path: &Path| path.display().to_string();
-        let initdb = format!(
-            "{}/initdb -D {} -U postgres --auth=trust --no-sync -E UTF8 --locale=C.UTF-8",
-            quoted(&programs()),
-            quoted(&data)
-        );
-        run(&initdb);
-        let settings = format!("-c listen_addresses='' -c unix_socket_directories={} {SETTINGS}", quoted(&base));
-        let log = base.join("server.log");
-        run(&format!(
-            "{}/pg_ctl -D {} -l {} -w -t 60 -o \"{settings}\" start",
-            quoted(&programs()),
-            quoted(&data),
-            quoted(&log)
-        ));
+        start_in(&base, &data);
         watch_over(&base, &data);
     }
     Server { address, _used: Some(used) }
+}
+
+/// Makes a server's data and starts it, with its socket in `base`.
+fn start_in(base: &Path, data: &Path) {
+    fs::create_dir(data).expect("a folder for the server");
+    if let Some((uid, gid)) = postgres_user() {
+        chown(base, Some(uid), Some(gid)).expect("a folder of the server's own");
+        chown(data, Some(uid), Some(gid)).expect("a folder of the server's own");
+    }
+    let (programs, base, data) = (programs(), base.display(), data.display());
+    let programs = programs.display();
+    run(&format!("{programs}/initdb -D {data} -U postgres --auth=trust --no-sync -E UTF8 --locale=C.UTF-8"));
+    let settings = format!("-c listen_addresses='' -c unix_socket_directories={base} {SETTINGS}");
+    run(&format!("{programs}/pg_ctl -D {data} -l {base}/server.log -w -t 60 -o \"{settings}\" start"));
+}
+
+/// A server of one test alone, which may do to it what it likes. Stopped and removed when dropped.
+pub struct OwnServer {
+    base: PathBuf,
+}
+
+impl OwnServer {
+    /// # Panics
+    /// If there is no PostgreSQL on this machine.
+    #[must_use]
+    pub fn start() -> Self {
+        let base = base().join(format!("own-{}", std::process::id()));
+        fs::create_dir(&base).expect("a folder of its own");
+        start_in(&base, &base.join("data"));
+        Self { base }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.base.join(".s.PGSQL.5432")
+    }
+
+    /// Ends it as a crash would, and starts it again: it recovers from its log.
+    ///
+    /// # Panics
+    /// If it does not start again.
+    pub fn restart(&self) {
+        self.control("-m immediate -w -t 60 restart");
+    }
+
+    fn control(&self, what: &str) {
+        let (programs, base) = (programs(), self.base.display());
+        run(&format!("{}/pg_ctl -D {base}/data -l {base}/server.log {what}", programs.display()));
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.control("-m immediate -w stop");
+        let _ = fs::remove_dir_all(&self.base);
+    }
 }
 
 fn answers(base: &Path) -> bool {

@@ -23,6 +23,7 @@ mod wait;
 
 // The suites
 mod backlog;
+mod database;
 mod destinations;
 mod disk_faults;
 mod disk_full;

@@ -36,8 +36,9 @@ const OWED: [Owed; 6] = [
     Owed { route: "load-stubborn", destination: "stubborn", ordered: false },
 ];
 
-struct Cluster {
-    _database: Database,
+pub struct Cluster {
+    /// Kept for as long as the nodes run.
+    _database: Option<Database>,
     homes: Vec<Home>,
     nodes: Vec<Gateway>,
     sink: Sink,
@@ -45,7 +46,14 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let (database, sink) = (Database::new(), Sink::start());
+        let database = Database::new();
+        let cluster = Self::start_on(&database.address());
+        Self { _database: Some(database), ..cluster }
+    }
+
+    /// On a database that somebody else looks after.
+    pub fn start_on(address: &str) -> Self {
+        let sink = Sink::start();
         sink.behave("stubborn", Behaviour::Stubborn(2));
         let http = json!({ "concurrency": CONCURRENCY });
         let destination = json!({ "http": http, "retry": quick_retries(30), "breaker": no_breaker() });
@@ -55,16 +63,16 @@ impl Cluster {
             setup = setup.destination(owed.destination, &sink, &destination).route("load", owed.destination, &order);
         }
         let home = |number: usize| {
-            let home = Home::new(setup.value()).with_environment("TRIREME_STORE", database.address());
+            let home = Home::new(setup.value()).with_environment("TRIREME_STORE", address);
             home.with_environment("TRIREME_MASTER_KEY", MASTER_KEY)
                 .with_environment("TRIREME_NODE", format!("n{number}"))
         };
         let homes: Vec<Home> = (0..NODES).map(home).collect();
         let nodes = homes.iter().map(Home::start).collect();
-        Self { _database: database, homes, nodes, sink }
+        Self { _database: None, homes, nodes, sink }
     }
 
-    fn plan(&self) -> Plan {
+    pub fn plan(&self) -> Plan {
         Plan {
             gateways: self.homes.iter().map(|home| home.address).collect(),
             gap: Duration::from_millis(8),
@@ -86,7 +94,7 @@ impl Cluster {
     }
 
     /// Waits until every destination is one living node's, evenly. Gives how long that took.
-    fn until_shared(&self) -> Duration {
+    pub fn until_shared(&self) -> Duration {
         let began = Instant::now();
         until("every node has its share", || {
             let shares = self.shares(0);
@@ -95,7 +103,25 @@ impl Cluster {
         began.elapsed()
     }
 
-    fn judge(&self, ledger: &Ledger) -> Verdict {
+    /// Answers of a node: whether it takes requests.
+    pub fn is_ready(&self, number: usize) -> bool {
+        self.nodes[number].is_ready()
+    }
+
+    pub fn arrivals(&self) -> usize {
+        self.sink.arrivals().len()
+    }
+
+    /// Whether each node is still the process that it began as.
+    pub fn all_live(&mut self) -> bool {
+        self.nodes.iter_mut().all(|node| node.ended().is_none())
+    }
+
+    pub fn address(&self, number: usize) -> std::net::SocketAddr {
+        self.homes[number].address
+    }
+
+    pub fn judge(&self, ledger: &Ledger) -> Verdict {
         for home in &self.homes {
             assert_eq!(panics(&home.log()), Vec::<String>::new());
         }
