@@ -141,7 +141,11 @@ def one_pod_on_sqlite_and_many_on_postgres():
     assert postgres["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
     assert "PodDisruptionBudget" not in rendered({**POSTGRES, "replicas": 1})
     variables = {one["name"] for one in pod(postgres)["containers"][0]["env"]}
-    assert variables - {one["name"] for one in pod(sqlite)["containers"][0]["env"]} == {"TRIREME_STORE"}
+    assert variables - {one["name"] for one in pod(sqlite)["containers"][0]["env"]} == {
+        "TRIREME_STORE", "TRIREME_CLUSTER", "TRIREME_APPLY"}
+    clusters = [{one["name"]: one.get("value") for one in pod(objects)["containers"][0]["env"]}["TRIREME_CLUSTER"]
+                for objects in (postgres, rendered({**POSTGRES, "cluster": "eu"}))]
+    assert clusters == ["default/demo", "eu"], "a store of another cluster is refused"
 
 
 @test

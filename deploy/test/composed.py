@@ -40,6 +40,7 @@ def compose_takes_the_file_once_the_secrets_are_made_and_not_before():
             environment = node["environment"]
             assert {name for name in environment if name.startswith("TRIREME_")} <= serve_variables()
             assert values["POSTGRES_PASSWORD"] in environment["TRIREME_STORE"]
+            assert environment["TRIREME_CLUSTER"] == "compose", "a store of another cluster is refused"
             assert node["read_only"] and node["cap_drop"] == ["ALL"]
         published = [name for name, service in services.items() if service.get("ports")]
         assert published == ["balancer"], "the nodes and the database are reached from inside only"

@@ -39,7 +39,7 @@ pub struct Readiness {
 pub struct Check {
     name: &'static str,
     ok: bool,
-    /// What is wrong, as a code or a few words.
+    /// What is wrong, as a code or a few words; or, of what is no reason to be sent nothing, what is to be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
 }
@@ -58,7 +58,12 @@ pub async fn readiness(app: &App) -> Readiness {
         Err(_) => Some("no answer in time"),
     };
     let stopping = app.engine.stopping().is_cancelled().then_some("the gateway is stopping");
-    let checks = vec![Check::of("store", store), Check::of("running", stopping)];
+    let mut checks = vec![Check::of("store", store), Check::of("running", stopping)];
+    if app.engine.has_another_file() {
+        // It goes on with the one it had, which is no reason to send nobody here.
+        let detail = Some("the nodes go by another file than this one has: restart with the same, or with --apply");
+        checks.push(Check { name: "file", ok: true, detail });
+    }
     Readiness { ready: checks.iter().all(|check| check.ok), checks }
 }
 

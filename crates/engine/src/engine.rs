@@ -93,6 +93,7 @@ pub(crate) struct Inner {
     pub deliverer: Arc<Deliverer>,
     pub accepted: watch::Receiver<u64>,
     pub owner: Owner,
+    pub file: Arc<crate::nodes::FileStanding>,
     /// What this node is in charge of.
     pub held: watch::Receiver<Arc<Held>>,
     /// Changes when something was configured, by whomever.

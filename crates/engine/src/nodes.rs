@@ -6,9 +6,11 @@
 //! | `tenure` | how long this node may act, by its own clocks |
 //! | `roster` | beats, takes and leaves charges, rescues what dead nodes had in their hands |
 //! | `follow` | acts on what other nodes tell, and looks by itself for what they did not |
+//! | `file` | which configuration file this node and the others go by |
 //! | `refresh` | takes over what was configured, paused or paired elsewhere |
 //! | `view` | who is in charge of what, for people |
 
+mod file;
 mod follow;
 mod refresh;
 mod roster;
@@ -22,6 +24,7 @@ use domain::charge::Charge;
 use domain::run::StreamKey;
 use domain::{ReplayId, Tenant};
 
+pub use file::{FileStanding, may_go_by, of_cluster, waiting};
 pub(crate) use follow::Follower;
 pub(crate) use roster::{Roster, Woken};
 pub use tenure::{LEASE, Tenure};
@@ -34,11 +37,14 @@ pub struct Identity {
     /// Where it listens.
     pub address: Arc<str>,
     pub version: Arc<str>,
+    /// Which file it goes by.
+    pub file: Arc<FileStanding>,
 }
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { name: "local".into(), address: "".into(), version: env!("CARGO_PKG_VERSION").into() }
+        let (name, address, version) = ("local".into(), "".into(), env!("CARGO_PKG_VERSION").into());
+        Self { name, address, version, file: Arc::default() }
     }
 }
 

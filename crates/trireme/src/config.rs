@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::Tenant;
+use domain::identity::Digest;
 use engine::definition::{At, Findings, Report, hide_secrets};
 use engine::spec::Specs;
 use ipnet::IpNet;
@@ -52,6 +53,9 @@ pub struct Config {
     pub limits: Limits,
     pub retention: Retention,
     pub specs: Specs,
+    /// Of the texts of the file, of the recipes beside it and of the manifests that it names; not of what stands in
+    /// variables.
+    pub digest: Digest,
     /// What runs, but probably not as meant.
     pub warnings: Vec<Diagnosis>,
 }
@@ -129,10 +133,21 @@ fn read(file: &str, source: &[u8], around: &Surroundings<'_>) -> Result<Config, 
             None
         }
     };
+    let digest = of_all(source, around);
     match config {
-        Some(config) if !diagnoses.iter().any(Diagnosis::is_error) => Ok(Config { warnings: diagnoses, ..config }),
+        Some(config) if !diagnoses.iter().any(Diagnosis::is_error) => {
+            Ok(Config { warnings: diagnoses, digest, ..config })
+        }
         _ => Err(ConfigErrors(diagnoses)),
     }
+}
+
+/// What tells this configuration from another one, wherever both are.
+fn of_all(source: &[u8], around: &Surroundings<'_>) -> Digest {
+    let mut digests = vec![Digest::of(source)];
+    digests.extend(&around.own.digests);
+    digests.extend(around.connectors.digests());
+    Digest::of(&digests.iter().flat_map(|digest| digest.0).collect::<Vec<u8>>())
 }
 
 fn text_of<'s>(file: &str, source: &'s [u8]) -> Result<&'s str, Box<Diagnosis>> {

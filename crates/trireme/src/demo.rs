@@ -69,14 +69,14 @@ pub fn run(args: DemoArgs, output: Output, environment: Environment<'_>) -> Outc
 }
 
 async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Environment<'_>) -> Outcome {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let listener = listen(args.listen)?;
     let address = listener.address;
     let destinations = Destinations::start().await?;
     let plan = Plan::new(&SystemEntropy::new(), destinations.address);
     let config = plan.write(&data)?;
     let start = start(data, &config, listener, &plan, environment)?;
-    let Launched { gateway, folder, control } = launch(start).await?;
+    let Some(Launched { gateway, folder, control, .. }) = launch(start, &mut signals).await? else { return Ok(()) };
     Hints::new(address, &plan, folder.path(), &config).print(output)?;
 
     let over = CancellationToken::new();

@@ -23,13 +23,14 @@ pub struct NodeView {
     /// When it last said that it lives, by the store's clock.
     #[schema(value_type = String, format = DateTime)]
     heartbeat_at: Timestamp,
-    /// lives, leaving (it hands over what it has) or gone (its lease is over, and others take what it had).
+    /// lives, leaving (it hands over what it has), waits (its configuration file is another one, which nobody has applied)
+    /// or gone (its lease is over, and others take what it had).
     state: &'static str,
     /// Seconds until its lease is over.
     lease_seconds: f64,
     /// It is the one that answers.
     this: bool,
-    /// It is configured as the one that answers is. Until all are, nothing changes hands.
+    /// It goes by the same file, and is configured as the one that answers is. Until all are, nothing changes hands.
     agrees: bool,
     /// The destinations of the key's tenant that it alone sends to.
     destinations: Vec<String>,
@@ -70,10 +71,11 @@ pub struct StoreView {
 
 impl NodeView {
     fn of(mut node: engine::nodes::NodeView) -> Self {
-        let state = match (node.left.is_zero(), node.leaving) {
-            (true, _) => "gone",
-            (false, true) => "leaving",
-            (false, false) => "lives",
+        let state = match (node.left.is_zero(), node.waits, node.leaving) {
+            (true, ..) => "gone",
+            (false, true, _) => "waits",
+            (false, false, true) => "leaving",
+            (false, false, false) => "lives",
         };
         let count = |kind| node.counts.get(&kind).copied().unwrap_or_default();
         let charges = ChargesView {

@@ -73,6 +73,7 @@ impl Engine {
         let (holding, held) = watch::channel(Arc::new(Held { sole: !tenure.is_shared(), ..Held::default() }));
         let (configuring, configured_elsewhere) = watch::channel(0);
         let (woken, (joining, joined)) = (Woken::default(), watch::channel(false));
+        let file = Arc::clone(&node.file);
         let common = Common {
             owner: Owner(crate::entropy::number(&*entropy)),
             alerts: Alerts::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&entropy)),
@@ -152,6 +153,7 @@ impl Engine {
             deliverer,
             accepted,
             owner: common.owner,
+            file,
             held: common.held,
             configured_elsewhere,
             woken,

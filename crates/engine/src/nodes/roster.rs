@@ -190,7 +190,7 @@ impl Roster {
     }
 
     async fn beat(&self, known: &Known, wanted: Digest, leaving: bool) -> Result<Beat, StoreError> {
-        let Identity { name, address, version } = self.identity.clone();
+        let Identity { name, address, version, .. } = self.identity.clone();
         let started_at = known.started_at;
         let own = NodeSelf { owner: self.owner, name, address, version, started_at, wanted, leaving };
         self.store.beat(own, self.tenure.span(), self.clock.now()).await
@@ -199,7 +199,9 @@ impl Roster {
     /// What has to be looked after, as far as it is configured here, and what nodes have to agree on.
     fn wanted(&self) -> (Vec<Charge>, Digest) {
         let wanted = configured(&self.topology.borrow());
-        let text: Vec<String> = wanted.iter().map(|charge| format!("{} {charge}", charge.tenant())).collect();
+        let mut text: Vec<String> = wanted.iter().map(|charge| format!("{} {charge}", charge.tenant())).collect();
+        // Whoever has another file may mean something else by the same names.
+        text.extend(self.identity.file.digest().map(|file| format!("{file:?}")));
         (wanted, Digest::of(text.join("\n").as_bytes()))
     }
 

@@ -22,6 +22,8 @@ pub struct NodeView {
     /// What is left of its lease.
     pub left: Duration,
     pub leaving: bool,
+    /// It waits for its configuration file to be applied, and does nothing else.
+    pub waits: bool,
     /// The one that was asked.
     pub is_this: bool,
     /// Names of what it is in charge of, of the tenant who asks, by kind.
@@ -36,6 +38,24 @@ impl Engine {
     /// Completes once this process has said to the nodes that share its store that it lives, or stops.
     pub async fn joined(&self) {
         let _ = self.inner.joined.clone().wait_for(|joined| *joined).await;
+    }
+
+    /// Changes whenever something was configured, by whomever.
+    #[must_use]
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.inner.configured_elsewhere.clone()
+    }
+
+    /// Whether the nodes go by another configuration file than this one.
+    #[must_use]
+    pub fn has_another_file(&self) -> bool {
+        self.inner.file.differs()
+    }
+
+    /// Which node of the store this process is.
+    #[must_use]
+    pub fn owner(&self) -> store::dispatch::Owner {
+        self.inner.owner
     }
 
     /// All nodes that share the store, those included that ended without a word a while ago.
@@ -55,6 +75,7 @@ impl Engine {
                 beat_at: node.beat_at,
                 left: node.left,
                 leaving: node.own.leaving,
+                waits: node.own.wanted == super::waiting(),
                 is_this,
                 charges: BTreeMap::new(),
                 counts: BTreeMap::new(),

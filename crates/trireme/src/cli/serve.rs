@@ -49,6 +49,9 @@ pub struct ServeArgs {
     /// Take the place of the gateway that runs on this folder, without refusing a request
     #[arg(long, env = "TRIREME_TAKEOVER")]
     takeover: bool,
+    /// Make this configuration the one that all nodes of the store go by, although others go by another
+    #[arg(long, env = "TRIREME_APPLY")]
+    apply: bool,
     /// How long to finish what is under way before ending
     #[arg(long, env = "TRIREME_DRAIN", default_value = "25s", value_name = "DURATION", value_parser = drain_time)]
     drain: Duration,
@@ -93,14 +96,19 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
         cluster: args.cluster.clone(),
     };
     process.run(async {
-        let signals = Signals::new()?;
-        let Launched { gateway, folder, control } = launch(start).await?;
+        let mut signals = Signals::new()?;
+        let Some(Launched { gateway, folder, control, node_lock }) = launch(start, &mut signals).await? else {
+            return Ok(());
+        };
         announce(&gateway, folder.path(), output)?;
         supervisor.tell(Stage::Ready);
         let config = Some(args.config.clone());
         let around = Surroundings { signals, supervisor, drain: args.drain, config };
         let reload = |path: &Path| Ok(self::read(&args, path, environment)?.settings);
-        stop::run(gateway, control, around, &reload).await
+        let ended = stop::run(gateway, control, around, &reload).await;
+        // Until here this process is the node of its folder.
+        drop(node_lock);
+        ended
     })
 }
 
@@ -118,6 +126,7 @@ fn read(args: &ServeArgs, path: &Path, environment: Environment<'_>) -> Outcome<
     let settings = &mut read.settings;
     settings.api.loopback_only = args.listen.ip().is_loopback();
     settings.api.limits.drain_time = args.drain;
+    settings.apply = args.apply;
     if let Some(node) = &args.node {
         settings.node.clone_from(node);
     }
@@ -148,6 +157,8 @@ pub fn read_config(path: &Path, environment: Environment<'_>, egress_allow: &[Ip
         api,
         disk_reserve_bytes: config.limits.disk_reserve,
         node: machine(),
+        file: config.digest,
+        apply: false,
     };
     Ok(Read { settings, store: config.store })
 }

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::identity::Digest;
 use engine::clock::{SharedClock, SystemClock};
 use engine::connector::{Connector, ConnectorError, Connectors, Named, Ours, is_path};
 use engine::entropy::{SharedEntropy, SystemEntropy};
@@ -23,13 +24,20 @@ pub struct Files {
     clock: SharedClock,
     entropy: SharedEntropy,
     loaded: Mutex<BTreeMap<Key, Loaded>>,
+    /// Of each file that was read, by how it is named.
+    digests: Mutex<BTreeMap<String, Digest>>,
 }
 
 impl Files {
     #[must_use]
     pub fn below(folder: &Path) -> Self {
         let (clock, entropy) = (SystemClock::shared(), SystemEntropy::shared());
-        Self { folder: folder.to_owned(), clock, entropy, loaded: Mutex::default() }
+        Self { folder: folder.to_owned(), clock, entropy, loaded: Mutex::default(), digests: Mutex::default() }
+    }
+
+    /// Of the files that were read so far, in the order of their names.
+    pub fn digests(&self) -> Vec<Digest> {
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
     }
 
     fn load(&self, name: &str, overrides: Option<&str>) -> Loaded {
@@ -37,7 +45,12 @@ impl Files {
             let ours = Ours { clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) };
             return ours.find(name, None);
         }
-        let text = |path: &str| read(&self.folder.join(path)).map_err(ConnectorError::Unreadable);
+        let text = |path: &str| {
+            let text = read(&self.folder.join(path)).map_err(ConnectorError::Unreadable)?;
+            let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+            digests.insert(path.to_owned(), Digest::of(text.as_bytes()));
+            Ok::<_, ConnectorError>(text)
+        };
         let manifest = text(name)?;
         let replaced = overrides.map(|path| Ok::<_, ConnectorError>((path, text(path)?))).transpose()?;
         let replaced = replaced.as_ref().map(|(name, text)| Named { name, text });

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use connectors::provider::{Catalogue, Kind, Recipe, RecipeError};
+use domain::identity::Digest;
 
 use super::Diagnosis;
 use super::report::diagnose_recipe;
@@ -30,6 +31,8 @@ pub struct Own {
     pub wrong: Arc<BTreeSet<String>>,
     /// Mistakes and warnings, in the order of the files.
     pub found: Vec<Diagnosis>,
+    /// Of the text of each file, in their order.
+    pub digests: Vec<Digest>,
 }
 
 /// Reads the recipes beside a configuration; there need not be any.
@@ -54,6 +57,7 @@ struct Reader {
     catalogue: Catalogue,
     wrong: BTreeSet<String>,
     found: Vec<Diagnosis>,
+    digests: Vec<Digest>,
     bytes: u64,
 }
 
@@ -120,6 +124,7 @@ impl Reader {
             }
         };
         self.bytes += text.len() as u64;
+        self.digests.push(Digest::of(text.as_bytes()));
         let recipe = Recipe::from_yaml(&file, &text).map_err(|errors| self.tell("recipe_invalid", &errors.0, &text));
         let recipe = recipe.ok()?;
         if is_called_after_provider && path.file_stem().is_none_or(|stem| stem != recipe.name()) {
@@ -164,7 +169,8 @@ impl Reader {
     }
 
     fn finish(self) -> Own {
-        Own { catalogue: Arc::new(self.catalogue), wrong: Arc::new(self.wrong), found: self.found }
+        let (catalogue, wrong) = (Arc::new(self.catalogue), Arc::new(self.wrong));
+        Own { catalogue, wrong, found: self.found, digests: self.digests }
     }
 }
 

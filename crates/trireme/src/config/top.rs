@@ -1,5 +1,6 @@
 //! The top level of the file: one section after the other, and what only all of them together can tell.
 
+use domain::identity::Digest;
 use std::sync::Arc;
 
 use domain::Tenant;
@@ -37,6 +38,8 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
         limits,
         retention: retention.unwrap_or_default(),
         specs: Specs { catalogue: Arc::clone(&around.own.catalogue), public_url: called, ..Specs::default() },
+        // Both are known once everything was read.
+        digest: Digest::of(b""),
         warnings: Vec::new(),
     };
     owned.into_iter().for_each(|owned| gather(&mut config, owned));

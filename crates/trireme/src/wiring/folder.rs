@@ -13,6 +13,8 @@ use crate::exit::{Exit, Failure, Outcome};
 const START_LOCK: &str = "start.lock";
 /// Where a running gateway listens for its successor.
 const CONTROL_SOCKET: &str = "control.sock";
+/// Held by the node of this folder while it lives, where several share a store.
+const NODE_LOCK: &str = "node.lock";
 const STORE_FILE: &str = "trireme.db";
 const MASTER_KEY_FILE: &str = "master.key";
 /// A key that is being changed to.
@@ -62,6 +64,10 @@ impl DataFolder {
     /// Where a key is kept that was changed from.
     pub fn former_key_file(&self, id: &str) -> PathBuf {
         self.0.join(format!("{MASTER_KEY_FILE}.{id}"))
+    }
+
+    pub fn node_lock_file(&self) -> PathBuf {
+        self.0.join(NODE_LOCK)
     }
 
     pub fn control_socket(&self) -> PathBuf {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use api::{App, FirstKey, FirstKeyError, ensure_first_key};
 use dashboard::Desk;
+use domain::identity::Digest;
 use engine::access::Access;
 use engine::clock::{Elapsed, SharedClock, timeout};
 use engine::entropy::{SharedEntropy, SystemEntropy};
-use engine::nodes::Identity;
+use engine::nodes::{FileStanding, Identity, may_go_by, of_cluster};
 use engine::spec::{Secret, Specs};
 use engine::topology::{self, SpecError};
 use engine::transport::{HttpTransport, TransportOptions};
@@ -36,6 +37,10 @@ pub struct Settings {
     pub disk_reserve_bytes: u64,
     /// What this process is called among those that share its store.
     pub node: String,
+    /// Of the configuration, to tell whether nodes have the same.
+    pub file: Digest,
+    /// Whether that counts for all nodes, although others go by another.
+    pub apply: bool,
 }
 
 /// What only a start takes over.
@@ -96,6 +101,8 @@ pub struct Gateway {
     pub first_key: FirstKey,
     policies: Arc<TenantPolicies>,
     from_start: FromStart,
+    /// Which configuration this node goes by.
+    file: Arc<FileStanding>,
     stop: CancellationToken,
     serving: JoinHandle<usize>,
 }
@@ -110,6 +117,8 @@ impl Gateway {
         settings.api.limits.connections_max = sockets_max.inbound;
         let address = listeners.first().map(|listener| listener.address.to_string()).unwrap_or_default();
         let node = Identity { name: settings.node.as_str().into(), address: address.into(), ..Identity::default() };
+        let file = Arc::clone(&node.file);
+        file.goes_by(settings.file);
         let own = listeners.iter().map(|listener| listener.address).collect();
         let policies = Arc::new(TenantPolicies::new(&settings.egress, own));
         let transport = HttpTransport::new(SharedClock::clone(&clock), TransportOptions::default())
@@ -138,7 +147,7 @@ impl Gateway {
         let app = App::with_pages(engine.clone(), access, settings.api, Some(metrics), Some(pages));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(api::serve(app, sockets(&listeners)?, stop.clone()));
-        Ok(Self { engine, clock, listeners, first_key, policies, from_start, stop, serving })
+        Ok(Self { engine, clock, listeners, first_key, policies, from_start, file, stop, serving })
     }
 
     /// Reads the file again and takes it over. An invalid one changes nothing, and is told whole.
@@ -150,12 +159,28 @@ impl Gateway {
                 return;
             }
         };
+        match self.may_go_by(&settings).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.file.falls_behind();
+                tracing::error!(
+                    event = "file_waits",
+                    "the configuration was not taken over: the nodes go by another one. Start one node with --apply"
+                );
+                return;
+            }
+            Err(failure) => {
+                tracing::error!(code = failure.code, "the configuration was not taken over: {}", failure.message);
+                return;
+            }
+        }
         let waiting = self.from_start.changed_in(&settings);
         // Senders are told another address only by a process that takes what comes there.
         settings.specs.public_url = self.from_start.public_url();
         let before = self.policies.replace(&settings.egress);
         match self.engine.configure(settings.specs).await {
             Ok(()) => {
+                self.file.goes_by(settings.file);
                 tracing::info!(file = %path.display(), "the configuration was taken over");
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");
@@ -168,6 +193,31 @@ impl Gateway {
                 tracing::error!(code = failure.code, "the configuration was not taken over: {}", failure.message);
             }
         }
+    }
+
+    async fn may_go_by(&self, settings: &Settings) -> Outcome<bool> {
+        let (store, own) = (&**self.engine.store(), self.engine.owner());
+        let may = may_go_by(store, settings.file, settings.apply, own, self.clock.now()).await;
+        may.map_err(|error| Failure::new(Exit::Store, error.code(), error.to_string()))
+    }
+
+    /// Another node made another configuration the one that all go by: if that is what our file says by now, it is
+    /// taken over; else this node goes on with what it has, and says so.
+    pub async fn follow(&self, path: &Path, read: &dyn Fn(&Path) -> Outcome<Settings>) {
+        let Ok(Some(theirs)) = of_cluster(&**self.engine.store()).await else { return };
+        if self.file.digest() == Some(theirs) {
+            return self.file.goes_by(theirs);
+        }
+        if read(path).is_ok_and(|settings| settings.file == theirs) {
+            return self.reload(path, read).await;
+        }
+        if !self.file.differs() {
+            tracing::warn!(
+                event = "file_differs",
+                "the nodes go by another configuration than this one has: it goes on with the one it had"
+            );
+        }
+        self.file.falls_behind();
     }
 
     /// Lets go of the sockets that are kept for a successor: nobody is to wait in them for a process that ends.

@@ -9,13 +9,17 @@ use engine::spec::Secret;
 use store::Store;
 
 use super::cluster;
+use super::copying;
 use super::folder::DataFolder;
 use super::gateway::{Foundation, Gateway, Settings};
 use super::listeners::{Addresses, Listener};
 use super::master_key;
 use super::open::{self, Intent, Opened, Place};
+use super::predecessor::NodeLock;
 use super::state::StoreOptions;
+use super::stop::Signals;
 use super::takeover::ControlSocket;
+use super::waiting;
 use crate::config::StoreChoice;
 use crate::exit::Outcome;
 
@@ -41,9 +45,12 @@ pub struct Launched {
     pub folder: DataFolder,
     /// `None` if the folder's path is too long for a socket: then nobody can take over without a gap.
     pub control: Option<ControlSocket>,
+    /// Of a store that several share: says that the node of this folder lives.
+    pub node_lock: Option<NodeLock>,
 }
 
-pub async fn launch(launch: Launch) -> Outcome<Launched> {
+/// `None` if it was asked to end before it could serve.
+pub async fn launch(launch: Launch, signals: &mut Signals) -> Outcome<Option<Launched>> {
     let clock: SharedClock = SystemClock::shared();
     launch.settings.check()?;
     let folder = DataFolder::open(&launch.data)?;
@@ -55,12 +62,14 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
     let Launch { addresses, inherited, .. } = launch;
     let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
     let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;
-    let waiting = listeners.iter().filter_map(|listener| listener.share().ok()).collect::<Vec<_>>();
+    let sockets = listeners.iter().filter_map(|listener| listener.share().ok()).collect::<Vec<_>>();
     let keys = Keys { master: launch.master_key, admin: launch.admin_key, cluster: launch.cluster };
-    let gateway = match assemble(&folder, store, listeners, keys, launch.settings, &clock).await {
-        Ok(gateway) => gateway,
+    let assembled = assemble(&folder, store, listeners, keys, launch.settings, &clock, signals).await;
+    let (gateway, node_lock) = match assembled {
+        Ok(Some(assembled)) => assembled,
+        Ok(None) => return Ok(None),
         Err(failure) => {
-            open::turn_away(&waiting, &clock).await;
+            open::turn_away(&sockets, &clock).await;
             return Err(failure);
         }
     };
@@ -69,7 +78,7 @@ pub async fn launch(launch: Launch) -> Outcome<Launched> {
         .inspect_err(|error| tracing::warn!(%error, "nobody will be able to take over from this process without a gap"))
         .ok();
     drop(starting);
-    Ok(Launched { gateway, folder, control })
+    Ok(Some(Launched { gateway, folder, control, node_lock }))
 }
 
 /// Keys that were given.
@@ -87,16 +96,49 @@ async fn assemble(
     keys: Keys,
     settings: Settings,
     clock: &SharedClock,
-) -> Outcome<Gateway> {
+    signals: &mut Signals,
+) -> Outcome<Option<(Gateway, Option<NodeLock>)>> {
+    copying::may_be_used(&*store, clock.now()).await?;
     cluster::join(&*store, keys.cluster.as_deref()).await?;
     let vault = master_key::open_vault(folder, &*store, keys.master.as_ref()).await?;
+    let mut node_lock = if store.is_shared() { end_predecessor(folder, &*store, clock).await? } else { None };
+    if !waiting::until_applied(&*store, &listeners, &settings, signals, clock).await? {
+        store.close().await.map_err(|error| master_key::store_failure(&error))?;
+        return Ok(None);
+    }
     let clock = SharedClock::clone(clock);
     let gateway =
         Gateway::start(Foundation { store, listeners, vault, clock, admin_key: keys.admin }, settings).await?;
     gateway.engine.joined().await;
-    if let Err(changing) = master_key::not_changing(&**gateway.engine.store()).await {
-        gateway.engine.stop(Duration::ZERO).await;
-        return Err(changing);
+    // Once more, now that the others see this node: one of two that begin at once sees the other.
+    let store = &**gateway.engine.store();
+    let mut free = master_key::not_changing(store).await;
+    if free.is_ok() {
+        free = copying::may_be_used(store, gateway.clock.now()).await;
     }
-    Ok(gateway)
+    if let Err(taken) = free {
+        gateway.engine.stop(Duration::ZERO).await;
+        return Err(taken);
+    }
+    if let Some(lock) = &mut node_lock
+        && let Err(error) = lock.sign(gateway.engine.owner())
+    {
+        tracing::warn!(%error, "should this process be killed, its successor waits for its lease");
+    }
+    Ok(Some((gateway, node_lock)))
+}
+
+/// Whoever ran on this folder before is gone if its lock is free: nobody has to wait for its lease.
+async fn end_predecessor(folder: &DataFolder, store: &dyn Store, clock: &SharedClock) -> Outcome<Option<NodeLock>> {
+    let lock = match NodeLock::take(&folder.node_lock_file()) {
+        Ok(lock) => lock,
+        Err(error) => {
+            tracing::warn!(%error, "a process that ran here before may still be waited for");
+            None
+        }
+    };
+    if let Some(lock) = &lock {
+        lock.end_former(store, clock.now()).await.map_err(|error| master_key::store_failure(&error))?;
+    }
+    Ok(lock)
 }

@@ -114,8 +114,15 @@ async fn wait(
         }
     };
     let mut handed_over = std::pin::pin!(handed_over);
+    let mut changes = gateway.engine.changes();
     loop {
         let wish = tokio::select! {
+            Ok(()) = changes.changed() => {
+                if let Some(path) = &around.config {
+                    gateway.follow(path, reload).await;
+                }
+                continue;
+            }
             wish = around.signals.next() => wish,
             handover = &mut handed_over => return Ending::HandedOver(handover),
             error = gateway.engine.failed() => return Ending::StoreFailed(error),

@@ -1,10 +1,12 @@
 //! The binary as its users meet it: started as a process, spoken to over HTTP and by signals, read by its output.
 
 mod client;
+mod copying;
 mod demo;
 mod descriptors;
 mod endpoints;
 mod examples;
+mod file;
 mod guide;
 mod handshakes;
 mod keys;

@@ -90,6 +90,34 @@ async fn what_is_configured_and_taken_in_at_one_node_is_known_to_the_other_at_on
 }
 
 #[tokio::test]
+async fn a_node_that_was_killed_and_starts_again_on_its_folder_waits_for_nobody() {
+    let (database, destination) = (Database::new(), Destination::start().await);
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    for folder in [&folder, &elsewhere] {
+        folder.configure(&destination.url());
+    }
+    let killed = node(&folder, &database, "killed");
+    eventually("it has its destination", async || (has(&killed, "killed").await.len() == 1).then_some(())).await;
+    killed.process.signal(Signal::KILL);
+    drop(killed);
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    let again = node(&folder, &database, "again");
+    let (headers, body) = github_webhook(1);
+    assert_eq!(post(again.address, "/in/github", &headers, body).await.expect("an answer").status, 200);
+    destination.has_got(1).await;
+    println!("delivered {:?} after its start", clock.monotonic() - began);
+    assert!(again.process.log().contains("former_node_ended"), "{}", again.process.log());
+    // On another folder nobody can know that it is gone: there the lease decides.
+    again.process.signal(Signal::KILL);
+    drop(again);
+    let other = node(&elsewhere, &database, "other");
+    eventually("the lease is over", async || (has(&other, "other").await.len() == 1).then_some(())).await;
+    assert!(!other.process.log().contains("former_node_ended"), "{}", other.process.log());
+    other.stop();
+}
+
+#[tokio::test]
 async fn a_store_of_another_cluster_is_refused() {
     let database = Database::new();
     let (one, two) = (Folder::new(), Folder::new());

@@ -47,6 +47,10 @@ spec:
         {{- if eq .Values.store "postgres" }}
         - name: TRIREME_STORE
           valueFrom: { secretKeyRef: { name: {{ $secret }}, key: store } }
+        # A store of another cluster, named by mistake, is refused.
+        - { name: TRIREME_CLUSTER, value: {{ .Values.cluster | default (printf "%s/%s" .Release.Namespace .Release.Name) | quote }} }
+        # All pods have the one file of this release: a pod of a newer one makes it the one that counts.
+        - { name: TRIREME_APPLY, value: "true" }
         {{- end }}
       {{- with .Values.configSecrets }}
       envFrom:

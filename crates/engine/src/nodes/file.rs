@@ -1,0 +1,88 @@
+//! The file that the nodes of a store go by. Who has another one serves nothing until a person applies it, or until
+//! nobody else is there who could go by the former.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use domain::Timestamp;
+use domain::identity::Digest;
+use store::dispatch::Owner;
+use store::nodes::Node;
+use store::registry::FILE;
+use store::{Store, StoreError};
+
+/// Which file this node goes by, and whether the others go by another one by now.
+#[derive(Debug, Default)]
+pub struct FileStanding {
+    digest: Mutex<Option<Digest>>,
+    differs: AtomicBool,
+}
+
+impl FileStanding {
+    /// From here on this node goes by this file, as all others do.
+    pub fn goes_by(&self, digest: Digest) {
+        *self.own() = Some(digest);
+        self.differs.store(false, Ordering::Release);
+    }
+
+    /// The cluster goes by another one, and this node by the one that it had.
+    pub fn falls_behind(&self) {
+        self.differs.store(true, Ordering::Release);
+    }
+
+    /// Whether this node has another file than the cluster.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.differs.load(Ordering::Acquire)
+    }
+
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        *self.own()
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<Digest>> {
+        // A digest is written as a whole.
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a node says that it wants while it waits for its file to be applied: nobody agrees with it.
+#[must_use]
+pub fn waiting() -> Digest {
+    Digest::of(b"waits for its file to be applied")
+}
+
+/// Whether a node may go by its file: it is the one that the cluster goes by, or becomes that, because a person says so
+/// or because no other node is there.
+pub async fn may_go_by(
+    store: &dyn Store,
+    file: Digest,
+    apply: bool,
+    own: Owner,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if !store.is_shared() {
+        return Ok(true);
+    }
+    let bytes = Bytes::copy_from_slice(&file.0);
+    if store.keep_setting(FILE.into(), bytes.clone()).await? == bytes {
+        return Ok(true);
+    }
+    if !apply && store.nodes(now).await?.iter().any(|node| goes_by_a_file(node, own)) {
+        return Ok(false);
+    }
+    store.put_setting(FILE.into(), bytes).await?;
+    Ok(true)
+}
+
+fn goes_by_a_file(node: &Node, own: Owner) -> bool {
+    node.lives() && node.own.owner != own && node.own.wanted != waiting()
+}
+
+/// The digest of the file that the cluster goes by, if a node ever said so.
+pub async fn of_cluster(store: &dyn Store) -> Result<Option<Digest>, StoreError> {
+    let kept = store.setting(FILE.into()).await?;
+    Ok(kept.and_then(|bytes| bytes[..].try_into().ok()).map(Digest))
+}
