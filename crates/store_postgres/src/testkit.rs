@@ -168,14 +168,14 @@ fn start() -> Server {
     let address = format!("postgres://postgres@{socket}/{{}}");
     if !answers(&base) {
         let _ = fs::remove_dir_all(&data);
-        start_in(&base, &data);
+        start_in(&base, &data, "");
         watch_over(&base, &data);
     }
     Server { address, _used: Some(used) }
 }
 
 /// Makes a server's data and starts it, with its socket in `base`.
-fn start_in(base: &Path, data: &Path) {
+fn start_in(base: &Path, data: &Path, more: &str) {
     fs::create_dir(data).expect("a folder for the server");
     if let Some((uid, gid)) = postgres_user() {
         chown(base, Some(uid), Some(gid)).expect("a folder of the server's own");
@@ -184,7 +184,7 @@ fn start_in(base: &Path, data: &Path) {
     let (programs, base, data) = (programs(), base.display(), data.display());
     let programs = programs.display();
     run(&format!("{programs}/initdb -D {data} -U postgres --auth=trust --no-sync -E UTF8 --locale=C.UTF-8"));
-    let settings = format!("-c listen_addresses='' -c unix_socket_directories={base} {SETTINGS}");
+    let settings = format!("-c listen_addresses='' -c unix_socket_directories={base} {SETTINGS} {more}");
     run(&format!("{programs}/pg_ctl -D {data} -l {base}/server.log -w -t 60 -o \"{settings}\" start"));
 }
 
@@ -200,7 +200,8 @@ impl OwnServer {
     pub fn start() -> Self {
         let base = base().join(format!("own-{}", std::process::id()));
         fs::create_dir(&base).expect("a folder of its own");
-        start_in(&base, &base.join("data"));
+        // It will crash: what it has acknowledged has to be in the system's hands by then.
+        start_in(&base, &base.join("data"), "-c synchronous_commit=on");
         Self { base }
     }
 

@@ -15,7 +15,7 @@ use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::reading::{Closed, Wanted};
 use engine::spec::{ConnectionConfig, ConnectorSpec, SourceSpec, Specs};
 use engine::upstream::{Account, Ended, Page, Taker};
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, join, join_all};
 use serde_json::{Value as Json, json};
 use store::Store;
 use store_sqlite::{OpenOptions, SqliteStore};
@@ -230,7 +230,7 @@ async fn what_one_node_was_given_for_a_refresh_token_the_others_take_over_also_i
     assert_eq!(second.records("items").await, [json!({ "id": 2 })], "its own refresh token is used up");
     assert_eq!(first.asked("/token"), 2);
     clock.sleep(Duration::from_secs(3_700)).await;
-    let (one, two) = futures_util::join!(first.records("items"), second.records("items"));
+    let (one, two) = join(first.records("items"), second.records("items")).await;
     assert_eq!((one, two), (vec![json!({ "id": 3 })], vec![json!({ "id": 3 })]), "one of both was refused");
 }
 

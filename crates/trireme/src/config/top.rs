@@ -1,9 +1,9 @@
 //! The top level of the file: one section after the other, and what only all of them together can tell.
 
-use domain::identity::Digest;
 use std::sync::Arc;
 
 use domain::Tenant;
+use domain::identity::Digest;
 use engine::definition::At;
 use engine::spec::Specs;
 use url::Url;

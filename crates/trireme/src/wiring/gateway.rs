@@ -159,6 +159,11 @@ impl Gateway {
                 return;
             }
         };
+        // What could not run here is not to become everybody's.
+        if let Err(failure) = settings.check() {
+            tracing::error!(code = failure.code, "the configuration was not taken over:\n{}", failure.message);
+            return;
+        }
         match self.may_go_by(&settings).await {
             Ok(true) => {}
             Ok(false) => {
