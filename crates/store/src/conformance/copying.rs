@@ -12,7 +12,7 @@ use domain::run::RunKind;
 use domain::{DeliveryId, DeliveryState, EventId, RequestId, Timestamp};
 
 use super::world::{Arrange, DAY, LEASE, SECOND, Wait, World, destination, digest, name};
-use super::{reading, registry, replays, requests, watch};
+use super::{reading, registry, replays, requests, shapes, watch};
 use crate::Verb;
 use crate::copying::carry::{Carrier, CopyError, Mark};
 use crate::copying::table::Table;
@@ -23,6 +23,7 @@ use crate::people::{DestinationState, DestinationStatus, ReplayState};
 use crate::read::Page;
 use crate::reading::ReadPage;
 use crate::registry::{ApiKey, Idempotency, ObjectKind};
+use crate::shapes::ShapeOf;
 
 /// Opens stores, each of them empty and another one.
 pub trait OpenCopying: Send + Sync {
@@ -81,6 +82,9 @@ async fn fill(w: &mut World) -> Filled {
     let replay = fill_replay(w, known.event.id).await;
     let rejected = fill_requests(w).await;
     fill_reading(w).await;
+    let of = shapes::key(w, "shop", ShapeOf::Event, "orders.created");
+    let changes = vec![shapes::change(w, 2, None), shapes::change(w, 3, Some(known.event.id))];
+    w.store.save_shape(shapes::row(w, of), changes).await.expect("save_shape");
     Filled { known, held: held_id, blocking, behind_blocking, replay, rejected }
 }
 

@@ -8,19 +8,19 @@ use super::world::{Open, SECOND, World, name};
 use crate::read::Page;
 use crate::shapes::{CHANGES_PER_SHAPE, SHAPES_PER_SOURCE, Saved, ShapeChange, ShapeHead, ShapeKey, ShapeOf, ShapeRow};
 
-fn key(w: &World, source: &str, of: ShapeOf, shape: &str) -> ShapeKey {
+pub(super) fn key(w: &World, source: &str, of: ShapeOf, shape: &str) -> ShapeKey {
     ShapeKey { tenant: w.tenant.clone(), source: name(source), of, name: shape.into() }
 }
 
 /// A shape that was never written, of one value.
-fn row(w: &World, key: ShapeKey) -> ShapeRow {
+pub(super) fn row(w: &World, key: ShapeKey) -> ShapeRow {
     let mut shape = Shape::default();
     shape.learn(&json!({ "id": 1, "odd \u{10FFFE}\u{0}": "\u{10FFFE}\u{0}" }));
     let head = ShapeHead { key, version: 1, seen: 1, first_at: w.now, last_at: w.now, changed_at: None };
     ShapeRow { head, shape, generation: 0 }
 }
 
-fn change(w: &World, version: u32, event: Option<EventId>) -> ShapeChange {
+pub(super) fn change(w: &World, version: u32, event: Option<EventId>) -> ShapeChange {
     let what = Changed::ValueAdded { value: format!("value {version} \u{0}") };
     ShapeChange { version, at: w.now, change: Change { at: "/state".into(), what }, event, example: "\"x\"".into() }
 }

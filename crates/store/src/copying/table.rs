@@ -115,6 +115,10 @@ tables! {
         bytes Int, budget_left Int, purpose Int, status Int, stream Text, method Text, url Text, error Text;
     Figures "figures": tenant Name, series Int, step Int, at Int, object Name, count Int, failed Int,
         latencies Bytes;
+    Shapes "shapes": tenant Name, source Name, kind Int, name Text, version Int, seen Int, first_at Int,
+        last_at Int, changed_at Int, generation Int, shape Text;
+    ShapeChanges "shape_changes": tenant Name, source Name, kind Int, name Text, seq Int, version Int, at Int,
+        event Uuid, change Text, example Text;
 }
 
 impl Table {

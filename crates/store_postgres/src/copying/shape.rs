@@ -34,6 +34,8 @@ const EVENT: (&str, Of) = ("event", Of::Uuid);
 const DELIVERY: (&str, Of) = ("delivery", Of::Uuid);
 const SUBJECT: (&str, Of) = ("subject", Of::Text);
 const STREAM: (&str, Of) = ("stream", Of::Text);
+const KIND: (&str, Of) = ("kind", Of::Int);
+const NAME: (&str, Of) = ("name", Of::Text);
 
 const WITH_LANE: &str = "LEFT JOIN replays r ON r.tenant = t.tenant AND r.id = t.replay \
     LEFT JOIN lanes l ON l.tenant = t.tenant AND l.destination = t.destination AND l.lane = t.lane";
@@ -119,6 +121,8 @@ pub(super) fn shape(table: Table) -> Shape {
         Table::Figures => {
             keyed("figures", &[TENANT, ("series", Of::Int), ("step", Of::Int), ("at", Of::Int), ("object", Of::Name)])
         }
+        Table::Shapes => keyed("shapes", &[TENANT, SOURCE, KIND, NAME]),
+        Table::ShapeChanges => keyed("shape_changes", &[TENANT, SOURCE, KIND, NAME, ("seq", Of::Int)]),
     }
 }
 

@@ -141,6 +141,8 @@ pub(super) fn shape(table: Table) -> Shape {
         Table::Budgets => keyed("budgets", &["tenant", "scope"]),
         Table::Calls => Shape { read: &[("ended", "t.seq")], written: &[("ended", "")], ..keyed("calls", BARE.key) },
         Table::Figures => keyed("figures", &["tenant", "series", "step", "at", "object"]),
+        Table::Shapes => keyed("shapes", &["tenant", "source", "kind", "name"]),
+        Table::ShapeChanges => keyed("shape_changes", &["tenant", "source", "kind", "name", "seq"]),
     }
 }
 
