@@ -9,6 +9,8 @@ pub enum Of {
     /// A name, which a store may keep as a number.
     Name,
     Text,
+    /// A text that is JSON, and so holds no U+0000.
+    Json,
     Int,
     Flag,
     Uuid,
@@ -68,9 +70,9 @@ const fn unraw(name: &'static str) -> &'static str {
 
 tables! {
     Settings "settings": name Text, value Bytes;
-    ApiKeys "api_keys": id Text, tenant Text, hash Bytes, scopes Text, note Text, created_at Int, expires_at Int,
+    ApiKeys "api_keys": id Text, tenant Text, hash Bytes, scopes Json, note Text, created_at Int, expires_at Int,
         revoked_at Int, last_used_at Int;
-    Objects "objects": tenant Text, kind Text, name Text, managed_by Text, definition Text, created_at Int,
+    Objects "objects": tenant Text, kind Text, name Text, managed_by Text, definition Json, created_at Int,
         updated_at Int, retired_at Int;
     Destinations "destinations": tenant Name, destination Name, state Text, since Int, reason Text;
     Events "events": tenant Name, id Uuid, seq Int, received_at Int, occurred_at Int, version Int, version_kind Int,
@@ -80,7 +82,7 @@ tables! {
     Identities "identities": tenant Name, digest Bytes, event Uuid, seen_at Int, native Flag;
     Subjects "subjects": tenant Name, source Name, connection Name, subject Text, version Int, version_kind Int,
         digest Bytes, deleted Flag, change Int, event Uuid;
-    Replays "replays": tenant Name, id Uuid, selection Text, destination Text, rate Int, new_ids Flag, state Text,
+    Replays "replays": tenant Name, id Uuid, selection Json, destination Text, rate Int, new_ids Flag, state Text,
         planned Int, events_done Int, deliveries_made Int, position Text, created_at Int, finished_at Int;
     Lanes "lanes": tenant Name, destination Name, lane Text, last Order, sent Int, sent_kind Int, used_at Int;
     EndedDeliveries "ended_deliveries": tenant Name, id Uuid, event Uuid, replay Uuid, created_at Int,
@@ -102,23 +104,23 @@ tables! {
     Idempotency "idempotency": tenant Name, key Text, request Bytes, begun_at Int, status Int, body Bytes;
     Alerts "alerts": tenant Name, id Uuid, kind Text, object Text, detail Text, opened_at Int, last_at Int,
         count Int, resolved_at Int;
-    Checkpoints "checkpoints": tenant Name, source Name, connection Name, stream Text, state Text, baseline_at Int,
+    Checkpoints "checkpoints": tenant Name, source Name, connection Name, stream Text, state Json, baseline_at Int,
         generation Int, asked_at Int, read_at Int, changed_at Int, polls Int, empty Int, failed Int, changes Int,
-        requests Int, learned Bytes, unmodified Int, page Text;
+        requests Int, learned Bytes, unmodified Int, page Json;
     Absent "absent": tenant Name, source Name, connection Name, stream Text, subject Text;
     Runs "runs": tenant Name, id Uuid, source Name, connection Name, stream Text, kind Int, state Int, dry Flag,
-        started_at Int, finished_at Int, figures Text, trust Text, problem Text;
+        started_at Int, finished_at Int, figures Json, trust Json, problem Text;
     Gaps "gaps": tenant Name, run Uuid, nth Order, source Name, connection Name, stream Text, subject Text,
         action Int, version_kind Int, version Int, event Uuid, found_at Int, late_at Int;
-    Budgets "budgets": tenant Name, scope Text, account Text;
+    Budgets "budgets": tenant Name, scope Text, account Json;
     Calls "calls": tenant Name, source Name, connection Name, ended Order, started_at Int, duration_us Int,
         bytes Int, budget_left Int, purpose Int, status Int, stream Text, method Text, url Text, error Text;
     Figures "figures": tenant Name, series Int, step Int, at Int, object Name, count Int, failed Int,
         latencies Bytes;
     Shapes "shapes": tenant Name, source Name, kind Int, name Text, version Int, seen Int, first_at Int,
-        last_at Int, changed_at Int, generation Int, shape Text;
+        last_at Int, changed_at Int, generation Int, shape Json;
     ShapeChanges "shape_changes": tenant Name, source Name, kind Int, name Text, seq Int, version Int, at Int,
-        event Uuid, change Text, example Text;
+        event Uuid, change Json, example Text;
 }
 
 impl Table {

@@ -125,6 +125,7 @@ fn value(row: &SqlRow, at: usize, of: Of) -> Result<Cell, Failure> {
         Of::Name | Of::Text | Of::Loose => {
             cell::<Option<&str>>(row, at)?.map(|text| Cell::Text(with_nul(text).into_owned()))
         }
+        Of::Json => cell::<Option<&str>>(row, at)?.map(|text| Cell::Text(text.to_owned())),
         Of::Int | Of::Order => cell::<Option<i64>>(row, at)?.map(Cell::Int),
         Of::Flag => cell::<Option<bool>>(row, at)?.map(|flag| Cell::Int(flag.into())),
         Of::Uuid => cell::<Option<Uuid>>(row, at)?.map(|id| Cell::Bytes(id.as_bytes().to_vec().into())),
@@ -140,7 +141,7 @@ fn uuid(cell: &Cell) -> Option<Uuid> {
 /// One value of a key.
 fn one(cell: &Cell, of: Of) -> Result<Param, Failure> {
     let known: Option<Param> = match of {
-        Of::Name | Of::Text | Of::Loose => cell.text().map(|text| Box::new(Text::from(text)) as Param),
+        Of::Name | Of::Text | Of::Json | Of::Loose => cell.text().map(|text| Box::new(Text::from(text)) as Param),
         Of::Int | Of::Order | Of::Flag => cell.int().map(|number| Box::new(number) as Param),
         Of::Uuid => uuid(cell).map(|id| Box::new(id) as Param),
         Of::Bytes => cell.bytes().map(|bytes| Box::new(Blob(bytes.clone())) as Param),
@@ -152,7 +153,7 @@ fn one(cell: &Cell, of: Of) -> Result<Param, Failure> {
 fn array(rows: &[&Row], at: usize, of: Of) -> Param {
     let cells = || rows.iter().map(|row| &row[at]);
     match of {
-        Of::Name | Of::Text | Of::Loose => {
+        Of::Name | Of::Text | Of::Json | Of::Loose => {
             Box::new(cells().map(|cell| cell.text().map(Text::from)).collect::<Vec<Option<Text>>>())
         }
         Of::Int | Of::Order => Box::new(cells().map(Cell::int).collect::<Vec<Option<i64>>>()),

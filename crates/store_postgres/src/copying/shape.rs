@@ -227,7 +227,7 @@ impl Shape {
 
 const fn sql_type(of: Of) -> &'static str {
     match of {
-        Of::Name | Of::Text | Of::Loose => "text",
+        Of::Name | Of::Text | Of::Json | Of::Loose => "text",
         Of::Int | Of::Order => "bigint",
         Of::Flag => "boolean",
         Of::Uuid => "uuid",
