@@ -5,6 +5,7 @@
 //! | `options`, `connect`, `tls`, `migrate` | open: limits, connections, schema |
 //! | `perform`, `session`, `failure` | how a verb runs: its task, its transaction, its second try |
 //! | `query`, `value`, `row`, `code` | SQL by name, values in and rows out |
+//! | `doubt` | claims of which nobody was told, because a connection broke during the commit |
 //! | `gather` | the intake of one node as few large transactions |
 //! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
 //! | `nodes` | the processes that share the store, and what each is in charge of |
@@ -19,6 +20,7 @@ mod code;
 mod connect;
 mod copying;
 mod dispatch;
+mod doubt;
 mod failure;
 mod gather;
 mod hint;

@@ -109,6 +109,8 @@ pub(crate) async fn make(
         })
         .collect();
     let made = rows.iter().map(Row::made).collect();
+    let claimed = rows.iter().filter_map(|row| row.claim.map(|(claim, _)| (row.owed.id.uuid(), claim)));
+    session.claims(tenant, claimed);
     write(session, inner, tenant, &rows);
     lanes.write(session);
     Ok(made)

@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use deadpool_postgres::Object;
+use domain::Tenant;
 use futures_util::future::{join, join_all};
+use store::dispatch::Claim;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
+use crate::doubt::{Doubt, Doubts};
 use crate::failure::Failure;
 use crate::query::Query;
 use crate::value::Param;
@@ -19,6 +23,7 @@ pub(crate) struct Figures {
     pub(crate) statements: AtomicU64,
     pub(crate) commits: AtomicU64,
     pub(crate) committed: AtomicU64,
+    pub(crate) doubts: Doubts,
 }
 
 pub(crate) struct Session {
@@ -26,6 +31,8 @@ pub(crate) struct Session {
     client: Option<Object>,
     figures: Arc<Figures>,
     later: Mutex<Vec<(Query, Vec<Param>)>>,
+    /// Claims that the transaction makes.
+    claims: Mutex<Vec<Doubt>>,
     /// A transaction is open: the connection is of no use to anyone else.
     open: std::sync::atomic::AtomicBool,
 }
@@ -36,13 +43,15 @@ impl Drop for Session {
             && let Some(client) = self.client.take()
         {
             drop(Object::take(client));
+            // How it ended nobody knows, and nobody is told of what it has claimed.
+            self.figures.doubts.add(std::mem::take(&mut *self.claimed()));
         }
     }
 }
 
 impl Session {
     pub(crate) fn new(client: Object, figures: Arc<Figures>) -> Self {
-        Self { client: Some(client), figures, later: Mutex::default(), open: false.into() }
+        Self { client: Some(client), figures, later: Mutex::default(), claims: Mutex::default(), open: false.into() }
     }
 
     fn client(&self) -> Result<&Object, Failure> {
@@ -88,6 +97,15 @@ impl Session {
         self.gathered().push((query, params));
     }
 
+    /// Says what the transaction claims, before it is committed.
+    pub(crate) fn claims(&self, tenant: &Tenant, claims: impl IntoIterator<Item = (Uuid, Claim)>) {
+        self.claimed().extend(claims.into_iter().map(|(id, claim)| Doubt::new(tenant.clone(), id, claim)));
+    }
+
+    fn claimed(&self) -> std::sync::MutexGuard<'_, Vec<Doubt>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn gathered(&self) -> std::sync::MutexGuard<'_, Vec<(Query, Vec<Param>)>> {
         // A push either happened or did not.
         self.later.lock().unwrap_or_else(PoisonError::into_inner)
@@ -101,6 +119,7 @@ impl Session {
     ) -> Result<T, Failure> {
         self.open.store(true, Ordering::Relaxed);
         self.gathered().clear();
+        self.claimed().clear();
         let (begun, ran) = join(self.batch("BEGIN"), run(Arc::clone(self))).await;
         let ended = match begun.and(ran) {
             Ok(value) => self.flush().await.map(|()| value),

@@ -34,20 +34,29 @@ pub(crate) async fn claim_due(inner: &Inner, ask: &ClaimDue) -> Result<Vec<Claim
     let mut answers: Vec<ClaimAnswer> = ask.asks.iter().map(|_| ClaimAnswer::default()).collect();
     for (tenant, indexes) in by_tenant {
         let asks: Vec<&Ask> = indexes.iter().map(|index| &ask.asks[*index]).collect();
-        let (given, unreadable) = claim_of(inner, tenant, &asks, ask).await?;
-        for (index, answer) in indexes.into_iter().zip(given) {
-            answers[index] = answer;
-        }
-        if !unreadable.is_empty() {
-            inner
-                .transaction(unreadable.len(), |session| {
-                    let unreadable = &unreadable;
-                    async move { bury(&session, tenant, unreadable, ask.now).await }
-                })
-                .await?;
+        let buried = match claim_of(inner, tenant, &asks, ask).await {
+            Ok((given, unreadable)) => {
+                for (index, answer) in indexes.into_iter().zip(given) {
+                    answers[index] = answer;
+                }
+                bury_all(inner, tenant, &unreadable, ask.now).await
+            }
+            Err(failure) => Err(failure),
+        };
+        match buried {
+            // What was claimed already is to be told: nobody else would ever look after it.
+            Err(_) if answers.iter().any(|answer| !answer.claimed.is_empty()) => break,
+            ended => ended?,
         }
     }
     Ok(answers)
+}
+
+async fn bury_all(inner: &Inner, tenant: &Tenant, unreadable: &[Unreadable], now: Timestamp) -> Result<(), Failure> {
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    inner.transaction(unreadable.len(), |session| async move { bury(&session, tenant, unreadable, now).await }).await
 }
 
 /// One that is claimed, and why it can be read no more.
@@ -186,13 +195,14 @@ async fn take(
     let generations: Vec<i64> = (first..).take(ids.len()).collect();
     let (at, offset) = inner.lease_time(ask.now);
     let span = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
-    let tenant = Text::from(tenant.as_str());
-    let row = params![tenant, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span, charges];
+    let named = Text::from(tenant.as_str());
+    let row = params![named, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span, charges];
     let mut claims = BTreeMap::new();
     for row in session.rows(Query::claim_deliveries, row).await? {
         let generation = cell::<i64>(&row, 1)?.cast_unsigned();
         claims.insert(cell(&row, 0)?, Claim { owner: ask.owner, generation });
     }
+    session.claims(tenant, claims.iter().map(|(id, claim)| (*id, *claim)));
     Ok(claims)
 }
 

@@ -265,7 +265,7 @@ pub(crate) async fn rescue_lapsed(inner: &Inner, now: Timestamp, limit: u32) -> 
             Ok(lapsed)
         })
         .await?;
-    let mut rescued = 0;
+    let mut rescued = crate::doubt::rescue(inner, now).await?;
     for (tenant, ids) in &lapsed {
         let rescue = inner.transaction(ids.len(), |session| async move {
             let row = params![Text::from(tenant.as_str()), ids.clone(), at, offset];
@@ -277,6 +277,26 @@ pub(crate) async fn rescue_lapsed(inner: &Inner, now: Timestamp, limit: u32) -> 
         rescued += rescue.await?;
     }
     Ok(u32::try_from(rescued).unwrap_or(u32::MAX))
+}
+
+/// Puts back those of these that are in flight under these very claims. Gives which.
+pub(crate) async fn put_back_under(
+    session: &Session,
+    tenant: &Tenant,
+    claims: &[(Uuid, store::dispatch::Claim)],
+    now: Timestamp,
+) -> Result<BTreeSet<Uuid>, Failure> {
+    let mut ids: Vec<Uuid> = claims.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    let mut open = Vec::new();
+    for row in session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids]).await? {
+        let one = read_open(&row)?;
+        if claims.iter().any(|(id, claim)| *id == one.id && one.is_under(*claim)) {
+            open.push(one);
+        }
+    }
+    put_back(session, tenant, &open, now);
+    Ok(open.iter().map(|open| open.id).collect())
 }
 
 fn put_back(session: &Session, tenant: &Tenant, lapsed: &[Open], now: Timestamp) {

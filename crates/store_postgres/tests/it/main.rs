@@ -4,6 +4,7 @@
 mod arrange;
 mod conformance;
 mod copying;
+mod doubt;
 mod nodes;
 mod spans;
 mod trouble;
