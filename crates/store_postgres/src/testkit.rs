@@ -191,6 +191,7 @@ fn start_in(base: &Path, data: &Path, more: &str) {
 /// A server of one test alone, which may do to it what it likes. Stopped and removed when dropped.
 pub struct OwnServer {
     base: PathBuf,
+    _used: File,
 }
 
 impl OwnServer {
@@ -199,10 +200,17 @@ impl OwnServer {
     #[must_use]
     pub fn start() -> Self {
         let base = base().join(format!("own-{}", std::process::id()));
+        // Of a process of that number which was killed.
+        let _ = fs::remove_dir_all(&base);
         fs::create_dir(&base).expect("a folder of its own");
+        let used = File::options().create(true).append(true).open(base.join("users")).expect("a lock file");
+        used.lock_shared().expect("a lock");
+        drop(locked(&base.join("server.lock")));
         // It will crash: what it has acknowledged has to be in the system's hands by then.
         start_in(&base, &base.join("data"), "-c synchronous_commit=on");
-        Self { base }
+        // Should this process be killed, nobody else would stop it.
+        watch_over(&base, &base.join("data"));
+        Self { base, _used: used }
     }
 
     /// Where it listens.
@@ -278,7 +286,7 @@ fn watch_over(base: &Path, data: &Path) {
     let programs = programs.display();
     let script = format!(
         "idle=0; while [ $idle -lt {IDLE_SECONDS} ]; do sleep 1; \
-         if flock -n -x {base}/users true; then idle=$((idle+1)); else idle=0; fi; done; \
+         [ -e {base}/users ] || exit 0; if flock -n -x {base}/users true; then idle=$((idle+1)); else idle=0; fi; done; \
          exec 9<{base}/server.lock; flock -x 9; flock -n -x {base}/users true || exec sh \"$0\"; \
          {programs}/pg_ctl -D {data} -m immediate -w stop; rm -rf {data}"
     );

@@ -1,6 +1,9 @@
 -- name: count_lanes
 SELECT count(*) FROM lanes
 
+-- name: number_is_taken
+SELECT 1 FROM deliveries WHERE seq = ?1
+
 -- name: put_head
 UPDATE lanes SET head = ?2 WHERE id = ?1
 

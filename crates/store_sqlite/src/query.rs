@@ -52,7 +52,7 @@ queries! {
         insert_run old_runs delete_run delete_gaps running_runs interrupt_run run_by_id runs_by_seq
         insert_gap count_gaps gaps_of_run late_gaps mark_late_gap
         budget put_budget budgets;
-    "copying.sql": count_lanes put_head forget_rejected recount_rejected;
+    "copying.sql": count_lanes number_is_taken put_head forget_rejected recount_rejected;
 }
 
 impl Query {

@@ -16,7 +16,7 @@ use super::{reading, registry, replays, requests, shapes, watch};
 use crate::Verb;
 use crate::copying::carry::{Carrier, CopyError, Mark};
 use crate::copying::table::Table;
-use crate::copying::{COPIED_AS, CopyingStore, UNFINISHED};
+use crate::copying::{COPIED_AS, CopyingStore, PAGE_BYTES, PAGE_ROWS, UNFINISHED};
 use crate::dispatch::{Cause, Prepared, PreparedDelivery};
 use crate::intake::{NewEvent, RejectedBounds};
 use crate::people::{DestinationState, DestinationStatus, ReplayState};
@@ -373,4 +373,25 @@ pub async fn what_differs_is_found(from: impl OpenCopying, to: impl OpenCopying)
     assert_eq!(carrier.finish(&compared).await, Err(CopyError::Differs { table: "events" }));
     let mark = target.setting(UNFINISHED.into()).await.expect("setting");
     assert!(mark.is_some_and(|mark| !mark.is_empty()), "it is not to be served");
+}
+
+/// Pages are bounded by bytes too: a few events may weigh as much as thousands of others.
+pub async fn large_rows_come_in_small_pages(from: impl OpenCopying, to: impl OpenCopying) {
+    static LARGE: [u8; 3 * 1024 * 1024] = [7; 3 * 1024 * 1024];
+    const EVENTS: usize = 5;
+    let (source, target) = (from.open().await.expect("a store"), to.open().await.expect("a store"));
+    let mut w = World::over(Arc::clone(&source) as Arc<dyn crate::Store>, NOW);
+    for _ in 0..EVENTS {
+        let event = w.event().carrying(&LARGE);
+        w.accept(event).await;
+    }
+    let first = source.give_rows(Table::Events, None, PAGE_ROWS).await.expect("give_rows");
+    let most = PAGE_BYTES.div_ceil(LARGE.len());
+    assert!((1..=most).contains(&first.rows.len()) && first.next.is_some(), "{} rows", first.rows.len());
+    let (mut carrier, _) = Carrier::begin(&*source, &*target, fresh("one")).await.expect("it may begin");
+    assert!(carrier.carry(&mut |_| ControlFlow::Continue(())).await.expect("carry"));
+    let compared = carrier.compare(&mut |_| ControlFlow::Continue(())).await.expect("compare").expect("all");
+    let events = compared.iter().find(|one| one.table == Table::Events).expect("it is compared");
+    assert_eq!((events.from.rows, events.to.rows), (EVENTS as u64, EVENTS as u64));
+    carrier.finish(&compared).await.expect("whole");
 }

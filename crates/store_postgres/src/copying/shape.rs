@@ -93,7 +93,8 @@ pub(super) fn shape(table: Table) -> Shape {
             read: &[("replay", REPLAY), ("state", STATE)],
             // When it is due is decided when its turn comes.
             written: &[("replay", REPLAY_WRITTEN), ("behind", "TRUE"), ("generation", "0"), ("due_at", "u.created_at")],
-            ..keyed("open_deliveries", &[TENANT, DESTINATION, ("lane", Of::Text), ("place", Of::Int)])
+            // A lane that was forgotten and made anew may give a place twice.
+            ..keyed("open_deliveries", &[TENANT, DESTINATION, ("lane", Of::Text), ("place", Of::Int), ID])
         },
         Table::Attempts => keyed("attempts", &[TENANT, EVENT, DELIVERY, ("number", Of::Int)]),
         Table::Prepared => Shape { heavy: true, ..keyed("prepared", &[TENANT, EVENT, DELIVERY]) },

@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::dispatch::settle::bury;
+use crate::doubt::Doubt;
 use crate::failure::Failure;
 use crate::perform::{Inner, owner_code};
 use crate::query::Query;
@@ -31,7 +32,9 @@ pub(crate) async fn claim_due(inner: &Inner, ask: &ClaimDue) -> Result<Vec<Claim
     for (index, one) in ask.asks.iter().enumerate() {
         by_tenant.entry(&one.tenant).or_default().push(index);
     }
-    let mut answers: Vec<ClaimAnswer> = ask.asks.iter().map(|_| ClaimAnswer::default()).collect();
+    // Who gets no answer because of a failure asks again at once, and is told of it then.
+    let unanswered = ClaimAnswer { next_due: Some(ask.now), ..ClaimAnswer::default() };
+    let mut answers = vec![unanswered; ask.asks.len()];
     for (tenant, indexes) in by_tenant {
         let asks: Vec<&Ask> = indexes.iter().map(|index| &ask.asks[*index]).collect();
         let buried = match claim_of(inner, tenant, &asks, ask).await {
@@ -56,7 +59,15 @@ async fn bury_all(inner: &Inner, tenant: &Tenant, unreadable: &[Unreadable], now
     if unreadable.is_empty() {
         return Ok(());
     }
-    inner.transaction(unreadable.len(), |session| async move { bury(&session, tenant, unreadable, now).await }).await
+    let buried = inner
+        .transaction(unreadable.len(), |session| async move { bury(&session, tenant, unreadable, now).await })
+        .await;
+    if buried.is_err() {
+        // They are claimed, and told to nobody.
+        let doubt = |(id, claim, _): &Unreadable| Doubt::new(tenant.clone(), id.uuid(), *claim);
+        inner.figures.doubts.add(unreadable.iter().map(doubt));
+    }
+    buried
 }
 
 /// One that is claimed, and why it can be read no more.

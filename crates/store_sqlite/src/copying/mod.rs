@@ -189,8 +189,8 @@ fn number(tx: &mut Tx<'_, '_>, table: Table, row: &Row, from: &Numbers) -> Resul
         }
         None => 0,
     };
-    let number = place(tx, from, cell("place").int(), lane);
-    tx.memory.next_delivery = tx.memory.next_delivery.max(number + 1);
+    let number = place(tx, from, cell("place").int(), lane)?;
+    tx.memory.next_delivery = tx.memory.next_delivery.max(number.saturating_add(1));
     if let (Some(lane), Some(1)) = (lane, cell("head").int()) {
         tx.execute(Query::put_head, params![lane, number])?;
     }
@@ -202,12 +202,21 @@ fn number(tx: &mut Tx<'_, '_>, table: Table, row: &Row, from: &Numbers) -> Resul
 }
 
 /// Places of a store whose lanes each begin anew would meet here: they are interleaved, by the number of the lane, and
-/// those in no lane take what no lane has.
-fn place(tx: &Tx<'_, '_>, from: &Numbers, place: Option<i64>, lane: Option<i64>) -> i64 {
+/// those in no lane take what no lane has. So does one that meets another in its own lane, which was forgotten meanwhile
+/// and began anew: there it is the version that orders.
+fn place(tx: &mut Tx<'_, '_>, from: &Numbers, place: Option<i64>, lane: Option<i64>) -> Result<i64, Failure> {
+    let too_many = || StoreError::Refused("there are more lanes and places in them than can be numbered".to_owned());
     let stride = from.lanes.saturating_add(1);
-    match (place, lane) {
-        (Some(place), _) if from.whole => place,
-        (Some(place), Some(lane)) if lane > 0 => place.saturating_mul(stride).saturating_add(lane),
-        _ => ((tx.memory.next_delivery - 1) / stride + 1).saturating_mul(stride),
-    }
+    let number = match (place, lane) {
+        (Some(place), _) if from.whole => return Ok(place),
+        (Some(place), Some(lane)) if lane > 0 => {
+            let number = place.checked_mul(stride).and_then(|number| number.checked_add(lane)).ok_or_else(too_many)?;
+            let taken = tx.row(Query::number_is_taken, [number], |_| Ok(()))?;
+            taken.is_none().then_some(number)
+        }
+        _ => None,
+    };
+    let last = tx.memory.next_delivery - 1;
+    let next = || (last / stride + 1).checked_mul(stride);
+    Ok(number.or_else(next).ok_or_else(too_many)?)
 }
