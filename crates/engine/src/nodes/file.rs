@@ -54,8 +54,8 @@ pub fn waiting() -> Digest {
     Digest::of(b"waits for its file to be applied")
 }
 
-/// Whether a node may go by its file: it is the one that the cluster goes by, or becomes that, because a person says so
-/// or because no other node is there.
+/// Whether a node may go by its file: it is the one that the cluster goes by, or a person says that it is to be that, or
+/// no other node is there. It becomes that by [`now_goes_by`], once it runs.
 pub async fn may_go_by(
     store: &dyn Store,
     file: Digest,
@@ -66,23 +66,32 @@ pub async fn may_go_by(
     if !store.is_shared() {
         return Ok(true);
     }
+    // The first one's counts from its beginning, for those that begin at the same time.
     let bytes = Bytes::copy_from_slice(&file.0);
     if store.keep_setting(FILE.into(), bytes.clone()).await? == bytes {
         return Ok(true);
     }
-    if !apply && store.nodes(now).await?.iter().any(|node| goes_by_a_file(node, own)) {
-        return Ok(false);
+    Ok(apply || !store.nodes(now).await?.iter().any(|node| goes_by_a_file(node, own)))
+}
+
+/// A node runs with this file, so the cluster goes by it from here on. Not sooner: with one that turns out to be of no
+/// use, nodes that have the former one could not start any more.
+pub async fn now_goes_by(store: &dyn Store, file: Digest) -> Result<(), StoreError> {
+    if !store.is_shared() || of_cluster(store).await? == Some(file) {
+        return Ok(());
     }
-    store.put_setting(FILE.into(), bytes).await?;
-    Ok(true)
+    store.put_setting(FILE.into(), Bytes::copy_from_slice(&file.0)).await
 }
 
 fn goes_by_a_file(node: &Node, own: Owner) -> bool {
     node.lives() && node.own.owner != own && node.own.wanted != waiting()
 }
 
-/// The digest of the file that the cluster goes by, if a node ever said so.
+/// The digest of the file that the cluster goes by, if a node ever said so; a single node is no cluster.
 pub async fn of_cluster(store: &dyn Store) -> Result<Option<Digest>, StoreError> {
+    if !store.is_shared() {
+        return Ok(None);
+    }
     let kept = store.setting(FILE.into()).await?;
     Ok(kept.and_then(|bytes| bytes[..].try_into().ok()).map(Digest))
 }

@@ -203,6 +203,14 @@ impl Move {
         let begun = Carrier::begin(&*self.from.store, &*self.to.store, fresh).await;
         let begun = begun.map_err(|error| self.failure(&error))?;
         self.from.must_be_alone(&self.clock).await?;
+        if let Err(in_use) = self.to.must_be_alone(&self.clock).await {
+            // A gateway began on it while nothing said yet that it is to be a copy: it stays that gateway's.
+            if !begun.1 {
+                let freed = self.to.store.put_setting(UNFINISHED.into(), Default::default()).await;
+                freed.map_err(|error| store_failure(&error, &self.to.place))?;
+            }
+            return Err(in_use);
+        }
         Ok(begun)
     }
 

@@ -10,7 +10,7 @@ use domain::identity::Digest;
 use engine::access::Access;
 use engine::clock::{Elapsed, SharedClock, timeout};
 use engine::entropy::{SharedEntropy, SystemEntropy};
-use engine::nodes::{FileStanding, Identity, may_go_by, of_cluster};
+use engine::nodes::{FileStanding, Identity, may_go_by, now_goes_by, of_cluster};
 use engine::spec::{Secret, Specs};
 use engine::topology::{self, SpecError};
 use engine::transport::{HttpTransport, TransportOptions};
@@ -159,25 +159,8 @@ impl Gateway {
                 return;
             }
         };
-        // What could not run here is not to become everybody's.
-        if let Err(failure) = settings.check() {
-            tracing::error!(code = failure.code, "the configuration was not taken over:\n{}", failure.message);
+        if !self.may_take_over(&settings).await {
             return;
-        }
-        match self.may_go_by(&settings).await {
-            Ok(true) => {}
-            Ok(false) => {
-                self.file.falls_behind();
-                tracing::error!(
-                    event = "file_waits",
-                    "the configuration was not taken over: the nodes go by another one. Start one node with --apply"
-                );
-                return;
-            }
-            Err(failure) => {
-                tracing::error!(code = failure.code, "the configuration was not taken over: {}", failure.message);
-                return;
-            }
         }
         let waiting = self.from_start.changed_in(&settings);
         // Senders are told another address only by a process that takes what comes there.
@@ -185,7 +168,7 @@ impl Gateway {
         let before = self.policies.replace(&settings.egress);
         match self.engine.configure(settings.specs).await {
             Ok(()) => {
-                self.file.goes_by(settings.file);
+                self.says_what_it_goes_by(settings.file).await;
                 tracing::info!(file = %path.display(), "the configuration was taken over");
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");
@@ -194,16 +177,55 @@ impl Gateway {
             }
             Err(error) => {
                 self.policies.restore(before);
+                // It may be that all others go by it.
+                self.look_at_cluster().await;
                 let failure = engine_failure(&error);
                 tracing::error!(code = failure.code, "the configuration was not taken over: {}", failure.message);
             }
         }
     }
 
-    async fn may_go_by(&self, settings: &Settings) -> Outcome<bool> {
+    /// Whether this node may go by what its file says now; why not is told.
+    async fn may_take_over(&self, settings: &Settings) -> bool {
         let (store, own) = (&**self.engine.store(), self.engine.owner());
-        let may = may_go_by(store, settings.file, settings.apply, own, self.clock.now()).await;
-        may.map_err(|error| Failure::new(Exit::Store, error.code(), error.to_string()))
+        let may = match settings.check() {
+            Ok(()) => may_go_by(store, settings.file, settings.apply, own, self.clock.now())
+                .await
+                .map_err(|error| Failure::new(Exit::Store, error.code(), error.to_string())),
+            Err(failure) => Err(failure),
+        };
+        match may {
+            Ok(true) => return true,
+            Ok(false) => {
+                self.file.falls_behind();
+                tracing::error!(
+                    event = "file_waits",
+                    "the configuration was not taken over: the nodes go by another one. Start one node with --apply"
+                );
+            }
+            Err(failure) => {
+                tracing::error!(code = failure.code, "the configuration was not taken over:\n{}", failure.message);
+            }
+        }
+        false
+    }
+
+    /// This node runs with a file: now it is the one that all go by.
+    async fn says_what_it_goes_by(&self, file: Digest) {
+        self.file.goes_by(file);
+        if let Err(error) = now_goes_by(&**self.engine.store(), file).await {
+            self.file.falls_behind();
+            tracing::error!(code = error.code(), "the other nodes could not be told of this configuration: {error}");
+        }
+    }
+
+    /// Says so if the nodes go by another file than this one.
+    async fn look_at_cluster(&self) {
+        if let Ok(Some(theirs)) = of_cluster(&**self.engine.store()).await
+            && self.file.digest() != Some(theirs)
+        {
+            self.file.falls_behind();
+        }
     }
 
     /// Another node made another configuration the one that all go by: if that is what our file says by now, it is

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{SharedClock, SystemClock};
+use engine::nodes::now_goes_by;
 use engine::spec::Secret;
 use store::Store;
 
@@ -106,7 +107,7 @@ async fn assemble(
         store.close().await.map_err(|error| master_key::store_failure(&error))?;
         return Ok(None);
     }
-    let clock = SharedClock::clone(clock);
+    let (clock, file) = (SharedClock::clone(clock), settings.file);
     let gateway =
         Gateway::start(Foundation { store, listeners, vault, clock, admin_key: keys.admin }, settings).await?;
     gateway.engine.joined().await;
@@ -115,6 +116,9 @@ async fn assemble(
     let mut free = master_key::not_changing(store).await;
     if free.is_ok() {
         free = copying::may_be_used(store, gateway.clock.now()).await;
+    }
+    if free.is_ok() {
+        free = now_goes_by(store, file).await.map_err(|error| master_key::store_failure(&error));
     }
     if let Err(taken) = free {
         gateway.engine.stop(Duration::ZERO).await;

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +11,11 @@ use domain::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use store::dispatch::Owner;
 use store::{Store, StoreError};
+
+/// What is read of the file: more than is ever written.
+const TEXT_BYTES_MAX: u64 = 160;
+/// What the system is called from its start to its end.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Held for as long as the process lives; says as which node it does.
 #[derive(Debug)]
@@ -30,8 +35,11 @@ impl NodeLock {
             Err(error) => return Err(error.into()),
         }
         let mut text = String::new();
-        (&mut file).take(32).read_to_string(&mut text)?;
-        let former = u64::from_str_radix(text.trim(), 16).ok().map(Owner);
+        (&mut file).take(TEXT_BYTES_MAX).read_to_string(&mut text)?;
+        let former = match text.trim().split_once(' ') {
+            Some((owner, place)) if identity(&file).is_some_and(|own| own == place) => parsed(owner),
+            _ => None,
+        };
         Ok(Some(Self { file, former }))
     }
 
@@ -50,9 +58,23 @@ impl NodeLock {
     pub fn sign(&mut self, own: Owner) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
-        writeln!(self.file, "{:016x}", own.0)?;
+        if let Some(identity) = identity(&self.file) {
+            writeln!(self.file, "{:016x} {identity}", own.0)?;
+        }
         self.file.sync_all()
     }
+}
+
+fn parsed(owner: &str) -> Option<Owner> {
+    u64::from_str_radix(owner, 16).ok().map(Owner)
+}
+
+/// What tells this very file from a copy of it, here or on another machine: the lock of a copy is free although whoever
+/// signed the original lives.
+fn identity(file: &File) -> Option<String> {
+    let boot = std::fs::read_to_string(BOOT_ID).ok()?;
+    let metadata = file.metadata().ok()?;
+    Some(format!("{} {}:{}", boot.trim(), metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]
@@ -74,5 +96,19 @@ mod tests {
         drop(second);
         let third = NodeLock::take(&path).expect("a file").expect("free again");
         assert_eq!(third.former, Some(Owner(u64::MAX)));
+    }
+
+    #[test]
+    fn the_lock_of_a_copy_says_nothing_of_who_signed_the_original() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, copy) = (folder.path().join("node.lock"), folder.path().join("copied.lock"));
+        let mut signed = NodeLock::take(&path).expect("a file").expect("free");
+        signed.sign(Owner(7)).expect("written");
+        std::fs::copy(&path, &copy).expect("copied");
+        assert_eq!(NodeLock::take(&copy).expect("a file").expect("free").former, None);
+        let elsewhere = std::fs::read_to_string(&path).expect("read").replacen('-', "0", 1);
+        drop(signed);
+        std::fs::write(&path, elsewhere).expect("written");
+        assert_eq!(NodeLock::take(&path).expect("a file").expect("free").former, None, "after another boot");
     }
 }

@@ -100,6 +100,9 @@ fn answer_all(listeners: &[Listener], clock: &SharedClock) -> Outcome<JoinSet<()
 /// Whether it lives is asked by those who would end it otherwise; everything else comes too early.
 async fn answer_one(mut stream: TcpStream) -> io::Result<()> {
     const DETAIL: &str = "another file than the cluster goes by: start with --apply";
+    // What whoever asks has to do is the same as with a store that is away: come back.
+    const CODE: &str = "store_unavailable";
+    const TITLE: &str = "The store cannot be used just now";
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < HEAD_BYTES_MAX {
         if stream.read_buf(&mut head).await? == 0 {
@@ -114,7 +117,9 @@ async fn answer_one(mut stream: TcpStream) -> io::Result<()> {
             ("503 Service Unavailable", "application/json", body)
         }
         _ => {
-            let body = format!(r#"{{"title":"This node waits","status":503,"code":"file_waits","detail":"{DETAIL}"}}"#);
+            let body = format!(
+                r#"{{"type":"/docs/errors/{CODE}","title":"{TITLE}","status":503,"code":"{CODE}","detail":"{DETAIL}"}}"#
+            );
             ("503 Service Unavailable", "application/problem+json", body)
         }
     };

@@ -82,6 +82,7 @@ async fn a_node_with_another_file_takes_nothing_in_until_it_is_the_only_one() {
     let refused = webhook(address).await;
     assert_eq!(refused.status, 503, "its sender comes again");
     assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(refused.json()["code"], "store_unavailable", "{refused:?}");
     eventually("the other one tells of it", async || {
         states(&first).await.contains(&("second".to_owned(), "waits".to_owned(), false)).then_some(())
     })
@@ -143,6 +144,29 @@ async fn an_applied_file_is_taken_over_by_who_has_it_and_told_of_by_who_has_not(
     fourth.signal(Signal::TERM);
     assert_eq!(fourth.ended().code(), Some(0), "waiting, it ends when it is asked to");
     for gateway in [first, second, third] {
+        gateway.stop();
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_run_becomes_nobodys_although_it_is_applied() {
+    let database = Database::new();
+    let [one, two, three] = [(); 3].map(|()| folder_with(&config_to(NOBODY)));
+    let first = node(&one, &database, "first");
+    let headers = [("authorization", format!("Bearer {ADMIN_KEY}")), ("content-type", "application/json".to_owned())];
+    let taken = json!({ "name": "taken", "http": { "url": NOBODY, "unsigned": true } }).to_string();
+    let made = post(first.address, "/api/v1/destinations", &headers, taken).await.expect("an answer");
+    assert!(made.status.is_success(), "{made:?}");
+
+    let with_taken = format!("destinations:\n  taken: {{ http: {{ url: \"{NOBODY}\", unsigned: true }} }}\n");
+    two.write_config(&config_to(NOBODY).replace("destinations:\n", &with_taken));
+    let mut refused = Process::start(serve_on(&two, &database, "second", "127.0.0.1:0").arg("--apply"), two.path());
+    assert_eq!(refused.exit_code().await, Some(2));
+    assert!(refused.log().contains("taken"), "{}", refused.log());
+    assert_eq!(readiness(first.address).await, (200, None), "the others go by what they went by");
+    let third = node(&three, &database, "third");
+    assert_eq!(webhook(third.address).await.status, 200, "and who has the same starts as before");
+    for gateway in [first, third] {
         gateway.stop();
     }
 }

@@ -100,6 +100,10 @@ impl Client {
             other => return other,
         };
         for wait in KEPT_BY_OTHERS_AFTER {
+            if self.writer.latest().await.is_ok_and(|latest| latest.is_none()) {
+                break;
+            }
+            self.clock.sleep(wait).await;
             if self.takes_over().await? {
                 return match self.todo(question, None, false)? {
                     Some(Todo::Have(token)) => Ok(token),
@@ -107,10 +111,6 @@ impl Client {
                     Some(Todo::Login(_)) | None => Err(refused),
                 };
             }
-            if self.writer.latest().await.is_ok_and(|latest| latest.is_none()) {
-                break;
-            }
-            self.clock.sleep(wait).await;
         }
         Err(refused)
     }
