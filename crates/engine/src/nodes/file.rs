@@ -83,8 +83,9 @@ pub async fn now_goes_by(store: &dyn Store, file: Digest) -> Result<(), StoreErr
     store.put_setting(FILE.into(), Bytes::copy_from_slice(&file.0)).await
 }
 
+/// Who waits itself, or is about to end, hinders nobody: both say that they leave.
 fn goes_by_a_file(node: &Node, own: Owner) -> bool {
-    node.lives() && node.own.owner != own && node.own.wanted != waiting()
+    node.lives() && node.own.owner != own && !node.own.leaving
 }
 
 /// The digest of the file that the cluster goes by, if a node ever said so; a single node is no cluster.

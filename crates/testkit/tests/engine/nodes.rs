@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use domain::identity::Digest;
 use domain::{ChargeKind, DeliveryState, Tenant, Timestamp};
 use engine::clock::SharedClock;
-use engine::nodes::LEASE;
+use engine::nodes::{LEASE, may_go_by, now_goes_by, of_cluster};
 use engine::spec::Specs;
 use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use store::Store;
+use store::dispatch::Owner;
+use store::nodes::{NodeSelf, Nodes};
 use store::people::{ReplaySelection, ReplayState};
 use store::read::EventFilter;
+use store::registry::{FILE, Registry};
 use store_sqlite::{OpenOptions, SqliteStore};
 use testkit::faulty_store::{Death, Fate, Fates, FaultyStore, Refusal};
 
@@ -422,4 +426,39 @@ async fn a_replay_is_one_nodes_and_goes_on_at_another_when_that_dies() {
     cluster.until("it is done", async || state().await.state == ReplayState::Done).await;
     let done = state().await;
     assert_eq!((done.events_done, done.deliveries_made), (40, 40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_file_is_hindered_only_by_nodes_that_stay_and_becomes_everybodys_only_when_it_runs() {
+    let (theirs, ours, now) = (Digest::of(b"theirs"), Digest::of(b"ours"), clock().now());
+    let node = |owner: u64, leaving: bool| NodeSelf {
+        owner: Owner(owner),
+        name: "n".into(),
+        address: "".into(),
+        version: "".into(),
+        started_at: now,
+        wanted: Digest::of(b""),
+        leaving,
+    };
+    for (other, lease, apply, may) in [
+        (node(2, false), LEASE, false, false),
+        (node(2, false), LEASE, true, true),
+        (node(2, true), LEASE, false, true),
+        (node(2, false), Duration::ZERO, false, true),
+        (node(1, false), LEASE, false, true),
+    ] {
+        let shared = OpenOptions { shared: true, ..OpenOptions::memory().inline() };
+        let store = SqliteStore::open(shared).expect("a store in memory opens");
+        assert_eq!(may_go_by(&store, theirs, false, Owner(2), now).await, Ok(true), "the first one's counts");
+        store.beat(other.clone(), lease, now).await.expect("beat");
+        assert_eq!(may_go_by(&store, ours, apply, Owner(1), now).await, Ok(may), "{other:?} {lease:?} {apply}");
+        assert_eq!(of_cluster(&store).await, Ok(Some(theirs)), "asking changes nothing");
+        now_goes_by(&store, ours).await.expect("it is kept");
+        assert_eq!(of_cluster(&store).await, Ok(Some(ours)));
+    }
+    let alone = SqliteStore::open(OpenOptions::memory().inline()).expect("a store in memory opens");
+    // As a store that was several nodes' once, and was moved.
+    alone.put_setting(FILE.into(), theirs.0.to_vec().into()).await.expect("put_setting");
+    assert_eq!(may_go_by(&alone, ours, false, Owner(1), now).await, Ok(true));
+    assert_eq!(of_cluster(&alone).await, Ok(None), "nobody else is there to differ from");
 }
