@@ -104,6 +104,10 @@ name!(
     Tenant, "tenant", NAME_BYTES_MAX, b"-_", "letters, digits, '-' and '_'"
 );
 name!(
+    /// A place in the order of acceptance that a program fetches events from.
+    ListenerName, "listener", NAME_BYTES_MAX, b"-_", "letters, digits, '-' and '_'"
+);
+name!(
     /// A configured upstream.
     SourceName, "source", NAME_BYTES_MAX, b"-_", "letters, digits, '-' and '_'"
 );
