@@ -9,6 +9,7 @@ pub mod copying;
 pub mod identity;
 pub mod keep;
 pub mod lanes;
+pub mod listen;
 pub mod lists;
 pub mod nodes;
 pub mod people;
@@ -133,9 +134,14 @@ macro_rules! conformance_suite {
                 a_scan_ends_where_its_time_does_and_goes_on_from_there
                 positions_of_another_list_are_refused
                 the_tail_goes_on_exactly_where_it_was_also_after_a_restart
+                a_tail_that_looks_back_begins_before_all_that_was_received_since
                 a_selective_tail_looks_at_each_event_once_and_only_for_its_time
                 deliveries_are_listed_by_every_filter_newest_first
                 the_backlog_counts_what_waits_and_since_when;
+            listen:
+                a_listener_is_read_back_whole_by_its_tenant
+                who_takes_a_listener_over_goes_on_where_it_was
+                listeners_that_nobody_listens_to_are_forgotten;
             registry:
                 an_object_is_made_replaced_and_retired
                 an_object_that_several_put_at_once_is_one

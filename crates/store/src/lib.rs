@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod error;
 pub mod intake;
 pub mod keep;
+pub mod listen;
 pub mod nodes;
 pub mod patience;
 pub mod people;
@@ -41,6 +42,7 @@ pub trait Store:
     + reading::Reading
     + nodes::Nodes
     + shapes::Shapes
+    + listen::Listen
 {
 }
 
@@ -55,6 +57,7 @@ impl<T> Store for T where
         + reading::Reading
         + nodes::Nodes
         + shapes::Shapes
+        + listen::Listen
         + ?Sized
 {
 }

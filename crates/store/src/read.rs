@@ -183,6 +183,9 @@ pub trait Read: Send + Sync + 'static {
     /// The position of the newest event: a tail that starts now starts here.
     fn tail_position(&self, tenant: Tenant) -> Verb<'_, Position>;
 
+    /// The position after which everything lies that was received since then: a tail that looks back starts here.
+    fn position_since(&self, tenant: Tenant, since: Timestamp) -> Verb<'_, Position>;
+
     fn event(&self, tenant: Tenant, id: EventId) -> Verb<'_, Option<EventDetail>>;
 
     /// Newest made first, by their ids.

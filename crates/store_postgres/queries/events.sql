@@ -54,6 +54,12 @@ SELECT connection FROM found WHERE connection IS NOT NULL
 SELECT greatest((SELECT max(e.seq) FROM events e WHERE e.tenant = $1),
   (SELECT t.floor FROM tenants t WHERE t.tenant = $1), 0)
 
+-- Accepted later is not received later, so the whole range of the index is looked at.
+-- name: seq_since
+SELECT coalesce((SELECT min(e.seq) - 1 FROM events e WHERE e.tenant = $1 AND e.received_at >= $2),
+  greatest((SELECT max(e.seq) FROM events e WHERE e.tenant = $1),
+    (SELECT t.floor FROM tenants t WHERE t.tenant = $1), 0))
+
 -- The columns of event_by_id; the payload's length is in its place.
 -- name: event_heads
 SELECT seq, id, tenant, source, connection, origin, assurance, action, version_kind, version, occurred_at,

@@ -25,7 +25,7 @@ queries! {
     "identities.sql": insert_identities lock_identities put_identities delete_identities
         insert_subjects lock_subjects put_subjects sight;
     "events.sql": insert_tenant lock_tenant tenants insert_events event_by_id events_whole event_heads event_versions
-        connections last_seq;
+        connections last_seq seq_since;
     "lanes.sql": insert_lanes lock_lanes put_lanes lane_heads next_of_lanes;
     "deliveries.sql": insert_open set_behind hurry peek_lanes lock_open end_open move_open promote
         due_deliveries due_backfill next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
@@ -53,6 +53,7 @@ queries! {
         leave_charges leave_all_charges tenants_in_charge forget_node own_claims;
     "hints.sql": notify listen;
     "copying.sql": last_numbers count_lanes put_heads raise_floor_to;
+    "listen.sql": open_listener listener listeners move_listener forget_listener old_listeners;
     "watch.sql": insert_calls trim_calls insert_figures lock_figures put_figures forget_figures figures;
 }
 

@@ -28,6 +28,10 @@ FROM events WHERE seq > ?1 ORDER BY seq
 -- name: last_seq
 SELECT coalesce(max(seq), 0) FROM events
 
+-- Accepted later is not received later, so the whole range of the index is looked at.
+-- name: seq_since
+SELECT min(seq) FROM events INDEXED BY events_time WHERE tenant = ?1 AND received_at >= ?2
+
 -- The lists go by time and, where times are equal, by acceptance: ?2 and ?3 are where the page before ended.
 -- name: events_by_time
 SELECT received_at, seq FROM events INDEXED BY events_time

@@ -7,7 +7,7 @@
 //! | `checkpoint` | folding the log back without stopping the writer |
 //! | `query`, `statements`, `row`, `code`, `names` | SQL by name, and rows as the domain's nouns |
 //! | `claims`, `nodes`, `lane` | what is in flight, and who looks after what (memory only); who waits for whom |
-//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/` | the verbs, as the traits group them |
+//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/`, `listen` | the verbs, as the traits group them |
 //!
 //! Nothing here reads a clock to decide anything: `now` is an argument of every verb that needs it.
 
@@ -23,6 +23,7 @@ mod intake;
 mod job;
 mod keep;
 mod lane;
+mod listen;
 mod lock;
 mod migrate;
 mod names;

@@ -12,11 +12,13 @@ use domain::request::{Reason, Verdict};
 use domain::run::{Gap, Run, StreamKey};
 use domain::subject::SubjectRow;
 use domain::{
-    Call, DeliveryId, DestinationName, EventId, ReplayId, RequestId, RunId, SourceName, Subject, Tenant, Timestamp,
+    Call, DeliveryId, DestinationName, EventId, ListenerName, ReplayId, RequestId, RunId, SourceName, Subject, Tenant,
+    Timestamp,
 };
 use store::dispatch::{Claim, ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
+use store::listen::{Listen, Listener};
 use store::nodes::{Beat, Charges, Hint, Node, NodeSelf, Nodes};
 use store::people::{DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
 use store::read::{
@@ -210,6 +212,7 @@ verbs! {
         count_events(tenant: Tenant, filter: EventFilter, scan: Duration) -> (u64, bool);
         events_after(tenant: Tenant, filter: EventFilter, page: Page) -> Stretch;
         tail_position(tenant: Tenant) -> Position;
+        position_since(tenant: Tenant, since: Timestamp) -> Position;
         event(tenant: Tenant, id: EventId) -> Option<EventDetail>;
         deliveries(tenant: Tenant, filter: DeliveryFilter, page: Page) -> Listed<DeliveryRow>;
         delivery(tenant: Tenant, id: DeliveryId) -> Option<DeliveryDetail>;
@@ -258,6 +261,13 @@ verbs! {
         setting(name: Arc<str>) -> Option<Bytes>;
         put_setting(name: Arc<str>, value: Bytes) -> ();
         keep_setting(name: Arc<str>, value: Bytes) -> Bytes;
+    }
+    Listen {
+        open_listener(listener: Listener) -> Listener;
+        listeners(tenant: Tenant) -> Vec<Listener>;
+        listener(tenant: Tenant, name: ListenerName) -> Option<Listener>;
+        move_listener(tenant: Tenant, name: ListenerName, generation: u64, position: Option<Position>, now: Timestamp) -> bool;
+        forget_listener(tenant: Tenant, name: ListenerName) -> bool;
     }
     Watch {
         record_calls(calls: Vec<Call>) -> ();

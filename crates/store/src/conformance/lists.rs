@@ -191,6 +191,33 @@ pub async fn the_tail_goes_on_exactly_where_it_was_also_after_a_restart(open: im
     assert_eq!(detail.position, position);
 }
 
+pub async fn a_tail_that_looks_back_begins_before_all_that_was_received_since(open: impl Open) {
+    let mut w = World::new(open).await;
+    let begin = w.now;
+    let mut received = Vec::new();
+    // As accepted: the third was received first of all, and the fourth in the same moment as the second.
+    for second in [10, 20, 5, 20, 30] {
+        w.now = begin + SECOND * second;
+        let event = w.event();
+        received.push((event.event.id, w.now));
+        w.accept(event).await;
+    }
+    let end = w.store.tail_position(w.tenant.clone()).await.expect("tail_position");
+    for second in [0, 5, 6, 20, 21, 30, 31] {
+        let since = begin + SECOND * second;
+        let start = w.store.position_since(w.tenant.clone(), since).await.expect("position_since");
+        let filter = EventFilter { since: Some(since), ..EventFilter::default() };
+        let told = w.store.events_after(w.tenant.clone(), filter, from(start.clone(), 10)).await.expect("tail");
+        let told: Vec<EventId> = told.events.iter().map(|(_, event)| event.id).collect();
+        let wanted = received.iter().filter(|(_, at)| *at >= since).map(|(id, _)| *id);
+        assert_eq!(told, wanted.collect::<Vec<_>>(), "since {second} s");
+        assert_eq!(start == end, second > 30, "nothing is looked at that need not be");
+    }
+    let foreign = w.store.position_since(name("other"), begin).await.expect("position_since");
+    let seen = w.store.events_after(name("other"), EventFilter::default(), from(foreign, 10)).await.expect("tail");
+    assert!(seen.events.is_empty());
+}
+
 pub async fn a_selective_tail_looks_at_each_event_once_and_only_for_its_time(open: impl Open) {
     let mut w = World::new(open).await;
     for number in 0..300 {

@@ -8,6 +8,7 @@ use domain::identity::Digest;
 use domain::ordering::Lane;
 use domain::{Tenant, Timestamp};
 use store::keep::{Pruned, Retention};
+use store::listen::IDLE_MAX;
 use uuid::Uuid;
 
 use super::span::{self, Span};
@@ -192,6 +193,7 @@ impl Round<'_> {
             (Query::old_idempotency, self.now - self.retention.idempotency),
             (Query::old_alerts, self.now - longest),
             (Query::old_replays, self.now - longest),
+            (Query::old_listeners, self.now - IDLE_MAX),
         ];
         for tenant in super::tenants(self.inner).await? {
             for (query, before) in steps {

@@ -285,6 +285,13 @@ pub(super) async fn tail_position(session: &Session, tenant: &Tenant) -> Result<
     Ok(Position(last.to_string()))
 }
 
+/// Where everything begins that was received since then.
+pub(super) async fn position_since(session: &Session, tenant: &Tenant, since: Timestamp) -> Result<Position, Failure> {
+    let row = session.row(Query::seq_since, params![Text::from(tenant.as_str()), since.as_micros()]).await?;
+    let before = row.map(|row| cell::<i64>(&row, 0)).transpose()?.unwrap_or(0);
+    Ok(Position(before.to_string()))
+}
+
 fn parse(position: &Position) -> Result<Key, Failure> {
     let parts = position.0.split_once('.').and_then(|(at, seq)| Some((at.parse().ok()?, seq.parse().ok()?)));
     let (at, seq) = parts.ok_or_else(|| not_a_position(position))?;

@@ -9,7 +9,7 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{DeliveryId, EventId, RequestId, Tenant};
+use domain::{DeliveryId, EventId, RequestId, Tenant, Timestamp};
 use store::Verb;
 use store::intake::KeptRequest;
 use store::read::{
@@ -56,6 +56,13 @@ impl Read for PostgresStore {
         self.verb(move |inner| async move {
             let tenant = &tenant;
             inner.read(|session| async move { events::tail_position(&session, tenant).await }).await
+        })
+    }
+
+    fn position_since(&self, tenant: Tenant, since: Timestamp) -> Verb<'_, Position> {
+        self.verb(move |inner| async move {
+            let tenant = &tenant;
+            inner.read(|session| async move { events::position_since(&session, tenant, since).await }).await
         })
     }
 

@@ -7,6 +7,7 @@ use domain::ordering::Lane;
 use domain::request::Verdict;
 use rusqlite::params;
 use store::keep::{Pruned, Retention};
+use store::listen::IDLE_MAX;
 
 use crate::code::verdict_of;
 use crate::connection::{LAST_DELIVERY, LAST_EVENT};
@@ -78,6 +79,7 @@ pub(crate) fn prune(tx: &mut Tx<'_, '_>, retention: &Retention, now: Timestamp, 
     let longest = retention.events.max(retention.dead_letters);
     tx.execute(Query::old_alerts, ((now - longest).as_micros(), limit))?;
     tx.execute(Query::old_replays, ((now - longest).as_micros(), limit))?;
+    tx.execute(Query::old_listeners, [(now - IDLE_MAX).as_micros()])?;
     Ok(pruned)
 }
 

@@ -47,6 +47,7 @@ fn no_statement_scans_a_table_that_grows() {
         Query::forget_unanswered,
         Query::old_alerts,
         Query::old_replays,
+        Query::old_listeners,
         Query::end_leases,
         Query::running_runs,
         Query::count_lanes,

@@ -8,7 +8,7 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{DeliveryId, EventId, RequestId, Tenant};
+use domain::{DeliveryId, EventId, RequestId, Tenant, Timestamp};
 use store::Verb;
 use store::intake::KeptRequest;
 use store::read::{
@@ -50,6 +50,17 @@ impl Read for SqliteStore {
         self.read(|view| {
             let last = view.row(Query::last_seq, [], |row| Ok(row.get::<_, i64>(0)?))?;
             Ok(Position(last.unwrap_or(0).to_string()))
+        })
+    }
+
+    fn position_since(&self, tenant: Tenant, since: Timestamp) -> Verb<'_, Position> {
+        self.read(move |view| {
+            // First: what is accepted in between lies after it.
+            let last = view.row(Query::last_seq, [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
+            let Some(tenant) = view.lookup().id(tenant.as_str())? else { return Ok(Position(last.to_string())) };
+            let row = (tenant, since.as_micros());
+            let first = view.row(Query::seq_since, row, |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten();
+            Ok(Position(first.map_or(last, |first| first - 1).to_string()))
         })
     }
 

@@ -1,0 +1,20 @@
+-- name: open_listener
+INSERT INTO listeners (tenant, name, filter, position, generation, created_at, seen_at) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)
+ON CONFLICT (tenant, name) DO UPDATE SET filter = excluded.filter, generation = listeners.generation + 1,
+  seen_at = excluded.seen_at
+
+-- name: listener
+SELECT tenant, name, filter, position, generation, created_at, seen_at FROM listeners WHERE tenant = ?1 AND name = ?2
+
+-- name: listeners
+SELECT tenant, name, filter, position, generation, created_at, seen_at FROM listeners WHERE tenant = ?1 ORDER BY name
+
+-- name: move_listener
+UPDATE listeners SET position = coalesce(?4, position), seen_at = max(seen_at, ?5)
+WHERE tenant = ?1 AND name = ?2 AND generation = ?3
+
+-- name: forget_listener
+DELETE FROM listeners WHERE tenant = ?1 AND name = ?2
+
+-- name: old_listeners
+DELETE FROM listeners WHERE seen_at < ?1
