@@ -9,6 +9,7 @@ use domain::Timestamp;
 use engine::Engine;
 use engine::clock::SharedClock;
 use engine::entropy::uuid_v7;
+use engine::explain::Model;
 use ipnet::IpNet;
 use store::Store;
 use tokio::sync::Semaphore;
@@ -33,6 +34,8 @@ pub struct Settings {
     /// browser must not reach the API through a DNS name that points here.
     pub loopback_only: bool,
     pub limits: Limits,
+    /// What may be asked beside our own rules; `None`: nothing.
+    pub model: Option<Arc<Model>>,
 }
 
 /// What one caller, and all together, may ask of the HTTP face.

@@ -76,6 +76,8 @@ codes! {
     Conflict "conflict" 409 "It is there already, or was changed meanwhile";
     ManagedByFile "managed_by_file" 409 "The configuration file owns this";
     StateRefused "state_refused" 409 "Its state does not allow this";
+    ListenerTaken "listener_taken" 409 "Another one listens";
+    TooManyListeners "too_many_listeners" 409 "There are too many listeners";
     StreamBusy "stream_busy" 409 "The stream is being read";
     IdempotencyInProgress "idempotency_in_progress" 409 "The same request is being worked on";
     BodyTooLarge "body_too_large" 413 "The body is too large";

@@ -7,7 +7,9 @@ pub mod calls;
 pub mod deliveries;
 pub mod destinations;
 pub mod events;
+pub mod explain;
 pub mod handshakes;
+pub mod listeners;
 pub mod nodes;
 pub mod objects;
 pub mod pairing;
@@ -22,6 +24,7 @@ pub mod sources;
 pub mod streams;
 pub mod subscriptions;
 pub mod tail;
+pub mod trial;
 pub mod upstream;
 
 use axum::Json;

@@ -15,8 +15,9 @@ use crate::peer::{Peer, host_of};
 use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
-    alerts, api_keys, budgets, calls, deliveries, destinations, events, handshakes, nodes, pairing, providers, publish,
-    replays, requests, routes, runs, schemas, sources, streams, subscriptions, tail, upstream,
+    alerts, api_keys, budgets, calls, deliveries, destinations, events, explain, handshakes, listeners, nodes, pairing,
+    providers, publish, replays, requests, routes, runs, schemas, sources, streams, subscriptions, tail, trial,
+    upstream,
 };
 use crate::route::Route;
 use crate::{health, idempotency, ingest, openapi, telemetry};
@@ -55,6 +56,19 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/events/{id}/payload", "The exact bytes of an event", events::payload)
             .needs(Read).gives_bytes("application/octet-stream"),
 
+        Route::get("/api/v1/listeners", "List the places that programs listen from", listeners::list)
+            .needs(Read).gives::<Listing<listeners::ListenerView>>(OK),
+        Route::get("/api/v1/listeners/{name}", "Where a listener stands", listeners::get)
+            .needs(Read).gives::<listeners::ListenerView>(OK),
+        Route::put("/api/v1/listeners/{name}", "Make a listener, or take one over where it stands", listeners::open)
+            .needs(Operate).takes::<listeners::OpenListener>().gives::<listeners::ListenerView>(OK).may(&[Code::NotFound, Code::TooManyListeners]),
+        Route::delete("/api/v1/listeners/{name}", "Forget a listener", listeners::forget)
+            .needs(Operate),
+        Route::get("/api/v1/listeners/{name}/stream", "Hear what a listener has not handled, and what comes", listeners::stream)
+            .needs(Operate).query::<listeners::HearQuery>().gives_events::<listeners::HeardEvent>().may(&[Code::ListenerTaken, Code::TooManyStreams]),
+        Route::post("/api/v1/listeners/{name}/handled", "Say what was handled: it is not heard again", listeners::handled)
+            .needs(Operate).takes::<listeners::Handled>().gives::<listeners::Moved>(OK).may(&[Code::InvalidCursor, Code::ListenerTaken]),
+
         Route::get("/api/v1/deliveries", "List deliveries, newest first", deliveries::list)
             .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),
         Route::get("/api/v1/deliveries/{id}", "One delivery with all its attempts", deliveries::get)
@@ -63,6 +77,10 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
         Route::post("/api/v1/deliveries/{id}/cancel", "Cancel an open delivery; of a dead one that its lane stands still for, let the next go", deliveries::cancel)
             .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
+        Route::get("/api/v1/deliveries/{id}/explain", "Why a delivery is not delivered, by our rules", explain::delivery)
+            .needs(Read).gives::<explain::ExplanationView>(OK),
+        Route::post("/api/v1/deliveries/{id}/explain", "The same, and what the configured model says of it", explain::delivery_by_model)
+            .needs(Operate).gives::<explain::ExplanationView>(OK),
         Route::get("/api/v1/dead-letters", "List deliveries whose tries are used up", deliveries::dead_letters)
             .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),
 
@@ -82,6 +100,11 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Read).gives::<requests::RequestDetailView>(OK),
         Route::post("/api/v1/requests/{id}/reverify", "Judge a request again by the secrets of now", requests::reverify)
             .needs(Operate).gives::<requests::ReverifiedView>(OK).may(&[Code::Conflict]),
+
+        Route::get("/api/v1/requests/{id}/explain", "Why a request was not accepted, by our rules", explain::request)
+            .needs(Read).gives::<explain::ExplanationView>(OK),
+        Route::post("/api/v1/requests/{id}/explain", "The same, and what the configured model says of it", explain::request_by_model)
+            .needs(Operate).gives::<explain::ExplanationView>(OK),
 
         Route::get("/api/v1/sources", "List sources", sources::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<sources::SourceView>>(OK),
@@ -170,6 +193,9 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
         Route::delete("/api/v1/routes/{name}", "Remove a route; what it owes is held", remove::<Routes>)
             .needs(Admin).may(&MANAGE),
+
+        Route::post("/api/v1/routes/{name}/try", "What a route makes of a stored event, with another `when` or `map` if wished; nothing is sent", trial::try_route)
+            .needs(Operate).takes::<trial::NewTrial>().gives::<trial::TrialView>(OK).may(&[Code::NotFound]),
 
         Route::get("/api/v1/calls", "List requests to sources, newest first, and how each source does", calls::list)
             .needs(Read).pages::<calls::CallsQuery>().gives::<calls::CallsPage>(OK),

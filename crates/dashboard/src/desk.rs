@@ -10,13 +10,14 @@ use axum::routing::{get, post};
 use domain::{SourceName, Tenant, Timestamp};
 use engine::Engine;
 use engine::access::Access;
+use engine::explain::Model;
 use http::header::HOST;
 use http::request::Parts;
 use store::Store;
 
 use crate::page::{
-    alerts, dead_letters, deliveries, destination, destinations, endpoint, event, events, keys, login, now, request,
-    requests, route, routes, runs, schemas, source, sources, tryout,
+    alerts, ask, dead_letters, deliveries, destination, destinations, endpoint, event, events, keys, login, now,
+    request, requests, route, routes, runs, schemas, source, sources, tryout,
 };
 use crate::{asset, live, reply, session};
 
@@ -29,6 +30,8 @@ pub struct Desk {
     pub public_url: Option<String>,
     /// People reach the pages by HTTPS alone, so cookies may say that they want nothing else.
     pub https: bool,
+    /// What may be asked about a failure beside our own rules.
+    pub model: Option<Arc<Model>>,
 }
 
 impl Desk {
@@ -78,6 +81,7 @@ pub fn router(desk: Desk) -> Router {
         .route("/events/{id}/replay", post(event::replay))
         .route("/deliveries/{id}/retry", post(deliveries::retry))
         .route("/deliveries/{id}/cancel", post(deliveries::cancel))
+        .route("/deliveries/{id}/ask", post(ask::delivery))
         .route("/sources", get(sources::list))
         .route("/sources/{name}", get(source::show))
         .route("/sources/{name}/check", post(source::check))
@@ -107,6 +111,7 @@ pub fn router(desk: Desk) -> Router {
         .route("/schemas/show", get(schemas::show))
         .route("/schemas/schema.json", get(schemas::export))
         .route("/schemas/forget", post(schemas::forget))
+        .route("/requests/{id}/ask", post(ask::request))
         .route("/alerts", get(alerts::show))
         .route("/alerts/{id}/resolve", post(alerts::resolve))
         .route("/keys", get(keys::list).post(keys::make))

@@ -1,6 +1,7 @@
 //! The pages, one file each: what it shows is asked of the store, what it does is asked of the engine.
 
 pub(crate) mod alerts;
+pub(crate) mod ask;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod destination;

@@ -2,6 +2,7 @@
 //! but what another piece made.
 
 pub(crate) mod chart;
+pub(crate) mod explain;
 pub(crate) mod form;
 pub(crate) mod table;
 pub(crate) mod tag;

@@ -198,10 +198,20 @@ fn limits(timeouts: &Timeouts) -> Limits {
 
 /// The `trireme-*` headers, each only where it says something.
 fn describe(headers: &mut HeaderMap, work: &Work, stale: bool) {
-    let event = &work.event;
-    insert(headers, EVENT_ID, &event.id.to_string());
+    describe_event(headers, &work.event);
     insert(headers, DELIVERY_ID, &work.id.to_string());
     headers.insert(ATTEMPT, HeaderValue::from(work.attempts + 1));
+    if stale {
+        headers.insert(STALE, HeaderValue::from_static("true"));
+    }
+    if let Some(replay) = work.replay {
+        insert(headers, REPLAY, &replay.id.to_string());
+    }
+}
+
+/// Those of them that are about the event alone.
+pub(crate) fn describe_event(headers: &mut HeaderMap, event: &Event) {
+    insert(headers, EVENT_ID, &event.id.to_string());
     insert(headers, EVENT_TYPE, &event.event_type);
     headers.insert(ORIGIN, HeaderValue::from_static(event.origin.as_str()));
     headers.insert(ASSURANCE, HeaderValue::from_static(event.assurance.as_str()));
@@ -215,16 +225,10 @@ fn describe(headers: &mut HeaderMap, work: &Work, stale: bool) {
         };
         insert(headers, VERSION, &text);
     }
-    if stale {
-        headers.insert(STALE, HeaderValue::from_static("true"));
-    }
-    if let Some(replay) = work.replay {
-        insert(headers, REPLAY, &replay.id.to_string());
-    }
 }
 
 /// Text of a sender may hold what no header can: those bytes are percent-encoded.
-fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     let value = HeaderValue::from_str(text).ok().filter(|value| value.to_str().is_ok());
     let value = value.or_else(|| HeaderValue::from_str(&encoded(text)).ok());
     if let Some(value) = value {

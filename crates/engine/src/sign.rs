@@ -3,7 +3,7 @@
 use std::fmt;
 
 use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER};
-use domain::{EventId, ReplayId, RouteName, Timestamp};
+use domain::{EventId, ListenerName, ReplayId, RouteName, Timestamp};
 use ring::digest::{self, SHA256};
 use ring::hmac;
 use zeroize::Zeroizing;
@@ -92,20 +92,37 @@ pub fn generate_secret(entropy: &dyn Entropy) -> Zeroizing<String> {
     secret
 }
 
+/// A secret that belongs to whoever knows `seed`, and to one purpose of theirs: the same each time, and nothing that
+/// leads back to the seed.
+#[must_use]
+pub fn derived_secret(seed: &[u8], purpose: &str) -> Zeroizing<String> {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), purpose.as_bytes());
+    Zeroizing::new(format!("{SECRET_PREFIX}{}", BASE64.encode(tag.as_ref())))
+}
+
 /// The value of `webhook-id`: the same for every try, crash and replay of an event on a route, so that a receiver
 /// can tell a repetition. A replay that asks for new messages names itself.
 #[must_use]
 pub fn webhook_id(event: EventId, route: &RouteName, new_message: Option<ReplayId>) -> String {
+    // A fixed length before it and no NUL in names: no two inputs are spelt alike.
+    let route = route.as_str().as_bytes();
+    match new_message {
+        None => message_id(&[event.as_bytes().as_slice(), route]),
+        Some(replay) => message_id(&[event.as_bytes().as_slice(), route, &[0], replay.as_bytes()]),
+    }
+}
+
+/// The same for what a listener hears. No route's name begins with the byte that leads it.
+#[must_use]
+pub fn listener_message_id(event: EventId, listener: &ListenerName) -> String {
+    message_id(&[event.as_bytes().as_slice(), &[1], listener.as_str().as_bytes()])
+}
+
+fn message_id(parts: &[&[u8]]) -> String {
     /// 128 bits: as unlikely to meet another as a UUID.
     const DIGEST_BYTES: usize = 16;
     let mut context = digest::Context::new(&SHA256);
-    context.update(event.as_bytes());
-    // A fixed length before it and no NUL in names: no two inputs are spelt alike.
-    context.update(route.as_str().as_bytes());
-    if let Some(replay) = new_message {
-        context.update(&[0]);
-        context.update(replay.as_bytes());
-    }
+    parts.iter().for_each(|part| context.update(part));
     let mut id = String::with_capacity("msg_".len() + 2 * DIGEST_BYTES);
     id.push_str("msg_");
     HEXLOWER.encode_append(&context.finish().as_ref()[..DIGEST_BYTES], &mut id);

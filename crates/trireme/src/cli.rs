@@ -7,9 +7,11 @@ mod connector;
 mod dead_letters;
 mod endpoint;
 mod events;
+mod explain;
 mod filter;
 mod key;
 mod known;
+mod listen;
 mod nodes;
 mod progress;
 pub mod providers;
@@ -23,6 +25,7 @@ mod store;
 mod streams;
 mod subscriptions;
 mod tail;
+mod trial;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -60,8 +63,14 @@ enum Command {
     Check(CheckArgs),
     /// Show a gateway at work, with senders and destinations of its own
     Demo(demo::DemoArgs),
+    /// Bring a gateway's events to a program on this machine
+    Listen(Box<listen::ListenArgs>),
     /// Follow events as they are accepted
     Tail(tail::TailArgs),
+    /// Say why a delivery failed or a request was rejected, and what to do
+    Explain(explain::ExplainArgs),
+    /// Show what a route makes of a stored event, without sending anything
+    Try(trial::TrialArgs),
     /// List events, or show one
     Events(Box<events::EventsArgs>),
     /// List deliveries whose tries are used up, or try them again
@@ -138,7 +147,10 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Serve(args) => serve::run(args, output, environment),
         Command::Check(args) => check(&args, output, environment),
         Command::Demo(args) => demo::run(args, output, environment),
+        Command::Listen(args) => run_here(listen::run(*args, output)),
         Command::Tail(args) => run_here(tail::run(args, output)),
+        Command::Explain(args) => run_here(explain::run(args, output)),
+        Command::Try(args) => run_here(trial::run(args, output)),
         Command::Events(args) => run_here(events::run(*args, output)),
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),

@@ -1,5 +1,6 @@
 //! The gateway's API as the commands use it. It goes through the engine's transport like every outgoing request.
 
+mod follow;
 mod problem;
 mod sse;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use crate::exit::{Failure, Outcome};
 
+pub use follow::{Follow, wait_after};
 pub use sse::{Message, Reader};
 
 /// Largest answer that a command reads: a page of 500 events, or the largest payload, with room to spare.
@@ -64,8 +66,20 @@ impl Caller {
     }
 
     pub async fn send(&self, method: Method, url: &str, headers: HeaderMap, body: Bytes) -> Outcome<OutboundResponse> {
-        let request = OutboundRequest { method, target: self.target(url)?, headers, body, limits: LIMITS };
-        self.transport.send(request).await.map_err(|error| unreachable(url, &error))
+        self.exchange(method, url, headers, body, LIMITS).await?.map_err(|error| unreachable(url, &error))
+    }
+
+    /// The same, where no answer is an answer too.
+    pub async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        limits: Limits,
+    ) -> Outcome<Result<OutboundResponse, SendError>> {
+        let request = OutboundRequest { method, target: self.target(url)?, headers, body, limits };
+        Ok(self.transport.send(request).await)
     }
 }
 
@@ -94,6 +108,10 @@ impl Gateway {
     /// The same, where "there is none" is an answer too.
     pub async fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
         json_of(&self.call(Method::POST, path, Some(body)).await?)
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Outcome<Value> {
+        json_of(&self.call(Method::PUT, path, Some(body)).await?)
     }
 
     pub async fn delete(&self, path: &str) -> Outcome<Value> {
@@ -184,10 +202,12 @@ fn unreachable(url: &str, error: &SendError) -> Failure {
 /// Whether the same call may succeed a little later, because the gateway is away or busy.
 #[must_use]
 pub fn is_passing(failure: &Failure) -> bool {
-    const PASSING: [&str; 9] = [
+    const PASSING: [&str; 11] = [
+        "bad_gateway",
         "connect_failed",
         "connect_timeout",
         "connection_reset",
+        "dns_failed",
         "first_byte_timeout",
         "total_timeout",
         "shutting_down",

@@ -4,6 +4,7 @@
 
 mod connectors;
 mod egress;
+mod explain;
 mod limits;
 mod objects;
 pub mod recipes;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use domain::Tenant;
 use domain::identity::Digest;
 use engine::definition::{At, Findings, Report, hide_secrets};
+use engine::explain::ModelSpec;
 use engine::spec::Specs;
 use ipnet::IpNet;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub egress_allow: BTreeMap<Tenant, Vec<IpNet>>,
     pub limits: Limits,
     pub retention: Retention,
+    /// A model that may be asked about failures; `None`: only our own rules speak.
+    pub model: Option<ModelSpec>,
     pub specs: Specs,
     /// Of the texts of the file, of the recipes beside it and of the manifests that it names; not of what stands in
     /// variables.

@@ -3,39 +3,30 @@
 //! Nothing is kept in memory for a tail but its position: a slow reader slows only itself, and any node can go on
 //! where another one stopped.
 
+mod stretch;
+
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::Event as Message;
-use domain::{ConnectionName, Event, SourceName};
-use engine::clock::timeout;
+use domain::{ConnectionName, DestinationName, Event, Origin, RouteName, SourceName, Tenant, Timestamp};
 use futures_util::Stream;
-use futures_util::stream::{self, StreamExt};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use store::read::{EventFilter, Page, Position, Stretch};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use store::read::{EventFilter, Page, Position};
 use utoipa::{IntoParams, ToSchema};
 
+use super::deliveries::DeliveryView;
 use super::events::{EventView, PayloadView};
 use crate::app::App;
 use crate::cursor::{Mark, list_error};
 use crate::extract::Params;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use engine::access::Caller;
 
-/// A comment this often keeps proxies from closing a silent stream, and tells us of readers that are gone.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the store is looked at for what other nodes accepted.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-const LOOKS_PER_HEARTBEAT: u64 = 15;
-/// Events read from the store at once.
-const BATCH: u32 = 100;
-/// Time that one look for matching events may take: each of the few connections that read serves everybody.
-const SCAN: Duration = Duration::from_millis(50);
+pub(super) use stretch::{Telling, Told, begin};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -48,9 +39,23 @@ pub struct TailQuery {
     #[serde(rename = "type")]
     event_type: Option<String>,
     subject: Option<String>,
+    #[param(value_type = Option<String>)]
+    origin: Option<Origin>,
+    /// Only what this route owes its destination.
+    #[param(value_type = Option<String>)]
+    route: Option<RouteName>,
+    /// Only what is owed to this destination.
+    #[param(value_type = Option<String>)]
+    destination: Option<DestinationName>,
     /// Each event with its payload.
     #[serde(default)]
     payload: bool,
+    /// Each event with its deliveries, as they are when it is told.
+    #[serde(default)]
+    deliveries: bool,
+    /// Begin with what was received since then, RFC 3339.
+    #[param(value_type = Option<String>)]
+    since: Option<Timestamp>,
     /// Where to go on: the `id` of the last message seen. The header `Last-Event-ID` takes precedence.
     after: Option<String>,
 }
@@ -62,21 +67,9 @@ pub struct TailedEvent {
     event: EventView,
     #[serde(flatten)]
     payload: PayloadView,
-}
-
-struct Tail {
-    app: App,
-    caller: Caller,
-    filter: EventFilter,
-    mark: Mark,
-    with_payload: bool,
-    position: Position,
-    /// The position is beyond what the last `id` told.
-    untold: bool,
-    accepted: watch::Receiver<u64>,
-    /// How often the store was looked at since the last heartbeat, and before.
-    looks: u64,
-    _permit: OwnedSemaphorePermit,
+    /// Where they were asked for, or a route or destination was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<Vec<DeliveryView>>,
 }
 
 pub async fn stream(
@@ -85,115 +78,80 @@ pub async fn stream(
     headers: HeaderMap,
     Params(query): Params<TailQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
-    let permit = Arc::clone(&app.tail_permits)
-        .try_acquire_owned()
-        .map_err(|_| Code::TooManyStreams.because("Close a live tail that is not needed, or wait for one to end."))?;
     let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default().to_owned());
-    let TailQuery { source, connection, event_type, subject, payload, after } = query;
-    let filter = EventFilter { source, connection, event_type, subject, ..EventFilter::default() };
-    // A position is a place in the order of acceptance: it stays right when the filter changes.
-    let mark = Mark::of("tail", &caller.tenant, &());
-    // Subscribed before the position is read, so that nothing accepted in between is overlooked.
-    let accepted = app.engine.accepted();
-    let position = match header.or(after).filter(|id| !id.is_empty()) {
-        Some(id) => known_position(&app, &caller, mark, id).await?,
-        None => app.store().tail_position(caller.tenant.clone()).await?,
+    let TailQuery { source, connection, event_type, subject, origin, since, .. } = query;
+    let filter = EventFilter { source, connection, event_type, subject, origin, since, ..EventFilter::default() };
+    let mark = mark(&caller.tenant);
+    let at = match (header.or(query.after).filter(|id| !id.is_empty()), since) {
+        (Some(id), _) => Begin::At(known_position(&app, &caller.tenant, mark, id).await?),
+        (None, Some(since)) => Begin::Since(since),
+        (None, None) => Begin::Now,
     };
-    let tail = Tail {
-        app,
-        caller,
-        filter,
-        mark,
-        with_payload: payload,
-        position,
-        untold: false,
-        accepted,
-        looks: 0,
-        _permit: permit,
-    };
-    Ok(Sse::new(stream::unfold(tail, Tail::next).map(stream::iter).flatten()))
+    let TailQuery { payload, deliveries, route, destination, .. } = query;
+    let telling = Telling::Events(Wanted { payload, deliveries, route, destination });
+    begin(app, caller, filter, at, telling).await
+}
+
+/// A position is a place in the order of acceptance: it stays right when the filter changes.
+pub(super) fn mark(tenant: &Tenant) -> Mark {
+    Mark::of("tail", tenant, &())
 }
 
 /// A position that the store can read from, or a problem while it can still be told.
-async fn known_position(app: &App, caller: &Caller, mark: Mark, id: String) -> Result<Position, Problem> {
+pub(super) async fn known_position(app: &App, tenant: &Tenant, mark: Mark, id: String) -> Result<Position, Problem> {
     let position = mark.open(&id)?;
     let page = Page { limit: 1, after: Some(position.clone()), scan: Duration::ZERO };
-    let read = app.store().events_after(caller.tenant.clone(), EventFilter::default(), page).await;
+    let read = app.store().events_after(tenant.clone(), EventFilter::default(), page).await;
     read.map(|_| position).map_err(|error| list_error(error, Some(&id)))
 }
 
-type Messages = Vec<Result<Message, Infallible>>;
+/// Where a stream begins.
+pub(super) enum Begin {
+    Now,
+    At(Position),
+    /// With the first that was received since then.
+    Since(Timestamp),
+}
 
-impl Tail {
-    /// The next messages: what was accepted meanwhile, how far was looked, or a heartbeat. `None` ends the stream.
-    async fn next(mut self) -> Option<(Messages, Self)> {
-        self.accepted.mark_unchanged();
-        let page = Page { limit: BATCH, after: Some(self.position.clone()), scan: SCAN };
-        let read = self.app.store().events_after(self.caller.tenant.clone(), self.filter.clone(), page).await;
-        let Stretch { events, until, more } = match read {
-            Ok(stretch) => stretch,
-            Err(error) => {
-                // The reader comes back with its position, and is told then what is wrong.
-                tracing::debug!(code = error.code(), "a live tail ended");
-                return None;
-            }
-        };
-        let told = events.last().map_or(&self.position, |(position, _)| position);
-        self.untold = *told != until || (self.untold && events.is_empty());
-        self.position = until;
-        if events.is_empty() && !more {
-            return self.wait().await;
-        }
-        let mut messages: Messages = events.iter().map(|(position, event)| Ok(self.message(position, event))).collect();
-        if messages.is_empty() {
-            messages.push(Ok(self.progress("searching")));
-        }
-        Some((messages, self))
+impl Begin {
+    pub(super) async fn position(self, app: &App, tenant: &Tenant) -> Result<Position, Problem> {
+        Ok(match self {
+            Self::Now => app.store().tail_position(tenant.clone()).await?,
+            Self::At(position) => position,
+            Self::Since(since) => app.store().position_since(tenant.clone(), since).await?,
+        })
+    }
+}
+
+/// What the tail tells of each event.
+pub(super) struct Wanted {
+    payload: bool,
+    deliveries: bool,
+    route: Option<RouteName>,
+    destination: Option<DestinationName>,
+}
+
+impl Wanted {
+    /// The message's data, unless nothing is owed along the route and to the destination that are asked for.
+    pub(super) async fn tell(&self, app: &App, event: &Event) -> Told {
+        let Some(owed) = self.owed(app, event).await? else { return Ok(None) };
+        let payload = if self.payload { PayloadView::of(&event.payload) } else { PayloadView::default() };
+        let event = EventView::of(event, event.payload.len() as u64);
+        let text = serde_json::to_string(&TailedEvent { event, payload, deliveries: owed });
+        Ok(Some(text.expect("an event is always JSON")))
     }
 
-    async fn wait(mut self) -> Option<(Messages, Self)> {
-        let clock = Arc::clone(self.app.engine.clock());
-        let stopping = self.app.engine.stopping().clone();
-        let woken = tokio::select! {
-            () = stopping.cancelled() => return None,
-            woken = timeout(clock.as_ref(), HEARTBEAT, self.accepted.changed()) => woken,
-            // What other nodes accept is found by looking.
-            () = clock.sleep(LOOK_EVERY), if self.app.store().is_shared() => return self.look().await,
-        };
-        match woken {
-            Ok(Ok(())) => Some((Vec::new(), self)),
-            Ok(Err(_)) => None,
-            // A key that was revoked or has expired meanwhile sees nothing more.
-            Err(_) if !self.app.access.still_valid(&self.caller).await => None,
-            Err(_) => Some((vec![Ok(self.progress("heartbeat"))], self)),
+    /// `None`: it is not wanted. The store is asked only if it has to be.
+    async fn owed(&self, app: &App, event: &Event) -> Result<Option<Option<Vec<DeliveryView>>>, store::StoreError> {
+        let selective = self.route.is_some() || self.destination.is_some();
+        if !selective && !self.deliveries {
+            return Ok(Some(None));
         }
-    }
-
-    /// Looks at the store without being told to; now and then that counts as a heartbeat.
-    async fn look(mut self) -> Option<(Messages, Self)> {
-        self.looks += 1;
-        if !self.looks.is_multiple_of(LOOKS_PER_HEARTBEAT) {
-            return Some((Vec::new(), self));
-        }
-        if !self.app.access.still_valid(&self.caller).await {
-            return None;
-        }
-        Some((vec![Ok(self.progress("heartbeat"))], self))
-    }
-
-    /// A sign of life; with an `id` if there is a newer position to go on from: a selective tail that is cut would
-    /// otherwise look through all of it again.
-    fn progress(&mut self, sign: &str) -> Message {
-        let message = Message::default().comment(sign);
-        if std::mem::take(&mut self.untold) { message.id(self.mark.seal(&self.position)) } else { message }
-    }
-
-    fn message(&self, position: &Position, event: &Event) -> Message {
-        let payload = if self.with_payload { PayloadView::of(&event.payload) } else { PayloadView::default() };
-        let data = TailedEvent { event: EventView::of(event, event.payload.len() as u64), payload };
-        let text = serde_json::to_string(&data).expect("an event is always JSON");
-        // A JSON payload keeps its own line breaks: between tokens they mean nothing, but here they end a line.
-        let text = text.replace(['\n', '\r'], " ");
-        Message::default().event("event").id(self.mark.seal(position)).data(text)
+        let found = app.store().event(event.tenant.clone(), event.id).await?;
+        let mut owed = found.map(|found| found.deliveries).unwrap_or_default();
+        owed.retain(|delivery| self.route.as_ref().is_none_or(|route| *route == delivery.route));
+        owed.retain(|delivery| self.destination.as_ref().is_none_or(|name| *name == delivery.destination));
+        let wanted = !selective || !owed.is_empty();
+        Ok(wanted.then(|| Some(owed.into_iter().map(Into::into).collect())))
     }
 }

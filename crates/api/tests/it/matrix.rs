@@ -43,6 +43,8 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
     let disable = Call::post("/api/v1/destinations/gone/disable").json(&json!({ "reason": "canary" }));
     assert_eq!(gateway.call(disable).await.status, 200);
     let alert = gateway.call(Call::get("/api/v1/alerts?open=true")).await.ids().remove(0);
+    let listener = gateway.call(Call::new("PUT", "/api/v1/listeners/ear").json(&json!({ "source": "own" }))).await;
+    assert_eq!(listener.status, 200, "{listener:?}");
     let run = run_of_default(gateway).await;
     let text = |value: &Value| value.as_str().expect("an id").to_owned();
     vec![
@@ -58,6 +60,7 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
         ("/alerts/", alert),
         ("/runs/", run),
         ("/event/", shape_of_default(gateway).await),
+        ("/listeners/", "ear".into()),
     ]
 }
 
@@ -160,7 +163,7 @@ async fn no_route_shows_or_changes_what_belongs_to_another_tenant() {
 /// What the default tenant sees of its own.
 async fn everything(gateway: &Gateway) -> Vec<Value> {
     let mut all = Vec::new();
-    for noun in ["events", "deliveries", "requests", "replays", "sources", "destinations", "routes"] {
+    for noun in ["events", "deliveries", "requests", "replays", "sources", "destinations", "routes", "listeners"] {
         let path = format!("/api/v1/{noun}");
         let settled = |list: &Value| list["data"].as_array().is_some_and(|rows| rows.iter().all(is_settled));
         all.push(gateway.until(&path, settled).await);

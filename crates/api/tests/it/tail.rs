@@ -15,13 +15,13 @@ use crate::gateway::{Call, Gateway};
 /// Long enough for any machine; only a broken tail takes it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct Follower {
+pub struct Follower {
     bytes: BodyDataStream,
     text: String,
 }
 
 impl Follower {
-    async fn of(gateway: &Gateway, call: Call) -> Self {
+    pub async fn of(gateway: &Gateway, call: Call) -> Self {
         let response = gateway.send(call).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -30,7 +30,7 @@ impl Follower {
     }
 
     /// The next message: its id and data. `None` when the stream has ended.
-    async fn next(&mut self) -> Option<(String, Value)> {
+    pub async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             let (id, data) = self.any().await?;
             if let (Some(id), Some(data)) = (id, data) {

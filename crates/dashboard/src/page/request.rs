@@ -8,12 +8,13 @@ use engine::access::Scope;
 use maud::{Markup, html};
 use store::intake::KeptRequest;
 
+use super::ask;
 use crate::desk::Desk;
 use crate::extract::Path;
 use crate::part::form::{Weight, button};
 use crate::part::tag::{self, bytes};
 use crate::part::time::Ago;
-use crate::part::{facts, text_block};
+use crate::part::{explain, facts, text_block};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::{crumbs, page};
@@ -29,10 +30,13 @@ pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Path(id): P
     let kept = desk.store().request(visitor.tenant().clone(), id).await?;
     let kept = desk.engine.shown(kept.ok_or_else(|| Trouble::not_found("request"))?);
     let (request, now) = (&kept.request, desk.now());
+    let explained = desk.engine.explain_request(visitor.tenant().clone(), id).await?;
+    let place = ask::place(&desk, &visitor, "requests", &id).filter(|_| !explained.context.is_empty());
     let content = html! {
         (crumbs("/requests", "Requests"))
         h1 { "A request to " (request.source) " " (tag::verdict(kept.verdict)) }
         (why(&visitor, &kept))
+        @if kept.verdict != Verdict::Accepted { (explain::why(&explained.diagnoses, place.as_deref())) }
         section.card { (facts(vec![
             ("Received", Some(html! { (Ago { at: request.received_at, now }) })),
             ("Source", Some(html! { a href={ "/sources/" (request.source) } { (request.source) } })),

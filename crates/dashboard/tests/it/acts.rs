@@ -39,6 +39,31 @@ async fn a_destination_is_paused_with_a_reason_and_resumed() {
 }
 
 #[tokio::test]
+async fn a_failure_is_explained_and_a_model_is_asked_on_a_wish_and_shown_as_text() {
+    let mut browser = Browser::furnished(&["operate"]).await;
+    browser.world.status.store(413, Ordering::SeqCst);
+    let event = browser.publishes("refused", None, &json!({})).await;
+    browser.until(DeliveryState::Dead, 1).await;
+    let page = browser.get(&format!("/events/{event}")).await.text;
+    assert!(page.contains("data-rule=\"body_too_large\"") && page.contains("<strong>Next: </strong>"), "{page}");
+    let ask = page.split("action=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.ends_with("/ask"));
+    let ask = ask.expect("a model can be asked").to_owned();
+    let answered = browser.post(&ask, "").await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    assert!(
+        answered.text.contains("What the model small guesses") && answered.text.contains("data-rule"),
+        "{}",
+        answered.text
+    );
+    assert!(!answered.text.contains("<script>"), "only ever text");
+    browser.arrives("signed", &[("x-forwarded-for", "192.0.2.7")], "{}").await;
+    let list = browser.get("/requests").await.text;
+    let request = list.split("/requests/").filter_map(|rest| rest.split('"').next()).find(|id| id.starts_with("req_"));
+    let page = browser.get(&format!("/requests/{}", request.expect("it is listed"))).await.text;
+    assert!(page.contains("data-rule=\"signature_stripped_by_proxy\""), "{page}");
+}
+
+#[tokio::test]
 async fn dead_letters_are_grouped_planned_and_tried_again() {
     let mut browser = Browser::furnished(&["operate"]).await;
     for number in 0..3 {

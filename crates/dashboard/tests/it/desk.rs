@@ -12,6 +12,7 @@ use domain::{DeliveryState, Tenant, Timestamp};
 use engine::access::{Access, KeyText};
 use engine::clock::{Clock, SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
+use engine::explain::{Model, ModelSpec};
 use engine::publish::Publication;
 use engine::receive::Receipt;
 use engine::transport::EgressPolicy;
@@ -27,7 +28,7 @@ use store::registry::{ApiKey, ObjectKind};
 use store_sqlite::{OpenOptions, SqliteStore};
 use tower::ServiceExt;
 
-use crate::world::{World, file};
+use crate::world::{MODEL, World, file};
 
 pub struct Browser {
     pub engine: Engine,
@@ -47,6 +48,10 @@ impl Answer {
     pub fn location(&self) -> &str {
         self.headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
+}
+
+fn model() -> Arc<Model> {
+    Model::new(ModelSpec { url: MODEL.to_owned(), model: "small".to_owned(), key: None, per_hour: 10 })
 }
 
 impl Browser {
@@ -70,7 +75,13 @@ impl Browser {
         engine.joined().await;
         engine.configure(file(&clock, &entropy)).await.expect("it is valid");
         let access = Arc::new(Access::new(Arc::clone(engine.store()), clock));
-        let desk = Desk { engine: engine.clone(), access: Arc::clone(&access), public_url: None, https: false };
+        let desk = Desk {
+            engine: engine.clone(),
+            access: Arc::clone(&access),
+            public_url: None,
+            https: false,
+            model: Some(model()),
+        };
         Self { engine, access, world, router: router(desk), cookie: None }
     }
 

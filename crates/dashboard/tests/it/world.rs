@@ -51,10 +51,19 @@ impl World {
     }
 }
 
+/// Where a model is asked.
+pub const MODEL: &str = "https://models.example/v1";
+
+/// What a model answers that means no good.
+fn completion() -> String {
+    serde_json::json!({ "choices": [{ "message": { "content": HOSTILE } }] }).to_string()
+}
+
 impl Transport for World {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         let (status, body) = match request.target.url().starts_with("https://shop.example") {
             true => (self.shop_status.load(Ordering::SeqCst), r#"[{"id":1},{"id":2}]"#.to_owned()),
+            false if request.target.url().starts_with(MODEL) => (200, completion()),
             false => (self.status.load(Ordering::SeqCst), HOSTILE.to_owned()),
         };
         let response = OutboundResponse {

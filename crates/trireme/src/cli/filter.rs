@@ -83,7 +83,7 @@ pub fn object(parameters: impl IntoIterator<Item = (&'static str, Option<String>
 }
 
 /// A time as the API wants it.
-fn moment(text: &str, now: Timestamp) -> Outcome<String> {
+pub fn moment(text: &str, now: Timestamp) -> Outcome<String> {
     if let Some(ago) = duration(text) {
         return Ok((now - ago).to_string());
     }

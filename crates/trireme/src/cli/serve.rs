@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::FirstKey;
+use engine::explain::Model;
 use engine::spec::Secret;
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -148,6 +149,7 @@ pub fn read_config(path: &Path, environment: Environment<'_>, egress_allow: &[Ip
         public_url,
         trusted_proxies: config.trusted_proxies,
         limits: limits(&config.limits),
+        model: config.model.map(Model::new),
         ..api::Settings::default()
     };
     let settings = Settings {

@@ -32,7 +32,9 @@ pub fn check(status: u16, body: &[u8]) -> Outcome {
     }
     let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
         let shown: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARS).collect();
-        let failure = Failure::general("unexpected_answer", format!("it answered {status}: {}", clean(shown.trim())));
+        // What a proxy says while the gateway behind it is away.
+        let code = if (502..=504).contains(&status) { "bad_gateway" } else { "unexpected_answer" };
+        let failure = Failure::general(code, format!("it answered {status}: {}", clean(shown.trim())));
         return Err(failure.hint("Does the URL name a trireme gateway?"));
     };
     let mut message = problem.title.clone();
@@ -77,9 +79,10 @@ mod tests {
 
     #[test]
     fn what_is_no_problem_document_is_shown_shortened_and_cleaned() {
-        let failure = told(502, &format!("<h1>\u{1b}[31mBad gateway</h1>{}", "x".repeat(500)));
+        assert_eq!(told(503, "<h1>Service unavailable</h1>").code, "bad_gateway", "it may pass");
+        let failure = told(418, &format!("<h1>\u{1b}[31mBad gateway</h1>{}", "x".repeat(500)));
         assert_eq!(failure.code, "unexpected_answer");
-        assert!(failure.message.starts_with("it answered 502: <h1>\u{fffd}[31mBad gateway"), "{failure}");
+        assert!(failure.message.starts_with("it answered 418: <h1>\u{fffd}[31mBad gateway"), "{failure}");
         assert!(failure.message.chars().count() < 250);
         assert!(check(204, b"").is_ok());
     }

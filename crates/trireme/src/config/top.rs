@@ -9,7 +9,7 @@ use engine::spec::Specs;
 use url::Url;
 
 use super::objects::{Owned, Within};
-use super::{Config, Limits, Surroundings, egress, objects, retention, store};
+use super::{Config, Limits, Surroundings, egress, explain, objects, retention, store};
 
 pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
     let mut fields = root.fields_or_empty();
@@ -18,6 +18,7 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
     let store = fields.take("store").and_then(|at| store::section(&at, &around.directory)).unwrap_or_default();
     let trusted_proxies = fields.take("trusted_proxies").map(|at| egress::proxies(&at)).unwrap_or_default();
     let limits = fields.take("limits").and_then(|at| Limits::section(&at)).unwrap_or_default();
+    let model = fields.take("explain").and_then(|at| explain::section(&at));
     let retention_at = fields.take("retention");
     if let Some(alerts) = fields.take("alerts").and_then(|at| at.fields()) {
         alerts.finish();
@@ -37,6 +38,7 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
         egress_allow: Default::default(),
         limits,
         retention: retention.unwrap_or_default(),
+        model,
         specs: Specs { catalogue: Arc::clone(&around.own.catalogue), public_url: called, ..Specs::default() },
         // Both are known once everything was read.
         digest: Digest::of(b""),

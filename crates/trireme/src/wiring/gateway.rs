@@ -64,11 +64,13 @@ impl FromStart {
     fn changed_in(&self, settings: &Settings) -> Vec<&'static str> {
         let now = Self::of(settings);
         let limits = self.api.limits != now.api.limits || self.disk_reserve_bytes != now.disk_reserve_bytes;
+        let spec = |api: &api::Settings| api.model.as_ref().map(|model| model.spec().clone());
         let keys = [
             ("public_url", self.api.public_url != now.api.public_url),
             ("trusted_proxies", self.api.trusted_proxies != now.api.trusted_proxies),
             ("limits", limits),
             ("retention", self.retention != now.retention),
+            ("explain", spec(&self.api) != spec(&now.api)),
         ];
         keys.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
@@ -271,7 +273,7 @@ impl Gateway {
 fn desk(engine: &Engine, access: &Arc<Access>, settings: &api::Settings) -> Desk {
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let public_url = settings.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
-    Desk { engine: engine.clone(), access: Arc::clone(access), public_url, https }
+    Desk { engine: engine.clone(), access: Arc::clone(access), public_url, https, model: settings.model.clone() }
 }
 
 /// The sockets as the HTTP face wants them, each a second handle of the one that is kept.

@@ -127,6 +127,20 @@ async fn learning_schemas_works_as_written() {
 }
 
 #[tokio::test]
+async fn working_locally_works_as_written() {
+    let program = Destination::start().await;
+    run("local.md", &program).await;
+    let got = program.got();
+    let heard = got.iter().filter(|got| got.headers.contains_key("webhook-signature")).count();
+    assert_eq!((got.len(), heard), (2, 1), "one was delivered, and the same was brought by the listener");
+}
+
+#[tokio::test]
+async fn explaining_works_as_written() {
+    run("explain.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
 async fn operating_works_as_written() {
     run("operate.md", &Destination::start().await).await;
 }

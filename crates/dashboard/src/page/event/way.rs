@@ -7,15 +7,16 @@ use engine::access::Scope;
 use engine::topology::Route;
 use maud::{Markup, html};
 use store::dispatch::{Attempt, Prepared};
-use store::read::{DeliveryDetail, EventDetail};
+use store::read::{DeliveryDetail, DeliveryRow, EventDetail};
 
 use crate::desk::Desk;
 use crate::list::address;
+use crate::page::ask;
 use crate::page::request::pretty;
 use crate::part::form::{Weight, button};
 use crate::part::tag::{self, Tone, bytes};
-use crate::part::text_block;
 use crate::part::time::{Ago, took};
+use crate::part::{explain, text_block};
 use crate::reply::Trouble;
 use crate::session::Visitor;
 
@@ -37,7 +38,9 @@ pub(super) async fn taken(
 ) -> Result<Markup, Trouble> {
     let mut deliveries = Vec::new();
     for row in detail.deliveries.iter().take(DELIVERIES_MAX) {
-        deliveries.extend(desk.store().delivery(visitor.tenant().clone(), row.id).await?);
+        if let Some(delivery) = desk.store().delivery(visitor.tenant().clone(), row.id).await? {
+            deliveries.push((delivery, explained(desk, visitor, row).await?));
+        }
     }
     let others = passed_by(desk, detail);
     Ok(html! {
@@ -45,7 +48,7 @@ pub(super) async fn taken(
         @if deliveries.is_empty() && others.is_empty() {
             section.card.dim { "No route leaves its source: it is kept, and goes nowhere." }
         }
-        @for (index, delivery) in deliveries.iter().enumerate() { (one(visitor, delivery, index, now)) }
+        @for (index, (delivery, why)) in deliveries.iter().enumerate() { (one(visitor, delivery, why, index, now)) }
         @if detail.deliveries.len() > DELIVERIES_MAX {
             p.dim { (detail.deliveries.len() - DELIVERIES_MAX) " more deliveries of this event are not shown." }
         }
@@ -56,6 +59,17 @@ pub(super) async fn taken(
             } }
         }
     })
+}
+
+/// Why it is not delivered, if it is not.
+async fn explained(desk: &Desk, visitor: &Visitor, row: &DeliveryRow) -> Result<Markup, Trouble> {
+    if matches!(row.state, DeliveryState::Delivered | DeliveryState::Cancelled) {
+        return Ok(Markup::default());
+    }
+    let explained = desk.engine.explain_delivery(visitor.tenant().clone(), row.id).await?;
+    let failed = !explained.diagnoses.is_empty() && row.state != DeliveryState::Filtered;
+    let place = ask::place(desk, visitor, "deliveries", &row.id).filter(|_| failed);
+    Ok(explain::why(&explained.diagnoses, place.as_deref()))
 }
 
 /// The routes of its source that owe nothing for it, and why.
@@ -87,7 +101,7 @@ fn trying(route: &str, event: &Event) -> Markup {
     html! { a.button href=(address("/try", &[("route", Some(route)), ("event", Some(event.as_str()))])) { "Try it" } }
 }
 
-fn one(visitor: &Visitor, delivery: &DeliveryDetail, index: usize, now: Timestamp) -> Markup {
+fn one(visitor: &Visitor, delivery: &DeliveryDetail, why: &Markup, index: usize, now: Timestamp) -> Markup {
     let row = &delivery.row;
     html! {
         section.card {
@@ -104,6 +118,7 @@ fn one(visitor: &Visitor, delivery: &DeliveryDetail, index: usize, now: Timestam
                 @if row.state == DeliveryState::Filtered { p.dim { (cause.detail) } }
                 @else { p.note { strong { (cause.code.replace('_', " ")) } ": " (cause.detail) } }
             }
+            (why)
             (tries(&delivery.attempts, now))
             @if let Some(prepared) = &delivery.prepared { (sent(prepared, index)) }
             (acts(visitor, delivery))

@@ -29,6 +29,7 @@ pub struct Got {
 struct Shared {
     got: Mutex<Vec<Got>>,
     status: AtomicU16,
+    body: Mutex<Bytes>,
     open: watch::Sender<bool>,
 }
 
@@ -48,7 +49,8 @@ impl Destination {
         let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let (open, _) = watch::channel(true);
-        let shared = Arc::new(Shared { got: Mutex::default(), status: AtomicU16::new(200), open });
+        let body = Mutex::new(Bytes::from_static(b"ok"));
+        let shared = Arc::new(Shared { got: Mutex::default(), status: AtomicU16::new(200), body, open });
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Self { address, shared, serving }
     }
@@ -60,6 +62,11 @@ impl Destination {
     /// What it answers from now on.
     pub fn answer(&self, status: u16) {
         self.shared.status.store(status, Ordering::SeqCst);
+    }
+
+    /// What stands in its answers from now on.
+    pub fn says(&self, body: String) {
+        *self.shared.body.lock().expect("no panic") = body.into();
     }
 
     /// Holds its answers back.
@@ -113,7 +120,8 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let mut open = shared.open.subscribe();
     // The sender lives in `shared`, so this only ends when it is open.
     let _ = open.wait_for(|open| *open).await;
-    let mut response = Response::new(Full::new(Bytes::from_static(b"ok")));
+    let body = shared.body.lock().expect("no panic").clone();
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = StatusCode::from_u16(shared.status.load(Ordering::SeqCst)).expect("a status");
     Ok(response)
 }
