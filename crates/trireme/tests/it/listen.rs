@@ -123,16 +123,22 @@ async fn nothing_is_lost_when_gateway_listener_and_program_end_without_warning()
     assert!(listener.line().contains("\tissue/4\t200\t"), "{}", listener.log());
     assert_eq!(numbers(&program.got()), [1, 2, 3, 3, 4], "in order, and nothing else twice");
     assert_eq!(program.messages().len(), 4, "a repetition is told by its id");
+}
 
-    // The program is away: events wait until it is back.
-    let place = program.address;
-    drop(program);
-    send(&gateway, 5).await;
+#[tokio::test]
+async fn events_wait_for_a_program_that_is_not_there() {
+    let (folder, gateway) = started();
+    let place = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let mut listener = listen(&gateway, &folder, &format!("http://{place}/hook"), &[]);
+    listening(&gateway, &listener).await;
+    for number in [5, 6] {
+        send(&gateway, number).await;
+    }
     listener.logs("Waiting for it").await;
     let program = Destination::start_at(place).await;
-    program.has_got(1).await;
-    assert_eq!(numbers(&program.got()), [5]);
     assert!(listener.line().contains("\tissue/5\t200\t"));
+    assert!(listener.line().contains("\tissue/6\t200\t"));
+    assert_eq!(numbers(&program.got()), [5, 6]);
 }
 
 #[tokio::test]
