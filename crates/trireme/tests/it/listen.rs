@@ -28,7 +28,7 @@ fn again(folder: &Folder, address: &str) -> Gateway {
 
 fn listen(gateway: &Gateway, folder: &Folder, to: &str, more: &[&str]) -> Process {
     let arguments = ["listen", "--source", "github", "--to", to, "--name", "laptop"];
-    Process::start(&mut gateway.command(&[&arguments, more].concat()), folder.path())
+    Process::start(&mut gateway.command(&[&arguments[..], more].concat()), folder.path())
 }
 
 /// Once the gateway knows it.
