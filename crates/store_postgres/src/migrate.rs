@@ -22,7 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_nodes.sql"),
     include_str!("../migrations/0005_backfill.sql"),
     include_str!("../migrations/0006_shapes.sql"),
-    include_str!("../migrations/0008_listeners.sql"),
+    include_str!("../migrations/0007_listeners.sql"),
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.

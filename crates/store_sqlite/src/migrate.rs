@@ -19,7 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_unmodified.sql"),
     include_str!("../migrations/0005_backfill.sql"),
     include_str!("../migrations/0006_shapes.sql"),
-    include_str!("../migrations/0008_listeners.sql"),
+    include_str!("../migrations/0007_listeners.sql"),
 ];
 
 /// Beside the migrations, because it has to be there before the first.

@@ -111,13 +111,9 @@ impl Tail {
     fn take(&mut self, message: Message) -> Outcome {
         let event: Value = serde_json::from_str(&message.data).unwrap_or(Value::Null);
         if event.get("id").is_some() {
-            match self.args.status.is_empty() {
-                true => self.show(&event)?,
-                false => {
-                    for event in self.ends.begin(event, &self.args) {
-                        self.show(&event)?;
-                    }
-                }
+            let come = if self.args.status.is_empty() { Some(event) } else { self.ends.begin(event, &self.args) };
+            if let Some(event) = come {
+                self.show(&event)?;
             }
         }
         // Only now: what was not shown is asked for again.

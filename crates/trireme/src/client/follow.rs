@@ -37,11 +37,6 @@ impl<'g> Follow<'g> {
         Self { gateway, path, position, stream: None, waiting: VecDeque::new(), has_begun: false, failed: 0 }
     }
 
-    #[must_use]
-    pub fn position(&self) -> Option<&str> {
-        self.position.as_deref()
-    }
-
     /// The next message. The first connection must succeed; one that breaks later is made again, and nothing is read
     /// ahead of what was given. It may be dropped while it waits.
     pub async fn next(&mut self) -> Outcome<Message> {
