@@ -77,6 +77,12 @@ fn judge<Facts>(rules: &[&[Rule<Facts>]], facts: &Facts) -> Vec<Diagnosis> {
     all
 }
 
+/// The same; where nobody knows anything, what the last ones say.
+fn judge_or<Facts>(rules: &[&[Rule<Facts>]], last: &[Rule<Facts>], facts: &Facts) -> Vec<Diagnosis> {
+    let said = judge(rules, facts);
+    if said.is_empty() { judge(&[last], facts) } else { said }
+}
+
 /// A duration as people say it.
 fn in_words(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs();

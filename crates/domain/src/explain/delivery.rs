@@ -2,6 +2,7 @@
 
 mod answer;
 mod connection;
+mod last;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ mod unsent;
 
 use std::time::Duration;
 
-use super::{Diagnosis, Rule, judge};
+use super::{Diagnosis, Rule, judge_or};
 use crate::{DeliveryState, Timestamp};
 
 /// One try.
@@ -121,5 +122,5 @@ pub(super) const RULES: &[&[Rule<Facts>]] =
 /// What the rules say of a delivery, the surest first.
 #[must_use]
 pub fn explain(facts: &Facts) -> Vec<Diagnosis> {
-    judge(RULES, facts)
+    judge_or(RULES, last::RULES, facts)
 }

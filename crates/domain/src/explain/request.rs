@@ -8,7 +8,7 @@ mod time;
 
 use std::time::Duration;
 
-use super::{Diagnosis, Rule, judge};
+use super::{Diagnosis, Rule, Said, judge_or, possible};
 use crate::Timestamp;
 
 /// Something else by which the request would have been verified. Whoever gathers the facts tries it.
@@ -116,5 +116,16 @@ pub(super) const RULES: &[&[Rule<Facts>]] = &[signature::RULES, time::RULES, oth
 /// What the rules say of a request, the surest first.
 #[must_use]
 pub fn explain(facts: &Facts) -> Vec<Diagnosis> {
-    judge(RULES, facts)
+    judge_or(RULES, &[("rejected_otherwise", rejected_otherwise)], facts)
+}
+
+/// What is said where no other rule knows more.
+fn rejected_otherwise(facts: &Facts) -> Option<Said> {
+    (!facts.code.is_empty()).then_some(())?;
+    let detail = if facts.detail.is_empty() { String::new() } else { format!(": {}", facts.detail) };
+    possible(
+        format!("It was rejected for `{}`{detail}.", facts.code),
+        "See what the source's provider wants of a request (`trireme providers show NAME`), and compare it with the \
+             headers that came.",
+    )
 }

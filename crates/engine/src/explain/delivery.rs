@@ -7,9 +7,9 @@ use domain::explain::delivery::{Destination, Facts, Minute, Standing, Try, expla
 use domain::{DeliveryId, DestinationName, Tenant, Timestamp};
 use store::StoreError;
 use store::dispatch::Attempt;
-use store::people::DestinationState;
+use store::people::{DestinationState, DestinationStatus};
 use store::read::DeliveryDetail;
-use store::watch::{Series, Step};
+use store::watch::{Figure, Series, Step};
 
 use super::{Context, Explained};
 use crate::engine::{Engine, EngineError};
@@ -19,22 +19,50 @@ const LOOK_BACK: Duration = Duration::from_secs(60 * 60);
 /// Of an answer: what rules look for is at its beginning.
 const RESPONSE_BYTES: usize = 2 * 1024;
 
+/// What is known beside the deliveries themselves, asked once however many are explained.
+struct Around {
+    now: Timestamp,
+    statuses: Vec<(Tenant, DestinationName, DestinationStatus)>,
+    figures: Vec<(Timestamp, Figure)>,
+}
+
 impl Engine {
     /// Why a delivery is not delivered.
     pub async fn explain_delivery(&self, tenant: Tenant, id: DeliveryId) -> Result<Explained, EngineError> {
-        let detail = self.inner.store.delivery(tenant.clone(), id).await?;
-        let detail = detail.ok_or_else(|| EngineError::NotFound(format!("there is no delivery {id}")))?;
-        let facts = self.delivery_facts(tenant, detail).await?;
-        Ok(Explained { diagnoses: explain(&facts), context: Context::of_delivery(&facts) })
+        let not_there = || EngineError::NotFound(format!("there is no delivery {id}"));
+        let detail = self.inner.store.delivery(tenant.clone(), id).await?.ok_or_else(not_there)?;
+        self.explain_deliveries(&tenant, vec![detail]).await?.pop().ok_or_else(not_there)
     }
 
-    async fn delivery_facts(&self, tenant: Tenant, detail: DeliveryDetail) -> Result<Facts, StoreError> {
-        let DeliveryDetail { row, attempts, prepared } = detail;
-        let now = self.inner.clock.now();
-        let destination = self.destination_facts(&tenant, &row.destination).await?;
-        let route_gone = self.topology().route(tenant.as_str(), row.route.as_str()).is_none();
-        Ok(Facts {
+    /// The same of several, in their order.
+    pub async fn explain_deliveries(
+        &self,
+        tenant: &Tenant,
+        details: Vec<DeliveryDetail>,
+    ) -> Result<Vec<Explained>, StoreError> {
+        let around = self.around(tenant).await?;
+        let mut explained = Vec::with_capacity(details.len());
+        for detail in details {
+            let facts = self.delivery_facts(tenant, detail, &around).await;
+            explained.push(Explained { diagnoses: explain(&facts), context: Context::of_delivery(&facts) });
+        }
+        Ok(explained)
+    }
+
+    async fn around(&self, tenant: &Tenant) -> Result<Around, StoreError> {
+        let (store, now) = (&self.inner.store, self.inner.clock.now());
+        Ok(Around {
             now,
+            statuses: store.destination_statuses().await?,
+            figures: store.figures(tenant.clone(), Series::Attempts, Step::Minute, now - LOOK_BACK).await?,
+        })
+    }
+
+    async fn delivery_facts(&self, tenant: &Tenant, detail: DeliveryDetail, around: &Around) -> Facts {
+        let DeliveryDetail { row, attempts, prepared } = detail;
+        let route_gone = self.topology().route(tenant.as_str(), row.route.as_str()).is_none();
+        Facts {
+            now: around.now,
             state: row.state,
             cause: row.cause.map(|cause| (cause.code.to_string(), cause.detail)),
             tries: attempts.into_iter().map(tried).collect(),
@@ -43,22 +71,21 @@ impl Engine {
             subject: row.subject,
             route: row.route.to_string(),
             route_gone,
-            destination,
+            destination: self.destination_facts(tenant, &row.destination, around).await,
             body_bytes: prepared.as_ref().map(|prepared| prepared.body.len() as u64),
             content_type: prepared.map(|prepared| prepared.content_type.to_string()).unwrap_or_default(),
-            minutes: self.minutes(tenant, &row.destination, now).await?,
-        })
+            minutes: minutes(&around.figures, &row.destination),
+        }
     }
 
-    async fn destination_facts(&self, tenant: &Tenant, name: &DestinationName) -> Result<Destination, StoreError> {
-        let statuses = self.inner.store.destination_statuses().await?;
-        let status = statuses.into_iter().find(|(owner, found, _)| owner == tenant && found == name);
+    async fn destination_facts(&self, tenant: &Tenant, name: &DestinationName, around: &Around) -> Destination {
+        let status = around.statuses.iter().find(|(owner, found, _)| owner == tenant && found == name);
         let status = status.map(|(_, _, status)| status);
         let topology = self.topology();
         let Some(known) = topology.destination(tenant.as_str(), name.as_str()) else {
-            return Ok(Destination { name: name.to_string(), standing: Standing::Retired, ..Destination::default() });
+            return Destination { name: name.to_string(), standing: Standing::Retired, ..Destination::default() };
         };
-        let standing = match status.as_ref().map(|status| status.state) {
+        let standing = match status.map(|status| status.state) {
             None | Some(DestinationState::Active) => Standing::Active,
             Some(DestinationState::Paused) => Standing::Paused,
             Some(DestinationState::Disabled) => Standing::Disabled,
@@ -66,27 +93,26 @@ impl Engine {
         };
         let live = self.destination_live(tenant.clone(), name.clone()).await;
         let url = url::Url::parse(known.target.url()).ok();
-        Ok(Destination {
+        Destination {
             name: name.to_string(),
             https: url.as_ref().is_some_and(|url| url.scheme() == "https"),
             host: url.as_ref().and_then(url::Url::host_str).unwrap_or_default().to_owned(),
             port: url.and_then(|url| url.port_or_known_default()).unwrap_or_default(),
             standing,
-            why: status.map(|status| status.reason).unwrap_or_default(),
+            why: status.map(|status| status.reason.clone()).unwrap_or_default(),
             breaker_open: live.is_some_and(|live| live.in_charge && live.breaker != BreakerState::Closed),
             signed: !known.spec.http.secrets.is_empty(),
             first_byte: known.spec.http.timeouts.first_byte,
-        })
+        }
     }
+}
 
-    async fn minutes(&self, tenant: Tenant, name: &DestinationName, now: Timestamp) -> Result<Vec<Minute>, StoreError> {
-        let figures = self.inner.store.figures(tenant, Series::Attempts, Step::Minute, now - LOOK_BACK).await?;
-        let own = figures.into_iter().filter(|(_, figure)| *figure.object == *name.as_str());
-        let mut minutes: Vec<Minute> =
-            own.map(|(at, figure)| Minute { at, tries: figure.count, failed: figure.failed }).collect();
-        minutes.sort_by_key(|minute| minute.at);
-        Ok(minutes)
-    }
+fn minutes(figures: &[(Timestamp, Figure)], name: &DestinationName) -> Vec<Minute> {
+    let own = figures.iter().filter(|(_, figure)| *figure.object == *name.as_str());
+    let mut minutes: Vec<Minute> =
+        own.map(|(at, figure)| Minute { at: *at, tries: figure.count, failed: figure.failed }).collect();
+    minutes.sort_by_key(|minute| minute.at);
+    minutes
 }
 
 fn tried(attempt: Attempt) -> Try {

@@ -1,6 +1,7 @@
 //! What would have verified a request whose signature does not fit: the same request judged again under other
 //! assumptions, one at a time. Nothing is accepted by it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,14 +15,18 @@ use crate::topology::{Source, Topology};
 
 /// Larger bodies are judged as they are: each assumption is a digest of the whole.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Other sources whose secrets are tried.
-const SOURCES_MAX: usize = 50;
+/// Bytes that are digested for one question, whatever it is about: about a tenth of a second of one core.
+const WORK_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What one trial counts at least, for the reading of its key: a source may have a secret for each of its accounts.
+const TRIAL_BYTES_MIN: usize = 16 * 1024;
 
 /// All that is tried, with what it is tried on. Owned, because it is done off the async threads.
 pub(super) struct Trials {
     request: InboundRequest,
     source: Arc<Source>,
     others: Vec<Arc<Source>>,
+    /// Bytes that may still be digested.
+    work_left: Cell<usize>,
 }
 
 impl Trials {
@@ -31,30 +36,27 @@ impl Trials {
                 && other.spec.name != source.spec.name
                 && other.spec.webhook.is_some()
         };
-        let others = topology.sources().filter(is_other).take(SOURCES_MAX).cloned().collect();
-        Self { request, source: Arc::clone(source), others }
+        let others = topology.sources().filter(is_other).cloned().collect();
+        Self { request, source: Arc::clone(source), others, work_left: Cell::new(WORK_BYTES_MAX) }
     }
 
-    /// The assumptions under which it is verified.
+    /// The assumptions under which it is verified. What is cheap and usual comes first, so that a tenant of many sources
+    /// never uses up the work that it takes.
     pub fn run(&self) -> Vec<Otherwise> {
         if self.request.body.len() > BODY_BYTES_MAX {
             return Vec::new();
         }
         let own = self.secrets_of(&self.source);
-        let mut found = Vec::new();
-        if self.verifies(&trimmed(&own), &self.request) {
-            found.push(Otherwise::SecretWithoutBlanks);
-        }
-        let of_other = self.others.iter().find(|other| self.verifies(&self.secrets_of(other), &self.request));
-        found.extend(of_other.map(|other| Otherwise::SecretOfSource(other.spec.name.to_string())));
-        found.extend(
-            self.urls()
-                .into_iter()
-                .find(|url| self.verifies(&own, &InboundRequest { url: url.as_str().into(), ..self.request.clone() }))
-                .map(Otherwise::Url),
-        );
-        found.extend(Rewritten::ALL.into_iter().find(|how| self.verifies_as(&own, *how)).map(Otherwise::Body));
-        found
+        let with_blanks = self.verifies(&trimmed(&own), &self.request).then_some(Otherwise::SecretWithoutBlanks);
+        let url = self.urls().into_iter().find(|url| self.verifies(&own, &self.at(url))).map(Otherwise::Url);
+        let body = Rewritten::ALL.into_iter().find(|how| self.verifies_as(&own, *how)).map(Otherwise::Body);
+        let other = self.others.iter().find(|other| self.verifies(&self.secrets_of(other), &self.request));
+        let other = other.map(|other| Otherwise::SecretOfSource(other.spec.name.to_string()));
+        [with_blanks, url, body, other].into_iter().flatten().collect()
+    }
+
+    fn at(&self, url: &str) -> InboundRequest {
+        InboundRequest { url: url.into(), ..self.request.clone() }
     }
 
     fn verifies_as(&self, secrets: &[RoleSecret], how: Rewritten) -> bool {
@@ -73,7 +75,9 @@ impl Trials {
         secrets.iter().any(|secret| self.judge(secret, request).unwrap_or(false))
     }
 
+    /// `None`: nobody can tell, or it was enough.
     fn judge(&self, secret: &RoleSecret, request: &InboundRequest) -> Option<bool> {
+        self.work_left.set(self.work_left.get().checked_sub(request.body.len().max(TRIAL_BYTES_MIN))?);
         let (listener, webhook) = (self.source.listener.as_ref()?, self.source.spec.webhook.as_ref()?);
         let settings = Settings::from_json(&webhook.settings).ok()?;
         let keys = Keys::compile(&listener.recipe, &[secret.key().ok()?], &settings).ok()?;

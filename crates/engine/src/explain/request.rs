@@ -166,6 +166,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_reason_by_which_a_recipe_rejects_is_explained_by_a_rule_of_its_own() {
+        use connectors::provider::Code;
+        for code in Code::ALL {
+            let pending = code == Code::KeyAwaited;
+            let received_at = Timestamp::from_secs(1_700_000_000);
+            let sent_at = Some(Timestamp::from_secs(1_699_990_000));
+            let said =
+                explain(&Facts { pending, code: code.as_str().to_owned(), received_at, sent_at, ..Facts::default() });
+            let rules: Vec<&str> = said.iter().map(|diagnosis| diagnosis.rule).collect();
+            assert!(!rules.is_empty() && !rules.contains(&"rejected_otherwise"), "{code:?}: {rules:?}");
+        }
+    }
+
+    #[test]
     fn payloads_say_whether_they_are_a_test() {
         for (body, expected) in [
             (r#"{"livemode":false}"#, Some(("livemode", Mode::Test))),

@@ -40,7 +40,7 @@ fn path_of(id: &str) -> Outcome<String> {
 fn show(explained: &Value, output: Output) -> Outcome {
     let diagnoses = explained["diagnoses"].as_array().map(Vec::as_slice).unwrap_or_default();
     if diagnoses.is_empty() {
-        output.line("No rule knows anything about this: nothing is wrong, or it is something new.")?;
+        output.line("Nothing is wrong with it, as far as the rules can tell.")?;
     }
     for diagnosis in diagnoses {
         let [certainty, cause, next] = ["/certainty", "/cause", "/next"].map(|field| cell(diagnosis, field));

@@ -1,13 +1,14 @@
 //! The way that an event took: route by route, what `when` said of it, what was sent, and how each try ended.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{DeliveryState, Event, Timestamp};
+use domain::{DeliveryId, DeliveryState, Event, Timestamp};
 use engine::access::Scope;
 use engine::topology::Route;
 use maud::{Markup, html};
 use store::dispatch::{Attempt, Prepared};
-use store::read::{DeliveryDetail, DeliveryRow, EventDetail};
+use store::read::{DeliveryDetail, EventDetail};
 
 use crate::desk::Desk;
 use crate::list::address;
@@ -38,17 +39,18 @@ pub(super) async fn taken(
 ) -> Result<Markup, Trouble> {
     let mut deliveries = Vec::new();
     for row in detail.deliveries.iter().take(DELIVERIES_MAX) {
-        if let Some(delivery) = desk.store().delivery(visitor.tenant().clone(), row.id).await? {
-            deliveries.push((delivery, explained(desk, visitor, row).await?));
-        }
+        deliveries.extend(desk.store().delivery(visitor.tenant().clone(), row.id).await?);
     }
+    let reasons = reasons(desk, visitor, &deliveries).await?;
     let others = passed_by(desk, detail);
     Ok(html! {
         h2 { "The way it took" }
         @if deliveries.is_empty() && others.is_empty() {
             section.card.dim { "No route leaves its source: it is kept, and goes nowhere." }
         }
-        @for (index, (delivery, why)) in deliveries.iter().enumerate() { (one(visitor, delivery, why, index, now)) }
+        @for (index, delivery) in deliveries.iter().enumerate() {
+            (one(visitor, delivery, reasons.get(&delivery.row.id), index, now))
+        }
         @if detail.deliveries.len() > DELIVERIES_MAX {
             p.dim { (detail.deliveries.len() - DELIVERIES_MAX) " more deliveries of this event are not shown." }
         }
@@ -61,15 +63,25 @@ pub(super) async fn taken(
     })
 }
 
-/// Why it is not delivered, if it is not.
-async fn explained(desk: &Desk, visitor: &Visitor, row: &DeliveryRow) -> Result<Markup, Trouble> {
-    if matches!(row.state, DeliveryState::Delivered | DeliveryState::Cancelled) {
-        return Ok(Markup::default());
+/// Why those are not delivered that are not.
+async fn reasons(
+    desk: &Desk,
+    visitor: &Visitor,
+    deliveries: &[DeliveryDetail],
+) -> Result<HashMap<DeliveryId, Markup>, Trouble> {
+    let is_well = |state| matches!(state, DeliveryState::Delivered | DeliveryState::Cancelled);
+    let unwell: Vec<_> = deliveries.iter().filter(|delivery| !is_well(delivery.row.state)).cloned().collect();
+    if unwell.is_empty() {
+        return Ok(HashMap::new());
     }
-    let explained = desk.engine.explain_delivery(visitor.tenant().clone(), row.id).await?;
-    let failed = !explained.diagnoses.is_empty() && row.state != DeliveryState::Filtered;
-    let place = ask::place(desk, visitor, "deliveries", &row.id).filter(|_| failed);
-    Ok(explain::why(&explained.diagnoses, place.as_deref()))
+    let rows: Vec<_> = unwell.iter().map(|delivery| (delivery.row.id, delivery.row.state)).collect();
+    let explained = desk.engine.explain_deliveries(visitor.tenant(), unwell).await?;
+    let reasons = rows.into_iter().zip(explained).map(|((id, state), explained)| {
+        let failed = !explained.diagnoses.is_empty() && state != DeliveryState::Filtered;
+        let place = ask::place(desk, visitor, "deliveries", &id).filter(|_| failed);
+        (id, explain::why(&explained.diagnoses, place.as_deref()))
+    });
+    Ok(reasons.collect())
 }
 
 /// The routes of its source that owe nothing for it, and why.
@@ -101,7 +113,7 @@ fn trying(route: &str, event: &Event) -> Markup {
     html! { a.button href=(address("/try", &[("route", Some(route)), ("event", Some(event.as_str()))])) { "Try it" } }
 }
 
-fn one(visitor: &Visitor, delivery: &DeliveryDetail, why: &Markup, index: usize, now: Timestamp) -> Markup {
+fn one(visitor: &Visitor, delivery: &DeliveryDetail, why: Option<&Markup>, index: usize, now: Timestamp) -> Markup {
     let row = &delivery.row;
     html! {
         section.card {
@@ -118,7 +130,7 @@ fn one(visitor: &Visitor, delivery: &DeliveryDetail, why: &Markup, index: usize,
                 @if row.state == DeliveryState::Filtered { p.dim { (cause.detail) } }
                 @else { p.note { strong { (cause.code.replace('_', " ")) } ": " (cause.detail) } }
             }
-            (why)
+            @if let Some(why) = why { (why) }
             (tries(&delivery.attempts, now))
             @if let Some(prepared) = &delivery.prepared { (sent(prepared, index)) }
             (acts(visitor, delivery))

@@ -182,6 +182,11 @@ fn cases() -> Vec<(&'static str, Facts, Facts)> {
             unsigned(answered(400, "missing signature")),
             unsigned(answered(400, "missing amount")),
         ),
+        ("program_failed", answered(500, ""), answered(413, "")),
+        ("program_failed", answered(418, ""), hour(answered(500, ""), &[(5, 5), (3, 3)])),
+        ("late_once", timeout(), twice(timeout())),
+        ("ended_otherwise", tls("received fatal alert: BadRecordMac"), tls("certificate expired")),
+        ("ended_otherwise", caused(Dead, "new_code", "told"), caused(Dead, "hop_limit", "8 hops")),
     ]
 }
 
@@ -200,9 +205,22 @@ fn each_rule_speaks_where_it_should_and_not_of_its_twin() {
 #[test]
 fn no_rule_is_without_a_case() {
     let tested: BTreeSet<&str> = cases().iter().map(|(rule, ..)| *rule).collect();
-    let all: BTreeSet<&str> = RULES.iter().copied().flatten().map(|(rule, _)| *rule).collect();
+    let all: BTreeSet<&str> = RULES.iter().copied().chain([last::RULES]).flatten().map(|(rule, _)| *rule).collect();
     assert_eq!(tested, all);
     assert!(all.len() >= 25, "{}", all.len());
+}
+
+#[test]
+fn no_failure_is_left_without_a_word() {
+    for status in 300..600 {
+        for facts in [answered(status, ""), Facts { state: DeliveryState::Dead, ..answered(status, "") }] {
+            assert!(!names(&facts).is_empty(), "{status}");
+        }
+    }
+    for outcome in ["total_timeout", "connect_failed", "tls_failed", "dns_failed", "never_heard_of"] {
+        assert!(!names(&failed(outcome, "")).is_empty(), "{outcome}");
+    }
+    assert_eq!(names(&facts()), [""; 0], "one that waits for its first try is well");
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn cases() -> Vec<(&'static str, Facts, Facts)> {
         ("handshake_refused", rejected("challenge_refused"), rejected("claim_refused")),
         ("claim_refused", rejected("claim_refused"), rejected("challenge_refused")),
         ("pairing_closed", rejected("not_pairing"), rejected("handshake")),
+        ("rejected_otherwise", rejected("timestamp_stale"), sent("timestamp_stale", 600, &[600])),
     ]
 }
 
@@ -106,7 +107,7 @@ fn each_rule_speaks_where_it_should_and_not_of_its_twin() {
 #[test]
 fn no_rule_is_without_a_case() {
     let tested: BTreeSet<&str> = cases().iter().map(|(rule, ..)| *rule).collect();
-    let all: BTreeSet<&str> = RULES.iter().copied().flatten().map(|(rule, _)| *rule).collect();
+    let all = RULES.iter().copied().flatten().map(|(rule, _)| *rule).chain(["rejected_otherwise"]).collect();
     assert_eq!(tested, all);
 }
 
