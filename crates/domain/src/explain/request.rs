@@ -14,6 +14,8 @@ use crate::Timestamp;
 /// Something else by which the request would have been verified. Whoever gathers the facts tries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Otherwise {
+    /// As it is: the source was configured otherwise when it came.
+    Now,
     /// With a secret of the source, less or more the blanks at its ends.
     SecretWithoutBlanks,
     /// With a secret that another source has.

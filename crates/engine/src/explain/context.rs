@@ -118,6 +118,7 @@ fn told(facts: &delivery::Facts, tried: &delivery::Try) -> Value {
 
 fn kind_of(otherwise: &Otherwise) -> &'static str {
     match otherwise {
+        Otherwise::Now => "what is configured now",
         Otherwise::SecretWithoutBlanks => "the same secret without blanks",
         Otherwise::SecretOfSource(_) => "the secret of another source",
         Otherwise::Url(_) => "another URL",

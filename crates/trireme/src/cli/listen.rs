@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::keys::Keys;
 use self::local::Local;
+use self::screen::Place;
 use self::session::Session;
 use super::filter::moment;
 use crate::client::{Gateway, GatewayArgs, segment};
@@ -23,6 +24,9 @@ use crate::output::{Output, cell};
 
 /// Longest part of a listener's name that is taken from the machine's.
 const HOST_CHARS_MAX: usize = 24;
+
+/// The generation of a listener that was just made.
+const FIRST_GENERATION: u64 = 1;
 
 #[derive(clap::Args, Debug)]
 pub struct ListenArgs {
@@ -91,9 +95,15 @@ async fn listen(args: &ListenArgs, gateway: &Gateway, output: Output) -> Outcome
         "since": since,
     });
     let opened = gateway.put(&path_of(&name), &wish).await?;
-    let session = Session::new(gateway, local, output, &name, generation(&opened)?, &args.body);
+    let generation = generation(&opened)?;
+    let place = match since {
+        wished if generation > FIRST_GENERATION => Place::Kept { passed_over: wished.is_some() },
+        Some(since) => Place::Since(since),
+        None => Place::Now,
+    };
+    let session = Session::new(gateway, local, output, &name, generation, &args.body);
     let keys = Keys::open();
-    screen::begin(&name, source, to, secret.expose(), keys.is_some());
+    screen::begin(&name, source, to, &place, secret.expose(), keys.is_some());
     let ended = session.run(keys).await;
     screen::end(&name);
     ended

@@ -35,6 +35,7 @@ impl Hints {
         let api = |what, command: &str| hint(what, format!("{program} {command} --key {key}{at}"));
         let hints = vec![
             api("follow events as they come", "tail"),
+            api("bring them to a program of your own", "listen --source github --to http://localhost:3000/webhooks"),
             api("list what was accepted", "events --source github"),
             api("see what could not be delivered, and why", "dead-letters"),
             api("try all of that again", "dead-letters retry --all --yes"),

@@ -59,6 +59,10 @@ fn every_command_that_it_prints_works_as_printed() {
             follows(shell, command);
             continue;
         }
+        if command.contains(" listen ") {
+            listens(command);
+            continue;
+        }
         let output = shell.output().expect("a shell");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{command}\n{said}");
@@ -73,6 +77,15 @@ fn follows(mut shell: Command, command: &str) {
     shell.args(["-c", &format!("exec {command}")]);
     let mut process = Process::start(Command::new("sh").args(["-c", &format!("exec {command}")]), folder.path());
     assert!(process.line().contains("evt_"), "{command}");
+    process.signal(rustix::process::Signal::INT);
+    assert!(process.ended().success(), "{command}: {}", process.log());
+}
+
+/// A command that says to what it listens, and goes on until it is stopped.
+fn listens(command: &str) {
+    let folder = Folder::new();
+    let mut process = Process::start(Command::new("sh").args(["-c", &format!("exec {command}")]), folder.path());
+    eventually_blocking("it listens", || process.log().contains("Listening to github").then_some(()));
     process.signal(rustix::process::Signal::INT);
     assert!(process.ended().success(), "{command}: {}", process.log());
 }

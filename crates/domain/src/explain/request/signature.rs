@@ -4,6 +4,7 @@ use super::super::{Rule, Said, certain, likely, possible};
 use super::{Facts, Mode, Otherwise, Rewritten};
 
 pub(super) const RULES: &[Rule<Facts>] = &[
+    ("secret_fits_now", secret_fits_now),
     ("secret_with_blanks", secret_with_blanks),
     ("secret_of_another_source", secret_of_another_source),
     ("url_signed_differs", url_signed_differs),
@@ -36,6 +37,18 @@ fn mismatch(facts: &Facts) -> Option<()> {
 fn unexplained(facts: &Facts) -> Option<()> {
     mismatch(facts)?;
     facts.otherwise.is_empty().then_some(())
+}
+
+fn secret_fits_now(facts: &Facts) -> Option<Said> {
+    facts.otherwise.contains(&Otherwise::Now).then_some(())?;
+    certain(
+        format!(
+            "The signature fits what source '{}' is configured with now: it was another secret when \
+                 the request came.",
+            facts.source
+        ),
+        "Verify the request again: it is accepted then, like all others that were rejected for this reason meanwhile.",
+    )
 }
 
 fn secret_with_blanks(facts: &Facts) -> Option<Said> {

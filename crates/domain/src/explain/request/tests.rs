@@ -45,6 +45,7 @@ fn cases() -> Vec<(&'static str, Facts, Facts)> {
     let often = |facts: Facts| Facts { alike: 9, ..facts };
     let url = || Otherwise::Url("https://hooks.example/in/shop".to_owned());
     vec![
+        ("secret_fits_now", otherwise(Otherwise::Now), otherwise(url())),
         ("secret_with_blanks", otherwise(Otherwise::SecretWithoutBlanks), otherwise(url())),
         (
             "secret_of_another_source",

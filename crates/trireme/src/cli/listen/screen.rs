@@ -11,8 +11,28 @@ use crate::output::{Output, aside, clean};
 /// Of a reply that is no success: what fits beside its line.
 const REPLY_CHARS: usize = 100;
 
-pub fn begin(name: &str, source: &str, to: &str, secret: &str, with_keys: bool) {
+/// Where a listener begins.
+pub enum Place {
+    Now,
+    Since(String),
+    /// Where it stood. `passed_over`: somebody wished for another place, which a name that is known does not take.
+    Kept {
+        passed_over: bool,
+    },
+}
+
+pub fn begin(name: &str, source: &str, to: &str, from: &Place, secret: &str, with_keys: bool) {
     aside(format!("Listening to {} as '{}', for {}", clean(source), clean(name), clean(to)));
+    aside(match from {
+        Place::Now => "It is new, and begins with what comes from now on.".to_owned(),
+        Place::Since(since) => format!("It is new, and begins with what was received since {}.", clean(since)),
+        Place::Kept { passed_over: false } => "It goes on after what was answered last.".to_owned(),
+        Place::Kept { passed_over: true } => format!(
+            "It goes on after what was answered last: --since counts for a new name only (`trireme listen --forget {}` \
+             makes it new).",
+            clean(name)
+        ),
+    });
     aside(format!("Each message is signed (Standard Webhooks) with {secret}"));
     if with_keys {
         aside("r replays the last one, a number and Enter replays that one, q quits.");
@@ -47,8 +67,9 @@ fn for_people(number: u64, replayed: bool, message: &Brought, reply: &Reply) -> 
     // To the second, without the date: this is read as it happens.
     let time = time.get(11..19).unwrap_or(&time);
     let mark = if replayed { "↻" } else { "→" };
-    let (kind, event, millis) = (clean(&message.event_type), clean(&message.event), reply.duration.as_millis());
-    let line = format!("{time}  #{number:<4} {mark} {kind:<32} {event}  {}  {millis} ms", status(reply));
+    let [kind, subject, event] = [&message.event_type, &message.subject, &message.event].map(|text| clean(text));
+    let (status, millis) = (status(reply), reply.duration.as_millis());
+    let line = format!("{time}  #{number:<4} {mark} {status}  {kind:<28} {subject:<20} {millis:>5} ms  {event}");
     match said(reply) {
         Some(said) => format!("{line}\n          {said}"),
         None => line,
@@ -127,8 +148,8 @@ mod tests {
     #[test]
     fn people_see_what_a_program_says_of_its_failure_and_nothing_that_steers_their_terminal() {
         let line = for_people(3, false, &message(), &reply(500, "\n  boom \u{1b}[31m\nmore"));
-        assert!(line.starts_with("22:13:20  #3    → push\u{fffd}[2J"), "{line}");
-        assert!(line.ends_with("500  14 ms\n          boom \u{fffd}[31m"), "{line}");
+        assert!(line.starts_with("22:13:20  #3    → 500  push\u{fffd}[2J"), "{line}");
+        assert!(line.ends_with("   14 ms  evt_1\n          boom \u{fffd}[31m"), "{line}");
         assert!(!for_people(3, false, &message(), &reply(204, "fine")).contains('\n'));
         let gone = Reply { answer: Err(engine::transport::SendError::ConnectFailed("refused".into())), ..reply(0, "") };
         assert!(for_people(3, true, &message(), &gone).contains("connect_failed"));
