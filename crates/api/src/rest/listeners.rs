@@ -23,6 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use super::events::EventView;
+use super::publish::wrong_labels;
 use super::tail::{Begin, Telling, begin, known_position, mark};
 use crate::app::App;
 use crate::cursor::Listing;
@@ -185,6 +186,10 @@ pub async fn open(
     Body(wish): Body<OpenListener>,
 ) -> Answer<ListenerView> {
     let tenant = caller.tenant;
+    let faults = wrong_labels([("type", wish.event_type.as_ref()), ("subject", wish.subject.as_ref())]);
+    if !faults.is_empty() {
+        return Err(Code::InvalidBody.because("The type or subject is not valid; 'errors' says why.").with(faults));
+    }
     if let Some(source) = wish.source.as_ref().filter(|source| !is_known(&app, &tenant, source)) {
         return Err(Problem::not_found("source", source));
     }

@@ -41,19 +41,17 @@ pub struct PublishedEvent {
     duplicate: bool,
 }
 
-impl NewEvent {
-    fn faults(&self) -> Vec<Fault> {
-        let labels = [("type", Some(&self.event_type)), ("subject", self.subject.as_ref())];
-        let wrong = |text: &str| text.is_empty() || text.len() > LABEL_BYTES_MAX || text.chars().any(char::is_control);
-        labels
-            .into_iter()
-            .filter(|(_, text)| text.is_some_and(|text| wrong(text)))
-            .map(|(field, _)| Fault {
-                field: field.to_owned(),
-                detail: format!("use 1 to {LABEL_BYTES_MAX} bytes without control characters"),
-            })
-            .collect()
-    }
+/// What is wrong with types and subjects as somebody gave them.
+pub(super) fn wrong_labels<const N: usize>(labels: [(&'static str, Option<&String>); N]) -> Vec<Fault> {
+    let wrong = |text: &str| text.is_empty() || text.len() > LABEL_BYTES_MAX || text.chars().any(char::is_control);
+    labels
+        .into_iter()
+        .filter(|(_, text)| text.is_some_and(|text| wrong(text)))
+        .map(|(field, _)| Fault {
+            field: field.to_owned(),
+            detail: format!("use 1 to {LABEL_BYTES_MAX} bytes without control characters"),
+        })
+        .collect()
 }
 
 pub async fn publish(
@@ -62,7 +60,7 @@ pub async fn publish(
     headers: HeaderMap,
     Body(new): Body<NewEvent>,
 ) -> Result<(StatusCode, Json<PublishedEvent>), Problem> {
-    let faults = new.faults();
+    let faults = wrong_labels([("type", Some(&new.event_type)), ("subject", new.subject.as_ref())]);
     if !faults.is_empty() {
         return Err(Code::InvalidBody.because("The type or subject is not valid; 'errors' says why.").with(faults));
     }

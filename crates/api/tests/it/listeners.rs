@@ -89,6 +89,9 @@ async fn filters_bodies_and_an_earlier_begin_are_as_wished() {
     assert_eq!(wrong.code(), "invalid_parameter");
     assert_eq!(handled(&gateway, &generation, "junk").await.code(), "invalid_cursor");
     assert_eq!(open(&gateway, json!({ "source": "nobody" })).await.code(), "not_found");
+    for wish in [json!({ "type": "x".repeat(10_000) }), json!({ "subject": "a\nb" }), json!({ "type": "" })] {
+        assert_eq!(open(&gateway, wish).await.code(), "invalid_body", "what is kept has a limit");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,11 @@
 
 use domain::explain::request::Rewritten;
 
+/// A body may grow to so many times its size when it is indented, and a little: one of deep brackets would grow without end.
+const GROWTH_MAX: usize = 8;
+/// What small ones may grow to.
+const GROWN_BYTES_MIN: usize = 64 * 1024;
+
 /// The body in this form; `None` where that is no other text.
 pub(super) fn rewritten(body: &[u8], how: Rewritten) -> Option<Vec<u8>> {
     let other = match how {
@@ -60,7 +65,11 @@ fn indented(body: &[u8]) -> Option<Vec<u8>> {
         out.push(b'\n');
         out.extend(std::iter::repeat_n(b' ', depth * 2));
     };
+    let bytes_max = (body.len() * GROWTH_MAX).max(GROWN_BYTES_MIN);
     for (index, token) in tokens.iter().enumerate() {
+        if out.len() > bytes_max {
+            return None;
+        }
         let next = tokens.get(index + 1).copied().unwrap_or_default();
         match *token {
             b"{" | b"[" => {
@@ -125,6 +134,13 @@ mod tests {
         for broken in ["{", "a=1&b=2", "", "{} {}"] {
             assert_eq!((text(broken, Rewritten::CompactJson), text(broken, Rewritten::IndentedJson)), (None, None));
         }
+    }
+
+    #[test]
+    fn what_would_grow_without_end_is_left_alone() {
+        let deep = |elements: usize| format!("{}{}{}", "[".repeat(100), vec!["1"; elements].join(","), "]".repeat(100));
+        assert!(text(&deep(10), Rewritten::IndentedJson).is_some_and(|text| text.len() > 20_000));
+        assert_eq!(text(&deep(100_000), Rewritten::IndentedJson), None);
     }
 
     #[test]

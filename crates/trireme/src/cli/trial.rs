@@ -61,8 +61,8 @@ fn show(trial: &Value, output: Output) -> Outcome {
     }
     let made = body(&trial["result"]);
     output.line(format!(
-        "\nWhat {} sent ({}):",
-        if trial["when"] == "passes" { "is" } else { "would be" },
+        "\nWhat the destination {} ({}):",
+        if trial["when"] == "passes" { "gets" } else { "would get" },
         clean(&cell(trial, "/result/content_type"))
     ))?;
     lines(&made, output)?;

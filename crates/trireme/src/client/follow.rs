@@ -66,7 +66,7 @@ impl<'g> Follow<'g> {
         }
         match self.gateway.open(&self.path, self.position.as_deref()).await {
             Ok(stream) => {
-                if self.failed > 0 {
+                if self.has_begun {
                     aside("Connected again.");
                 }
                 (self.has_begun, self.failed) = (true, 0);
