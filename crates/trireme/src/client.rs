@@ -202,18 +202,23 @@ fn unreachable(url: &str, error: &SendError) -> Failure {
 /// Whether the same call may succeed a little later, because the gateway is away or busy.
 #[must_use]
 pub fn is_passing(failure: &Failure) -> bool {
-    const PASSING: [&str; 11] = [
+    const PASSING: [&str; 16] = [
+        "answer_incomplete",
         "bad_gateway",
+        "body_incomplete",
+        "body_timeout",
         "connect_failed",
         "connect_timeout",
         "connection_reset",
         "dns_failed",
         "first_byte_timeout",
-        "total_timeout",
-        "shutting_down",
         "overloaded",
+        "shutting_down",
+        "store_disk_full",
         "store_unavailable",
+        "tls_failed",
         "too_many_streams",
+        "total_timeout",
     ];
     PASSING.contains(&failure.code.as_str())
 }

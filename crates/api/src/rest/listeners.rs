@@ -17,6 +17,7 @@ use engine::spec::BodyMode;
 use futures_util::Stream;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use store::StoreError;
 use store::listen::{IDLE_MAX, Listener};
 use store::read::EventFilter;
 use utoipa::{IntoParams, ToSchema};
@@ -157,10 +158,9 @@ impl Hearing {
     }
 
     /// Says that somebody listens, and learns whether another one took over.
-    pub(super) async fn goes_on(&self, app: &App, caller: &Caller) -> bool {
+    pub(super) async fn goes_on(&self, app: &App, caller: &Caller) -> Result<bool, StoreError> {
         let now = app.engine.clock().now();
-        let alive = app.store().move_listener(caller.tenant.clone(), self.name.clone(), self.generation, None, now);
-        alive.await.unwrap_or(false)
+        app.store().move_listener(caller.tenant.clone(), self.name.clone(), self.generation, None, now).await
     }
 }
 
@@ -225,7 +225,7 @@ pub async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
     let listener = find(&app, caller.tenant.clone(), name).await?;
     let hearing = Hearing { name: listener.name, generation: query.generation, body: query.body };
-    if !hearing.goes_on(&app, &caller).await {
+    if !hearing.goes_on(&app, &caller).await? {
         return Err(taken(&hearing.name));
     }
     begin(app, caller, listener.filter, Begin::At(listener.position), Telling::Listener(hearing)).await

@@ -33,7 +33,7 @@ fn with_model(folder: &Folder, destination: &Destination, model: &Destination, p
     Gateway::start(folder)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_delivery_is_explained_in_words() {
     let (folder, destination) = (Folder::new(), Destination::start().await);
     folder.configure(&destination.url());
@@ -47,7 +47,7 @@ async fn a_failed_delivery_is_explained_in_words() {
     assert_eq!(wrong.status.code(), Some(2));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_is_asked_on_a_wish_told_nothing_that_others_wrote_and_shown_apart() {
     let (folder, destination, model) = (Folder::new(), Destination::start().await, Destination::start().await);
     let gateway = with_model(&folder, &destination, &model, 2);
@@ -87,7 +87,7 @@ async fn a_model_is_asked_on_a_wish_told_nothing_that_others_wrote_and_shown_apa
     assert!(gateway.run(&["explain", &id, "--model"]).contains("used up"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_in_a_private_network_is_not_asked_unless_that_is_allowed() {
     let (folder, destination, model) = (Folder::new(), Destination::start().await, Destination::start().await);
     let text = format!(
@@ -108,7 +108,7 @@ async fn a_model_in_a_private_network_is_not_asked_unless_that_is_allowed() {
     assert!(model.got().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_is_tried_and_compared_with_what_was_sent() {
     let (folder, destination) = (Folder::new(), Destination::start().await);
     folder.configure(&destination.url());
@@ -141,7 +141,7 @@ async fn a_route_is_tried_and_compared_with_what_was_sent() {
     assert_eq!(destination.got().len(), 1, "nothing was sent");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_looks_back_and_waits_for_a_status() {
     let (folder, destination) = (Folder::new(), Destination::start().await);
     folder.configure(&destination.url());

@@ -59,7 +59,7 @@ fn is_signed(got: &Got, secret: &str) -> bool {
     header("webhook-signature") == format!("v1,{}", data_encoding::BASE64.encode(tag.as_ref()))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_come_signed_with_the_secret_that_is_shown_and_each_reply_is_a_line() {
     let ((folder, gateway), program) = (started(), Destination::start().await);
     let mut listener = listen(&gateway, &folder, &program.url(), &[]);
@@ -94,7 +94,7 @@ async fn events_come_signed_with_the_secret_that_is_shown_and_each_reply_is_a_li
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_gateway_listener_and_program_end_without_warning() {
     let ((folder, gateway), program) = (started(), Destination::start().await);
     let address = gateway.address.to_string();
@@ -125,7 +125,7 @@ async fn nothing_is_lost_when_gateway_listener_and_program_end_without_warning()
     assert_eq!(program.messages().len(), 4, "a repetition is told by its id");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_wait_for_a_program_that_is_not_there() {
     let (folder, gateway) = started();
     let place = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
@@ -141,7 +141,7 @@ async fn events_wait_for_a_program_that_is_not_there() {
     assert_eq!(numbers(&program.got()), [5, 6]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_senders_own_request_comes_raw_and_an_earlier_time_can_be_begun_with() {
     let ((folder, gateway), program) = (started(), Destination::start().await);
     send(&gateway, 7).await;
@@ -156,7 +156,7 @@ async fn the_senders_own_request_comes_raw_and_an_earlier_time_can_be_begun_with
     assert!(got.headers.contains_key("webhook-signature"), "and ours beside it");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_takes_a_name_over_ends_the_one_before_and_names_are_listed_and_forgotten() {
     let ((folder, gateway), program) = (started(), Destination::start().await);
     let mut first = listen(&gateway, &folder, &program.url(), &[]);
@@ -176,7 +176,7 @@ async fn who_takes_a_name_over_ends_the_one_before_and_names_are_listed_and_forg
     assert_eq!(second.exit_code().await, Some(1), "{}", second.log());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_in_a_terminal_replays_and_another_quits() {
     let ((folder, gateway), program) = (started(), Destination::start().await);
     let binary = gateway.command(&[]).get_program().to_string_lossy().into_owned();

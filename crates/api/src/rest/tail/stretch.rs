@@ -52,7 +52,8 @@ impl Telling {
     async fn goes_on(&self, app: &App, caller: &Caller) -> bool {
         match self {
             Self::Events(_) => true,
-            Self::Listener(hearing) => hearing.goes_on(app, caller).await,
+            // Who cannot be sure hears nothing more: the reader comes back, and is told then what is wrong.
+            Self::Listener(hearing) => hearing.goes_on(app, caller).await.unwrap_or(false),
         }
     }
 }

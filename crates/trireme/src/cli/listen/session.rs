@@ -129,6 +129,12 @@ impl<'g> Session<'g> {
             match self.gateway.post(&format!("{}/handled", self.path), &body).await {
                 Ok(_) => return Ok(()),
                 Err(failure) if is_passing(&failure) => {
+                    if failed == 0 {
+                        aside(format!(
+                            "The gateway is away ({}). What was answered is told to it when it is back …",
+                            failure.code
+                        ));
+                    }
                     self.local.clock.sleep(wait_after(failed)).await;
                     failed += 1;
                 }
