@@ -12,7 +12,7 @@ use domain::run::RunKind;
 use domain::{DeliveryId, DeliveryState, EventId, RequestId, Timestamp};
 
 use super::world::{Arrange, DAY, LEASE, SECOND, Wait, World, destination, digest, name};
-use super::{reading, registry, replays, requests, shapes, watch};
+use super::{listen, reading, registry, replays, requests, shapes, watch};
 use crate::Verb;
 use crate::copying::carry::{Carrier, CopyError, Mark};
 use crate::copying::table::Table;
@@ -85,7 +85,20 @@ async fn fill(w: &mut World) -> Filled {
     let of = shapes::key(w, "shop", ShapeOf::Event, "orders.created");
     let changes = vec![shapes::change(w, 2, None), shapes::change(w, 3, Some(known.event.id))];
     w.store.save_shape(shapes::row(w, of), changes).await.expect("save_shape");
+    fill_listeners(w).await;
     Filled { known, held: held_id, blocking, behind_blocking, replay, rejected }
+}
+
+/// Both tenants have a listener that has handled all that there is.
+async fn fill_listeners(w: &mut World) {
+    let own = w.tenant.clone();
+    for tenant in ["default", "other"] {
+        w.tenant = name(tenant);
+        let tail = w.store.tail_position(w.tenant.clone()).await.expect("tail_position");
+        let listener = crate::listen::Listener { filter: Default::default(), ..listen::listener(w, "mine", &tail.0) };
+        w.store.open_listener(listener).await.expect("open_listener");
+    }
+    w.tenant = own;
 }
 
 /// Lanes with a head that was tried, one that is in flight, one that is dead and blocks, and what waits behind them.
@@ -319,7 +332,7 @@ async fn assert_known(w: &mut World, filled: &Filled) {
 
 /// A position from before leads behind what was before it, and what comes now comes last.
 async fn assert_numbers_go_on(w: &mut World) {
-    for tenant in ["default", "other"] {
+    for (tenant, unheard) in [("default", 2), ("other", 1)] {
         w.tenant = name(tenant);
         let all = |after| Page { after, ..Page::first(100) };
         let before = w.store.events_after(w.tenant.clone(), Default::default(), all(None)).await.expect("events_after");
@@ -329,6 +342,10 @@ async fn assert_numbers_go_on(w: &mut World) {
         let after = w.store.events_after(w.tenant.clone(), Default::default(), all(Some(tail))).await;
         let after: Vec<EventId> = after.expect("events_after").events.iter().map(|(_, event)| event.id).collect();
         assert_eq!(after, [id], "{tenant}: the tail goes on");
+        let listener = w.store.listener(w.tenant.clone(), name("mine")).await.expect("listener").expect("it is there");
+        let heard = w.store.events_after(w.tenant.clone(), listener.filter, all(Some(listener.position))).await;
+        let heard: Vec<EventId> = heard.expect("events_after").events.iter().map(|(_, event)| event.id).collect();
+        assert_eq!((heard.len(), heard.last()), (unheard, Some(&id)), "{tenant}: what came since the copy is heard");
         let (middle, _) = &before.events[before.events.len() / 2];
         let rest = w.store.events_after(w.tenant.clone(), Default::default(), all(Some(middle.clone()))).await;
         let rest = rest.expect("events_after").events.len();

@@ -7,7 +7,7 @@ use crate::keep::Retention;
 use crate::listen::{IDLE_MAX, Listener};
 use crate::read::{EventFilter, Position};
 
-fn listener(w: &World, text: &str, position: &str) -> Listener {
+pub(super) fn listener(w: &World, text: &str, position: &str) -> Listener {
     Listener {
         tenant: w.tenant.clone(),
         name: name(text),

@@ -249,6 +249,12 @@ impl<'s> Carrier<'s> {
                     row[at] = Cell::Text(number_in(&row[0], number).to_string());
                 }
             }
+            Table::Listeners => {
+                let position = table.at("position");
+                if let Some((at, number)) = position.and_then(|at| Some((at, row[at].text()?.parse().ok()?))) {
+                    row[at] = Cell::Text(number_in(&row[0], number).to_string());
+                }
+            }
             _ => {}
         }
         row

@@ -121,6 +121,8 @@ tables! {
         last_at Int, changed_at Int, generation Int, shape Json;
     ShapeChanges "shape_changes": tenant Name, source Name, kind Int, name Text, seq Int, version Int, at Int,
         event Uuid, change Json, example Text;
+    Listeners "listeners": tenant Text, name Text, filter Json, position Text, generation Int, created_at Int,
+        seen_at Int;
 }
 
 impl Table {

@@ -124,6 +124,7 @@ pub(super) fn shape(table: Table) -> Shape {
         }
         Table::Shapes => keyed("shapes", &[TENANT, SOURCE, KIND, NAME]),
         Table::ShapeChanges => keyed("shape_changes", &[TENANT, SOURCE, KIND, NAME, ("seq", Of::Int)]),
+        Table::Listeners => keyed("listeners", &[TENANT, NAME]),
     }
 }
 

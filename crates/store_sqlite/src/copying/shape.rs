@@ -143,6 +143,7 @@ pub(super) fn shape(table: Table) -> Shape {
         Table::Figures => keyed("figures", &["tenant", "series", "step", "at", "object"]),
         Table::Shapes => keyed("shapes", &["tenant", "source", "kind", "name"]),
         Table::ShapeChanges => keyed("shape_changes", &["tenant", "source", "kind", "name", "seq"]),
+        Table::Listeners => keyed("listeners", &["tenant", "name"]),
     }
 }
 
