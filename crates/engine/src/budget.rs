@@ -186,18 +186,40 @@ impl Purse {
     }
 
     /// Waits until a request may be sent. Whoever gives up waiting has paid nothing.
-    pub async fn pay(&self, purpose: Purpose) -> Result<(), StoreError> {
+    pub async fn pay(&self, purpose: Purpose) -> Result<Paid, StoreError> {
         if let Some(polls) = self.polls.as_ref().filter(|_| purpose == Purpose::Poll) {
             polls.admit(purpose).await?;
         }
-        self.own.admit(purpose).await
+        self.own.admit(purpose).await?;
+        let (own, paid_at) = (Arc::clone(&self.own), self.own.now());
+        Ok(Paid { own: Some(own), paid_at, free_unmodified: self.free_unmodified })
     }
+}
 
-    /// What an answer to a request that was sent at this time says of the budget; `None`: there was no answer.
-    pub fn answered(&self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
-        self.own.answered(sent_at, answer);
+/// A request that was paid for. Given up in the middle, it counts as one that was not answered: nobody waits for it.
+pub struct Paid {
+    /// `None`: it was answered.
+    own: Option<Arc<Pacer>>,
+    paid_at: Timestamp,
+    /// What is answered with 304 does not count at the source.
+    free_unmodified: bool,
+}
+
+impl Paid {
+    /// What its answer says of the budget, if it was sent at this time; `None`: there was no answer.
+    pub fn answered(mut self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
+        let Some(own) = self.own.take() else { return };
+        own.answered(sent_at, answer);
         if self.free_unmodified && answer.is_some_and(|(status, _)| status == NOT_MODIFIED) {
-            self.own.free(sent_at);
+            own.free(sent_at);
+        }
+    }
+}
+
+impl Drop for Paid {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.take() {
+            own.answered(self.paid_at, None);
         }
     }
 }

@@ -112,9 +112,13 @@ impl Pacer {
             if !std::mem::replace(&mut state.filling, true) {
                 tokio::spawn(Arc::clone(self).fill());
             }
-            answer
+            Wait { pacer: self, granted: answer }
         };
-        ticket.await.unwrap_or(Err(StoreError::Closed))
+        ticket.over().await
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// What the answer to a request that was sent at this time says. `None`: there was none.
@@ -237,6 +241,27 @@ impl Pacer {
     }
 }
 
+/// Somebody who waits for a request. Who leaves at the moment at which it is granted gives it up.
+struct Wait<'p> {
+    pacer: &'p Pacer,
+    granted: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+impl Wait<'_> {
+    async fn over(mut self) -> Result<(), StoreError> {
+        (&mut self.granted).await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.granted.close();
+        if let Ok(Ok(())) = self.granted.try_recv() {
+            self.pacer.answered(self.pacer.now(), None);
+        }
+    }
+}
+
 /// A small part of the window, so that what is reserved and not used costs little of it. A bucket keeps back what comes
 /// in that time, so it has to be shorter there.
 fn hold(allowance: &Allowance) -> Duration {
@@ -304,7 +329,7 @@ impl State {
             if let Some((_, ticket)) = self.waiting.remove(&place)
                 && ticket.send(Ok(())).is_err()
             {
-                // It left at this very moment: what it was given is lost, as an unused reservation is.
+                // It left just before: what it was given is lost, as an unused reservation is.
                 self.under_way = self.under_way.saturating_sub(1);
             }
         }

@@ -16,7 +16,7 @@ use super::hosts::Hosts;
 use super::inflate::{ACCEPTED, inflate};
 use super::redirect::{REDIRECTS_MAX, follow};
 use super::spool::Spool;
-use crate::budget::Purse;
+use crate::budget::{Paid, Purse};
 use crate::clock::{Elapsed, SharedClock, timeout};
 use crate::transport::{
     BodyEnd, EgressPolicy, Limits, OpenResponse, OutboundRequest, OutboundResponse, SendError, Target, Transport,
@@ -91,26 +91,31 @@ impl Wire {
     /// Sends and reads the answer whole.
     pub async fn send(&self, what: For, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
         let purpose = what.purpose;
-        self.pay(purpose).await?;
+        let paid = self.pay(purpose).await?;
         let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
-        let sent = self.send_on(purpose, request, patience).await;
+        let sent = self.send_on((purpose, paid), request, patience).await;
         let ended = sent.as_ref().map(|reply| (reply.status, &reply.headers, reply.body.len() as u64));
         self.calls.asked(asking.end(ended, self.clock.monotonic()));
         sent
     }
 
     /// Sends what was paid for. Every further request that it takes is paid as well.
-    async fn send_on(&self, purpose: Purpose, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
+    async fn send_on(
+        &self,
+        (purpose, mut paid): (Purpose, Option<Paid>),
+        request: Request,
+        patience: Patience,
+    ) -> Result<Reply, Undelivered> {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.once(purpose, &request, patience.limits()).await?;
+            let response = self.once((purpose, paid), &request, patience.limits()).await?;
             let next =
                 follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
             match next {
                 Some(next) => request = next,
                 None => return whole(response, request.url),
             }
-            self.pay(purpose).await?;
+            paid = self.pay(purpose).await?;
         }
         Err(too_many_redirects(&request).into())
     }
@@ -118,9 +123,9 @@ impl Wire {
     /// Sends and spools the answer.
     pub async fn download(&self, what: For, request: Request, patience: Patience) -> Result<Downloaded, Undelivered> {
         let purpose = what.purpose;
-        self.pay(purpose).await?;
+        let paid = self.pay(purpose).await?;
         let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
-        let sent = self.download_on(purpose, request, patience).await;
+        let sent = self.download_on((purpose, paid), request, patience).await;
         let ended = sent.as_ref().map(|got| {
             let bytes = got.body.as_ref().map_or(got.reply.body.len() as u64, Spool::len);
             (got.reply.status, &got.reply.headers, bytes)
@@ -131,7 +136,7 @@ impl Wire {
 
     async fn download_on(
         &self,
-        purpose: Purpose,
+        (purpose, mut paid): (Purpose, Option<Paid>),
         request: Request,
         patience: Patience,
     ) -> Result<Downloaded, Undelivered> {
@@ -140,7 +145,7 @@ impl Wire {
             let outbound = self.outbound(&request, patience.limits())?;
             let sent_at = self.clock.now();
             let opened = self.transport.open(outbound).await;
-            self.answered(sent_at, opened.as_ref().ok().map(|response| (response.status, &response.headers)));
+            answered(paid, sent_at, opened.as_ref().ok().map(|response| (response.status, &response.headers)));
             let mut response = opened.map_err(undelivered)?;
             let next =
                 follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
@@ -149,22 +154,16 @@ impl Wire {
                 return self.spooled(&mut response, request.url, silence).await;
             };
             request = next;
-            self.pay(purpose).await?;
+            paid = self.pay(purpose).await?;
         }
         Err(too_many_redirects(&request).into())
     }
 
     /// Waits until the budget has room for a request.
-    async fn pay(&self, purpose: Purpose) -> Result<(), Undelivered> {
-        let Some(purse) = &self.purse else { return Ok(()) };
-        let paid = purse.pay(purpose).await;
-        paid.map_err(|error| ReadFailure::transient("budget_unreachable", format!("the budget: {error}")).into())
-    }
-
-    fn answered(&self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
-        if let Some(purse) = &self.purse {
-            purse.answered(sent_at, answer);
-        }
+    async fn pay(&self, purpose: Purpose) -> Result<Option<Paid>, Undelivered> {
+        let Some(purse) = &self.purse else { return Ok(None) };
+        let unreachable = |error| ReadFailure::transient("budget_unreachable", format!("the budget: {error}"));
+        Ok(Some(purse.pay(purpose).await.map_err(unreachable)?))
     }
 
     fn outbound(&self, request: &Request, limits: Limits) -> Result<OutboundRequest, Undelivered> {
@@ -181,11 +180,16 @@ impl Wire {
     }
 
     /// Servers close kept connections at any time; a question that met such a close is asked once more.
-    async fn once(&self, purpose: Purpose, request: &Request, limits: Limits) -> Result<OutboundResponse, Undelivered> {
-        match self.sent(request, limits).await? {
+    async fn once(
+        &self,
+        (purpose, paid): (Purpose, Option<Paid>),
+        request: &Request,
+        limits: Limits,
+    ) -> Result<OutboundResponse, Undelivered> {
+        match self.sent(paid, request, limits).await? {
             Err(SendError::ConnectionReset { kept: true, .. }) if is_question(&request.method) => {
-                self.pay(purpose).await?;
-                self.sent(request, limits).await?.map_err(undelivered)
+                let paid = self.pay(purpose).await?;
+                self.sent(paid, request, limits).await?.map_err(undelivered)
             }
             other => other.map_err(undelivered),
         }
@@ -194,16 +198,14 @@ impl Wire {
     /// The outer error is that our own rules forbid it.
     async fn sent(
         &self,
+        paid: Option<Paid>,
         request: &Request,
         limits: Limits,
     ) -> Result<Result<OutboundResponse, SendError>, Undelivered> {
-        let outbound = self.outbound(request, limits);
+        let outbound = self.outbound(request, limits)?;
         let sent_at = self.clock.now();
-        if outbound.is_err() {
-            self.answered(sent_at, None);
-        }
-        let sent = self.transport.send(outbound?).await;
-        self.answered(sent_at, sent.as_ref().ok().map(|response| (response.status, &response.headers)));
+        let sent = self.transport.send(outbound).await;
+        answered(paid, sent_at, sent.as_ref().ok().map(|response| (response.status, &response.headers)));
         Ok(sent)
     }
 
@@ -231,6 +233,12 @@ impl Wire {
         let body = spool.into_bytes().map_err(|error| unspooled(&error))?;
         let body = inflate(&headers, body, ERROR_BYTES_MAX).unwrap_or_default();
         Ok(Downloaded { reply: Reply::new(status, headers, body, url), body: None })
+    }
+}
+
+fn answered(paid: Option<Paid>, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
+    if let Some(paid) = paid {
+        paid.answered(sent_at, answer);
     }
 }
 

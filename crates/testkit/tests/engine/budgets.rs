@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use domain::budget::{Allowance, Counting};
 use domain::run::StreamKey;
-use domain::{ConnectionName, Tenant, Timestamp};
+use domain::{ConnectionName, Purpose, Tenant, Timestamp};
 use engine::clock::SharedClock;
 use engine::spec::{BudgetScope, BudgetSpec, ConnectionConfig, Specs, StreamSpec};
 use engine::streams::Wish;
 use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
+use engine::upstream::Account;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
@@ -210,5 +211,54 @@ async fn a_budget_that_is_learned_from_headers_is_kept_from_the_first_answer_on(
     let counts = metered.per_minute();
     assert!(counts.values().all(|count| *count <= LIMIT), "{counts:?}");
     assert!(counts.values().filter(|count| **count + 1 >= LIMIT).count() >= 8, "what is allowed is used: {counts:?}");
+    rig.engine.stop(MINUTE).await;
+}
+
+/// A source that does not answer its first requests, and says of the others how many more it takes.
+struct Mute {
+    shop: Arc<Shop>,
+    unanswered: AtomicUsize,
+    left: AtomicUsize,
+}
+
+impl Transport for Mute {
+    fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
+        Box::pin(async move {
+            let less = |count: usize| count.checked_sub(1);
+            if self.unanswered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+                std::future::pending::<()>().await;
+            }
+            let mut answer = self.shop.send(request).await?;
+            let left = self.left.fetch_sub(1, Ordering::SeqCst);
+            for (name, value) in [("x-ratelimit-remaining", left), ("x-ratelimit-reset", 3_600)] {
+                answer.headers.insert(name, value.to_string().parse().expect("a value"));
+            }
+            Ok(answer)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_given_up_are_under_way_no_more() {
+    let clock = clock();
+    let shop = Shop::new(&clock);
+    shop.item(7, "an item");
+    let mute = Arc::new(Mute { shop, unanswered: AtomicUsize::new(3), left: AtomicUsize::new(3) });
+    let rig = Rig::reaching(memory(), specs(&clock, &[], None, GET), Arc::clone(&clock), mute).await;
+    let StreamKey { tenant, source, connection, .. } = World::key("items");
+    let upstream = rig.engine.upstream(&Account { tenant: tenant.clone(), source, connection }).await.expect("it opens");
+    for _ in 0..3 {
+        tokio::select! {
+            answer = upstream.record(Purpose::Read, "items", "7") => panic!("it was answered: {answer:?}"),
+            () = clock.sleep(SECOND) => {}
+        }
+    }
+    let began = clock.now();
+    for left in [3, 2, 1] {
+        upstream.record(Purpose::Read, "items", "7").await.expect("it is answered").expect("it is there");
+        let views = rig.engine.budget_views(&tenant).await.expect("views");
+        assert_eq!(views[0].left, Some(left), "what is given up does not count for what is left");
+    }
+    assert!(clock.now().since(began) < MINUTE, "nobody waited for more");
     rig.engine.stop(MINUTE).await;
 }
