@@ -25,6 +25,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const LAG_WAITS: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// Between two requests for one record: all whose events come meanwhile have the second one together. Without versions
+/// each of them would need one of its own, for none may have a record from before it.
+const GATHER: Duration = Duration::from_secs(1);
+
 /// Versions are written in whole seconds at the coarsest.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -98,9 +102,9 @@ impl Enricher {
 
     async fn fetch_patiently(&self, need: &Need<'_>) -> Result<Option<Arc<Json>>, ReadFailure> {
         let mut waits = LAG_WAITS.into_iter();
-        let mut since = need.received_at;
+        let (mut since, mut gathers) = (need.received_at, true);
         loop {
-            let kept = self.current(need, since).await?;
+            let kept = self.current(need, since, gathers).await?;
             let is_missing = need.exists && kept.record.is_none();
             if !is_missing && !is_older(&kept, need) {
                 return Ok(kept.record);
@@ -114,13 +118,13 @@ impl Enricher {
                 return Err(ReadFailure::transient("record_older", message));
             };
             self.clock.sleep(wait).await;
-            since = self.clock.now();
+            (since, gathers) = (self.clock.now(), false);
         }
     }
 
     /// What is kept, if it is new enough, else what the source says now. That there is no record has to be known since
     /// `since`.
-    async fn current(&self, need: &Need<'_>, since: Timestamp) -> Result<Kept, ReadFailure> {
+    async fn current(&self, need: &Need<'_>, since: Timestamp, gathers: bool) -> Result<Kept, ReadFailure> {
         if need.confirm {
             return self.ask(need).await;
         }
@@ -128,6 +132,13 @@ impl Enricher {
         let mut kept = slot.kept.lock().await;
         if let Some(kept) = kept.as_ref().filter(|kept| self.serves(kept, need, since)) {
             return Ok(kept.clone());
+        }
+        if let Some(last) = kept.as_ref().map(|kept| kept.asked_at).filter(|_| gathers) {
+            let left = (last + GATHER).since(self.clock.now());
+            if !left.is_zero() {
+                // Whoever comes meanwhile waits for the same answer.
+                self.clock.sleep(left).await;
+            }
         }
         let asked = self.ask(need).await?;
         *kept = Some(asked.clone());
