@@ -7,7 +7,8 @@ use crate::identity::{Digest, StateMark};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectRow {
     pub version: Option<Version>,
-    /// Of the last reading; `None` after a native event, which carries another shape of the record.
+    /// Of the last reading; `None` after a native event, which carries another shape of the record; [`UNSURE`] where a
+    /// native event came beside a reading, and nobody can say which of the two is the later.
     pub digest: Option<Digest>,
     pub deleted: bool,
     /// Counts the changes, so that A → B → A is two of them.
@@ -24,21 +25,52 @@ pub struct SubjectState {
     pub reading: Option<Digest>,
 }
 
+/// A digest that no record has: whatever is read next is told.
+pub const UNSURE: Digest = Digest([0; 32]);
+
+/// What is known of the state that an arrival tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// Nobody has told it.
+    New,
+    /// An event that this arrival joins.
+    Joined,
+    /// It, and what was last read of it, are events that other native ones have joined: this one is a fact of its own.
+    Met,
+}
+
 /// What follows from an arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advance {
+    /// As it is after this, unless the state was told before; see [`Advance::row_after`].
     pub row: SubjectRow,
     /// The mark of the state key to look up and remember; `None` when the reading tells nothing new.
     pub mark: Option<StateMark>,
-    /// Another one that counts as much: a deletion is told with a version by some ways and without by others.
+    /// Another one that counts as much: a deletion is told with a version by some ways and without by others, and of a
+    /// version as coarse as a second several states may have been read.
     pub also: Option<StateMark>,
     /// The state is another one than the last of the same version: what is known of that version is not it.
     pub is_another: bool,
+    /// The row as it was, if a native event tells the version that was last read.
+    tied: Option<SubjectRow>,
 }
 
 impl Advance {
     fn to(row: SubjectRow, mark: Option<StateMark>) -> Self {
-        Self { row, mark, also: None, is_another: false }
+        Self { row, mark, also: None, is_another: false, tied: None }
+    }
+
+    /// The subject's row as it is after this.
+    #[must_use]
+    pub fn row_after(self, meeting: Meeting) -> SubjectRow {
+        match (meeting, self.tied) {
+            // What was read is still what is known: if it changes within its tick, the next reading tells.
+            (Meeting::Joined, Some(tied)) => tied,
+            // A second change of one version. Nobody can say whether it came before what was read or after that, so what
+            // is read next is told, and is the last word.
+            (Meeting::Met, Some(tied)) => SubjectRow { digest: Some(UNSURE), change: tied.change + 1, ..tied },
+            (Meeting::New | Meeting::Joined | Meeting::Met, _) => self.row,
+        }
     }
 }
 
@@ -64,7 +96,15 @@ fn native(row: SubjectRow, arrival: &SubjectState) -> Advance {
         let found = Some(StateMark::Change(row.change));
         return Advance { also: found, ..Advance::to(row, arrival.version.map(StateMark::Version).or(found)) };
     }
-    changed(row, arrival, None)
+    if arrival.version.is_none() && !arrival.deleted {
+        // What is read next is what this told, whatever its version.
+        return changed(SubjectRow { version: None, ..row }, arrival, None);
+    }
+    let is_tied = arrival.version == row.version && arrival.deleted == row.deleted && row.digest.is_some();
+    let tied = Some(row.clone()).filter(|_| is_tied);
+    // The last of several readings of one version is known by its number.
+    let also = tied.as_ref().filter(|tied| tied.digest != Some(UNSURE)).map(|tied| StateMark::Change(tied.change));
+    Advance { tied, also, ..changed(row, arrival, None) }
 }
 
 fn read(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
@@ -73,7 +113,7 @@ fn read(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
         return Advance::to(row, None);
     }
     let newer = matches!((arrival.version, row.version), (Some(own), Some(last)) if own > last)
-        || (arrival.version.is_some() && row.version.is_none());
+        || (arrival.version.is_some() && row.version.is_none() && row.digest.is_some());
     if newer {
         return changed(row, arrival, Some(digest));
     }
@@ -82,8 +122,11 @@ fn read(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
         return Advance { is_another, ..changed(row, arrival, Some(digest)) };
     }
     match row.digest {
-        // The first reading after a native event: its shape was not known until now.
-        None => Advance::to(SubjectRow { digest: Some(digest), ..row }, None),
+        // The first reading after a native event: its shape was not known until now, nor its version if it named none.
+        None => {
+            let version = arrival.version.or(row.version);
+            Advance::to(SubjectRow { digest: Some(digest), version, ..row }, None)
+        }
         Some(last) if last == digest => Advance::to(row, None),
         Some(_) => {
             let change = row.change + 1;
@@ -97,14 +140,21 @@ fn changed(row: SubjectRow, arrival: &SubjectState, digest: Option<Digest>) -> A
     let change = row.change + 1;
     let mark = arrival.version.map_or(StateMark::Change(change), StateMark::Version);
     let version = arrival.version.or(row.version);
-    let also = (arrival.deleted && digest.is_some()).then_some(StateMark::Change(change)).filter(|also| *also != mark);
+    let is_read_as_one_of_several = digest.is_some() && (arrival.deleted || is_coarse(arrival.version));
+    let also = is_read_as_one_of_several.then_some(StateMark::Change(change)).filter(|also| *also != mark);
     let row = SubjectRow { version, digest, deleted: arrival.deleted, change };
     Advance { also, ..Advance::to(row, Some(mark)) }
+}
+
+/// Whether a version is a time in whole seconds: within finer ticks hardly two changes happen.
+fn is_coarse(version: Option<Version>) -> bool {
+    matches!(version, Some(Version::Time(at)) if at.as_micros() % 1_000_000 == 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Timestamp;
 
     fn native(version: Option<i64>) -> SubjectState {
         SubjectState { version: version.map(Version::Number), deleted: false, reading: None }
@@ -179,6 +229,64 @@ mod tests {
         let back = advance(Some(&row), &reading(Some(2), "b"));
         assert!(back.is_another && !back.row.deleted);
         assert!(!advance(Some(&row), &reading(Some(3), "b")).is_another);
+    }
+
+    /// One that several states have.
+    const TICK: Version = Version::Time(Timestamp::from_secs(1_800_000_000));
+
+    fn within_tick(body: Option<&str>) -> SubjectState {
+        SubjectState { version: Some(TICK), deleted: false, reading: body.map(|body| Digest::of(body.as_bytes())) }
+    }
+
+    /// What was read within one tick, one after another, and what a webhook of it does then.
+    fn beside(readings: &[&str]) -> (SubjectRow, Advance) {
+        let read = |row: Option<SubjectRow>, body: &&str| Some(advance(row.as_ref(), &within_tick(Some(body))).row);
+        let row = readings.iter().fold(None, read).expect("something was read");
+        let webhook = advance(Some(&row), &within_tick(None));
+        (row, webhook)
+    }
+
+    fn tells(row: &SubjectRow, body: &str) -> bool {
+        advance(Some(row), &within_tick(Some(body))).mark.is_some()
+    }
+
+    #[test]
+    fn a_webhook_may_be_any_of_the_states_that_were_read_within_its_tick() {
+        for (readings, number) in [(&["a"][..], 1), (&["a", "b"], 2), (&["a", "b", "c"], 3)] {
+            let (_, webhook) = beside(readings);
+            assert_eq!((webhook.mark, webhook.also), (Some(StateMark::Version(TICK)), change(number)), "{readings:?}");
+        }
+        let read = advance(None, &within_tick(Some("a")));
+        assert_eq!((read.mark, read.also), (Some(StateMark::Version(TICK)), change(1)), "it is known by both");
+        let counted = advance(None, &reading(Some(1), "a"));
+        assert_eq!((counted.mark, counted.also), (version(1), None), "no two states have one number");
+    }
+
+    #[test]
+    fn a_webhook_that_joins_a_reading_takes_nothing_of_what_that_knew() {
+        let (row, webhook) = beside(&["a"]);
+        assert_eq!(webhook.row_after(Meeting::Joined), row);
+        assert_eq!((tells(&row, "a"), tells(&row, "b")), (false, true));
+        let told = beside(&["a"]).1.row_after(Meeting::New);
+        assert_eq!((tells(&told, "a"), tells(&told, "b")), (false, false), "the first reading after it is remembered");
+    }
+
+    #[test]
+    fn after_one_webhook_more_than_was_read_within_a_tick_what_is_read_next_is_the_last_word() {
+        let row = beside(&["a", "b"]).1.row_after(Meeting::Met);
+        assert_eq!((tells(&row, "a"), tells(&row, "b"), row.change), (true, true, 3));
+        let read = advance(Some(&row), &within_tick(Some("b"))).row;
+        assert!(!tells(&read, "b"), "once");
+        let another = advance(Some(&row), &within_tick(None));
+        assert_eq!(another.row_after(Meeting::New).digest, None);
+    }
+
+    #[test]
+    fn what_is_read_after_a_webhook_without_a_version_is_what_that_told_whatever_its_version() {
+        assert_eq!(play(&[native(None), reading(Some(1), "a"), reading(Some(1), "b")]), [change(1), None, change(2)]);
+        let later = [reading(Some(1), "a"), native(None), reading(Some(2), "b"), reading(Some(3), "c")];
+        assert_eq!(play(&later), [version(1), change(2), None, version(3)]);
+        assert_eq!(play(&[reading(None, "a"), reading(Some(1), "a")]), [change(1), version(1)]);
     }
 
     #[test]

@@ -221,6 +221,64 @@ pub async fn two_webhooks_are_never_joined_by_their_state(open: impl Open) {
     assert!(!w.accept(own).await.duplicate, "the reading stands for m3 already");
 }
 
+/// The tick in which several things happen to one record.
+const TICK: i64 = 1_800_000_000;
+
+pub async fn several_readings_of_one_tick_are_each_joined_by_a_webhook_of_their_own(open: impl Open) {
+    let mut w = World::new(open).await;
+    let one = w.event().about("orders/1").within_tick(TICK).reading("a");
+    let other = w.event().about("orders/1").within_tick(TICK).reading("b");
+    w.accept(one.clone()).await;
+    assert!(!w.accept(other.clone()).await.duplicate, "another state within the tick");
+    for (message, joined) in [("m1", one.event.id), ("m2", other.event.id)] {
+        let webhook = w.event().about("orders/1").within_tick(TICK).message(message).moving();
+        assert_eq!(w.accept(webhook).await.id, joined, "{message}");
+    }
+    let known = w.event().about("orders/1").within_tick(TICK).reading("b");
+    assert!(w.accept(known).await.duplicate, "it is still as it was read");
+    let third = w.event().about("orders/1").within_tick(TICK).message("m3").moving();
+    assert!(!w.accept(third).await.duplicate, "both were told already");
+    for (told, last) in [(true, "which came last is not known, so it is told"), (false, "and once")] {
+        let read = w.event().about("orders/1").within_tick(TICK).reading("b");
+        assert_eq!(w.accept(read).await.duplicate, !told, "{last}");
+    }
+}
+
+pub async fn a_change_within_the_tick_of_a_webhook_that_was_joined_is_told(open: impl Open) {
+    let mut w = World::new(open).await;
+    let first = w.event().about("orders/1").within_tick(TICK).reading("a");
+    w.accept(first.clone()).await;
+    let webhook = w.event().about("orders/1").within_tick(TICK).message("m1").moving();
+    assert_eq!(w.accept(webhook).await.id, first.event.id);
+    for (record, told) in [("a", false), ("b", true)] {
+        let read = w.event().about("orders/1").within_tick(TICK).reading(record);
+        assert_eq!(w.accept(read).await.duplicate, !told, "{record}");
+    }
+}
+
+pub async fn two_webhooks_of_one_tick_with_a_reading_between_them_are_all_that_is_told(open: impl Open) {
+    let mut w = World::new(open).await;
+    for (message, record) in [("m1", "a"), ("m2", "b")] {
+        let webhook = w.event().about("orders/1").within_tick(TICK).message(message).moving();
+        assert!(!w.accept(webhook).await.duplicate, "{message} is a fact of its own");
+        let read = w.event().about("orders/1").within_tick(TICK).reading(record);
+        assert!(w.accept(read).await.duplicate, "{message} told it");
+    }
+}
+
+pub async fn what_is_read_after_a_webhook_without_a_version_is_what_that_told(open: impl Open) {
+    let mut w = World::new(open).await;
+    let webhook = w.event().about("orders/1").message("m1").moving();
+    w.accept(webhook.clone()).await;
+    let read = w.event().about("orders/1").version(1).reading("a");
+    let accepted = w.accept(read).await;
+    assert!(accepted.duplicate && accepted.id == webhook.event.id);
+    for (version, record) in [(1, "b"), (2, "c")] {
+        let changed = w.event().about("orders/1").version(version).reading(record);
+        assert!(!w.accept(changed).await.duplicate, "{record}");
+    }
+}
+
 pub async fn a_reading_that_tells_nothing_new_makes_no_event(open: impl Open) {
     let mut w = World::new(open).await;
     let first = w.event().about("orders/1").reading("a");

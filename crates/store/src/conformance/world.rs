@@ -331,6 +331,11 @@ pub(super) trait Arrange: Sized {
         self.with(|event| event.version = Some(Version::Number(version)))
     }
 
+    /// A version that several states can have: a time in whole seconds.
+    fn within_tick(self, seconds: i64) -> Self {
+        self.with(|event| event.version = Some(Version::Time(Timestamp::from_secs(seconds))))
+    }
+
     fn carrying(self, payload: &'static [u8]) -> Self {
         self.with(|event| event.payload = Bytes::from_static(payload))
     }

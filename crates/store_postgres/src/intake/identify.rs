@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::event::Origin;
 use domain::identity::{Digest, IdentityKey, state_key};
 use domain::run::StreamKey;
-use domain::subject::{Advance, SubjectRow, SubjectState, advance};
+use domain::subject::{Meeting, SubjectRow, SubjectState, advance};
 use domain::{ConnectionName, Event, EventId, SourceName, Subject, Tenant, Timestamp};
 use store::StoreError;
 use store::intake::NewEvent;
@@ -129,15 +129,15 @@ fn judge_state(
     };
     let subject = key.2.clone();
     let told = known.subjects.entry(key).or_default();
-    let Advance { row, mark, also, is_another } = advance(told.as_ref().map(|told| &told.row), state);
+    let advance = advance(told.as_ref().map(|told| &told.row), state);
     let by = told.as_ref().and_then(|told| told.by);
-    let Some(mark) = mark else {
-        *told = Some(Told { row, by });
+    let Some(mark) = advance.mark else {
+        *told = Some(Told { row: advance.row, by });
         return Ok(Arrival::Nothing(by.unwrap_or(event.id)));
     };
     let scope = event.scope();
-    let keys = [Some(mark), also].into_iter().flatten();
-    let digests: Vec<Digest> = keys.map(|mark| state_key(&scope, &subject, mark, state.deleted).digest).collect();
+    let marks = [Some(mark), advance.also].into_iter().flatten();
+    let digests: Vec<Digest> = marks.map(|mark| state_key(&scope, &subject, mark, state.deleted).digest).collect();
     let native = matches!(event.origin, Origin::Native | Origin::Published);
     for digest in &digests {
         if !known.identities.contains_key(digest) {
@@ -145,23 +145,31 @@ fn judge_state(
         }
     }
     // What is back within the tick in which it went was not told, whatever is known of that version.
-    let joined = if is_another && !state.deleted { None } else { known.joined(&digests, native) };
-    if let Some(joined) = joined.filter(|_| is_another) {
+    let is_back = advance.is_another && !state.deleted;
+    let joined = if is_back { None } else { known.joined(&digests, native) };
+    if let Some(joined) = joined.filter(|_| advance.is_another) {
         // Its going was told, and what was read since in the same tick is the later.
-        return Ok(Arrival::Known(joined.event));
+        return Ok(Arrival::Known(joined));
     }
+    let meeting = match joined {
+        Some(_) => Meeting::Joined,
+        None if digests.iter().all(|digest| known.identity(digest).is_some()) => Meeting::Met,
+        None => Meeting::New,
+    };
     for digest in digests {
         let identity = known.identities.entry(digest).or_default();
         *identity = match (joined, *identity) {
             (None, _) => Some(first(new, native)),
-            (Some(_), Some(own)) => Some(Identity { native: own.native || native, ..own }),
+            (Some(joined), Some(own)) => Some(Identity { native: own.native || native && own.event == joined, ..own }),
             (Some(_), None) => None,
         };
     }
-    let by = Some(joined.map_or(event.id, |joined| joined.event));
-    *known.subjects.entry((event.source.clone(), event.connection.clone(), subject)).or_default() =
-        Some(Told { row, by });
-    Ok(joined.map_or(Arrival::New, |joined| Arrival::Known(joined.event)))
+    let told = known.subjects.entry((event.source.clone(), event.connection.clone(), subject)).or_default();
+    let row = advance.row_after(meeting);
+    if told.as_ref().is_none_or(|told| told.row != row) {
+        *told = Some(Told { row, by: Some(joined.unwrap_or(event.id)) });
+    }
+    Ok(joined.map_or(Arrival::New, Arrival::Known))
 }
 
 fn subject_key(event: &Event) -> Option<SubjectKey> {
@@ -172,16 +180,20 @@ impl Known {
     /// The event that is known under a key, if its arrival was near enough in time. Judged in both directions, because
     /// a request that is judged again long after it came is older than what came since.
     fn under(&self, key: &IdentityKey, event: &Event) -> Option<EventId> {
-        let known = self.identities.get(&key.digest).copied().flatten()?;
+        let known = self.identity(&key.digest)?;
         let apart = event.received_at.since(known.seen_at).max(known.seen_at.since(event.received_at));
         key.counts(apart).then_some(known.event)
     }
 
-    /// The first of a state's keys that is known. A native arrival that another native one has met already is a fact of
-    /// its own.
-    fn joined(&self, digests: &[Digest], native: bool) -> Option<Identity> {
-        let known = digests.iter().filter_map(|digest| self.identities.get(digest).copied().flatten());
-        known.into_iter().find(|known| !(native && known.native))
+    fn identity(&self, digest: &Digest) -> Option<Identity> {
+        self.identities.get(digest).copied().flatten()
+    }
+
+    /// The event of the first of a state's keys that is known. A native arrival that another native one has met already
+    /// is a fact of its own.
+    fn joined(&self, digests: &[Digest], native: bool) -> Option<EventId> {
+        let mut known = digests.iter().filter_map(|digest| self.identity(digest));
+        known.find(|known| !(native && known.native)).map(|known| known.event)
     }
 
     /// Remembers what is not known yet, or known from too long ago, as `known`.

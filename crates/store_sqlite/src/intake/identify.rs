@@ -2,7 +2,7 @@
 
 use domain::event::Origin;
 use domain::identity::{Digest, IdentityKey, state_key};
-use domain::subject::{Advance, SubjectRow, SubjectState, advance};
+use domain::subject::{Meeting, SubjectRow, SubjectState, advance};
 use domain::{Event, EventId, Subject, Timestamp};
 use rusqlite::params;
 use store::StoreError;
@@ -94,45 +94,54 @@ fn by_state(tx: &mut Tx<'_, '_>, place: Place, state: &SubjectState, event: &Eve
         return Err(StoreError::Refused("an event that moves its subject has to name it".to_owned()).into());
     };
     let (known, told_by) = read_subject(tx, place, subject)?.unzip();
-    let Advance { row: moved, mark, also, is_another } = advance(known.as_ref(), state);
+    let advance = advance(known.as_ref(), state);
     let told_by = told_by.flatten();
-    let Some(mark) = mark else {
-        if known.as_ref() != Some(&moved) {
-            put_subject(tx, place, subject, &moved, told_by)?;
+    let Some(mark) = advance.mark else {
+        if known.as_ref() != Some(&advance.row) {
+            put_subject(tx, place, subject, &advance.row, told_by)?;
         }
         return Ok(Arrival::Nothing(told_by.unwrap_or(event.id)));
     };
     let scope = event.scope();
-    let keys = [Some(mark), also].into_iter().flatten();
-    let digests: Vec<Digest> = keys.map(|mark| state_key(&scope, subject, mark, state.deleted).digest).collect();
+    let marks = [Some(mark), advance.also].into_iter().flatten();
+    let digests = marks.map(|mark| state_key(&scope, subject, mark, state.deleted).digest);
+    let keys = digests.map(|digest| Ok((digest, look_up(tx, place, &digest)?))).collect::<Result<Vec<_>, Failure>>()?;
     let native = matches!(event.origin, Origin::Native | Origin::Published);
     // What is back within the tick in which it went was not told, whatever is known of that version.
-    let joined = if is_another && !state.deleted { None } else { joined(tx, place, &digests, native)? };
-    if let Some(joined) = joined.as_ref().filter(|_| is_another) {
+    let is_back = advance.is_another && !state.deleted;
+    let joined = if is_back { None } else { joined(&keys, native) };
+    if let Some(joined) = joined.filter(|_| advance.is_another) {
         // Its going was told, and what was read since in the same tick is the later.
-        return Ok(Arrival::Known(joined.event));
+        return Ok(Arrival::Known(joined));
     }
-    let teller = joined.as_ref().map_or(event.id, |joined| joined.event);
-    put_subject(tx, place, subject, &moved, Some(teller))?;
-    for digest in &digests {
-        match &joined {
-            Some(_) if native => drop(tx.execute(Query::join_identity, params![place.tenant, digest.0])?),
+    let meeting = match joined {
+        Some(_) => Meeting::Joined,
+        None if keys.iter().all(|(_, known)| known.is_some()) => Meeting::Met,
+        None => Meeting::New,
+    };
+    let moved = advance.row_after(meeting);
+    if known.as_ref() != Some(&moved) {
+        put_subject(tx, place, subject, &moved, Some(joined.unwrap_or(event.id)))?;
+    }
+    for (digest, known) in &keys {
+        match joined {
+            Some(joined) if known.as_ref().is_some_and(|known| native && known.event == joined) => {
+                tx.execute(Query::join_identity, params![place.tenant, digest.0])?;
+            }
             Some(_) => {}
-            None => drop(tx.execute(Query::put_identity, row(place, digest, event.id, event, native))?),
+            None => {
+                tx.execute(Query::put_identity, row(place, digest, event.id, event, native))?;
+            }
         }
     }
-    Ok(joined.map_or(Arrival::New, |joined| Arrival::Known(joined.event)))
+    Ok(joined.map_or(Arrival::New, Arrival::Known))
 }
 
-/// The first of the state's keys that is known. A native arrival that another native one has met already is a fact of
-/// its own.
-fn joined(tx: &mut Tx<'_, '_>, place: Place, digests: &[Digest], native: bool) -> Result<Option<Identity>, Failure> {
-    for digest in digests {
-        if let Some(known) = look_up(tx, place, digest)?.filter(|known| !(native && known.native)) {
-            return Ok(Some(known));
-        }
-    }
-    Ok(None)
+/// The event of the first of the state's keys that is known. A native arrival that another native one has met already is
+/// a fact of its own.
+fn joined(keys: &[(Digest, Option<Identity>)], native: bool) -> Option<EventId> {
+    let mut known = keys.iter().filter_map(|(_, known)| known.as_ref());
+    known.find(|known| !(native && known.native)).map(|known| known.event)
 }
 
 /// Remembers what is not known yet, or known from too long ago, as `known`.

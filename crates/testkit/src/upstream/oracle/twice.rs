@@ -62,8 +62,10 @@ fn same_version(judged: &Judged<'_>) -> Vec<String> {
         for (_, message) in messages.iter().filter(|(_, message)| message.action.is_some()) {
             let Some(version) = message.version else { continue };
             let (native, read) = told.entry((version, message.is_deleted())).or_default();
-            let corrects = before.replace(message).is_some_and(|before| is_corrected_by(before, message));
-            if corrects {
+            let corrects = |before: &Message| {
+                is_corrected_by(before, message) || (*read > 0 && is_repeated_after(before, message))
+            };
+            if before.replace(message).is_some_and(corrects) {
                 continue;
             }
             *(if message.is_native() { native } else { read }) += 1;
@@ -86,6 +88,12 @@ fn same_version(judged: &Judged<'_>) -> Vec<String> {
 /// what a webhook or a list of deletions says of one tick nobody can tell what came later, until the record is read.
 fn is_corrected_by(told: &Message, reading: &Message) -> bool {
     !reading.is_native() && told.version == reading.version && told.is_deleted() && !reading.is_deleted()
+}
+
+/// Whether a reading is the last word after a webhook of its version, which may have come late: a reading of that version
+/// had been told before, and no one can say whether the webhook's change came before that or after.
+fn is_repeated_after(told: &Message, reading: &Message) -> bool {
+    !reading.is_native() && told.is_native() && told.version == reading.version && !told.is_deleted()
 }
 
 /// Two readings that are told one after another tell different states; and nothing goes more often than it went.
