@@ -191,6 +191,7 @@ macro_rules! conformance_suite {
                 checkpoints_are_listed_by_source_connection_and_stream
                 known_subjects_are_given_in_their_order_and_by_their_object
                 absent_subjects_are_replaced_as_a_whole
+                a_setting_is_kept_on_behalf_of_whoever_has_the_stream_and_of_nobody_else
                 a_run_is_written_again_and_read_back_whole
                 runs_are_listed_by_every_filter_newest_first
                 of_each_stream_the_newest_runs_of_a_kind_stay_with_their_gaps

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::budget::{Account, Allowance, Grant, Word};
 use domain::identity::Scope;
 use domain::run::{Gap, Run, RunKind, RunState, StreamKey};
@@ -154,6 +155,10 @@ pub trait Reading: Send + Sync + 'static {
 
     /// Replaces them. Fenced if the stream has passed to another.
     fn put_absent_subjects(&self, key: StreamKey, claim: Claim, subjects: Vec<Subject>) -> Verb<'_, ()>;
+
+    /// Keeps a setting (see [`crate::registry::Registry::put_setting`]) on behalf of whoever has this stream. Fenced if
+    /// it has passed to another, whose word must not be undone.
+    fn put_claimed_setting(&self, key: StreamKey, claim: Claim, name: Arc<str>, value: Bytes) -> Verb<'_, ()>;
 
     /// Writes a run, replacing the one of its id. Of each stream and kind the newest [`RUNS_PER_STREAM`] stay.
     fn put_run(&self, run: Run) -> Verb<'_, ()>;

@@ -232,6 +232,7 @@ verbs! {
         subjects_of(scope: Scope, object: Arc<str>, after: Option<Subject>, limit: u32) -> Vec<(Subject, SubjectRow)>;
         absent_subjects(key: StreamKey) -> Vec<Subject>;
         put_absent_subjects(key: StreamKey, claim: Claim, subjects: Vec<Subject>) -> ();
+        put_claimed_setting(key: StreamKey, claim: Claim, name: Arc<str>, value: Bytes) -> ();
         put_run(run: Run) -> ();
         end_lost_runs(now: Timestamp) -> u32;
         run(tenant: Tenant, id: RunId) -> Option<Run>;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use domain::{ConnectionName, SourceName, Tenant};
+use domain::{ConnectionName, SourceName, StreamKey, Tenant};
 use rustc_hash::{FxHashMap, FxHashSet};
+use store::dispatch::Claim;
 use store::nodes::Hint;
 use store::registry::SUBSCRIPTIONS;
 use store::{Store, StoreError};
@@ -25,6 +26,9 @@ const KIT: &str = "subscription-kit/";
 /// What sealed texts are for: the secret of a subscription, and the configuration that it can be ended with.
 const ROLE_SECRET: &str = "subscription";
 const ROLE_CONFIG: &str = "subscription_config";
+
+/// The right to look after a connection: what is written down under it is refused once another node has it.
+pub(super) type Held = (StreamKey, Claim);
 
 pub(crate) struct Book {
     store: Arc<dyn Store>,
@@ -96,10 +100,10 @@ impl Book {
     }
 
     /// Forgets a connection: nothing is left of its subscriptions.
-    pub async fn strike(&self, account: &Account) -> Result<(), StoreError> {
+    pub(super) async fn strike(&self, account: &Account, held: &Held) -> Result<(), StoreError> {
         let mut listed = self.listed.lock().await;
-        self.store.put_setting(setting_of(KIT, account), Bytes::new()).await?;
-        self.store.put_setting(setting_of(SUBSCRIPTIONS, account), Bytes::new()).await?;
+        self.put(held, setting_of(KIT, account), Bytes::new()).await?;
+        self.put(held, setting_of(SUBSCRIPTIONS, account), Bytes::new()).await?;
         self.states().remove(account);
         self.store.tell(Hint::Configured);
         let Some(known) = listed.as_mut() else { return Ok(()) };
@@ -136,15 +140,22 @@ impl Book {
         self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What one process knows counts for it even if the store does not take it.
-    pub(super) async fn save(&self, account: &Account, state: &State) -> Result<(), StoreError> {
+    /// What one process knows counts for it even if the store does not take it, unless another one knows better.
+    pub(super) async fn save(&self, account: &Account, state: &State, held: &Held) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(state).map_err(|error| StoreError::Refused(error.to_string()))?;
         self.states().insert(account.clone(), state.clone());
         self.unsaved().insert(account.clone());
-        self.store.put_setting(setting_of(SUBSCRIPTIONS, account), bytes.into()).await?;
+        let written = self.put(held, setting_of(SUBSCRIPTIONS, account), bytes.into()).await;
+        if matches!(written, Ok(()) | Err(StoreError::Fenced)) {
+            self.unsaved().remove(account);
+        }
+        written?;
         self.store.tell(Hint::Configured);
-        self.unsaved().remove(account);
         Ok(())
+    }
+
+    async fn put(&self, (key, claim): &Held, name: Arc<str>, value: Bytes) -> Result<(), StoreError> {
+        self.store.put_claimed_setting(key.clone(), *claim, name, value).await
     }
 
     pub fn seal(&self, account: &Account, secret: &str) -> Result<String, VaultError> {
@@ -165,15 +176,15 @@ impl Book {
         at(account, ROLE_CONFIG, |place| self.vault.open(place, sealed))
     }
 
-    pub(super) async fn put_kit(&self, account: &Account, kit: &Kit) -> Result<(), StoreError> {
+    pub(super) async fn put_kit(&self, account: &Account, kit: &Kit, held: &Held) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(kit).map_err(|error| StoreError::Refused(error.to_string()))?;
-        self.store.put_setting(setting_of(KIT, account), bytes.into()).await
+        self.put(held, setting_of(KIT, account), bytes.into()).await
     }
 
     /// Forgets the credentials. What the store does not take now goes when the connection is struck.
-    pub async fn drop_kit(&self, account: &Account) {
-        if let Err(error) = self.store.put_setting(setting_of(KIT, account), Bytes::new()).await {
-            crate::telemetry::store_failed("put_setting", &error);
+    pub(super) async fn drop_kit(&self, account: &Account, held: &Held) {
+        if let Err(error) = self.put(held, setting_of(KIT, account), Bytes::new()).await {
+            crate::telemetry::store_failed("put_claimed_setting", &error);
         }
     }
 

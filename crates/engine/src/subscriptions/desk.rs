@@ -7,10 +7,11 @@ use std::time::Duration;
 use connectors::provider::{Recipe, Settings};
 use domain::{StreamKey, Timestamp};
 use rustc_hash::FxHashMap;
-use store::Store;
-use store::dispatch::{Claim, Lease, Owner};
+use store::dispatch::{Lease, Owner};
+use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use super::book::Held;
 use super::farewell::{Kit, digest_of};
 use super::state::{Problem, State};
 use super::steps::Pass;
@@ -135,7 +136,7 @@ impl Desk {
     }
 
     /// Takes over what earlier processes left: whose subscriptions work, and which secrets count.
-    pub async fn load(&self) -> Result<(), store::StoreError> {
+    pub async fn load(&self) -> Result<(), StoreError> {
         let Parts { book, coverage, .. } = &self.parts;
         if !book.load().await? {
             return Ok(());
@@ -152,7 +153,7 @@ impl Desk {
     }
 
     /// Takes over what other nodes have done. The key sets are made anew by whoever asked for this.
-    pub async fn reload(&self) -> Result<(), store::StoreError> {
+    pub async fn reload(&self) -> Result<(), StoreError> {
         let Parts { book, coverage, secrets, .. } = &self.parts;
         for account in book.reload().await? {
             let state = book.state(&account);
@@ -180,30 +181,72 @@ impl Desk {
     /// Looks after one connection. `failures`: how often that failed in a row before.
     pub(super) async fn look(&self, topology: &Topology, account: &Account, failures: u32) -> Looked {
         let before = self.parts.book.state(account);
-        let mut state = before.clone();
-        let done = self.done(topology, account, &mut state).await;
-        if done.as_ref().is_err_and(|trouble| trouble.code == BUSY) {
-            return self.stand_back(account, &before, &state).await;
+        let held = self.claim(account).await;
+        // Whoever had it before has written down what it did.
+        let state = self.parts.book.reread(account).await.map_err(Trouble::from);
+        let (held, state) = match (held, state) {
+            (Ok(held), Ok(state)) => (held, state),
+            (Err(trouble), Ok(state)) if trouble.code == BUSY => {
+                return self.stand_back(account, &before, &state).await;
+            }
+            (Err(trouble), _) | (_, Err(trouble)) => return self.ended(account, Err(trouble), failures),
+        };
+        let looked = self.look_as_holder(topology, account, (before, state), failures, &held).await;
+        if let Err(error) = self.parts.store.leave_stream(held.0, held.1).await {
+            // It ends by itself.
+            crate::telemetry::store_failed("leave_stream", &error);
         }
+        looked
+    }
+
+    async fn look_as_holder(
+        &self,
+        topology: &Topology,
+        account: &Account,
+        (before, mut state): (State, State),
+        failures: u32,
+        held: &Held,
+    ) -> Looked {
+        let done = self.done(topology, account, &mut state, held).await;
         let now = self.parts.clock.now();
         state.prune(now);
         let is_wanted = Wanted::of(topology, account).is_some();
         if !is_wanted && state.is_gone() && !std::mem::take(&mut state.kit).is_empty() {
             // Nothing is left that needs the credentials.
-            self.parts.book.drop_kit(account).await;
+            self.parts.book.drop_kit(account, held).await;
         }
-        self.parts.coverage.set(account, is_wanted && state.works());
-        let done = match self.keep(account, &before, &state).await {
+        let done = match self.keep(account, &before, &state, held).await {
             Ok(()) => done,
+            Err(trouble) if trouble.code == StoreError::Fenced.code() => Err(trouble),
             Err(trouble) => done.and(Err(trouble)),
         };
-        if !is_wanted && (state.is_gone() || self.is_given_up(account, &state, now)) {
-            return self.leave(account, &state, now).await;
+        if let Some(looked) = self.passed_on(account, &before, &done).await {
+            return looked;
         }
+        self.parts.coverage.set(account, is_wanted && state.works());
+        if !is_wanted && (state.is_gone() || self.is_given_up(account, &state, now)) {
+            return self.leave(account, &state, now, held).await;
+        }
+        match self.ended(account, done, failures) {
+            Looked::Well { .. } => Looked::Well { next_at: self.next_at(&state, topology, account, now) },
+            looked => looked,
+        }
+    }
+
+    /// If the connection passed to another node while this one stood still, takes over what that one did.
+    async fn passed_on(&self, account: &Account, before: &State, done: &Result<(), Trouble>) -> Option<Looked> {
+        done.as_ref().err().filter(|trouble| trouble.code == StoreError::Fenced.code())?;
+        let state = self.parts.book.reread(account).await.ok()?;
+        Some(self.stand_back(account, before, &state).await)
+    }
+
+    /// Tells what a look came to.
+    fn ended(&self, account: &Account, done: Result<(), Trouble>, failures: u32) -> Looked {
+        let now = self.parts.clock.now();
         self.tell(account, &done, failures);
         self.note_look(account, &done, now);
         match done {
-            Ok(()) => Looked::Well { next_at: self.next_at(&state, topology, account, now) },
+            Ok(()) => Looked::Well { next_at: now + LOOK_EVERY },
             Err(_) => Looked::Failed { next_at: now + wait_after(failures) },
         }
     }
@@ -224,32 +267,17 @@ impl Desk {
         self.looks().get(account).cloned().unwrap_or_default()
     }
 
-    async fn done(&self, topology: &Topology, account: &Account, state: &mut State) -> Result<(), Trouble> {
-        let wanted = Wanted::of(topology, account);
-        if wanted.is_none() && state.is_gone() {
-            return Ok(());
-        }
-        let claim = self.claim(account).await;
-        // Whoever had it before has written down what it did.
-        *state = self.parts.book.reread(account).await?;
-        let claim = claim?;
-        let done = self.claimed(topology, account, state, wanted, &claim).await;
-        let left = self.parts.store.leave_stream(claim.0, claim.1).await;
-        if let Err(error) = left {
-            // It ends by itself.
-            crate::telemetry::store_failed("leave_stream", &error);
-        }
-        done
-    }
-
-    async fn claimed(
+    async fn done(
         &self,
         topology: &Topology,
         account: &Account,
         state: &mut State,
-        wanted: Option<Wanted<'_>>,
-        claim: &(StreamKey, Claim),
+        held: &Held,
     ) -> Result<(), Trouble> {
+        let wanted = Wanted::of(topology, account);
+        if wanted.is_none() && state.is_gone() {
+            return Ok(());
+        }
         let is_of_another = |spec: &ConnectorSpec| !state.is_gone() && state.connector != spec.name;
         if wanted.as_ref().is_some_and(|wanted| is_of_another(wanted.spec))
             && self.is_given_up(account, state, self.parts.clock.now())
@@ -260,7 +288,7 @@ impl Desk {
         let Some(wanted) = wanted.as_ref().filter(|wanted| !is_of_another(wanted.spec)) else {
             state.leaving_since.get_or_insert(self.parts.clock.now());
             let upstream = self.way_out(topology, account, state).await?;
-            let pass = Pass { desk: self, account, upstream, callback: None, signer: None, claim };
+            let pass = Pass { desk: self, account, upstream, callback: None, signer: None, held };
             pass.run(state).await?;
             return if wanted.is_none() { Ok(()) } else { Err(Trouble::passing("subscription_moving", MOVING)) };
         };
@@ -268,9 +296,9 @@ impl Desk {
         // What is not listed is not found again by the next process.
         self.parts.book.enlist([account.clone()]).await?;
         let upstream = self.parts.upstreams.get(topology, account).await?;
-        self.keep_kit(topology, account, wanted.spec, state).await?;
+        self.keep_kit((topology, account), wanted.spec, state, held).await?;
         let callback = Some(wanted.callback.clone());
-        Pass { desk: self, account, upstream, callback, signer: wanted.signer(), claim }.run(state).await
+        Pass { desk: self, account, upstream, callback, signer: wanted.signer(), held }.run(state).await
     }
 
     /// How the source is asked to end what it has: as the connection is configured now, if it is, else as it was.
@@ -289,23 +317,23 @@ impl Desk {
 
     async fn keep_kit(
         &self,
-        topology: &Topology,
-        account: &Account,
+        (topology, account): (&Topology, &Account),
         spec: &ConnectorSpec,
         state: &mut State,
+        held: &Held,
     ) -> Result<(), Trouble> {
         let (_, config) = topology.upstream(account)?;
         let digest = digest_of(spec, &config);
         if state.kit != digest {
             let kit = Kit::of(&self.parts.book, account, spec, &config)?;
-            self.parts.book.put_kit(account, &kit).await?;
+            self.parts.book.put_kit(account, &kit, held).await?;
             (state.kit, state.connector) = (digest, spec.name.clone());
         }
         Ok(())
     }
 
     /// Takes the connection, so that of several nodes one subscribes.
-    async fn claim(&self, account: &Account) -> Result<(StreamKey, Claim), Trouble> {
+    async fn claim(&self, account: &Account) -> Result<Held, Trouble> {
         let Account { tenant, source, connection } = account.clone();
         let key = StreamKey { tenant, source, connection, stream: LEASE_NAME.into() };
         let lease = Lease { owner: self.parts.owner, span: LEASE };
@@ -316,12 +344,12 @@ impl Desk {
     }
 
     /// Writes down what has changed, and lets secrets count.
-    pub(super) async fn keep(&self, account: &Account, before: &State, state: &State) -> Result<(), Trouble> {
+    async fn keep(&self, account: &Account, before: &State, state: &State, held: &Held) -> Result<(), Trouble> {
         if before.secrets() != state.secrets() {
             self.join(account, state).await?;
         }
         if before != state || !self.parts.book.has(account) {
-            self.parts.book.save(account, state).await?;
+            self.parts.book.save(account, state, held).await?;
         }
         Ok(())
     }
@@ -363,7 +391,7 @@ impl Desk {
     }
 
     /// Nothing is wanted, and nothing is there. Former secrets count to their end.
-    async fn leave(&self, account: &Account, state: &State, now: Timestamp) -> Looked {
+    async fn leave(&self, account: &Account, state: &State, now: Timestamp, held: &Held) -> Looked {
         if let Some(until) = state.former.iter().map(|former| former.until).max() {
             if state.is_gone() {
                 self.parts.alerts.gone(&account.tenant, SUBSCRIPTION_FAILING, account_object(account));
@@ -373,14 +401,14 @@ impl Desk {
         if state.is_gone() {
             self.parts.alerts.gone(&account.tenant, SUBSCRIPTION_FAILING, account_object(account));
         }
-        match self.parts.book.strike(account).await {
+        match self.parts.book.strike(account, held).await {
             Ok(()) => {
                 self.parts.secrets.put(account, Vec::new());
                 self.looks().remove(account);
                 Looked::Over
             }
             Err(error) => {
-                crate::telemetry::store_failed("put_setting", &error);
+                crate::telemetry::store_failed("put_claimed_setting", &error);
                 Looked::Failed { next_at: now + FAILED_WAIT }
             }
         }

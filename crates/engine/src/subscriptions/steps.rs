@@ -9,10 +9,10 @@ use connectors::manifest::extension::answer::done;
 use connectors::manifest::extension::{Ask, Callback, Place, SecretOf, Webhooks};
 use connectors::manifest::wire::Reply;
 use domain::subscription::{Decision, Finding, Kept, Listed, Situation, Then, decide};
-use domain::{StreamKey, Timestamp};
-use store::dispatch::Claim;
+use domain::Timestamp;
 use zeroize::Zeroizing;
 
+use super::book::Held;
 use super::desk::{Desk, LEASE, Signer, problem};
 use super::state::State;
 use super::trouble::Trouble;
@@ -32,7 +32,7 @@ pub(super) struct Pass<'p> {
     /// Where webhooks are to come; `None`: everything is to go.
     pub callback: Option<String>,
     pub signer: Option<Signer>,
-    pub claim: &'p (StreamKey, Claim),
+    pub held: &'p Held,
 }
 
 impl Pass<'_> {
@@ -204,7 +204,7 @@ impl Pass<'_> {
         // Both before the source can use it.
         self.save(state).await?;
         self.desk.join(self.account, state).await?;
-        let (key, claim) = self.claim.clone();
+        let (key, claim) = self.held.clone();
         self.desk.parts.store.renew_stream(key, claim, LEASE, self.now()).await?;
         let secret = self.kept_secret(state)?;
         let ask = webhooks.asks_to_subscribe(place, &Callback { url, secret: &secret });
@@ -271,7 +271,7 @@ impl Pass<'_> {
     }
 
     async fn save(&self, state: &State) -> Result<(), Trouble> {
-        Ok(self.desk.parts.book.save(self.account, state).await?)
+        Ok(self.desk.parts.book.save(self.account, state, self.held).await?)
     }
 
     /// One request. What is under way when the process stops may end; nothing else is begun.

@@ -275,6 +275,25 @@ pub async fn absent_subjects_are_replaced_as_a_whole(open: impl Open) {
     assert_eq!(w.store.absent_subjects(key).await, Ok(subjects(&["4"])));
 }
 
+pub async fn a_setting_is_kept_on_behalf_of_whoever_has_the_stream_and_of_nobody_else(open: impl Open) {
+    let mut w = World::new(open).await;
+    let key = orders(&w);
+    let put = async |w: &World, claim: Claim, value: &'static str| {
+        w.store.put_claimed_setting(key.clone(), claim, "subscription/x".into(), value.into()).await
+    };
+    let (_, first) = take(&w, &key).await;
+    let before = w.beats(1).await.configured;
+    assert_eq!(put(&w, first, "one").await, Ok(()));
+    assert!(w.beats(1).await.configured > before, "other nodes look again");
+    w.pass(LEASE + SECOND);
+    let (_, second) = take(&w, &key).await;
+    assert_eq!(put(&w, second, "two").await, Ok(()));
+    assert_eq!(put(&w, first, "three").await, Err(StoreError::Fenced), "it passed to another meanwhile");
+    assert_eq!(w.store.setting("subscription/x".into()).await, Ok(Some("two".into())));
+    w.store.leave_stream(key.clone(), second).await.expect("left");
+    assert_eq!(put(&w, second, "four").await, Err(StoreError::Fenced), "it was given back");
+}
+
 pub(super) fn run(w: &mut World, key: StreamKey, kind: RunKind) -> Run {
     Run {
         id: RunId::from_uuid(w.uuid()),

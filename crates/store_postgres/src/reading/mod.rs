@@ -8,6 +8,7 @@ mod subjects;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::budget::{Allowance, Grant, Word};
 use domain::identity::Scope;
 use domain::run::{Gap, Run, StreamKey};
@@ -70,6 +71,10 @@ impl Reading for PostgresStore {
 
     fn put_absent_subjects(&self, key: StreamKey, claim: Claim, subjects: Vec<Subject>) -> Verb<'_, ()> {
         self.verb(move |inner| async move { subjects::put_absent(&inner, &key, claim, &subjects).await })
+    }
+
+    fn put_claimed_setting(&self, key: StreamKey, claim: Claim, name: Arc<str>, value: Bytes) -> Verb<'_, ()> {
+        self.verb(move |inner| async move { streams::put_setting(&inner, &key, claim, (&name, &value)).await })
     }
 
     fn put_run(&self, run: Run) -> Verb<'_, ()> {

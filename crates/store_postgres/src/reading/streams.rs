@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::run::StreamKey;
 use domain::{SourceName, Tenant, Timestamp};
 use store::StoreError;
 use store::dispatch::{Claim, Lease};
 use store::intake::Accepted;
 use store::reading::{Checkpoint, Polled, Progress, ReadPage};
+use store::registry::is_shared;
 use tokio_postgres::Row;
 
 use crate::failure::Failure;
@@ -94,6 +96,24 @@ pub(super) async fn fence(session: &Session, inner: &Inner, key: &StreamKey, cla
     let holds =
         |stored: &Stored| stored.generation == claim.generation && stored.owner == Some(owner_code(claim.owner));
     if stored.as_ref().is_some_and(holds) { Ok(()) } else { Err(StoreError::Fenced.into()) }
+}
+
+pub(super) async fn put_setting(
+    inner: &Inner,
+    key: &StreamKey,
+    claim: Claim,
+    (name, value): (&str, &Bytes),
+) -> Result<(), Failure> {
+    inner
+        .transaction(1, |session| async move {
+            fence(&session, inner, key, claim).await?;
+            session.execute(Query::put_setting, params![Text::from(name), Blob(value.clone())]).await?;
+            if is_shared(name) {
+                crate::nodes::note_configured(&session);
+            }
+            Ok(())
+        })
+        .await
 }
 
 pub(super) async fn commit(inner: &Inner, page: &ReadPage, now: Timestamp) -> Result<Vec<Accepted>, Failure> {

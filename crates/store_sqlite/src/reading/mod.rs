@@ -8,6 +8,7 @@ mod subjects;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::budget::{Allowance, Grant, Word};
 use domain::identity::Scope;
 use domain::run::{Gap, Run, StreamKey};
@@ -18,6 +19,7 @@ use store::dispatch::{Claim, Lease};
 use store::intake::Accepted;
 use store::read::{Listed, Page};
 use store::reading::{BudgetRow, Checkpoint, Known, Polled, ReadPage, Reading, RunFilter};
+use store::registry::is_shared;
 
 use crate::SqliteStore;
 use crate::job::Work;
@@ -73,6 +75,13 @@ impl Reading for SqliteStore {
 
     fn put_absent_subjects(&self, key: StreamKey, claim: Claim, subjects: Vec<Subject>) -> Verb<'_, ()> {
         self.write(Work::rows(1 + subjects.len()), move |tx, _| subjects::put_absent(tx, &key, claim, &subjects))
+    }
+
+    fn put_claimed_setting(&self, key: StreamKey, claim: Claim, name: Arc<str>, value: Bytes) -> Verb<'_, ()> {
+        if is_shared(&name) {
+            self.shared.nodes.note_configured();
+        }
+        self.write(Work::ingest(1, value.len()), move |tx, _| streams::put_setting(tx, &key, claim, (&name, &value)))
     }
 
     fn put_run(&self, run: Run) -> Verb<'_, ()> {

@@ -81,6 +81,17 @@ pub(super) fn fence(tx: &mut Tx<'_, '_>, at: Place, key: &StreamKey, claim: Clai
     }
 }
 
+pub(crate) fn put_setting(
+    tx: &mut Tx<'_, '_>,
+    key: &StreamKey,
+    claim: Claim,
+    (name, value): (&str, &[u8]),
+) -> Result<(), Failure> {
+    let at = place(tx, key)?;
+    fence(tx, at, key, claim)?;
+    tx.execute(Query::put_setting, (name, value)).map(drop)
+}
+
 pub(crate) fn commit(tx: &mut Tx<'_, '_>, page: &ReadPage, now: Timestamp) -> Result<Vec<Accepted>, Failure> {
     // Its own savepoint: in company, a page that is refused must not take half of itself along.
     tx.part(|tx| {

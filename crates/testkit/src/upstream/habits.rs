@@ -111,6 +111,8 @@ pub struct SubscriptionHabits {
     pub secret: SecretWay,
     /// A subscription that nobody prolongs ends after this.
     pub expire_after: Option<Duration>,
+    /// Each object has to be subscribed to by itself.
+    pub by_object: bool,
 }
 
 /// Who makes the secret that signs, and how its subscriber has it.
@@ -123,7 +125,12 @@ pub enum SecretWay {
     Given,
     /// The shop, which says it to whoever asks.
     Asked,
+    /// The shop, once for the app that asks: its owner reads it there, and no answer has it.
+    App,
 }
+
+/// The secret of the app, where there is one.
+pub const APP_SECRET: &str = "whsec_YXBwLXNlY3JldC1vZi10aGUtc2NyaXB0ZWQtc2hvcA==";
 
 impl Default for Habits {
     /// A shop that does everything well.

@@ -23,11 +23,18 @@ pub struct Subscription {
     pub active: bool,
     /// The shop forgets it then.
     pub expires_at: Option<Timestamp>,
+    /// The object that it hears of; `None`: of all.
+    pub object: Option<String>,
 }
 
 impl Subscription {
     pub(super) fn shown(&self) -> Json {
         json!({ "id": self.id, "url": self.url, "active": self.active })
+    }
+
+    fn hears(&self, change: &Change) -> bool {
+        let is_its = self.object.as_ref().is_none_or(|object| *object == change.object.singular());
+        self.active && self.account == change.account && is_its
     }
 }
 
@@ -78,8 +85,14 @@ impl Hooks {
         self.made += 1;
         let secret = secret.unwrap_or_else(|| own_secret(self.made));
         let (id, url) = (format!("sub_{}", self.made), url.to_owned());
-        self.subscriptions.push(Subscription { id, account, url, secret, active: true, expires_at: None });
+        self.subscriptions.push(Subscription { id, account, url, secret, active: true, expires_at: None, object: None });
         self.subscriptions.last().expect("it was just pushed")
+    }
+
+    /// The one of this id is for one object only.
+    pub fn limit(&mut self, id: &str, object: Option<&str>) {
+        let own = self.subscriptions.iter_mut().find(|own| own.id == id);
+        own.into_iter().for_each(|own| own.object = object.map(str::to_owned));
     }
 
     pub fn unsubscribe(&mut self, account: usize, id: &str) -> bool {
@@ -110,7 +123,7 @@ impl Hooks {
     pub fn tell(&mut self, change: &Change, topic: &str, habits: &HookHabits, dice: &mut Dice) {
         let id = format!("ev_{}_{}", change.number, topic.replace('.', "_"));
         let body: Bytes = payload(change, topic, habits.thin).to_string().into();
-        for subscriber in self.subscriptions.iter().filter(|own| own.active && own.account == change.account) {
+        for subscriber in self.subscriptions.iter().filter(|own| own.hears(change)) {
             let delay = if dice.percent(habits.delayed) { below(dice, habits.delay_max) } else { below(dice, PROMPT) };
             let lost = dice.percent(habits.lost);
             let again = dice.percent(habits.doubled).then(|| change.at + delay + below(dice, habits.delay_max));

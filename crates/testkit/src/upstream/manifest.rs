@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::habits::{Deletes, Habits, Paging, SecretWay};
+use super::shop::SECOND_TOPIC;
 use super::truth::Object;
 
 const SHOP: &str = include_str!("../../data/shop.yaml");
@@ -59,11 +60,33 @@ impl Manifest {
         self
     }
 
+    /// In which the shop's second topic about orders says that one was changed, as the first does.
+    #[must_use]
+    pub fn with_a_second_word_for_changes(mut self) -> Self {
+        let events = self.extension(Object::Orders)["events"].as_array_mut().expect("it has events");
+        let second = events.iter_mut().find(|event| event["type"] == SECOND_TOPIC).expect("it knows that topic");
+        second["action"] = json!("updated");
+        self
+    }
+
     /// In which nothing says how to subscribe.
     #[must_use]
     pub fn without_subscriptions(mut self) -> Self {
         self.0["metadata"]["trireme"].as_object_mut().expect("it is a mapping").remove("webhooks");
         self
+    }
+
+    /// In which only this object is subscribed to, where each has to be by itself.
+    #[must_use]
+    pub fn subscribing_only(mut self, object: Object) -> Self {
+        self.0["metadata"]["trireme"]["webhooks"]["each"]["values"] = json!([object.singular()]);
+        self
+    }
+
+    /// What [`text`](Self::text) gave, changed.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        Self(serde_json::from_str(text).expect("it is JSON"))
     }
 
     /// As a file has it.
@@ -86,6 +109,13 @@ impl Manifest {
                 let asks = requester("hooks/{{ stream_slice['id'] }}/secret", "GET");
                 subscribe["secret"] = json!({ "requester": asks, "at": ["secret"] });
             }
+            SecretWay::App => subscribe["secret"] = json!("app"),
+        }
+        if habits.subscriptions.by_object {
+            let object = json!("{{ stream_slice['object'] }}");
+            subscribe["requester"]["request_body_json"]["object"] = object.clone();
+            webhooks["each"] = json!({ "values": Object::ALL.map(Object::singular), "as": "object" });
+            webhooks["list"]["requester"]["request_parameters"] = json!({ "object": object });
         }
         if let Some(after) = habits.subscriptions.expire_after {
             let renews = requester("hooks/{{ stream_slice['id'] }}/renew", "POST");

@@ -138,6 +138,11 @@ impl Shop {
         self.hooks.disable(account);
     }
 
+    /// Somebody removes one subscription.
+    pub fn drop_subscription(&mut self, account: usize, id: &str) {
+        self.hooks.unsubscribe(account, id);
+    }
+
     /// Somebody removes all subscriptions of an account.
     pub fn drop_subscriptions(&mut self, account: usize) {
         self.hooks.drop_all(account);

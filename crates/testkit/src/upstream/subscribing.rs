@@ -4,7 +4,7 @@ use domain::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::answer::{Answer, Ending};
-use super::habits::SecretWay;
+use super::habits::{APP_SECRET, SecretWay};
 use super::hooks::Subscription;
 use super::shop::Shop;
 use crate::scripted::Asked;
@@ -14,7 +14,9 @@ impl Shop {
         let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
         match (asked.method.as_str(), id, what) {
             ("GET", "", "") => {
-                let own = self.hooks.subscriptions.iter().filter(|subscription| subscription.account == account);
+                let object = asked.query.iter().find(|(name, _)| name == "object").map(|(_, object)| object);
+                let is_asked_for = |own: &&Subscription| own.account == account && own.object.as_ref() == object;
+                let own = self.hooks.subscriptions.iter().filter(is_asked_for);
                 Answer::json(200, &json!({ "data": own.map(Subscription::shown).collect::<Vec<_>>() }))
             }
             ("POST", "", "") => self.subscribe(asked, account, now),
@@ -39,13 +41,21 @@ impl Shop {
         let Some(url) = body.and_then(|body| body["url"].as_str()) else {
             return Answer::json(400, &json!({ "error": "a url is missing" }));
         };
-        let secret = body.and_then(|body| body["secret"].as_str()).map(str::to_owned);
+        let secret = match self.habits.subscriptions.secret {
+            SecretWay::App => Some(APP_SECRET.to_owned()),
+            SecretWay::Answered | SecretWay::Given | SecretWay::Asked => {
+                body.and_then(|body| body["secret"].as_str()).map(str::to_owned)
+            }
+        };
+        let object = body.and_then(|body| body["object"].as_str());
         let until = self.habits.subscriptions.expire_after.map(|after| now + after);
-        if self.hooks.subscriptions.iter().any(|own| own.account == account && own.url == url) {
+        let is_same = |own: &Subscription| own.account == account && own.url == url && own.object.as_deref() == object;
+        if self.hooks.subscriptions.iter().any(is_same) {
             self.doubled.push(format!("a second subscription for {url} was asked for at {now}"));
         }
         let made = self.hooks.subscribe(account, url, secret).clone();
         self.hooks.prolong(account, &made.id, until);
+        self.hooks.limit(&made.id, object);
         let mut shown = made.shown();
         if self.habits.subscriptions.secret == SecretWay::Answered {
             shown["secret"] = Json::from(made.secret.as_str());

@@ -2,6 +2,8 @@
 
 mod fallback;
 mod leaving;
+mod nodes;
+mod places;
 mod repair;
 mod world;
 
@@ -11,12 +13,12 @@ use testkit::upstream::{Act, Habits, Object, SecretWay, SubscriptionHabits};
 use world::{HOUR, MINUTE, Plan, SECOND, World};
 
 pub(crate) fn habits(secret: SecretWay) -> Habits {
-    Habits { subscriptions: SubscriptionHabits { secret, expire_after: None }, ..Habits::default() }
+    Habits { subscriptions: SubscriptionHabits { secret, ..SubscriptionHabits::default() }, ..Habits::default() }
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_subscribes_and_what_comes_verifies_whoever_makes_the_secret() {
-    for way in [SecretWay::Answered, SecretWay::Given, SecretWay::Asked] {
+    for way in [SecretWay::Answered, SecretWay::Given, SecretWay::Asked, SecretWay::App] {
         let world = World::start(Plan::of(habits(way))).await;
         world.pass(10 * SECOND).await;
         let made = world.subscriptions();

@@ -72,7 +72,7 @@ async fn an_address_that_changed_takes_the_subscription_along() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_was_lost_leads_to_one_subscription_that_works() {
-    for way in [SecretWay::Answered, SecretWay::Given, SecretWay::Asked] {
+    for way in [SecretWay::Answered, SecretWay::Given, SecretWay::Asked, SecretWay::App] {
         let world = World::start(Plan { has_source: false, ..Plan::of(habits(way)) }).await;
         world.shop().lose_next_creation();
         world.configure(&Plan::of(habits(way))).await;
@@ -86,7 +86,7 @@ async fn an_answer_that_was_lost_leads_to_one_subscription_that_works() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_between_the_sources_answer_and_our_word_of_it_leads_to_one_subscription_that_works() {
-    for way in [SecretWay::Answered, SecretWay::Given, SecretWay::Asked] {
+    for way in [SecretWay::Answered, SecretWay::Given, SecretWay::Asked, SecretWay::App] {
         let world = World::start(Plan { has_source: false, ..Plan::of(habits(way)) }).await;
         world.shop().lose_next_creation();
         world.configure(&Plan::of(habits(way))).await;

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
 use domain::request::InboundRequest;
-use domain::run::{RunKind, StreamKey};
+use domain::run::{Run, RunKind, StreamKey};
 use domain::{ConnectionName, Event, Origin, SourceName, Tenant};
 use engine::clock::SharedClock;
 use engine::connector::{Connector, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::receive::Receipt;
 use engine::spec::{
-    ConnectionConfig, ConnectorSpec, PollSpec, RouteSpec, Schedule, SourceSpec, Specs, StreamSpec, WebhookSpec,
+    ConnectionConfig, ConnectorSpec, PollSpec, RoleSecret, RouteSpec, Schedule, Secret, SourceSpec, Specs, StreamSpec,
+    WebhookSpec,
 };
 use engine::streams::{StreamView, Wish};
 use engine::subscriptions::SubscriptionView;
@@ -26,7 +28,12 @@ use ring::hmac;
 use serde_json::{Value as Json, json};
 use store::Store;
 use store::read::{EventFilter, Page};
-use testkit::upstream::{Act, Habits, Hook, Manifest, Object, SHOP, Script, Shop, ShopTransport, Subscription};
+use store::reading::RunFilter;
+use store_sqlite::{OpenOptions, SqliteStore};
+use testkit::faulty_store::{Fate, Fates, FaultyStore, Stall};
+use testkit::upstream::{
+    APP_SECRET, Act, Habits, Hook, Manifest, Object, SHOP, Script, SecretWay, Shop, ShopTransport, Subscription,
+};
 
 use crate::rig::{Rig, clock, destination, memory, route, source};
 
@@ -69,6 +76,12 @@ impl Plan {
         Self { streams: vec![("orders", spec)], ..self }
     }
 
+    /// What a person gives, where the secret is the app's.
+    fn app_secret(&self) -> Vec<RoleSecret> {
+        let secret = RoleSecret::new(String::new(), Secret::new(APP_SECRET.to_owned()));
+        if self.habits.subscriptions.secret == SecretWay::App { vec![secret] } else { Vec::new() }
+    }
+
     pub fn specs(&self, clock: &SharedClock) -> Specs {
         if !self.has_source {
             return Specs::default();
@@ -96,7 +109,7 @@ impl Plan {
         };
         let webhook = WebhookSpec {
             provider: "standard-webhooks".to_owned(),
-            secrets: Vec::new(),
+            secrets: self.app_secret(),
             settings: BTreeMap::new(),
             dedupe_within: None,
             allow_from: None,
@@ -139,6 +152,43 @@ impl Transport for Sink {
     }
 }
 
+/// What several nodes have in common.
+pub struct Shared {
+    pub store: Arc<dyn Store>,
+    pub clock: SharedClock,
+    shop: Arc<Mutex<Shop>>,
+}
+
+impl Shared {
+    pub fn of(habits: &Habits) -> Self {
+        let clock = clock();
+        let shop = Shop::new(1, habits.clone(), Script::default(), clock.now());
+        let store = SqliteStore::open(OpenOptions { shared: true, ..OpenOptions::memory().inline() });
+        let store = Arc::new(store.expect("a store in memory opens"));
+        Self { store, clock, shop: Arc::new(Mutex::new(shop)) }
+    }
+}
+
+struct Fine;
+
+impl Fates for Fine {
+    fn next(&self, _verb: &'static str) -> Fate {
+        Fate::Happens
+    }
+}
+
+fn stall(stands_still: &Arc<AtomicBool>, clock: &SharedClock) -> Stall {
+    let (stands_still, clock) = (Arc::clone(stands_still), Arc::clone(clock));
+    Arc::new(move || {
+        let (stands_still, clock) = (Arc::clone(&stands_still), Arc::clone(&clock));
+        Box::pin(async move {
+            while stands_still.load(Ordering::SeqCst) {
+                clock.sleep(SECOND).await;
+            }
+        })
+    })
+}
+
 pub struct World {
     pub rig: Rig,
     shop: Arc<Mutex<Shop>>,
@@ -171,6 +221,16 @@ impl World {
         let (store, clock) = (Arc::clone(&rig.store), Arc::clone(&rig.clock));
         drop(rig);
         Self::on(store, clock, shop, sink, plan).await
+    }
+
+    /// One of several nodes; what it asks of the store waits while it stands still.
+    pub async fn node(number: u64, shared: &Shared, stands_still: &Arc<AtomicBool>, plan: &Plan) -> Self {
+        let (clock, sink) = (Arc::clone(&shared.clock), Arc::<Sink>::default());
+        let store = FaultyStore::new(Arc::clone(&shared.store), Arc::new(Fine), Arc::default()).beside_others();
+        let store = Arc::new(store.stalled_by(stall(stands_still, &clock)));
+        let transport = ShopTransport::new(Arc::clone(&shared.shop), Arc::clone(&clock), number, Arc::clone(&sink) as _);
+        let rig = Rig::node(number, store, plan.specs(&clock), clock, Arc::new(transport)).await;
+        Self { rig, shop: Arc::clone(&shared.shop), sink }
     }
 
     /// A second process on the same store.
@@ -305,6 +365,13 @@ impl World {
         };
         let wish = Wish::Reconcile { dry: false, deletes_confirmed: false };
         self.rig.engine.stream_orders().order(key, wish).await.expect("it begins").kind
+    }
+
+    /// Reconciliations that have ended, the first first.
+    pub async fn reconciliations(&self) -> Vec<Run> {
+        let filter = RunFilter { kind: Some(RunKind::Reconcile), ..RunFilter::default() };
+        let listed = self.rig.store.runs(Tenant::default_tenant(), filter, Page::first(100)).await.expect("runs");
+        listed.rows.into_iter().rev().filter(|run| run.finished_at.is_some()).collect()
     }
 
     /// Everything that the store has of the one connection's subscriptions.
