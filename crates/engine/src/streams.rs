@@ -12,7 +12,7 @@
 //! | `handle` | where wishes and hints go |
 //! | `order` | judges a person's wish before it is passed on |
 //! | `wanted` | what is configured to be read by itself |
-//! | `view`, `gauges` | what people and their monitoring see |
+//! | `view`, `under_way`, `gauges` | what people and their monitoring see |
 //! | `slot`, `schedule` | which stream is read when, and by whose wish |
 
 mod deletes;
@@ -26,6 +26,7 @@ mod reconcile;
 mod run;
 mod schedule;
 mod slot;
+mod under_way;
 mod view;
 mod wanted;
 
@@ -52,6 +53,8 @@ use crate::upstream::Upstreams;
 pub use handle::StreamsHandle;
 pub(crate) use model::subject_of;
 pub(crate) use schedule::Scheduler;
+pub use under_way::RunPlace;
+use under_way::UnderWay;
 pub use view::StreamView;
 
 /// What reading streams takes from the engine.
@@ -72,6 +75,7 @@ pub(crate) struct Parts {
     /// What this node is in charge of: of other connections nothing is read by itself.
     pub held: watch::Receiver<Arc<Held>>,
     pub stop: CancellationToken,
+    pub under_way: Arc<UnderWay>,
 }
 
 /// What somebody wants of a stream now.

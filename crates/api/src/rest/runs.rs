@@ -8,6 +8,7 @@ use domain::run::{Gap, Run, RunFigures, RunKind, RunState, Trust};
 use domain::{ConnectionName, EventId, RunId, SourceName, Timestamp};
 use engine::access::Caller;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::reading::RunFilter;
 use utoipa::{IntoParams, ToSchema};
 
@@ -63,6 +64,11 @@ pub struct RunView {
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
     figures: FiguresView,
+    /// Of one that goes on at this node: the slice that is being read, with its partition and its window, as the
+    /// connector has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    slice: Option<Value>,
     /// Of reconciliations that had something to judge by.
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<TrustView>,
@@ -129,7 +135,7 @@ pub struct GapView {
     /// created, updated or deleted.
     action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<Value>)]
     version: Option<domain::Version>,
     /// The event that was made of it; absent in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,8 +163,18 @@ impl From<Run> for RunView {
             started_at: run.started_at,
             finished_at: run.finished_at,
             figures: run.figures.into(),
+            slice: None,
             trust: run.trust.map(Into::into),
         }
+    }
+}
+
+impl RunView {
+    /// With what is known only while it goes on.
+    fn of(app: &App, run: Run) -> Self {
+        let place = app.engine.stream_orders().place(&run.key).filter(|place| place.run == run.id);
+        let slice = place.map(|place| place.slice).filter(|slice| !slice.is_null());
+        Self { slice, ..run.into() }
     }
 }
 
@@ -217,12 +233,12 @@ pub async fn list(
     let page = mark.page(limit, cursor.as_deref())?;
     let listed = app.store().runs(caller.tenant, filter, page).await;
     let listed = listed.map_err(|error| list_error(error, cursor.as_ref()))?;
-    Ok(Json(mark.listing(listed, RunView::from)))
+    Ok(Json(mark.listing(listed, |run| RunView::of(&app, run))))
 }
 
 pub async fn get(State(app): State<App>, caller: Caller, Named(id): Named<RunId>) -> Answer<RunDetailView> {
     let run = app.store().run(caller.tenant.clone(), id).await?;
     let run = run.ok_or_else(|| Problem::not_found("run", id))?;
     let gaps = app.store().gaps(caller.tenant, id).await?;
-    Ok(Json(RunDetailView { run: run.into(), gaps: gaps.into_iter().map(Into::into).collect() }))
+    Ok(Json(RunDetailView { run: RunView::of(&app, run), gaps: gaps.into_iter().map(Into::into).collect() }))
 }

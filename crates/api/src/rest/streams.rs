@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::run::StreamKey;
-use domain::{ConnectionName, SourceName, Timestamp};
+use domain::{ConnectionName, RunId, SourceName, Timestamp};
 use engine::access::Caller;
 use engine::definition::write_stream;
 use engine::spec::Start;
-use engine::streams::{StreamView as Known, Wish};
+use engine::streams::{RunPlace, StreamView as Known, Wish};
 use engine::subscriptions::Covering;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub struct StreamView {
     definition: Value,
     /// It is being read.
     running: bool,
+    /// Of a first scan, a reconciliation or what a person asked for, while this node reads it: where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<PlaceView>,
     /// Where its source subscribes to webhooks. `covers`: a working subscription tells its changes, so its polls rest;
     /// else it is polled, for `failing`: none works now, `not_told`: no topic means its changes, `unsupported`: the
     /// connector does not say how to subscribe.
@@ -104,10 +107,37 @@ pub struct StreamView {
     changes_per_hour: Option<f64>,
 }
 
+/// Where a run is that goes on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RunPlace)]
+pub struct PlaceView {
+    #[schema(value_type = String)]
+    id: RunId,
+    /// poll, backfill or reconcile.
+    kind: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// Pages and records read so far; of a backfill that was broken off and goes on, those from before too.
+    pages: u64,
+    seen: u64,
+    /// The slice that is being read, with its partition and its window, as the connector has them.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Object>)]
+    slice: Value,
+}
+
+impl From<RunPlace> for PlaceView {
+    fn from(place: RunPlace) -> Self {
+        let RunPlace { run, kind, started_at, figures, slice } = place;
+        Self { id: run, kind: kind.as_str(), started_at, pages: figures.pages, seen: figures.seen, slice }
+    }
+}
+
 impl StreamView {
     fn of(known: Known, now: Timestamp) -> Self {
         let progress = known.progress;
         Self {
+            run: known.run.clone().map(PlaceView::from),
             definition: write_stream(&known.spec),
             running: known.running,
             subscription: known.covering.map(Covering::as_str),

@@ -21,5 +21,6 @@ mod schemas;
 mod server;
 mod sockets;
 mod streams;
+mod subscriptions;
 mod tail;
 mod upstream;

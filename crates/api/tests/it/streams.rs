@@ -82,7 +82,9 @@ impl Transport for Shop {
     }
 }
 
-/// A gateway whose source `shop` has two orders, and whose stream is reconciled every hour: nothing happens by itself
+const NEW_YEAR: &str = "0 0 1 1 *";
+
+/// A gateway whose source `shop` has two orders, and whose stream is reconciled once a year: nothing happens by itself
 /// while a test runs.
 async fn gateway() -> (Gateway, Arc<Shop>) {
     let clock = SystemClock::shared();
@@ -91,9 +93,9 @@ async fn gateway() -> (Gateway, Arc<Shop>) {
     let gateway = Gateway::reaching(SharedClock::clone(&clock), Arc::clone(&shop) as _).await;
     let manifest = Named { name: "shop.yaml", text: MANIFEST };
     let connector = Connector::load(manifest, None, Arc::new(|_| None), &clock, gateway.engine.entropy());
-    let hour = std::time::Duration::from_secs(60 * 60);
+    let schedule = Schedule::Cron(NEW_YEAR.parse().expect("a crontab"));
     let (grace, max_deletes) = (Some(std::time::Duration::ZERO), None);
-    let reconcile = ReconcileSpec { schedule: Schedule::Every(hour), lookback: None, grace, max_deletes };
+    let reconcile = ReconcileSpec { schedule, lookback: None, grace, max_deletes };
     let spec = ConnectorSpec {
         name: "./shop.yaml".to_owned(),
         overrides: None,
@@ -174,7 +176,7 @@ async fn a_stream_is_scanned_then_reconciled_and_its_gaps_are_listed() {
 async fn a_stream_shows_how_reading_it_goes_and_a_budget_what_it_cost() {
     let (gateway, shop) = gateway().await;
     let before = gateway.call(Call::get(ORDERS)).await.json();
-    assert_eq!(before["definition"]["reconcile"]["every"], "1h", "{before}");
+    assert_eq!(before["definition"]["reconcile"]["cron"], NEW_YEAR, "{before}");
     assert!(before["next_reconcile_at"].is_string() && before["baseline_at"].is_null(), "{before}");
     assert_eq!((&before["polls"], &before["running"]), (&json!(0), &json!(false)));
 

@@ -130,7 +130,9 @@ impl Engine {
         tasks.spawn(Arc::clone(&common.ledger).run(common.stop.clone()));
         tasks.spawn(common.refresher().run());
         tasks.spawn(Arc::clone(&acceptor.shapes).run(common.stop.clone()));
+        let under_way = Arc::clone(&streams.under_way);
         let reading = common.reading(&acceptor, &upstreams, &budgets, coverage, keeping.clone());
+        let reading = streams::Parts { under_way, ..reading };
         tasks.spawn(Scheduler::new(reading, orders).run());
         let duty = Duty::new(Arc::clone(&desk), common.topology.clone(), common.held.clone(), messages);
         tasks.spawn(duty.run());
@@ -391,6 +393,7 @@ impl Common {
             topology: self.topology.clone(),
             held: self.held.clone(),
             stop: self.stop.clone(),
+            under_way: Arc::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use connectors::manifest::cursor::{Checkpoint, Cursor, Ending, OpenSlice};
+use connectors::manifest::slice::Slice;
 use connectors::manifest::state::StreamState;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -169,7 +170,7 @@ impl<'r> Reading<'r> {
             reading.begin_at(token.clone());
         }
         while let Some(records) = reading.next(&mut open).await? {
-            self.tell(records, self.place(&reading, &open)).await?;
+            self.tell(records, self.place(&reading, &open), Arc::clone(open.slice())).await?;
         }
         Ok(if reading.is_skipped() { Outcome::Skipped } else { Outcome::Read(Box::new(open)) })
     }
@@ -180,7 +181,7 @@ impl<'r> Reading<'r> {
         Some(Place { partition: slice.partition().clone(), window: slice.cursor().clone(), token })
     }
 
-    async fn tell(&self, records: Vec<Json>, place: Option<Place>) -> Result<(), ReadFailure> {
+    async fn tell(&self, records: Vec<Json>, place: Option<Place>, slice: Arc<Slice>) -> Result<(), ReadFailure> {
         if records.is_empty() {
             return Ok(());
         }
@@ -189,7 +190,7 @@ impl<'r> Reading<'r> {
             let told = Told::Standing { stream: stream(), standing: Standing::Running };
             self.run.occasion.listener.tell(told).await?;
         }
-        Ok(self.run.occasion.listener.tell(Told::Records { stream: stream(), records, place }).await?)
+        Ok(self.run.occasion.listener.tell(Told::Records { stream: stream(), records, place, slice }).await?)
     }
 
     async fn close(&self, outcome: Outcome) -> Result<(), ReadFailure> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use connectors::manifest::page::PageToken;
+use connectors::manifest::slice::Slice;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 
@@ -71,6 +72,8 @@ pub enum Told {
         records: Vec<Json>,
         /// Where the slice goes on behind them, where they end a page that is not its last.
         place: Option<Place>,
+        /// Whose they are.
+        slice: Arc<Slice>,
     },
     /// Where the stream would go on. Everything before it was told before it.
     State {

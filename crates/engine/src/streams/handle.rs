@@ -1,10 +1,13 @@
 //! Where wishes and hints about streams go: the schedule hears them. Knows no state of its own.
 
+use std::sync::Arc;
+
 use domain::Tenant;
 use domain::run::{Run, StreamKey};
 use store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::under_way::{RunPlace, UnderWay};
 use super::view::Shown;
 use super::{Order, Wish};
 use crate::engine::EngineError;
@@ -30,12 +33,13 @@ pub(crate) struct Overview {
 #[derive(Clone)]
 pub struct StreamsHandle {
     inbox: mpsc::UnboundedSender<Message>,
+    pub(crate) under_way: Arc<UnderWay>,
 }
 
 impl StreamsHandle {
     pub(crate) fn new() -> (Self, super::Orders) {
         let (inbox, orders) = mpsc::unbounded_channel();
-        (Self { inbox }, orders)
+        (Self { inbox, under_way: Arc::default() }, orders)
     }
 
     /// Has a stream read now; gives the run that was begun. It goes on by itself.
@@ -62,6 +66,12 @@ impl StreamsHandle {
         let (answer, shown) = oneshot::channel();
         let _ = self.inbox.send(Message::View(tenant, answer));
         shown.await.unwrap_or_default()
+    }
+
+    /// Where the run of a stream is that goes on, if this node reads it and somebody asked for it.
+    #[must_use]
+    pub fn place(&self, key: &StreamKey) -> Option<RunPlace> {
+        self.under_way.at(key)
     }
 
     /// How often what polls came to has been written down.

@@ -28,6 +28,15 @@ use crate::spec::Start;
 
 type Answer = oneshot::Sender<Result<Run, EngineError>>;
 
+/// How the list of what is gone is read beside its stream.
+pub(super) struct Feeding {
+    pub purpose: Purpose,
+    pub mode: Mode,
+    pub overlap: Duration,
+    /// It is not enough to hear that nothing changed.
+    pub in_full: bool,
+}
+
 impl Parts {
     /// Reads what is new of a stream; a first time, all of it.
     pub(super) async fn poll(&self, key: &StreamKey, answer: Option<Answer>, reach: Reach) -> Ending {
@@ -102,14 +111,16 @@ impl Parts {
         let after_rest = reach.wide && taken.source.spec.subscribes();
         let in_full = reach.in_full || ordered || after_rest;
         // Before the list: of one tick, what the list shows is the later, so it is read again from there.
-        let fed = self.catch_up_on_gone(taken, in_full).await;
+        let overlap = if reach.wide { self.wide_overlap(taken) } else { taken.spec.overlap };
+        let feeding = Feeding { purpose: Purpose::Poll, mode: Mode::Poll, overlap, in_full };
+        let fed = self.catch_up_on_gone(taken, feeding).await;
         let tied_at = fed.as_ref().ok().and_then(|fed| fed.tied_at);
         let again = tied_at.map_or(Duration::ZERO, |at| self.clock.now().since(at));
         let how = How {
             purpose: Purpose::Poll,
             mode: Mode::Poll,
             state: if is_whole { Json::Null } else { state_of(&taken.checkpoint) },
-            overlap: again + if reach.wide { self.wide_overlap(taken) } else { taken.spec.overlap },
+            overlap: again + overlap,
             moves: true,
             dry: false,
             remembers: is_whole,
@@ -169,7 +180,7 @@ impl Parts {
     }
 
     /// Reads the stream that lists what is gone of this one, if there is such a one.
-    async fn catch_up_on_gone(&self, taken: &Taken, in_full: bool) -> Result<Outcome, Broken> {
+    pub(super) async fn catch_up_on_gone(&self, taken: &Taken, feeding: Feeding) -> Result<Outcome, Broken> {
         let Deletes::Feed(feed) = &taken.model.deletes else { return Ok(Outcome::default()) };
         let key = StreamKey { stream: feed.as_str().into(), ..taken.key.clone() };
         let listed = match self.take(&key).await {
@@ -183,11 +194,12 @@ impl Parts {
         };
         let listed = Taken { model: listed.model.clone().gone_of(&taken.model), ..listed };
         let is_first = listed.checkpoint.baseline_at.is_none();
+        let Feeding { purpose, mode, overlap, in_full } = feeding;
         let how = How {
-            purpose: Purpose::Poll,
-            mode: if is_first { Mode::Baseline(Start::Now) } else { Mode::Poll },
+            purpose,
+            mode: if is_first { Mode::Baseline(Start::Now) } else { mode },
             state: state_of(&listed.checkpoint),
-            overlap: taken.spec.overlap,
+            overlap,
             moves: true,
             dry: false,
             remembers: false,
@@ -318,13 +330,6 @@ impl Parts {
         if let Err(failed) = self.announce(&run, answer).await {
             self.leave(&taken).await;
             return failed;
-        }
-        // While polls rest nobody else reads what is listed as gone.
-        if self.rests(&taken)
-            && !dry
-            && let Err(broken) = self.catch_up_on_gone(&taken, true).await
-        {
-            tracing::warn!(event = "feed_unread", stream = %key.stream, "{}", broken.message());
         }
         let (run, outcome) = self.reconcile(&taken, run, deletes_confirmed).await;
         self.write_run(run).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::event::Origin;
 use domain::run::{Gap, Run, RunState, Trust};
-use domain::{Latencies, Purpose, Version};
+use domain::{Latencies, Purpose, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use store::StoreError;
@@ -15,7 +15,8 @@ use super::Parts;
 use super::deletes::{Bounds, Gone};
 use super::fold::{Missed, Mode};
 use super::model::Reading;
-use super::run::{Broken, How, Outcome, Taken, state_of};
+use super::poll::Feeding;
+use super::run::{Broken, How, Outcome, Taken, add, state_of};
 use crate::alert::{DELETES_WAITING, GAP_FOUND, stream_object};
 use crate::spec::ReconcileSpec;
 
@@ -29,6 +30,8 @@ pub(super) struct Learned {
     /// Of webhooks, behind their changes: what [`Latencies::to_bytes`] gives.
     pub delays: Vec<u8>,
     pub rate: Option<domain::poll::ChangeRate>,
+    /// When it was last compared, so that a restart does not put the next time off.
+    pub reconciled_at: Option<Timestamp>,
 }
 
 impl Learned {
@@ -101,7 +104,16 @@ impl Parts {
         let spec = taken.spec.reconcile.clone();
         let mut learned = Learned::read(&taken.checkpoint.learned);
         let grace = grace(taken, &learned);
-        let mut outcome = self.read(taken, self.how(taken, spec.as_ref(), grace, &run)).await;
+        let fed = self.feed(taken, grace, run.dry).await;
+        let tied_at = fed.as_ref().ok().and_then(|fed| fed.tied_at);
+        let mut outcome = self.read(taken, self.how(taken, spec.as_ref(), (grace, tied_at), &run)).await;
+        match fed {
+            Ok(fed) => {
+                add(&mut outcome.figures, fed.figures);
+                outcome.missed.extend(fed.missed);
+            }
+            Err(broken) => drop(outcome.failure.get_or_insert(broken)),
+        }
         outcome.figures.late = if run.dry { 0 } else { self.late(taken, &mut outcome).await };
         let is_complete = outcome.failure.is_none() && self.reads_all(taken, spec.as_ref());
         let mut waits = None;
@@ -117,14 +129,34 @@ impl Parts {
             outcome.failure.get_or_insert(Broken::Store(error));
         }
         learned.delays = outcome.trust.delays.to_bytes();
-        if !learned.delays.is_empty() && !run.dry {
+        if outcome.failure.is_none() && !run.dry {
+            learned.reconciled_at = Some(run.started_at);
             self.keep_learned(taken, &learned).await;
         }
         (run, outcome)
     }
 
-    fn how(&self, taken: &Taken, spec: Option<&ReconcileSpec>, grace: Duration, run: &Run) -> How {
-        let before = self.clock.now() - grace;
+    /// While polls rest nobody else reads what is listed as gone. As with polls it is read before the list, which has the
+    /// last word of what happened within one tick.
+    async fn feed(&self, taken: &Taken, grace: Duration, dry: bool) -> Result<Outcome, Broken> {
+        if dry || !self.rests(taken) {
+            return Ok(Outcome::default());
+        }
+        let mode = Mode::Reconcile { before: self.clock.now() - grace };
+        // What was too young for this run is read again by the next one.
+        let overlap = taken.spec.overlap.max(grace * 2);
+        self.catch_up_on_gone(taken, Feeding { purpose: Purpose::Reconcile, mode, overlap, in_full: true }).await
+    }
+
+    fn how(
+        &self,
+        taken: &Taken,
+        spec: Option<&ReconcileSpec>,
+        (grace, tied_at): (Duration, Option<Timestamp>),
+        run: &Run,
+    ) -> How {
+        let now = self.clock.now();
+        let (before, again) = (now - grace, tied_at.map_or(Duration::ZERO, |at| now.since(at)));
         let lookback = spec.and_then(|spec| spec.lookback).filter(|_| !self.reads_all(taken, spec));
         let state = if lookback.is_some() { state_of(&taken.checkpoint) } else { Json::Null };
         How {
@@ -132,7 +164,7 @@ impl Parts {
             mode: Mode::Reconcile { before },
             state,
             // What was too young for this run is read again by the next one.
-            overlap: lookback.map_or(Duration::ZERO, |lookback| lookback.max(grace * 2)),
+            overlap: lookback.map_or(Duration::ZERO, |lookback| lookback.max(grace * 2).max(again)),
             // What is too young to be judged must not be passed by a poll's checkpoint.
             // While polls rest it moves along with the window, which would grow from run to run else.
             moves: !run.dry && (taken.spec.poll.is_none() || (lookback.is_some() && self.rests(taken))),

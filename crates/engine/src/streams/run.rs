@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::manifest::extension::RecordId;
+use connectors::manifest::slice::Slice;
 use domain::identity::{Digest, Scope};
 use domain::run::{Run, RunFigures, RunKind, RunState, StreamKey};
 use domain::{Purpose, RunId, Subject, Timestamp, Version};
@@ -19,6 +20,7 @@ use tokio::sync::Mutex;
 use super::Parts;
 use super::fold::{Fold, Folded, Missed, Mode, is_tied, sooner};
 use super::model::{Model, Reading};
+use super::under_way::Shown;
 use crate::accept::Arrival;
 use crate::engine::EngineError;
 use crate::entropy::uuid_v7;
@@ -144,6 +146,7 @@ impl Parts {
             dry: reading.dry,
             remembers: reading.remembers,
             resumes: reading.resumes,
+            shown: reading.shows.as_ref().map(|run| self.under_way.begin(run)),
             shows: reading.shows,
             requests: (reading.purpose, before),
             gathered: Mutex::new(Gathered { outcome: begun_as(begun.as_ref()), ..Gathered::default() }),
@@ -162,6 +165,7 @@ impl Parts {
             error = self.keep(taken) => Err(Broken::Store(error)),
             () = self.stop.cancelled() => Err(Broken::Stopped),
         };
+        drop(desk.shown);
         let Gathered { mut outcome, refused, .. } = desk.gathered.into_inner();
         outcome.figures.requests = taken.upstream.requests(&taken.key.stream, reading.purpose).saturating_sub(before);
         if let Some(conditions) = reading.conditions.filter(|conditions| conditions.is_unmodified()) {
@@ -296,6 +300,8 @@ struct Desk<'r> {
     shows: Option<Run>,
     /// What requests are counted as, and how many there were before.
     requests: (Purpose, u64),
+    /// Seen by people until the reading ends.
+    shown: Option<Shown>,
     gathered: Mutex<Gathered>,
 }
 
@@ -334,6 +340,9 @@ impl Desk<'_> {
         let missed: Vec<Missed> = missed.into_iter().filter(is_new).collect();
         add(&mut outcome.figures, RunFigures { told, missed: missed.len() as u64, ..figures });
         outcome.missed.extend(missed);
+        if let Some(shown) = &self.shown {
+            shown.moves(outcome.figures, page.slice.map(|slice| self.shown_slice(&slice)));
+        }
         Ok(())
     }
 
@@ -374,6 +383,13 @@ impl Desk<'_> {
         let begun = Begun { place, pages: before.pages + page.pages, records: before.seen + page.seen };
         let kept = begun.kept().to_string();
         (self.taken.upstream.hide(&kept) == kept).then(|| kept.into())
+    }
+
+    /// A slice as people may see it.
+    fn shown_slice(&self, slice: &Slice) -> Json {
+        let parts = slice.partition().iter().chain(slice.cursor());
+        let slice: Json = parts.map(|(name, value)| (name.clone(), value.clone())).collect();
+        serde_json::from_str(&self.taken.upstream.hide(&slice.to_string())).unwrap_or_default()
     }
 
     async fn show(&self, gathered: &mut Gathered) {

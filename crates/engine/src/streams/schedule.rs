@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::handle::{Message, Overview};
 use super::reconcile::Learned;
-use super::slot::{BUSY_WAIT, Due, Reach, Slot};
+use super::slot::{BUSY_WAIT, Due, Past, Reach, Slot};
 use super::view::{Shown, add};
 use super::wanted::{spec_of, wanted};
 use super::{Order, Parts, Wish};
@@ -164,9 +164,9 @@ impl Scheduler {
         }
         for (key, spec) in wanted {
             let (checkpoint, elsewhere) = (known.get(&key), !held.has_stream(&key));
-            let asked_at = checkpoint.and_then(|row| row.progress.asked_at);
-            let index = self.slot(&key, &spec, asked_at, now);
-            self.slots[index].set_elsewhere(elsewhere, asked_at, now);
+            let past = Past::of(checkpoint);
+            let index = self.slot(&key, &spec, past, now);
+            self.slots[index].set_elsewhere(elsewhere, past, now);
             self.remind(index, now);
             if let Some(PollSpec::Budget(share)) = spec.poll.filter(|_| !elsewhere) {
                 let learned = checkpoint.and_then(|row| Learned::read(&row.learned).rate);
@@ -190,14 +190,14 @@ impl Scheduler {
         }
     }
 
-    fn slot(&mut self, key: &StreamKey, spec: &StreamSpec, asked_at: Option<Timestamp>, now: Timestamp) -> usize {
+    fn slot(&mut self, key: &StreamKey, spec: &StreamSpec, past: Past, now: Timestamp) -> usize {
         let index = match self.by_key.get(key) {
             Some(index) => {
                 self.slots[*index].redefine(spec.clone(), now);
                 *index
             }
             None => {
-                self.slots.push(Slot::new(key.clone(), spec.clone(), asked_at, now));
+                self.slots.push(Slot::new(key.clone(), spec.clone(), past, now));
                 self.by_key.insert(key.clone(), self.slots.len() - 1);
                 self.slots.len() - 1
             }
@@ -212,7 +212,7 @@ impl Scheduler {
         let shared = self.shared.entry(owner).or_insert_with(fresh);
         let terms = Terms { weight: share.weight, at_least: share.at_least, at_most: share.at_most };
         // What was never asked has waited for as long as anything may.
-        let asked_at = self.slots[index].asked_at.unwrap_or(now - share.at_most);
+        let asked_at = self.slots[index].past.asked_at.unwrap_or(now - share.at_most);
         shared.pool.put(index, terms, asked_at);
         if let Some(rate) = learned {
             shared.pool.restore(&index, rate);
@@ -344,7 +344,7 @@ impl Scheduler {
                 let key = order.key.clone();
                 let topology = Arc::clone(&self.parts.topology.borrow());
                 let spec = spec_of(&topology, &key).unwrap_or_default();
-                let index = self.slot(&key, &spec, None, now);
+                let index = self.slot(&key, &spec, Past::default(), now);
                 self.slots[index].orders.push(order);
                 self.remind(index, now);
             }
@@ -420,6 +420,7 @@ impl Scheduler {
                 key: slot.key.clone(),
                 spec: slot.spec.clone(),
                 running: slot.running,
+                run: self.parts.under_way.at(&slot.key),
                 covering: self.covering(&slot.key),
                 next_at: slot.next_poll(now),
                 reconcile_at: Some(slot.reconcile_at).filter(|at| *at != Timestamp::NEVER && !slot.elsewhere),

@@ -5,9 +5,12 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::run::StreamKey;
 
+use store::reading::Checkpoint;
+
 use super::Order;
+use super::reconcile::Learned;
 use super::run::LEASE;
-use crate::spec::{PollSpec, StreamSpec};
+use crate::spec::{PollSpec, ReconcileSpec, Schedule, StreamSpec};
 
 /// First wait after a poll that failed, doubled each time.
 const FAILED_WAIT: Duration = Duration::from_secs(5);
@@ -34,14 +37,41 @@ pub(super) struct Slot {
     pub orders: Vec<Order>,
     /// Polls that failed in a row.
     pub failures: u32,
-    pub asked_at: Option<Timestamp>,
-    pub reconciled_at: Option<Timestamp>,
+    pub past: Past,
     /// A subscription tells its changes, so it is not polled by itself.
     pub rests: bool,
     /// One more poll is owed although it rests, to read what changed before it could rest.
     pub owes_poll: bool,
     /// It rested, or this is its first poll: what reconciliation passed over as too young is read again.
     pub reads_wide: bool,
+}
+
+/// What became of a stream so far, by whichever process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Past {
+    pub asked_at: Option<Timestamp>,
+    pub reconciled_at: Option<Timestamp>,
+    /// Its first complete scan has ended, so there is something to compare with.
+    pub is_scanned: bool,
+}
+
+impl Past {
+    pub fn of(checkpoint: Option<&Checkpoint>) -> Self {
+        let Some(row) = checkpoint else { return Self::default() };
+        Self {
+            asked_at: row.progress.asked_at,
+            reconciled_at: Learned::read(&row.learned).reconciled_at.max(row.baseline_at),
+            is_scanned: row.baseline_at.is_some(),
+        }
+    }
+
+    fn after(self, other: Self) -> Self {
+        Self {
+            asked_at: self.asked_at.max(other.asked_at),
+            reconciled_at: self.reconciled_at.max(other.reconciled_at),
+            is_scanned: self.is_scanned || other.is_scanned,
+        }
+    }
 }
 
 /// How much a poll reads.
@@ -61,7 +91,7 @@ pub(super) enum Due {
 }
 
 impl Slot {
-    pub fn new(key: StreamKey, spec: StreamSpec, asked_at: Option<Timestamp>, now: Timestamp) -> Self {
+    pub fn new(key: StreamKey, spec: StreamSpec, past: Past, now: Timestamp) -> Self {
         let mut slot = Self {
             key,
             spec,
@@ -73,8 +103,7 @@ impl Slot {
             in_full: false,
             orders: Vec::new(),
             failures: 0,
-            asked_at,
-            reconciled_at: None,
+            past,
             rests: false,
             owes_poll: false,
             reads_wide: true,
@@ -114,10 +143,10 @@ impl Slot {
     }
 
     /// Takes charge, where another node may have read it last, or leaves it to another.
-    pub fn set_elsewhere(&mut self, elsewhere: bool, asked_at: Option<Timestamp>, now: Timestamp) {
+    pub fn set_elsewhere(&mut self, elsewhere: bool, past: Past, now: Timestamp) {
         let taken = std::mem::replace(&mut self.elsewhere, elsewhere) && !elsewhere;
         if taken {
-            self.asked_at = self.asked_at.max(asked_at);
+            self.past = self.past.after(past);
             self.failures = 0;
             self.plan(now);
             if self.rests {
@@ -136,7 +165,7 @@ impl Slot {
             None => Timestamp::NEVER,
             Some(_) if self.rests && self.owes_poll => now,
             Some(_) if self.rests => Timestamp::NEVER,
-            Some(PollSpec::On(schedule)) => schedule.next(self.asked_at, now),
+            Some(PollSpec::On(schedule)) => schedule.next(self.past.asked_at, now),
             // Whoever picks from the budget picks it.
             Some(PollSpec::Budget(_)) => Timestamp::NEVER,
         }
@@ -145,8 +174,14 @@ impl Slot {
     fn plan(&mut self, now: Timestamp) {
         self.poll_at = self.next_by_itself(now);
         self.reconcile_at = match &self.spec.reconcile {
-            // The first one waits for its interval: there is nothing to compare with before.
-            Some(spec) => spec.schedule.next(self.reconciled_at.or(Some(now)), now),
+            // Nothing is found missing before the first complete scan, which polls or this have to make. Who names times
+            // wants none between them.
+            Some(ReconcileSpec { schedule: Schedule::Every(_), .. })
+                if !self.past.is_scanned && self.spec.poll.is_none() =>
+            {
+                now
+            }
+            Some(spec) => spec.schedule.next(self.past.reconciled_at.or(Some(now)), now),
             None => Timestamp::NEVER,
         };
     }
@@ -183,7 +218,7 @@ impl Slot {
             Some(PollSpec::Budget(share)) => share.at_least,
             _ => crate::spec::POLL_MIN,
         };
-        let soonest = self.asked_at.map_or(now, |asked| (asked + least).max(now));
+        let soonest = self.past.asked_at.map_or(now, |asked| (asked + least).max(now));
         if self.failures > 0 { soonest.max(self.poll_at) } else { soonest }
     }
 
@@ -213,11 +248,11 @@ impl Slot {
         if polls {
             self.in_full |= self.hinted;
             (self.hinted, self.owes_poll) = (false, false);
-            self.asked_at = Some(now);
+            self.past.asked_at = Some(now);
         }
     }
 
-    /// A poll has ended; gives when the stream may be asked again, if it failed.
+    /// A poll or the first scan has ended; gives when the stream may be asked again, if it failed.
     pub fn polled(&mut self, failed: bool, again_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         self.running = false;
         self.in_full = failed;
@@ -232,7 +267,13 @@ impl Slot {
             let owes = self.rests && self.spec.poll.is_some();
             (self.owes_poll, self.reads_wide) = (owes, true);
             self.poll_at = if owes { not_before } else { self.poll_at.max(not_before) };
+            if !self.past.is_scanned {
+                self.reconcile_at = self.reconcile_at.max(not_before);
+            }
             return Some(not_before);
+        }
+        if !std::mem::replace(&mut self.past.is_scanned, true) {
+            self.compared(now);
         }
         if let Some(again) = again_at.filter(|_| self.spec.poll.is_some()) {
             self.poll_at = self.poll_at.min((again + TICK_SLACK).max(now + crate::spec::POLL_MIN));
@@ -253,7 +294,12 @@ impl Slot {
         if dry {
             return;
         }
-        self.reconciled_at = Some(now);
+        self.compared(now);
+    }
+
+    /// All that there is was read: the next time is an interval later.
+    fn compared(&mut self, now: Timestamp) {
+        self.past.reconciled_at = Some(now);
         if let Some(spec) = &self.spec.reconcile {
             self.reconcile_at = spec.schedule.next(Some(now), now).max(now + Duration::from_secs(1));
         }
@@ -265,7 +311,6 @@ mod tests {
     use domain::{ConnectionName, Tenant};
 
     use super::*;
-    use crate::spec::Schedule;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
     const INTERVAL: Duration = Duration::from_secs(30);
@@ -277,7 +322,8 @@ mod tests {
             connection: ConnectionName::default_connection(),
             stream: "orders".into(),
         };
-        Slot::new(key, StreamSpec { poll, ..StreamSpec::default() }, Some(NOW), NOW)
+        let past = Past { asked_at: Some(NOW), reconciled_at: None, is_scanned: true };
+        Slot::new(key, StreamSpec { poll, ..StreamSpec::default() }, past, NOW)
     }
 
     fn polled() -> Slot {
@@ -319,6 +365,31 @@ mod tests {
         assert!(slot.take(NOW + FAILED_WAIT).is_some());
         slot.polled(false, None, NOW + FAILED_WAIT);
         assert_eq!(slot.due_at(NOW + FAILED_WAIT), Timestamp::NEVER);
+    }
+
+    /// One that is only reconciled.
+    fn compared(past: Past) -> Slot {
+        let schedule = Schedule::Every(INTERVAL);
+        let reconcile = ReconcileSpec { schedule, lookback: None, grace: None, max_deletes: None };
+        Slot::new(slot(None).key, StreamSpec { reconcile: Some(reconcile), ..StreamSpec::default() }, past, NOW)
+    }
+
+    #[test]
+    fn what_is_only_reconciled_is_scanned_at_once_and_not_again_at_once_if_that_fails() {
+        let mut slot = compared(Past::default());
+        assert!(matches!(slot.take(NOW), Some(Due::Reconcile)));
+        slot.polled(true, None, NOW);
+        assert_eq!(slot.due_at(NOW), NOW + FAILED_WAIT);
+        assert!(slot.take(NOW + FAILED_WAIT).is_some());
+        slot.polled(false, None, NOW + FAILED_WAIT);
+        assert_eq!(slot.due_at(NOW), NOW + FAILED_WAIT + INTERVAL);
+    }
+
+    #[test]
+    fn a_restart_puts_no_reconciliation_off() {
+        let before = |span: Duration| Past { asked_at: None, reconciled_at: Some(NOW - span), is_scanned: true };
+        assert_eq!(compared(before(INTERVAL / 3)).due_at(NOW), NOW + INTERVAL - INTERVAL / 3);
+        assert!(matches!(compared(before(INTERVAL * 3)).take(NOW), Some(Due::Reconcile)), "it is overdue");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use domain::Timestamp;
 use domain::run::StreamKey;
 use store::reading::{Checkpoint, Progress};
 
+use super::under_way::RunPlace;
 use crate::engine::{Engine, EngineError};
 use crate::spec::StreamSpec;
 use crate::subscriptions::Covering;
@@ -17,6 +18,7 @@ pub(crate) struct Shown {
     pub key: StreamKey,
     pub spec: StreamSpec,
     pub running: bool,
+    pub run: Option<RunPlace>,
     /// How it stands to the subscriptions of its source; `None`: that has none.
     pub covering: Option<Covering>,
     pub next_at: Option<Timestamp>,
@@ -34,6 +36,8 @@ pub struct StreamView {
     pub key: StreamKey,
     pub spec: StreamSpec,
     pub running: bool,
+    /// Where its run is, if this node reads it and it is one that is listed.
+    pub run: Option<RunPlace>,
     /// How it stands to the subscriptions of its source; `None`: that has none.
     pub covering: Option<Covering>,
     /// When it is polled next; `None` also while it is read, and where a shared budget decides.
@@ -52,7 +56,7 @@ pub struct StreamView {
 
 impl StreamView {
     pub(super) fn new(checkpoint: Option<Checkpoint>, shown: Shown) -> Self {
-        let Shown { key, spec, running, covering, next_at, reconcile_at, failures, rate, unwritten } = shown;
+        let Shown { key, spec, running, run, covering, next_at, reconcile_at, failures, rate, unwritten } = shown;
         let (state, baseline_at, mut progress) = match checkpoint {
             Some(row) => (row.state.to_string(), row.baseline_at, row.progress),
             None => (String::new(), None, Progress::default()),
@@ -66,6 +70,7 @@ impl StreamView {
             key,
             spec,
             running,
+            run,
             covering,
             next_at,
             reconcile_at,

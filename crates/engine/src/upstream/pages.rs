@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use connectors::manifest::slice::Slice;
 use domain::Purpose;
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
@@ -19,6 +20,8 @@ pub struct Page {
     pub state: Option<Json>,
     /// Where the slice goes on behind these records, if that is asked for and known.
     pub place: Option<Place>,
+    /// Whose the records are.
+    pub slice: Option<Arc<Slice>>,
 }
 
 /// Takes pages. The next ones are read when it returns.
@@ -44,7 +47,7 @@ impl Upstream {
         let read = self.read(purpose, vec![wanted], &pairing).await;
         let rest = pairing.held.lock().await.take();
         let left = match rest {
-            Some((records, place)) if read.is_ok() => taker.take(Page { records, state: None, place }).await,
+            Some(held) if read.is_ok() => taker.take(held).await,
             _ => Ok(()),
         };
         let failure = pairing.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -64,24 +67,24 @@ fn unread(stream: &str) -> ReadFailure {
 /// Holds records back until it is known whether a position follows them.
 struct Pairing<'t> {
     taker: &'t dyn Taker,
-    held: Mutex<Option<(Vec<Json>, Option<Place>)>>,
+    held: Mutex<Option<Page>>,
     failure: std::sync::Mutex<Option<ReadFailure>>,
 }
 
 impl Pairing<'_> {
     async fn hear(&self, told: Told) -> Result<(), Closed> {
         match told {
-            Told::Records { records, place, .. } => {
+            Told::Records { records, place, slice, .. } => {
                 let mut held = self.held.lock().await;
-                match held.replace((records, place)) {
-                    Some((records, place)) => self.taker.take(Page { records, state: None, place }).await,
+                match held.replace(Page { records, state: None, place, slice: Some(slice) }) {
+                    Some(page) => self.taker.take(page).await,
                     None => Ok(()),
                 }
             }
             Told::State { state, .. } => {
                 let mut held = self.held.lock().await;
-                let (records, _) = held.take().unwrap_or_default();
-                self.taker.take(Page { records, state: Some(state), place: None }).await
+                let page = held.take().unwrap_or_default();
+                self.taker.take(Page { state: Some(state), place: None, ..page }).await
             }
             Told::Failed { failure, .. } => self.failed(failure),
             Told::Standing { standing: Standing::Incomplete, stream } => self.failed(unread(&stream)),

@@ -10,6 +10,7 @@ use engine::clock::SharedClock;
 use engine::connector::{Connector, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::spec::{ConnectionConfig, ConnectorSpec, PollSpec, Schedule, SourceSpec, Specs, Start, StreamSpec};
+use engine::streams::RunPlace;
 use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
 use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
@@ -18,7 +19,7 @@ use store::read::{EventFilter, Page};
 use store::reading::RunFilter;
 use store_sqlite::{OpenOptions, SqliteStore};
 
-use crate::rig::{Rig, clock, source};
+use crate::rig::{Rig, clock, memory, source};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -81,9 +82,12 @@ metadata: { trireme: { streams: { entries: { $SAYS } } } }
 "#;
 
 fn specs(clock: &SharedClock, says: &str, interval: Duration) -> Specs {
+    specs_of(clock, &MANIFEST.replace("$SAYS", says), interval)
+}
+
+fn specs_of(clock: &SharedClock, text: &str, interval: Duration) -> Specs {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(3));
-    let text = MANIFEST.replace("$SAYS", says);
-    let named = Named { name: "ledger.yaml", text: &text };
+    let named = Named { name: "ledger.yaml", text };
     let connector = Connector::load(named, None, Arc::new(|_| None), clock, &entropy);
     let poll = Some(PollSpec::On(Schedule::Every(interval)));
     let spec = ConnectorSpec {
@@ -170,6 +174,36 @@ async fn a_place_that_the_source_forgot_is_forgotten_too() {
     let Resumed { asked, .. } = broken_off("pages: durable", SECOND * 60, forget).await;
     let anew = asked.iter().position(|after| *after == 0).expect("it begins with the slice");
     assert!(asked[0] > 0 && anew <= 6, "refused once, the next scan began with the slice: {asked:?}");
+}
+
+/// Where the scan of the ledger is.
+async fn place(rig: &Rig) -> Option<RunPlace> {
+    rig.engine.streams(&Tenant::default_tenant()).await.expect("streams").remove(0).run
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_far_a_scan_has_come_can_be_seen_while_it_goes_on() {
+    let clock = clock();
+    let ledger = Arc::new(Ledger { clock: Arc::clone(&clock), asked: Mutex::default(), forgotten: Mutex::new(false) });
+    let regions = "partition_router: { type: ListPartitionRouter, values: [north, south], cursor_field: region }";
+    let text = MANIFEST.replace("      paginator:\n", &format!("      {regions}\n      paginator:\n"));
+    let specs = specs_of(&clock, &text.replace("$SAYS", "object: entry"), HOUR);
+    let rig = Rig::reaching(memory(), specs, Arc::clone(&clock), Arc::clone(&ledger) as _).await;
+    let mut slices = Vec::new();
+    for seconds in [50, 200] {
+        rig.pass(SECOND * seconds).await;
+        let place = place(&rig).await.expect("it goes on");
+        let asked = ledger.asked.lock().expect("nobody panicked").len() as u64;
+        assert!((asked - 2..=asked).contains(&place.figures.pages), "{place:?} of {asked}");
+        assert_eq!((place.kind, place.figures.seen), (RunKind::Backfill, place.figures.pages * PAGE));
+        let runs = rig.store.runs(Tenant::default_tenant(), RunFilter::default(), Page::first(10)).await;
+        assert_eq!(runs.expect("runs").rows[0].id, place.run);
+        slices.push(place.slice);
+    }
+    assert_eq!(slices, [json!({ "region": "north" }), json!({ "region": "south" })]);
+    rig.pass(SECOND * 400).await;
+    assert_eq!(place(&rig).await, None, "it has ended");
+    rig.engine.stop(Duration::ZERO).await;
 }
 
 #[test]

@@ -79,13 +79,29 @@ fn row(stream: &Value, now: Timestamp) -> Vec<String> {
 fn state(stream: &Value) -> String {
     let failures = stream["failures_in_a_row"].as_u64().unwrap_or_default();
     match (stream["running"] == true, failures, stream["baseline_at"].is_null()) {
-        (true, _, true) => "first scan".to_owned(),
-        (true, _, false) => "reading".to_owned(),
+        (true, _, true) => format!("first scan{}", place(stream)),
+        (true, _, false) => format!("reading{}", place(stream)),
         (false, 0, true) => "never read".to_owned(),
         (false, 0, false) if stream["subscription"] == "covers" => "resting".to_owned(),
         (false, 0, false) => "ok".to_owned(),
         (false, failures, _) => format!("failed {failures}x"),
     }
+}
+
+/// How far a run has come that is listed.
+fn place(stream: &Value) -> String {
+    let Some(run) = stream.get("run") else { return String::new() };
+    let slice = match run["slice"].as_object() {
+        Some(slice) if !slice.is_empty() => {
+            let part = |(name, part): (&String, &Value)| match part.as_str() {
+                Some(text) => format!("{name}={text}"),
+                None => format!("{name}={part}"),
+            };
+            format!(" of {}", slice.iter().map(part).collect::<Vec<_>>().join(" "))
+        }
+        _ => String::new(),
+    };
+    format!(": {} records, page {}{slice}", run["seen"], run["pages"])
 }
 
 /// Seconds in the largest unit that leaves one or more of it.
@@ -121,6 +137,11 @@ mod tests {
         assert_eq!((shown[3].as_str(), shown[5].as_str(), shown[7].as_str()), ("failed 3x", "by budget", ""));
         assert_eq!(state(&json!({ "running": true, "baseline_at": null })), "first scan");
         assert_eq!(state(&json!({ "running": false, "baseline_at": null })), "never read");
+        let run = json!({ "pages": 12, "seen": 1200, "slice": { "start": "2026-01-01", "end": "2026-01-31" } });
+        let scanned = json!({ "running": true, "baseline_at": null, "run": run });
+        assert_eq!(state(&scanned), "first scan: 1200 records, page 12 of end=2026-01-31 start=2026-01-01");
+        let read = json!({ "running": true, "baseline_at": "2026-01-30T00:00:00Z", "run": { "pages": 1, "seen": 7 } });
+        assert_eq!(state(&read), "reading: 7 records, page 1");
         assert_eq!([0.04, 59.6, 90.0, 7_200.0, 200_000.0].map(span), ["0.0s", "60s", "1.5m", "2.0h", "2.3d"]);
     }
 }

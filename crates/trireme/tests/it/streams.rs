@@ -33,7 +33,7 @@ fn gateway() -> (Folder, ScriptedSource, Gateway) {
     std::fs::write(folder.path().join("shop.yaml"), source.addressed(MANIFEST)).expect("the folder is ours");
     folder.write_config(
         "egress: { allow: [127.0.0.0/8] }\nsources:\n  shop:\n    connector: ./shop.yaml\n    streams:\n      \
-         orders: { reconcile: { every: 1h, grace: 0s } }\n      shut: { reconcile: 1h }\n",
+         orders: { reconcile: { cron: \"0 0 1 1 *\", grace: 0s } }\n      shut: { reconcile: { cron: \"0 0 1 1 *\" } }\n",
     );
     let gateway = Gateway::start(&folder);
     (folder, source, gateway)

@@ -1,12 +1,14 @@
 //! While a subscription works, polls rest; while none does, they tell what changes. A route cannot tell the difference.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use domain::Origin;
+use domain::run::RunState;
 use engine::spec::{ReconcileSpec, Schedule};
 use engine::subscriptions::{Covering, ViewState};
 use serde_json::Value as Json;
-use testkit::upstream::{Act, Object, SecretWay};
+use testkit::upstream::{Act, Deletes, Habits, HookHabits, Manifest, Object, SecretWay};
 
 use super::habits;
 use super::world::{HOUR, MINUTE, Plan, SECOND, World};
@@ -127,6 +129,79 @@ async fn the_checkpoint_does_not_fall_behind_while_polls_rest() {
         world.pass(HOUR).await;
     }
     assert_ne!(world.stream().await.state, before, "the window moves along");
+    world.stop().await;
+}
+
+/// A shop that loses every webhook, and lists what is gone beside what is there.
+fn fed(precision: Duration, lookback: Option<Duration>) -> Plan {
+    let reconcile = ReconcileSpec { schedule: Schedule::Every(HOUR), lookback, grace: None, max_deletes: None };
+    let hooks = HookHabits { lost: 100, ..HookHabits::default() };
+    let habits = Habits { deletes: Deletes::Feed, precision, hooks, ..habits(SecretWay::Given) };
+    let mut plan = Plan::of(habits).polling(10 * SECOND);
+    plan.streams[0].1.reconcile = Some(reconcile);
+    plan
+}
+
+/// Two orders are there before the gateway is, and half an hour later polls rest.
+async fn resting(plan: Plan) -> World {
+    let world = World::start(Plan { has_source: false, ..plan.clone() }).await;
+    for id in [1, 2] {
+        world.act(Object::Orders, id, Act::Create("open"));
+    }
+    world.pass(MINUTE).await;
+    world.configure(&plan).await;
+    world.pass(30 * MINUTE).await;
+    assert_eq!((world.stream().await.covering, world.told().await), (Some(Covering::Covers), Vec::new()));
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_polls_rest_a_deletion_that_no_webhook_told_is_found_once_it_is_old_enough() {
+    for lookback in [None, Some(10 * MINUTE)] {
+        let world = resting(fed(Duration::from_micros(1), lookback)).await;
+        world.act(Object::Orders, 1, Act::Delete);
+        // A minute before the source is compared: its webhook may still be on its way.
+        world.pass(29 * MINUTE).await;
+        world.act(Object::Orders, 2, Act::Delete);
+        world.pass(10 * MINUTE).await;
+        let gone = |subject: &str| ("order.deleted".to_owned(), subject.to_owned(), Origin::Reconciled);
+        assert_eq!(world.told().await, [gone("order/1")], "{lookback:?}");
+        let figures = world.reconciliations().await[0].figures;
+        assert_eq!((figures.missed, figures.deleted, figures.young), (1, 1, 1), "{lookback:?}");
+        world.pass(HOUR).await;
+        assert_eq!(world.told().await, [gone("order/1"), gone("order/2")], "{lookback:?}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_polls_rest_what_went_and_came_within_one_tick_is_there_in_the_end() {
+    for lookback in [None, Some(10 * MINUTE)] {
+        let world = resting(fed(SECOND, lookback)).await;
+        for act in [Act::Change("paid"), Act::Delete, Act::Create("sent")] {
+            world.act(Object::Orders, 1, act);
+        }
+        world.pass(HOUR).await;
+        let told = world.told().await;
+        let last = told.last().map(|(kind, _, origin)| (kind.as_str(), *origin));
+        assert_eq!(last, Some(("order.created", Origin::Reconciled)), "{lookback:?}: {told:?}");
+        assert_eq!(world.delivered().last().map(|last| last["data"]["status"].clone()), Some(Json::from("sent")));
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_polls_rest_a_reconciliation_that_cannot_read_what_is_gone_says_so() {
+    let mut plan = fed(Duration::from_micros(1), None);
+    let text = plan.manifest.text().replace("deleted/orders", "deleted/nothing");
+    plan.manifest = Manifest::read(&text);
+    let world = World::start(plan).await;
+    world.pass(MINUTE).await;
+    world.reconcile().await;
+    world.pass(MINUTE).await;
+    let run = &world.reconciliations().await[0];
+    assert_eq!(run.state, RunState::Failed, "{run:?}");
+    assert!(run.problem.as_ref().is_some_and(|problem| problem.contains("404")), "{run:?}");
     world.stop().await;
 }
 

@@ -206,7 +206,7 @@ mod tests {
         let lines = lines(Box::new(shared.clone()));
         let stream: Arc<str> = "a \"quoted\" name".into();
         for records in [vec![json!({ "id": 1 }), json!({ "id": 2 })], vec![json!({ "id": 3 })]] {
-            lines.tell(Told::Records { stream: Arc::clone(&stream), records, place: None }).await.unwrap();
+            lines.tell(Told::Records { stream: Arc::clone(&stream), records, place: None, slice: Arc::new(connectors::manifest::slice::Slice::whole()) }).await.unwrap();
         }
         for _ in 0..2 {
             lines.tell(Told::State { stream: Arc::clone(&stream), state: json!({ "c": 1 }) }).await.unwrap();
