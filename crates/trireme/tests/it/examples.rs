@@ -2,6 +2,7 @@
 //! READMEs say, and all that is replaced are the ports.
 
 mod kinto;
+mod localstripe;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ struct Example {
     folder: Folder,
     source: SocketAddr,
     receiver: SocketAddr,
-    _served: Process,
+    served: Process,
 }
 
 impl Example {
@@ -42,7 +43,7 @@ impl Example {
         }
         let served = Process::start(Command::new(home.join("serve")).arg(source.port().to_string()), folder.path());
         eventually(&format!("{name} at {source}"), async || get(source, "/", &[]).await.ok()).await;
-        Self { folder, source, receiver, _served: served }
+        Self { folder, source, receiver, served }
     }
 
     fn gateway(&self) -> Gateway {
@@ -55,7 +56,7 @@ impl Example {
 
     async fn client(&self, authorization: &str) -> Client {
         let connection = Connection::open(self.source).await.expect("the source answers");
-        Client { connection, authorization: authorization.to_owned() }
+        Client { source: self.source, connection, authorization: authorization.to_owned() }
     }
 }
 
@@ -76,6 +77,7 @@ fn free_address() -> SocketAddr {
 
 /// What changes things at the source.
 struct Client {
+    source: SocketAddr,
     connection: Connection,
     authorization: String,
 }
@@ -83,6 +85,10 @@ struct Client {
 impl Client {
     /// Sends a request, which must be answered well.
     async fn send(&mut self, method: Method, path: &str, kind: &str, body: String) -> Answer {
+        if !self.connection.is_open().await {
+            // Servers close what was idle for a while.
+            self.connection = Connection::open(self.source).await.expect("the source answers");
+        }
         let headers = [("authorization", self.authorization.clone()), ("content-type", kind.to_owned())];
         let answer = self.connection.send(method, path, &headers, body).await.expect("the source answers");
         let good = [StatusCode::OK, StatusCode::CREATED].contains(&answer.status);
