@@ -1,6 +1,7 @@
 //! The two routes of subscriptions: how each stands, in every state, and having them looked after.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU16;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ impl World {
         let clock: SharedClock = Arc::new(SimClock::starting_at(Timestamp::from_secs(1_800_000_000)));
         let shop = Shop::new(1, Habits::default(), Script::default(), clock.now());
         let shop = Arc::new(Mutex::new(shop));
-        let nowhere = Arc::new(Sink { status: 200.into() });
+        let nowhere = Arc::new(Sink { status: AtomicU16::new(200) });
         let transport = ShopTransport::new(Arc::clone(&shop), Arc::clone(&clock), 5, nowhere);
         let gateway = Gateway::reaching(Arc::clone(&clock), Arc::new(transport)).await;
         Self { gateway, clock, shop }
@@ -100,8 +101,16 @@ impl World {
         self.one(Call::post(CHECK)).await
     }
 
+    /// Waits until it stands so, for ten minutes of the test's time.
     async fn becomes(&self, state: &str) -> Value {
-        self.gateway.until(LIST, |page| page["data"][0]["state"] == state).await["data"][0].clone()
+        for _ in 0..600 {
+            let shown = self.listed().await;
+            if shown["state"] == state {
+                return shown;
+            }
+            self.clock.sleep(Duration::from_secs(1)).await;
+        }
+        panic!("it never becomes {state}: {}", self.listed().await);
     }
 
     async fn stop(&self) {

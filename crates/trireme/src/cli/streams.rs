@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(state(&json!({ "running": false, "baseline_at": null })), "never read");
         let run = json!({ "pages": 12, "seen": 1200, "slice": { "start": "2026-01-01", "end": "2026-01-31" } });
         let scanned = json!({ "running": true, "baseline_at": null, "run": run });
-        assert_eq!(state(&scanned), "first scan: 1200 records, page 12 of end=2026-01-31 start=2026-01-01");
+        assert_eq!(state(&scanned), "first scan: 1200 records, page 12 of start=2026-01-01 end=2026-01-31");
         let read = json!({ "running": true, "baseline_at": "2026-01-30T00:00:00Z", "run": { "pages": 1, "seen": 7 } });
         assert_eq!(state(&read), "reading: 7 records, page 1");
         assert_eq!([0.04, 59.6, 90.0, 7_200.0, 200_000.0].map(span), ["0.0s", "60s", "1.5m", "2.0h", "2.3d"]);
