@@ -57,7 +57,7 @@ macro_rules! conformance_suite {
                 several_readings_of_one_tick_are_each_joined_by_a_webhook_of_their_own
                 a_change_within_the_tick_of_a_webhook_that_was_joined_is_told
                 two_webhooks_of_one_tick_with_a_reading_between_them_are_all_that_is_told
-                what_is_read_after_a_webhook_without_a_version_is_what_that_told
+                a_new_version_that_is_read_after_a_webhook_without_one_is_told
                 a_reading_that_tells_nothing_new_makes_no_event
                 a_repeated_message_does_not_move_its_subject
                 subjects_of_other_connections_have_states_of_their_own;

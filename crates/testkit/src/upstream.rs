@@ -20,7 +20,9 @@ mod transport;
 mod truth;
 
 pub use answer::{Answer, Ending};
-pub use habits::{APP_SECRET, Bound, Deletes, Faults, Habits, HookHabits, Limit, Paging, SecretWay, SubscriptionHabits};
+pub use habits::{
+    APP_SECRET, Bound, Deletes, Faults, Habits, HookHabits, Limit, Paging, SecretWay, SubscriptionHabits,
+};
 pub use hooks::{Emission, Hook, Subscription};
 pub use ledger::{Ledger, Visit};
 pub use manifest::Manifest;

@@ -190,7 +190,8 @@ impl<'r> Reading<'r> {
             let told = Told::Standing { stream: stream(), standing: Standing::Running };
             self.run.occasion.listener.tell(told).await?;
         }
-        Ok(self.run.occasion.listener.tell(Told::Records { stream: stream(), records, place, slice }).await?)
+        let told = Told::Records { stream: stream(), records, place: place.map(Box::new), slice };
+        Ok(self.run.occasion.listener.tell(told).await?)
     }
 
     async fn close(&self, outcome: Outcome) -> Result<(), ReadFailure> {

@@ -71,7 +71,7 @@ pub enum Told {
         stream: Arc<str>,
         records: Vec<Json>,
         /// Where the slice goes on behind them, where they end a page that is not its last.
-        place: Option<Place>,
+        place: Option<Box<Place>>,
         /// Whose they are.
         slice: Arc<Slice>,
     },

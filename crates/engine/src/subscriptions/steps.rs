@@ -8,8 +8,8 @@ use connectors::manifest::auth::Secret;
 use connectors::manifest::extension::answer::done;
 use connectors::manifest::extension::{Ask, Callback, Place, SecretOf, Webhooks};
 use connectors::manifest::wire::Reply;
-use domain::subscription::{Decision, Finding, Kept, Listed, Situation, Then, decide};
 use domain::Timestamp;
+use domain::subscription::{Decision, Finding, Kept, Listed, Situation, Then, decide};
 use zeroize::Zeroizing;
 
 use super::book::Held;

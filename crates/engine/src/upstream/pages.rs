@@ -76,7 +76,8 @@ impl Pairing<'_> {
         match told {
             Told::Records { records, place, slice, .. } => {
                 let mut held = self.held.lock().await;
-                match held.replace(Page { records, state: None, place, slice: Some(slice) }) {
+                match held.replace(Page { records, state: None, place: place.map(|place| *place), slice: Some(slice) })
+                {
                     Some(page) => self.taker.take(page).await,
                     None => Ok(()),
                 }

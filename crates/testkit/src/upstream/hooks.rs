@@ -85,7 +85,15 @@ impl Hooks {
         self.made += 1;
         let secret = secret.unwrap_or_else(|| own_secret(self.made));
         let (id, url) = (format!("sub_{}", self.made), url.to_owned());
-        self.subscriptions.push(Subscription { id, account, url, secret, active: true, expires_at: None, object: None });
+        self.subscriptions.push(Subscription {
+            id,
+            account,
+            url,
+            secret,
+            active: true,
+            expires_at: None,
+            object: None,
+        });
         self.subscriptions.last().expect("it was just pushed")
     }
 

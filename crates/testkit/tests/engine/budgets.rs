@@ -246,7 +246,8 @@ async fn requests_that_are_given_up_are_under_way_no_more() {
     let mute = Arc::new(Mute { shop, unanswered: AtomicUsize::new(3), left: AtomicUsize::new(3) });
     let rig = Rig::reaching(memory(), specs(&clock, &[], None, GET), Arc::clone(&clock), mute).await;
     let StreamKey { tenant, source, connection, .. } = World::key("items");
-    let upstream = rig.engine.upstream(&Account { tenant: tenant.clone(), source, connection }).await.expect("it opens");
+    let upstream =
+        rig.engine.upstream(&Account { tenant: tenant.clone(), source, connection }).await.expect("it opens");
     for _ in 0..3 {
         tokio::select! {
             answer = upstream.record(Purpose::Read, "items", "7") => panic!("it was answered: {answer:?}"),

@@ -228,7 +228,8 @@ impl World {
         let (clock, sink) = (Arc::clone(&shared.clock), Arc::<Sink>::default());
         let store = FaultyStore::new(Arc::clone(&shared.store), Arc::new(Fine), Arc::default()).beside_others();
         let store = Arc::new(store.stalled_by(stall(stands_still, &clock)));
-        let transport = ShopTransport::new(Arc::clone(&shared.shop), Arc::clone(&clock), number, Arc::clone(&sink) as _);
+        let transport =
+            ShopTransport::new(Arc::clone(&shared.shop), Arc::clone(&clock), number, Arc::clone(&sink) as _);
         let rig = Rig::node(number, store, plan.specs(&clock), clock, Arc::new(transport)).await;
         Self { rig, shop: Arc::clone(&shared.shop), sink }
     }

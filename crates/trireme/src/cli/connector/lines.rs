@@ -165,6 +165,7 @@ impl ConfigWriter for Lines {
 
 #[cfg(test)]
 mod tests {
+    use connectors::manifest::slice::Slice;
     use engine::clock::SystemClock;
     use engine::reading::Standing;
     use serde_json::json;
@@ -206,7 +207,8 @@ mod tests {
         let lines = lines(Box::new(shared.clone()));
         let stream: Arc<str> = "a \"quoted\" name".into();
         for records in [vec![json!({ "id": 1 }), json!({ "id": 2 })], vec![json!({ "id": 3 })]] {
-            lines.tell(Told::Records { stream: Arc::clone(&stream), records, place: None, slice: Arc::new(connectors::manifest::slice::Slice::whole()) }).await.unwrap();
+            let slice = Arc::new(Slice::whole());
+            lines.tell(Told::Records { stream: Arc::clone(&stream), records, place: None, slice }).await.unwrap();
         }
         for _ in 0..2 {
             lines.tell(Told::State { stream: Arc::clone(&stream), state: json!({ "c": 1 }) }).await.unwrap();

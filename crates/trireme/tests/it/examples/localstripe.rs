@@ -127,7 +127,11 @@ async fn five_hundred_changes_at_localstripe_are_told_once_each_although_it_send
     has_events(&gateway, UNTAKEN.len()).await;
     let gateway = killed_and_back(&example, &mut client, gateway, &ids).await;
     let found = reconcile(&gateway);
-    assert_eq!((&found["missed"], &found["deleted"]), (&UNHEARD.len().into(), &UNHEARD.deleted.len().into()), "{found}");
+    assert_eq!(
+        (&found["missed"], &found["deleted"]),
+        (&UNHEARD.len().into(), &UNHEARD.deleted.len().into()),
+        "{found}"
+    );
 
     let retrying = gateway.api("/api/v1/deliveries?state=retrying").await.json();
     assert_ne!(retrying["data"], serde_json::json!([]), "nothing was tried while the receiver was away");
