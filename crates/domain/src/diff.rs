@@ -20,13 +20,23 @@ pub fn difference(known: Option<&SubjectRow>, reading: &SubjectState) -> Differe
     match (mark, known) {
         (None, Some(known)) if row == *known => Difference::None,
         (None, _) => Difference::Quiet,
-        // What was gone and is still gone: only its version moved.
-        (Some(_), Some(known)) if known.deleted && reading.deleted => Difference::Quiet,
+        // What was gone and is still gone.
+        (Some(_), Some(known)) if known.deleted && reading.deleted && !is_gone_again(known, reading) => {
+            Difference::Quiet
+        }
         (Some(_), _) if reading.deleted => Difference::Told(Action::Deleted),
         (Some(_), None) => Difference::Told(Action::Created),
         (Some(_), Some(known)) if known.deleted => Difference::Told(Action::Created),
         (Some(_), Some(_)) => Difference::Told(Action::Updated),
     }
+}
+
+/// Whether a record that was gone was back meanwhile: what is read of its going names a later time than what was read of
+/// it before. A webhook may name another time of the same going, so it is nothing to compare with. Were this not told, a
+/// webhook about its being back that comes late would be the last word.
+fn is_gone_again(known: &SubjectRow, reading: &SubjectState) -> bool {
+    let versions = reading.version.zip(known.version);
+    known.digest.is_some() && versions.is_some_and(|(own, last)| own > last)
 }
 
 #[cfg(test)]
@@ -73,8 +83,19 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_gone_under_a_later_version_is_not_deleted_twice() {
-        assert_eq!(told(&[(Some(1), "a"), (Some(2), ""), (Some(3), "")]), [CREATED, DELETED, Difference::Quiet]);
+    fn what_is_gone_at_a_later_time_than_was_read_before_was_back_meanwhile() {
+        assert_eq!(told(&[(Some(1), "a"), (Some(2), ""), (Some(3), "")]), [CREATED, DELETED, DELETED]);
+        assert_eq!(told(&[(Some(1), "a"), (Some(2), ""), (Some(2), "")]), [CREATED, DELETED, Difference::None]);
+    }
+
+    #[test]
+    fn what_a_webhook_told_to_be_gone_is_not_gone_again_because_a_reading_names_another_time() {
+        let live = advance(None, &reading(Some(1), "a")).row;
+        let gone = SubjectState { version: Some(Version::Number(2)), deleted: true, reading: None };
+        let row = advance(Some(&live), &gone).row;
+        assert_eq!(difference(Some(&row), &reading(Some(3), "")), Difference::Quiet);
+        let read = advance(Some(&row), &reading(Some(3), "")).row;
+        assert_eq!(difference(Some(&read), &reading(Some(4), "")), DELETED);
     }
 
     #[test]

@@ -190,6 +190,56 @@ fn what_is_deleted_and_made_again_is_told_as_both_in_every_way_of_deleting() {
     }
 }
 
+/// Orders that are polled this often, where what is gone is told in this way.
+fn polled(deletes: Deletes, interval: Duration, deeds: Vec<Deed>) -> Plan {
+    let habits = Habits { deletes, ..Habits::default() };
+    let plan = Plan::plain(Script::of(deeds), &[("orders", every(interval))]);
+    Plan { manifest: Manifest::of(&habits), habits, ..plan }
+}
+
+fn types(report: &Report) -> Vec<&str> {
+    report.messages.iter().map(|message| message.event_type.as_str()).collect()
+}
+
+#[test]
+fn what_is_back_and_gone_again_between_two_polls_is_told_as_gone_again() {
+    let order = |millis, act| deed(millis, Object::Orders, 1, act);
+    for deletes in [Deletes::Tombstone, Deletes::Feed] {
+        let gone = order(0, Act::Delete);
+        let deeds =
+            vec![opening(Object::Orders, 1), gone, order(62_000, Act::Create("sent")), order(70_000, Act::Delete)];
+        let report = simulate(&polled(deletes, 30 * SECOND, deeds));
+        assert_eq!(types(&report), ["order.deleted", "order.deleted"], "{deletes:?}");
+        assert!(report.messages[0].version < report.messages[1].version, "{deletes:?}");
+    }
+}
+
+#[test]
+fn what_goes_twice_between_two_polls_is_told_as_often_as_it_is_listed() {
+    let order = |millis, act| deed(millis, Object::Orders, 1, act);
+    for (deletes, listed) in [(Deletes::Tombstone, 1), (Deletes::Feed, 2)] {
+        let (gone, back, gone_again) = (Act::Delete, Act::Create("sent"), Act::Delete);
+        let deeds = vec![order(2_000, gone), order(4_000, back), order(8_000, gone_again)];
+        let report = simulate(&polled(deletes, 30 * SECOND, [vec![opening(Object::Orders, 1)], deeds].concat()));
+        assert_eq!(types(&report), vec!["order.deleted"; listed], "{deletes:?}");
+    }
+}
+
+#[test]
+fn what_comes_and_goes_before_the_first_poll_is_listed_as_gone_since_the_first_scan() {
+    let deeds = vec![deed(0, Object::Orders, 1, Act::Create("open")), deed(5_000, Object::Orders, 1, Act::Delete)];
+    let report = simulate(&polled(Deletes::Feed, 60 * SECOND, deeds));
+    assert_eq!(types(&report), ["order.deleted"]);
+}
+
+/// Each of these found something once. What that was is in the tests above and below, and in those of the stores.
+#[test]
+fn the_destination_believes_what_is_so_in_the_seeds_that_found_something() {
+    for seed in [761, 840, 949, 1206, 1386, 1660, 1715, 2205] {
+        simulate(&Plan::of_seed(seed));
+    }
+}
+
 #[test]
 fn two_changes_within_one_tick_of_the_version_are_both_told() {
     let script = || {

@@ -64,8 +64,8 @@ pub struct RunView {
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<Timestamp>,
     figures: FiguresView,
-    /// Of one that goes on at this node: the slice that is being read, with its partition and its window, as the
-    /// connector has them.
+    /// Of one that goes on at this node: the slice of the last page that was read, with its partition and its window, as
+    /// the connector has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     slice: Option<Value>,

@@ -120,7 +120,7 @@ pub struct PlaceView {
     /// Pages and records read so far; of a backfill that was broken off and goes on, those from before too.
     pages: u64,
     seen: u64,
-    /// The slice that is being read, with its partition and its window, as the connector has them.
+    /// The slice of the last page that was read, with its partition and its window, as the connector has them.
     #[serde(skip_serializing_if = "Value::is_null")]
     #[schema(value_type = Option<Object>)]
     slice: Value,

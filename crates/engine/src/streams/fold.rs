@@ -55,6 +55,13 @@ pub(super) struct Folded {
     pub tied_at: Option<Timestamp>,
 }
 
+impl Folded {
+    /// Whether an event of this page is about it.
+    fn tells_of(&self, subject: &Subject) -> bool {
+        self.arrivals.iter().any(|arrival| arrival.event.subject.as_ref() == Some(subject))
+    }
+}
+
 pub(super) struct Fold<'f> {
     pub store: &'f dyn Store,
     pub entropy: &'f dyn Entropy,
@@ -107,6 +114,11 @@ impl Fold<'_> {
             }
             Difference::Quiet => {
                 folded.figures.matched += 1;
+                if folded.tells_of(subject) {
+                    // The store moves quietly what it moves quietly before it takes the events in: what comes after one
+                    // of them would silence it.
+                    return None;
+                }
                 folded.quiet.push(Quiet { subject: subject.clone(), state: reading.state.clone() });
                 return after();
             }

@@ -60,11 +60,16 @@ impl Parts {
         if let Err(failed) = self.announce(&run, answer).await {
             return failed;
         }
+        // What goes from now on is told, even what came after this scan and was told by nobody yet: a webhook of its coming
+        // may be late. Whatever of this fails is made up for by the next poll.
+        let overlap = taken.spec.overlap;
+        let feeding = Feeding { purpose: Purpose::Backfill, mode: Mode::Poll, overlap, in_full: true };
+        let fed = self.catch_up_on_gone(taken, feeding).await;
         let how = How {
             purpose: Purpose::Backfill,
             mode: Mode::Baseline(start),
             state: state_of(&taken.checkpoint),
-            overlap: taken.spec.overlap,
+            overlap,
             moves: true,
             dry: false,
             remembers: false,
@@ -75,6 +80,10 @@ impl Parts {
         let mut outcome = self.read(taken, how).await;
         if outcome.resumed == Some(outcome.figures.pages) && outcome.failure.as_ref().is_some_and(Broken::is_refused) {
             self.forget_place(taken).await;
+        }
+        match fed {
+            Ok(fed) => add(&mut outcome.figures, fed.figures),
+            Err(broken) => tracing::warn!(event = "feed_unread", stream = %taken.key.stream, "{}", broken.message()),
         }
         if outcome.failure.is_none()
             && let Err(error) = self.end_baseline(taken).await

@@ -69,7 +69,8 @@ pub async fn first_scan(world: &World, stream: &str) -> Run {
     let wish = Wish::Reconcile { dry: false, deletes_confirmed: false };
     world.rig.engine.stream_orders().order(World::key(stream), wish).await.expect("a run");
     world.rig.pass(20 * SECOND).await;
-    world.runs(RunKind::Backfill).await.remove(0)
+    let scans = world.runs(RunKind::Backfill).await;
+    scans.into_iter().find(|run| &*run.key.stream == stream).expect("it was scanned")
 }
 
 async fn reconcile(world: &World, stream: &str, dry: bool) -> Run {

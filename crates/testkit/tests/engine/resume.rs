@@ -187,7 +187,9 @@ async fn how_far_a_scan_has_come_can_be_seen_while_it_goes_on() {
     let ledger = Arc::new(Ledger { clock: Arc::clone(&clock), asked: Mutex::default(), forgotten: Mutex::new(false) });
     let regions = "partition_router: { type: ListPartitionRouter, values: [north, south], cursor_field: region }";
     let text = MANIFEST.replace("      paginator:\n", &format!("      {regions}\n      paginator:\n"));
-    let specs = specs_of(&clock, &text.replace("$SAYS", "object: entry"), HOUR);
+    let one_by_one = "concurrency_level: { type: ConcurrencyLevel, default_concurrency: 1 }\nstreams:\n";
+    let text = text.replace("streams:\n", one_by_one).replace("$SAYS", "object: entry");
+    let specs = specs_of(&clock, &text, HOUR);
     let rig = Rig::reaching(memory(), specs, Arc::clone(&clock), Arc::clone(&ledger) as _).await;
     let mut slices = Vec::new();
     for seconds in [50, 200] {

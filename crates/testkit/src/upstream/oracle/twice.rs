@@ -123,9 +123,10 @@ fn same_state(judged: &Judged<'_>) -> Vec<String> {
     findings
 }
 
-fn state(message: &Message) -> (bool, Option<&Json>) {
+/// What is gone again has gone at another time.
+fn state(message: &Message) -> (bool, Option<Timestamp>, Option<&Json>) {
     let deleted = message.is_deleted();
-    (deleted, (!deleted).then(|| message.record()))
+    (deleted, message.version.filter(|_| deleted), (!deleted).then(|| message.record()))
 }
 
 /// The most messages of a deletion between which nothing else was told.
