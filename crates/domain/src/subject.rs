@@ -15,6 +15,13 @@ pub struct SubjectRow {
     pub change: u64,
 }
 
+impl SubjectRow {
+    /// Whether it was last read, and was gone, or was not.
+    fn is_read_as(&self, deleted: bool) -> bool {
+        self.digest.is_some() && self.deleted == deleted
+    }
+}
+
 /// What an arrival says about its subject. Only topics that a connector maps as the object's created, updated or
 /// deleted say anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,24 +58,26 @@ pub struct Advance {
     pub also: Option<StateMark>,
     /// The state is another one than the last of the same version: what is known of that version is not it.
     pub is_another: bool,
-    /// The row as it was, if a native event tells the version that was last read.
-    tied: Option<SubjectRow>,
+    /// The row as it was, if a native event names the version that was known last.
+    before: Option<SubjectRow>,
 }
 
 impl Advance {
     fn to(row: SubjectRow, mark: Option<StateMark>) -> Self {
-        Self { row, mark, also: None, is_another: false, tied: None }
+        Self { row, mark, also: None, is_another: false, before: None }
     }
 
     /// The subject's row as it is after this.
     #[must_use]
     pub fn row_after(self, meeting: Meeting) -> SubjectRow {
-        match (meeting, self.tied) {
-            // What was read is still what is known: if it changes within its tick, the next reading tells.
-            (Meeting::Joined, Some(tied)) => tied,
+        match (meeting, self.before) {
+            // It was told before what is known, or is it: if that changes within its tick, the next reading tells.
+            (Meeting::Joined, Some(before)) => before,
             // A second change of one version. Nobody can say whether it came before what was read or after that, so what
             // is read next is told, and is the last word.
-            (Meeting::Met, Some(tied)) => SubjectRow { digest: Some(UNSURE), change: tied.change + 1, ..tied },
+            (Meeting::Met, Some(before)) if before.is_read_as(self.row.deleted) => {
+                SubjectRow { digest: Some(UNSURE), change: before.change + 1, ..before }
+            }
             (Meeting::New | Meeting::Joined | Meeting::Met, _) => self.row,
         }
     }
@@ -96,12 +105,11 @@ fn native(row: SubjectRow, arrival: &SubjectState) -> Advance {
         let found = Some(StateMark::Change(row.change));
         return Advance { also: found, ..Advance::to(row, arrival.version.map(StateMark::Version).or(found)) };
     }
-    let is_same = arrival.version.is_some() && arrival.version == row.version && arrival.deleted == row.deleted;
-    let is_tied = is_same && row.digest.is_some();
-    let tied = Some(row.clone()).filter(|_| is_tied);
+    let before = Some(row.clone()).filter(|row| arrival.version.is_some() && arrival.version == row.version);
     // The last of several readings of one version is known by its number.
-    let also = tied.as_ref().filter(|tied| tied.digest != Some(UNSURE)).map(|tied| StateMark::Change(tied.change));
-    Advance { tied, also, ..changed(row, arrival, None) }
+    let also = before.as_ref().filter(|before| before.is_read_as(arrival.deleted) && before.digest != Some(UNSURE));
+    let also = also.map(|before| StateMark::Change(before.change));
+    Advance { before, also, ..changed(row, arrival, None) }
 }
 
 fn read(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
@@ -265,6 +273,18 @@ mod tests {
         assert_eq!((tells(&row, "a"), tells(&row, "b")), (false, true));
         let told = beside(&["a"]).1.row_after(Meeting::New);
         assert_eq!((tells(&told, "a"), tells(&told, "b")), (false, false), "the first reading after it is remembered");
+    }
+
+    #[test]
+    fn a_webhook_that_joins_what_was_told_before_the_last_word_of_its_tick_does_not_turn_that_back() {
+        let gone = |state: SubjectState| SubjectState { deleted: true, ..state };
+        let (here, away) = (within_tick(Some("a")), gone(within_tick(Some(""))));
+        for (readings, late) in [([&here, &away], within_tick(None)), ([&away, &here], gone(within_tick(None)))] {
+            let read = |row: SubjectRow, reading: &&SubjectState| advance(Some(&row), reading).row;
+            let row = readings.iter().fold(advance(None, &within_tick(Some("before"))).row, read);
+            let joined = advance(Some(&row), &late).row_after(Meeting::Joined);
+            assert_eq!(joined, row);
+        }
     }
 
     #[test]

@@ -56,6 +56,8 @@ macro_rules! conformance_suite {
                 two_webhooks_are_never_joined_by_their_state
                 several_readings_of_one_tick_are_each_joined_by_a_webhook_of_their_own
                 a_change_within_the_tick_of_a_webhook_that_was_joined_is_told
+                a_late_webhook_of_a_deletion_does_not_undo_that_the_record_is_back
+                a_late_webhook_of_a_change_does_not_undo_that_the_record_is_gone
                 two_webhooks_of_one_tick_with_a_reading_between_them_are_all_that_is_told
                 a_new_version_that_is_read_after_a_webhook_without_one_is_told
                 a_reading_that_tells_nothing_new_makes_no_event

@@ -195,7 +195,7 @@ async fn no_source_no_subscriptions_and_none_of_another_tenant() {
     let world = World::start().await;
     world.subscribe().await;
     world.becomes("working").await;
-    let other = world.gateway.key_of("other", &["read", "write"]).await;
+    let other = world.gateway.key_of("other", &["read", "operate"]).await;
     for call in [
         Call::get("/api/v1/sources/none/subscriptions"),
         Call::post("/api/v1/sources/none/subscriptions/check"),

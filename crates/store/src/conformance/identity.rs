@@ -256,6 +256,32 @@ pub async fn a_change_within_the_tick_of_a_webhook_that_was_joined_is_told(open:
     }
 }
 
+pub async fn a_late_webhook_of_a_deletion_does_not_undo_that_the_record_is_back(open: impl Open) {
+    let mut w = World::new(open).await;
+    let about = |w: &mut World| w.event().about("orders/1").within_tick(TICK);
+    let gone = about(&mut w).reading("").gone();
+    w.accept(gone.clone()).await;
+    let back = about(&mut w).reading("a");
+    assert!(!w.accept(back).await.duplicate, "it is back within the tick");
+    let late = about(&mut w).message("m1").moving().gone();
+    assert_eq!(w.accept(late).await.id, gone.event.id);
+    let again = about(&mut w).reading("a");
+    assert!(w.accept(again).await.duplicate, "that it is back was told");
+}
+
+pub async fn a_late_webhook_of_a_change_does_not_undo_that_the_record_is_gone(open: impl Open) {
+    let mut w = World::new(open).await;
+    let about = |w: &mut World| w.event().about("orders/1").within_tick(TICK);
+    let first = about(&mut w).reading("a");
+    w.accept(first.clone()).await;
+    let gone = about(&mut w).reading("").gone();
+    assert!(!w.accept(gone).await.duplicate, "it is gone within the tick");
+    let late = about(&mut w).message("m1").moving();
+    assert_eq!(w.accept(late).await.id, first.event.id);
+    let back = about(&mut w).reading("a");
+    assert!(!w.accept(back).await.duplicate, "only a reading says that it is back, so that is told");
+}
+
 pub async fn two_webhooks_of_one_tick_with_a_reading_between_them_are_all_that_is_told(open: impl Open) {
     let mut w = World::new(open).await;
     for (message, record) in [("m1", "a"), ("m2", "b")] {

@@ -378,6 +378,14 @@ pub(super) trait Arrange: Sized {
         reading
     }
 
+    /// Which tells that its subject is gone.
+    fn gone(mut self) -> Self {
+        if let Some(state) = &mut self.arrival().state {
+            state.deleted = true;
+        }
+        self
+    }
+
     fn owing(mut self, delivery: NewDelivery) -> Self {
         self.arrival().deliveries.push(delivery);
         self
