@@ -92,6 +92,7 @@ codes! {
  PollBlind "poll_blind" 422 "Changes of the stream can never be told";
     StreamUnusable "stream_unusable" 422 "The manifest's stream cannot be read";
     SourceFailed "source_failed" 502 "The source could not be asked";
+    ChannelFailed "channel_failed" 502 "The channel did not take the message";
     ReplayInvalid "replay_invalid" 422 "The replay does not say what to repeat";
     TooManyStreams "too_many_streams" 429 "Too many live tails are open";
     /// Only for a panic that was caught: it is counted, logged and a defect.

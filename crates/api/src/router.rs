@@ -201,6 +201,12 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Read).pages::<calls::CallsQuery>().gives::<calls::CallsPage>(OK),
         Route::get("/api/v1/alerts", "List alerts, newest first", alerts::list)
             .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
+        Route::post("/api/v1/alerts/{id}/acknowledge", "Say that somebody looks after an open alert; the first who does stays", alerts::acknowledge)
+            .needs(Operate).gives::<alerts::AlertView>(OK),
+        Route::get("/api/v1/alert-channels", "List the channels by which people are told, and how each does", alerts::channels)
+            .needs(Read).gives::<Listing<alerts::ChannelView>>(OK),
+        Route::post("/api/v1/alert-channels/{name}/test", "Send a test through a channel, and say what came back", alerts::test)
+            .needs(Operate).gives::<alerts::ChannelTested>(OK).may(&[Code::ChannelFailed]),
         Route::post("/api/v1/alerts/{id}/resolve", "Resolve an alert; it opens again if its cause comes back", alerts::resolve)
             .needs(Operate).gives::<alerts::AlertView>(OK),
         Route::get("/api/v1/schemas", "List what events and records look like, as it was learned", schemas::list)

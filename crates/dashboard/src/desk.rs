@@ -113,7 +113,9 @@ pub fn router(desk: Desk) -> Router {
         .route("/schemas/forget", post(schemas::forget))
         .route("/requests/{id}/ask", post(ask::request))
         .route("/alerts", get(alerts::show))
+        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{id}/resolve", post(alerts::resolve))
+        .route("/alerts/channels/{name}/test", post(alerts::test))
         .route("/keys", get(keys::list).post(keys::make))
         .route("/keys/{id}/revoke", post(keys::revoke))
         .layer(from_fn_with_state(desk.clone(), session::known_only));

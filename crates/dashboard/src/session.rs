@@ -38,6 +38,11 @@ impl Visitor {
         &self.0.tenant
     }
 
+    /// The name of their key: what is written beside what they did.
+    pub(crate) fn key(&self) -> std::sync::Arc<str> {
+        std::sync::Arc::clone(&self.0.key)
+    }
+
     pub(crate) fn may(&self, scope: Scope) -> bool {
         self.0.scopes.allow(scope)
     }

@@ -152,6 +152,11 @@ typed_id!(
     AlertId,
     "alr"
 );
+typed_id!(
+    /// One message about alerts to one channel.
+    NoticeId,
+    "ntc"
+);
 
 #[cfg(test)]
 mod tests {

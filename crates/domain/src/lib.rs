@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, touches a disk or awaits: time and chance are arguments, so every
 //! decision can be tested by a table and replayed from a seed.
 
+pub mod alert;
 pub mod assurance;
 pub mod breaker;
 pub mod budget;
@@ -33,8 +34,8 @@ pub use call::{Call, Purpose};
 pub use charge::{Charge, ChargeKind};
 pub use delivery::DeliveryState;
 pub use event::{Action, Event, Origin, Subject, Version};
-pub use id::{AlertId, AttemptId, DeliveryId, EventId, HandshakeId, PairingId, ReplayId, RequestId, RunId};
+pub use id::{AlertId, AttemptId, DeliveryId, EventId, HandshakeId, NoticeId, PairingId, ReplayId, RequestId, RunId};
 pub use latency::Latencies;
-pub use name::{ConnectionName, DestinationName, ListenerName, RouteName, SourceName, Tenant};
+pub use name::{ChannelName, ConnectionName, DestinationName, ListenerName, RouteName, SourceName, Tenant};
 pub use run::{Gap, Run, RunFigures, RunKind, RunState, StreamKey};
 pub use time::Timestamp;

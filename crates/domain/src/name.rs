@@ -120,6 +120,10 @@ name!(
     DestinationName, "destination", NAME_BYTES_MAX, b"-_", "letters, digits, '-' and '_'"
 );
 name!(
+    /// By which people are told of alerts.
+    ChannelName, "channel", NAME_BYTES_MAX, b"-_", "letters, digits, '-' and '_'"
+);
+name!(
     /// From a source to a destination. Long enough for the default, `<from>-<to>`.
     RouteName, "route", 2 * NAME_BYTES_MAX + 1, b"-_", "letters, digits, '-' and '_'"
 );

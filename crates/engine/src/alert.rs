@@ -4,12 +4,21 @@
 //! a cause comes back, the store is told once when it begins, and then now and then how often.
 
 mod book;
+pub(crate) mod channel;
+mod digest;
 mod kind;
+pub(crate) mod look;
+pub(crate) mod mail;
+pub(crate) mod message;
+mod people;
+pub(crate) mod tell;
 mod watch;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use domain::alert::Rules;
 use domain::{AlertId, Tenant};
 use store::registry::Alert;
 use store::{Store, StoreError};
@@ -20,7 +29,9 @@ use crate::clock::SharedClock;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::telemetry;
 use book::{Book, Known, Noted};
+pub use channel::{Spoken, Trouble};
 pub use kind::*;
+pub use people::{ChannelView, TestFailed};
 pub use watch::Watch;
 
 /// How often alerts that are open already are counted on in the store.
@@ -42,13 +53,25 @@ struct Shared {
     /// One at a time: what is counted before a resolution must not open the alert again after it.
     writing: Mutex<()>,
     wake: Notify,
+    /// There may be something to tell.
+    changed: Arc<Notify>,
+    /// Of the tenants that have some of their own.
+    rules: RwLock<BTreeMap<Tenant, Rules>>,
 }
 
 impl Alerts {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: SharedClock, entropy: SharedEntropy) -> Self {
-        let shared =
-            Shared { store, clock, entropy, book: Book::default(), writing: Mutex::new(()), wake: Notify::new() };
+        let shared = Shared {
+            store,
+            clock,
+            entropy,
+            book: Book::default(),
+            writing: Mutex::new(()),
+            wake: Notify::new(),
+            changed: Arc::default(),
+            rules: RwLock::default(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -62,8 +85,32 @@ impl Alerts {
         Ok(())
     }
 
+    /// Which rules count from now on, by tenant; the others have the standard ones. What is open of a rule that is
+    /// switched off is resolved.
+    pub fn set_rules(&self, rules: BTreeMap<Tenant, Rules>) {
+        *self.shared.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        if self.shared.book.gone_where(|tenant, kind| !self.is_on(tenant, kind)) {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    fn is_on(&self, tenant: &Tenant, kind: &str) -> bool {
+        let rules = self.shared.rules.read().unwrap_or_else(PoisonError::into_inner);
+        let own = rules.get(tenant).or_else(|| rules.get(&Tenant::default_tenant()));
+        own.is_none_or(|own| own.is_on(kind))
+    }
+
+    /// Told whenever an alert was opened or resolved.
+    #[must_use]
+    pub fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.changed)
+    }
+
     /// Notes that a cause was seen. Never waits.
     pub fn note(&self, tenant: &Tenant, kind: &'static str, object: impl Into<Arc<str>>, detail: String) {
+        if !self.is_on(tenant, kind) {
+            return;
+        }
         let object = object.into();
         let key = (tenant.clone(), Arc::from(kind), Arc::clone(&object));
         match self.shared.book.note(key, &detail, self.shared.clock.now()) {
@@ -104,16 +151,18 @@ impl Alerts {
     }
 
     /// Resolves an open alert because a person says so; gives it as it is then, or `None` if there is none.
-    pub async fn dismiss(&self, tenant: &Tenant, id: AlertId) -> Result<Option<Alert>, StoreError> {
+    pub async fn dismiss(&self, tenant: &Tenant, id: AlertId, by: Arc<str>) -> Result<Option<Alert>, StoreError> {
         let _one = self.shared.writing.lock().await;
         let open = self.shared.store.open_alerts().await?;
         let Some(alert) = open.into_iter().find(|alert| alert.id == id && alert.tenant == *tenant) else {
             return Ok(None);
         };
         let (kind, object, now) = (Arc::clone(&alert.kind), Arc::clone(&alert.object), self.shared.clock.now());
-        self.shared.store.resolve_alert(tenant.clone(), Arc::clone(&kind), Arc::clone(&object), now).await?;
+        let person = Some(Arc::clone(&by));
+        self.shared.store.resolve_alert(tenant.clone(), Arc::clone(&kind), Arc::clone(&object), person, now).await?;
         self.shared.book.forget(&(tenant.clone(), kind, object));
-        Ok(Some(Alert { resolved_at: Some(now), ..alert }))
+        self.shared.changed.notify_one();
+        Ok(Some(Alert { resolved_at: Some(now), resolved_by: Some(by), ..alert }))
     }
 
     /// Whether one is open, by this process or an earlier one.
@@ -164,6 +213,7 @@ impl Alerts {
                 telemetry::store_failed("raise_alert", &error);
                 return false;
             }
+            self.shared.changed.notify_one();
         }
         true
     }
@@ -172,24 +222,17 @@ impl Alerts {
         let Shared { store, clock, entropy, book, .. } = &*self.shared;
         let (tenant, kind, object) = key.clone();
         if let Some(times) = book.take(key) {
-            let alert = Alert {
-                id: AlertId::from_uuid(uuid_v7(&**entropy, times.first_at)),
-                tenant: tenant.clone(),
-                kind: Arc::clone(&kind),
-                object: Arc::clone(&object),
-                detail: times.detail.clone(),
-                opened_at: times.first_at,
-                last_at: times.last_at,
-                count: times.count,
-                resolved_at: None,
-            };
+            let id = AlertId::from_uuid(uuid_v7(&**entropy, times.first_at));
+            let (kind, object) = (Arc::clone(&kind), Arc::clone(&object));
+            let alert = Alert::new(id, tenant.clone(), kind, object, times.detail.clone(), times.first_at);
+            let alert = Alert { last_at: times.last_at, count: times.count, ..alert };
             if let Err(error) = store.raise_alert(alert).await {
                 book.put_back(key, times);
                 return Err(error);
             }
         }
         if book.is_gone(key) {
-            store.resolve_alert(tenant, Arc::clone(&kind), Arc::clone(&object), clock.now()).await?;
+            store.resolve_alert(tenant, Arc::clone(&kind), Arc::clone(&object), None, clock.now()).await?;
             if book.resolved(key) {
                 telemetry::alert_resolved(&kind, &object);
             }

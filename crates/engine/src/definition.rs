@@ -1,6 +1,7 @@
 //! Definitions of sources, destinations and routes, read from what a person wrote: the one reader for the file and
 //! the API. It never stops at the first mistake and never shows a secret.
 
+mod alerting;
 mod allow;
 mod connector;
 mod destination;
@@ -31,6 +32,7 @@ use store::registry::ManagedBy;
 use crate::connector::Connectors;
 use crate::transport::EgressPolicy;
 
+pub use self::alerting::alerting;
 pub use self::destination::destination;
 pub use self::findings::{FINDINGS_MAX, Finding, Findings, Report, Severity};
 pub use self::path::Path;

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::request::{InboundRequest, Reason};
-use domain::{AlertId, DestinationName, Tenant};
+use domain::{DestinationName, Tenant};
 use store::dispatch::Owner;
 use store::intake::KeptRequest;
 use store::keep::Retention;
 use store::nodes::Hint;
-use store::registry::Alert;
 use store::{Store, StoreError};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -79,6 +78,7 @@ pub(crate) struct Inner {
     pub upstreams: Arc<Upstreams>,
     pub streams: StreamsHandle,
     pub subscriptions: Subscriptions,
+    pub transport: Arc<dyn Transport>,
     pub heads: HeadSeal,
     pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
@@ -178,11 +178,6 @@ impl Engine {
         let detail = format!("the body is larger than {limit_bytes} bytes (`limits.body_bytes`)");
         let request = InboundRequest { body: Bytes::new(), ..request };
         self.inner.receiver.refuse(request, Reason { code: "body_too_large".into(), detail }).await
-    }
-
-    /// Resolves an open alert because a person says so; gives it as it is then, or `None` if there is none.
-    pub async fn dismiss_alert(&self, tenant: &Tenant, id: AlertId) -> Result<Option<Alert>, EngineError> {
-        Ok(self.inner.alerts.dismiss(tenant, id).await?)
     }
 
     /// How a destination does now; `None` if there is none of this name.

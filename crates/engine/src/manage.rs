@@ -237,6 +237,8 @@ impl Engine {
         let topology = Arc::new(topology);
         let resumed = self.take_states(&topology).await?;
         self.take_suspicions(&topology);
+        let rules = topology.alertings().map(|spec| (spec.tenant.clone(), spec.rules.clone()));
+        self.inner.alerts.set_rules(rules.collect());
         self.inner.subscriptions.desk.load().await?;
         let unchanged = self.inner.handshakes.take_over(&topology).await?;
         *self.inner.topology.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&topology);
@@ -437,5 +439,6 @@ fn merged(file: &Specs, api: &Specs) -> Specs {
     all.sources.extend(api.sources.iter().cloned());
     all.destinations.extend(api.destinations.iter().cloned());
     all.routes.extend(api.routes.iter().cloned());
+    all.alerting.extend(api.alerting.iter().cloned());
     all
 }

@@ -53,12 +53,19 @@ impl Default for Identity {
 pub(crate) struct Held {
     /// Nobody else could be in charge of anything.
     pub sole: bool,
+    /// Of all nodes that live it is the one that started first: it does what one of them has to do.
+    pub first: bool,
     pub charges: BTreeMap<Charge, u64>,
 }
 
 impl Held {
     pub fn has(&self, charge: &Charge) -> bool {
         self.sole || self.charges.contains_key(charge)
+    }
+
+    /// Whether this node does what only one has to do, and what would be no harm if two did.
+    pub fn leads(&self) -> bool {
+        self.sole || self.first
     }
 
     pub fn has_stream(&self, key: &StreamKey) -> bool {

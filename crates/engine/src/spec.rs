@@ -1,5 +1,6 @@
 //! What is configured, as plain checked values: made by the file or the API, compiled by [`crate::topology`].
 
+mod alerting;
 mod enrich;
 mod reply;
 mod stream;
@@ -20,6 +21,9 @@ use serde::{Deserialize, Serialize};
 use store::registry::ManagedBy;
 use zeroize::Zeroizing;
 
+pub use self::alerting::{
+    AlertingSpec, ChannelSpec, DigestSpec, EmailSpec, MailSecurity, PAGERDUTY, PagerSpec, TELEGRAM, TelegramSpec, Way,
+};
 pub use self::enrich::{EnrichSpec, EnrichWay, OnEnrichError, RequestSpec};
 pub use self::reply::ReplySpec;
 pub use self::stream::{
@@ -288,4 +292,6 @@ pub struct Specs {
     pub sources: Vec<SourceSpec>,
     pub destinations: Vec<DestinationSpec>,
     pub routes: Vec<RouteSpec>,
+    /// Of the tenants that say something about their alerts.
+    pub alerting: Vec<AlertingSpec>,
 }

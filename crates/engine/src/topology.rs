@@ -2,7 +2,7 @@
 //!
 //! A topology never changes; a new configuration is a new one, put in the place of the old.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
@@ -21,7 +21,7 @@ use crate::key_set::{KeySet, KeysInForce};
 use crate::sign::Signer;
 use crate::signatures::SignatureHealth;
 use crate::spec::{
-    BodyMode, DestinationSpec, EnrichSpec, EnrichWay, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec,
+    AlertingSpec, BodyMode, DestinationSpec, EnrichSpec, EnrichWay, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec,
 };
 use crate::transport::{EgressPolicy, Target};
 use crate::upstream::Account;
@@ -156,6 +156,7 @@ pub struct Topology {
     catalogue: Arc<Catalogue>,
     hall: Arc<Hall>,
     public_url: Option<Arc<str>>,
+    alerting: BTreeMap<Tenant, Arc<AlertingSpec>>,
 }
 
 impl Topology {
@@ -190,6 +191,25 @@ impl Topology {
 
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.tenants.values().flat_map(|owned| owned.routes.values())
+    }
+
+    /// What senders call, without a slash at its end.
+    #[must_use]
+    pub fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
+    /// What counts for a tenant's alerts: its own word, else that of the top level.
+    #[must_use]
+    pub fn alerting(&self, tenant: &Tenant) -> Arc<AlertingSpec> {
+        let everyone = Tenant::default_tenant();
+        let said = self.alerting.get(tenant).or_else(|| self.alerting.get(&everyone));
+        said.cloned().unwrap_or_else(|| Arc::new(AlertingSpec::standard(everyone)))
+    }
+
+    /// What tenants say of their own.
+    pub fn alertings(&self) -> impl Iterator<Item = &Arc<AlertingSpec>> {
+        self.alerting.values()
     }
 
     /// The senders that can be named.
@@ -236,6 +256,8 @@ pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>
     let mut compiler = Compiler { topology: Topology::default(), errors: Vec::new() };
     compiler.topology.catalogue = Arc::clone(&specs.catalogue);
     compiler.topology.public_url.clone_from(&specs.public_url);
+    let alerting = specs.alerting.iter().map(|spec| (spec.tenant.clone(), Arc::new(spec.clone())));
+    compiler.topology.alerting = alerting.collect();
     if let Some(before) = before {
         compiler.topology.hall = Arc::clone(&before.hall);
     }

@@ -15,6 +15,7 @@ mod pool;
 mod resolve;
 mod target;
 mod tls;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use pool::PoolLimits;
 pub use resolve::{Answer, Resolver, SystemResolver};
 pub use target::{Target, URL_BYTES_MAX};
 pub use tls::RootsError;
+pub use wire::{Wire, WireRequest};
 
 /// Sends requests. One implementation dials, the others are faulty on purpose.
 pub trait Transport: Send + Sync + 'static {
@@ -46,6 +48,11 @@ pub trait Transport: Send + Sync + 'static {
     /// that reads the body first, as much of it as the limits allow.
     fn open(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OpenResponse, SendError>> {
         Box::pin(async move { Ok(OpenResponse::from(self.send(request).await?)) })
+    }
+
+    /// Connects to a server that speaks something else than HTTP.
+    fn wire(&self, _request: WireRequest) -> BoxFuture<'_, Result<Wire, SendError>> {
+        Box::pin(async { Err(SendError::ConnectFailed("this transport speaks HTTP and nothing else".to_owned())) })
     }
 }
 

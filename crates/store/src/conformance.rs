@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod listen;
 pub mod lists;
 pub mod nodes;
+pub mod notices;
 pub mod people;
 pub mod reading;
 pub mod registry;
@@ -210,6 +211,12 @@ macro_rules! conformance_suite {
                 every_change_is_counted_for_those_who_look
                 nothing_is_given_for_a_destination_that_passed_to_another
                 claims_hold_as_long_as_their_node_lives;
+            notices:
+                an_alert_is_acknowledged_once_while_it_is_open
+                what_comes_back_before_it_is_settled_is_the_same_alert
+                a_message_is_made_once_until_its_cause_is_closed
+                a_message_is_sent_by_one_until_it_is_known_how_it_went
+                a_message_that_is_dropped_is_not_sent;
             walk:
                 random_steps_lose_nothing_and_double_no_lane;
         }

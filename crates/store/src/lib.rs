@@ -13,6 +13,7 @@ pub mod intake;
 pub mod keep;
 pub mod listen;
 pub mod nodes;
+pub mod notices;
 pub mod patience;
 pub mod people;
 pub mod read;
@@ -43,6 +44,7 @@ pub trait Store:
     + nodes::Nodes
     + shapes::Shapes
     + listen::Listen
+    + notices::Notices
 {
 }
 
@@ -58,6 +60,7 @@ impl<T> Store for T where
         + nodes::Nodes
         + shapes::Shapes
         + listen::Listen
+        + notices::Notices
         + ?Sized
 {
 }

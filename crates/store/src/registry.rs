@@ -88,6 +88,9 @@ pub enum Idempotency {
 }
 
 /// Something a person should know, open until it is resolved. At most one is open per (kind, object).
+///
+/// It is settled once it is resolved and nothing of it is to be told any more. What comes back before that opens the
+/// same alert again, unless a person had resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
     pub id: AlertId,
@@ -99,7 +102,36 @@ pub struct Alert {
     pub opened_at: Timestamp,
     pub last_at: Timestamp,
     pub count: u64,
+    pub acknowledged_at: Option<Timestamp>,
+    /// Who looks after it.
+    pub acknowledged_by: Option<Arc<str>>,
     pub resolved_at: Option<Timestamp>,
+    /// The person who said so; `None`: it resolved by itself.
+    pub resolved_by: Option<Arc<str>>,
+    /// How often it came back before it was settled.
+    pub reopened: u32,
+}
+
+impl Alert {
+    /// One that nobody looked at yet.
+    #[must_use]
+    pub fn new(id: AlertId, tenant: Tenant, kind: Arc<str>, object: Arc<str>, detail: String, at: Timestamp) -> Self {
+        Self {
+            id,
+            tenant,
+            kind,
+            object,
+            detail,
+            opened_at: at,
+            last_at: at,
+            count: 1,
+            acknowledged_at: None,
+            acknowledged_by: None,
+            resolved_at: None,
+            resolved_by: None,
+            reopened: 0,
+        }
+    }
 }
 
 /// Settings that nodes keep in memory, and that count as configured when they change: what was handed over by senders.
@@ -145,11 +177,20 @@ pub trait Registry: Send + Sync + 'static {
     /// Keeps the answer, or forgets the claim when `answer` is `None` (the request failed and may be tried again).
     fn finish_idempotent(&self, tenant: Tenant, key: Arc<str>, answer: Option<(u16, Bytes)>) -> Verb<'_, ()>;
 
-    /// Opens an alert, or counts it once more if it is open. Gives whether it was opened.
+    /// Opens an alert; counts it once more if it is open; opens it again if it resolved by itself and is not settled.
+    /// Gives whether it is a new one.
     fn raise_alert(&self, alert: Alert) -> Verb<'_, bool>;
 
-    /// Resolves the open alert of this kind and object; gives whether there was one.
-    fn resolve_alert(&self, tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> Verb<'_, bool>;
+    /// Resolves the open alert of this kind and object, because a person says so or by itself; gives whether there was
+    /// one.
+    fn resolve_alert(
+        &self,
+        tenant: Tenant,
+        kind: Arc<str>,
+        object: Arc<str>,
+        by: Option<Arc<str>>,
+        now: Timestamp,
+    ) -> Verb<'_, bool>;
 
     /// Every open alert, of all tenants. There is one per kind and object, so they fit into memory.
     fn open_alerts(&self) -> Verb<'_, Vec<Alert>>;

@@ -63,6 +63,10 @@ DELETE FROM idempotency WHERE tenant = $1 AND key IN
 DELETE FROM alerts WHERE tenant = $1 AND id IN
   (SELECT id FROM alerts WHERE tenant = $1 AND resolved_at < $2 ORDER BY opened_at LIMIT $3)
 
+-- name: old_notices
+DELETE FROM notices WHERE tenant = $1 AND id IN
+  (SELECT id FROM notices WHERE tenant = $1 AND ended_at < $2 AND (closed OR stage = 'digest') ORDER BY made_at LIMIT $3)
+
 -- name: old_replays
 DELETE FROM replays WHERE tenant = $1 AND id IN
   (SELECT r.id FROM replays r WHERE r.tenant = $1 AND r.finished_at < $2

@@ -57,27 +57,6 @@ DELETE FROM idempotency WHERE tenant = $1 AND key = $2 AND status IS NULL
 -- name: forget_unanswered
 DELETE FROM idempotency WHERE tenant = $1 AND instance = $2 AND status IS NULL
 
--- name: count_alert
-UPDATE alerts SET last_at = greatest(last_at, $4), count = count + $5, detail = $6
-WHERE tenant = $1 AND kind = $2 AND object = $3 AND resolved_at IS NULL
-
--- name: open_alert
-INSERT INTO alerts (tenant, id, kind, object, detail, opened_at, last_at, count, resolved_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL)
-ON CONFLICT (tenant, kind, object) WHERE resolved_at IS NULL DO NOTHING
-
--- name: resolve_alert
-UPDATE alerts SET resolved_at = $4 WHERE tenant = $1 AND kind = $2 AND object = $3 AND resolved_at IS NULL
-
--- name: alerts
-SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at FROM alerts
-WHERE tenant = $1 AND (NOT $2::boolean OR resolved_at IS NULL) ORDER BY opened_at DESC, id DESC LIMIT $3
-
--- Of all tenants.
--- name: open_alerts
-SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at FROM alerts
-WHERE resolved_at IS NULL ORDER BY tenant, kind, object
-
 -- name: setting
 SELECT value FROM settings WHERE name = $1
 

@@ -38,11 +38,13 @@ queries! {
     "registry.sql": objects lock_object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_keys
         begin_idempotent lock_idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
-        count_alert open_alert resolve_alert alerts open_alerts setting put_setting keep_setting
+        setting put_setting keep_setting
         put_destination activate_destination destinations;
+    "alerts.sql": count_alert open_alert reopen_alert resolve_alert acknowledge_alert unsettled_alerts settle_alerts alerts open_alerts;
+    "notices.sql": insert_notices drop_notices close_notices told waiting_notices claim_notices end_notice notices;
     "prune.sql": take_duty weigh_events delete_events delete_ended_of delete_attempts_of delete_prepared_of
         delete_sightings_of raise_floor identities_from delete_old_identities lanes_from delete_lanes
-        delete_old_requests old_idempotency old_alerts old_replays spans insert_span delete_span;
+        delete_old_requests old_idempotency old_alerts old_notices old_replays spans insert_span delete_span;
     "shapes.sql": shape lock_shape count_shapes insert_shape move_shape shapes last_shape_change insert_shape_changes
         trim_shape_changes shape_changes delete_shape delete_shape_changes;
     "reading.sql": insert_checkpoint lock_checkpoint lease_checkpoint renew_checkpoint leave_checkpoint move_checkpoint

@@ -41,6 +41,10 @@ DELETE FROM idempotency WHERE (tenant, key) IN
 -- name: old_alerts
 DELETE FROM alerts WHERE seq IN (SELECT seq FROM alerts WHERE resolved_at < ?1 ORDER BY seq LIMIT ?2)
 
+-- name: old_notices
+DELETE FROM notices WHERE seq IN
+  (SELECT seq FROM notices WHERE ended_at < ?1 AND (closed = 1 OR stage = 'digest') ORDER BY seq LIMIT ?2)
+
 -- name: old_replays
 DELETE FROM replays WHERE seq IN (SELECT r.seq FROM replays r WHERE r.finished_at < ?1
   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.replay = r.seq AND d.replay <> 0) ORDER BY r.seq LIMIT ?2)

@@ -38,10 +38,12 @@ queries! {
     "registry.sql": objects object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_key
         begin_idempotent idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
-        open_alert count_alert resolve_alert alerts open_alerts setting put_setting keep_setting
+        setting put_setting keep_setting
         put_destination activate_destination destinations;
+    "alerts.sql": open_alert count_alert reopen_alert resolve_alert acknowledge_alert open_alert_by_id unsettled_alerts settle_alert alerts open_alerts;
+    "notices.sql": insert_notice drop_notice close_notices told waiting_notices due_notices claim_notice end_notice notices;
     "prune.sql": old_events deliveries_left delete_attempts delete_prepared_of delete_deliveries delete_sightings
-        delete_event identities_from delete_identity old_requests old_idempotency old_alerts
+        delete_event identities_from delete_identity old_requests old_idempotency old_alerts old_notices
         lanes_from delete_lane blocked_lanes old_replays;
     "watch.sql": insert_call trim_calls calls_by_seq calls_of_connection figure put_figure forget_figures figures;
     "shapes.sql": shape count_shapes insert_shape move_shape shapes last_shape_change insert_shape_change

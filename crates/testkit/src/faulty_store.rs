@@ -12,14 +12,15 @@ use domain::request::{Reason, Verdict};
 use domain::run::{Gap, Run, StreamKey};
 use domain::subject::SubjectRow;
 use domain::{
-    Call, DeliveryId, DestinationName, EventId, ListenerName, ReplayId, RequestId, RunId, SourceName, Subject, Tenant,
-    Timestamp,
+    AlertId, Call, DeliveryId, DestinationName, EventId, ListenerName, NoticeId, ReplayId, RequestId, RunId, SourceName,
+    Subject, Tenant, Timestamp,
 };
 use store::dispatch::{Claim, ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
 use store::listen::{Listen, Listener};
 use store::nodes::{Beat, Charges, Hint, Node, NodeSelf, Nodes};
+use store::notices::{CauseStep, Notice, NoticeEnd, Notices};
 use store::people::{DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
 use store::read::{
     Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, Page, Position,
@@ -244,6 +245,16 @@ verbs! {
         learn_budget(tenant: Tenant, scope: Arc<str>, word: Word, now: Timestamp) -> ();
         budgets(tenant: Tenant) -> Vec<BudgetRow>;
     }
+    Notices {
+        acknowledge_alert(tenant: Tenant, id: AlertId, by: Arc<str>, now: Timestamp) -> Option<Alert>;
+        unsettled_alerts() -> Vec<Alert>;
+        waiting_notices() -> Vec<(Tenant, Timestamp)>;
+        told(tenant: Tenant) -> Vec<Notice>;
+        step_cause(tenant: Tenant, step: CauseStep, now: Timestamp) -> u32;
+        claim_notices(tenant: Tenant, now: Timestamp, until: Timestamp, limit: u32) -> Vec<Notice>;
+        end_notice(tenant: Tenant, id: NoticeId, end: NoticeEnd, now: Timestamp) -> ();
+        notices(tenant: Tenant, limit: u32) -> Vec<Notice>;
+    }
     Registry {
         objects() -> Vec<Object>;
         put_object(object: Object, create: bool) -> ();
@@ -256,7 +267,7 @@ verbs! {
         begin_idempotent(tenant: Tenant, key: Arc<str>, request: Digest, now: Timestamp) -> Idempotency;
         finish_idempotent(tenant: Tenant, key: Arc<str>, answer: Option<(u16, Bytes)>) -> ();
         raise_alert(alert: Alert) -> bool;
-        resolve_alert(tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> bool;
+        resolve_alert(tenant: Tenant, kind: Arc<str>, object: Arc<str>, by: Option<Arc<str>>, now: Timestamp) -> bool;
         open_alerts() -> Vec<Alert>;
         alerts(tenant: Tenant, open_only: bool, limit: u32) -> Vec<Alert>;
         setting(name: Arc<str>) -> Option<Bytes>;

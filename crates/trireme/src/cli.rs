@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which module does it.
 
+mod alert;
 mod bench;
 mod check;
 mod completions;
@@ -75,6 +76,8 @@ enum Command {
     Events(Box<events::EventsArgs>),
     /// List deliveries whose tries are used up, or try them again
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// List what a person should know, look after it, and test the channels by which people are told
+    Alert(alert::AlertArgs),
     /// Deliver stored events once more
     Replay(replay::ReplayArgs),
     /// List what is read of sources by itself, and how that goes
@@ -153,6 +156,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Try(args) => run_here(trial::run(args, output)),
         Command::Events(args) => run_here(events::run(*args, output)),
         Command::DeadLetters(args) => run_here(dead_letters::run(args, output)),
+        Command::Alert(args) => run_here(alert::run(args, output)),
         Command::Replay(args) => run_here(replay::run(args, output)),
         Command::Streams(args) => run_here(streams::run(args, output)),
         Command::Schemas(args) => run_here(schemas::run(args, output)),

@@ -1,8 +1,10 @@
-//! Alerts: what a person should know, open until it is resolved.
+//! Alerts: what a person should know, open until it is resolved; and the channels by which people are told.
 
 use axum::Json;
 use axum::extract::State;
-use domain::{AlertId, Timestamp};
+use domain::alert::{Severity, cause_of};
+use domain::{AlertId, ChannelName, Timestamp};
+use engine::alert::{ChannelView as Channel, TestFailed};
 use serde::{Deserialize, Serialize};
 use store::registry::Alert;
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +13,7 @@ use super::Answer;
 use crate::app::App;
 use crate::cursor::{Listing, checked_limit};
 use crate::extract::{Named, Params};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use engine::access::Caller;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -30,29 +32,59 @@ pub struct AlertView {
     #[schema(value_type = String)]
     id: AlertId,
     kind: String,
+    /// info, warning or critical.
+    #[schema(value_type = String)]
+    severity: Severity,
+    /// open, acknowledged or resolved.
+    state: &'static str,
     /// What it is about, such as `destination/app`.
     object: String,
+    /// What belongs to one trouble has one cause, of which people are told once.
+    cause: String,
     detail: String,
+    /// What to do next.
+    advice: &'static str,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     last_at: Timestamp,
     count: u64,
+    /// How often it came back before it counted as over.
+    reopened: u32,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    acknowledged_at: Option<Timestamp>,
+    /// The key of whoever looks after it.
+    acknowledged_by: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     resolved_at: Option<Timestamp>,
+    /// The key of the person who said so; null if it resolved by itself.
+    resolved_by: Option<String>,
 }
 
-impl From<Alert> for AlertView {
-    fn from(alert: Alert) -> Self {
+impl AlertView {
+    fn of(app: &App, alert: Alert) -> Self {
+        let state = match (alert.resolved_at, alert.acknowledged_at) {
+            (Some(_), _) => "resolved",
+            (None, Some(_)) => "acknowledged",
+            (None, None) => "open",
+        };
         Self {
             id: alert.id,
+            severity: app.engine.alert_rule(&alert.tenant, &alert.kind).severity,
+            state,
+            cause: cause_of(&alert.kind, &alert.object),
+            advice: domain::alert::rule::standard_of(&alert.kind).map_or("", |rule| rule.advice),
             kind: alert.kind.to_string(),
             object: alert.object.to_string(),
             detail: alert.detail,
             opened_at: alert.opened_at,
             last_at: alert.last_at,
             count: alert.count,
+            reopened: alert.reopened,
+            acknowledged_at: alert.acknowledged_at,
+            acknowledged_by: alert.acknowledged_by.map(|by| by.to_string()),
             resolved_at: alert.resolved_at,
+            resolved_by: alert.resolved_by.map(|by| by.to_string()),
         }
     }
 }
@@ -63,11 +95,65 @@ pub async fn list(
     Params(query): Params<AlertsQuery>,
 ) -> Answer<Listing<AlertView>> {
     let alerts = app.store().alerts(caller.tenant, query.open, checked_limit(query.limit)?).await?;
-    let data = alerts.into_iter().map(Into::into).collect();
+    let data = alerts.into_iter().map(|alert| AlertView::of(&app, alert)).collect();
     Ok(Json(Listing { data, next: None, searched_until: None }))
 }
 
+pub async fn acknowledge(State(app): State<App>, caller: Caller, Named(id): Named<AlertId>) -> Answer<AlertView> {
+    let known = app.engine.acknowledge_alert(&caller.tenant, id, caller.key).await?;
+    known.map(|alert| Json(AlertView::of(&app, alert))).ok_or_else(|| Problem::not_found("open alert", id))
+}
+
 pub async fn resolve(State(app): State<App>, caller: Caller, Named(id): Named<AlertId>) -> Answer<AlertView> {
-    let resolved = app.engine.dismiss_alert(&caller.tenant, id).await?;
-    resolved.map(|alert| Json(alert.into())).ok_or_else(|| Problem::not_found("open alert", id))
+    let resolved = app.engine.dismiss_alert(&caller.tenant, id, caller.key).await?;
+    resolved.map(|alert| Json(AlertView::of(&app, alert))).ok_or_else(|| Problem::not_found("open alert", id))
+}
+
+/// A way by which people are told.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertChannel)]
+pub struct ChannelView {
+    name: String,
+    /// email, slack, discord, teams, telegram, pagerduty or webhook.
+    way: &'static str,
+    /// What matters less is not told here: info, warning or critical.
+    #[schema(value_type = String)]
+    severity: Severity,
+    /// Messages that wait to be sent.
+    waiting: usize,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    sent_at: Option<Timestamp>,
+    /// Why the latest message does not go out, if it does not.
+    problem: Option<String>,
+}
+
+impl From<Channel> for ChannelView {
+    fn from(channel: Channel) -> Self {
+        let Channel { name, way, least, waiting, sent_at, problem } = channel;
+        Self { name, way, severity: least, waiting, sent_at, problem }
+    }
+}
+
+pub async fn channels(State(app): State<App>, caller: Caller) -> Answer<Listing<ChannelView>> {
+    let data = app.engine.channels(&caller.tenant).await?.into_iter().map(Into::into).collect();
+    Ok(Json(Listing { data, next: None, searched_until: None }))
+}
+
+/// What came back of a test.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChannelTested {
+    /// What the service answered, in one line.
+    said: String,
+    /// The message reached some of those that it was meant for: what is wrong with the others.
+    complaint: Option<String>,
+}
+
+pub async fn test(State(app): State<App>, caller: Caller, Named(name): Named<ChannelName>) -> Answer<ChannelTested> {
+    match app.engine.test_channel(&caller.tenant, name.as_str()).await {
+        Ok(spoken) => Ok(Json(ChannelTested { said: spoken.said, complaint: spoken.complaint })),
+        Err(TestFailed::NoChannel(name)) => Err(Problem::not_found("channel", name)),
+        Err(TestFailed::Trouble(trouble)) => {
+            Err(Code::ChannelFailed.because(format!("channel '{name}': {trouble} ({})", trouble.code)))
+        }
+    }
 }

@@ -51,6 +51,7 @@ const FORMS: [(&str, &str, &str); 23] = [
     ("/requests/reverify", "operate", "source=signed&reason=signature_missing"),
     ("/requests/{request}/reverify", "operate", ""),
     ("/requests/{request}/ask", "operate", ""),
+    ("/alerts/{alert}/acknowledge", "operate", ""),
     ("/alerts/{alert}/resolve", "operate", ""),
     ("/schemas/forget", "operate", "source=own&of=event&name=order"),
     ("/try", "operate", "route=own-app"),

@@ -82,6 +82,13 @@ impl Book {
         quiet.map(|entry| entry.gone = true).is_some()
     }
 
+    /// Notes of all of which this is so that they are gone; gives whether there is one.
+    pub fn gone_where(&self, is_gone: impl Fn(&Tenant, &str) -> bool) -> bool {
+        let mut entries = self.lock();
+        let over = entries.iter_mut().filter(|((tenant, kind, _), _)| is_gone(tenant, kind));
+        over.map(|(_, entry)| entry.gone = true).count() > 0
+    }
+
     pub fn is_open(&self, key: &Known) -> bool {
         self.lock().get(key).is_some_and(|entry| !entry.gone)
     }

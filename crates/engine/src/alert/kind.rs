@@ -42,6 +42,23 @@ pub const CREDENTIALS_REFUSED: &str = "credentials_refused";
 /// `source/<name>/type/<type>` or `source/<name>/stream/<name>`: its values look other than before.
 pub const SCHEMA_CHANGED: &str = "schema_changed";
 
+/// `destination/<name>`: many of the tries to it fail.
+pub const DELIVERY_FAILING: &str = "delivery_failing";
+/// `destination/<name>`: what waits for it is much, and grows in number or age.
+pub const BACKLOG_GROWING: &str = "backlog_growing";
+/// `source/<name>`: it says nothing where its rhythm expects something.
+pub const SILENCE: &str = "silence";
+/// `source/<name>` or `source/<name>/connection/<name>/stream/<name>`: what its events look like has changed.
+pub const SCHEMA_CHANGED: &str = "schema_changed";
+/// `budget/<scope>`: requests have been waiting for it too long.
+pub const BUDGET_EXHAUSTED: &str = "budget_exhausted";
+/// `source/<name>` or `api_key/<id>`: it ends soon, and nothing follows it.
+pub const CREDENTIALS_EXPIRING: &str = "credentials_expiring";
+/// `store`: its disk has little left, or soon will have.
+pub const DISK_FILLING: &str = "disk_filling";
+/// `channel/<name>`: people cannot be told through it.
+pub const CHANNEL_FAILING: &str = "channel_failing";
+
 /// The object of alerts about a stream.
 #[must_use]
 pub fn stream_object(key: &domain::StreamKey) -> String {

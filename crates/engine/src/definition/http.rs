@@ -52,7 +52,7 @@ pub(super) fn http(at: &At<'_>, context: &Context) -> Option<HttpSpec> {
 }
 
 /// Judged as far as that goes without asking a name server; the address is judged again whenever it is dialled.
-fn url_of(at: &At<'_>, policy: &Arc<EgressPolicy>) -> Option<String> {
+pub(super) fn url_of(at: &At<'_>, policy: &Arc<EgressPolicy>) -> Option<String> {
     let text = at.text()?;
     let refused = match Target::parse(text.as_str(), policy) {
         Ok(_) => return Some(text.as_str().to_owned()),
@@ -105,7 +105,7 @@ fn signing(fields: &mut Fields<'_>) -> Vec<Secret> {
     }
 }
 
-fn keys(at: &At<'_>) -> Vec<Secret> {
+pub(super) fn keys(at: &At<'_>) -> Vec<Secret> {
     let secrets = secret::one_or_many(at, SECRETS_MAX).into_iter();
     secrets.filter(|(secret, at)| is_key(at, secret)).map(|(secret, _)| secret).collect()
 }

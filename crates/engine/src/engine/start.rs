@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Engine, Inner, Parts, gone};
 use crate::accept::Acceptor;
 use crate::alert::Alerts;
+use crate::alert::look::Lookout;
+use crate::alert::tell::Teller;
 use crate::allow::refresh::Refresher;
 use crate::budget::Budgets;
 use crate::clock::SharedClock;
@@ -131,6 +133,8 @@ impl Engine {
         tasks.spawn(common.refresher().run());
         tasks.spawn(Arc::clone(&acceptor.shapes).run(common.stop.clone()));
         let under_way = Arc::clone(&streams.under_way);
+        tasks.spawn(common.lookout(&budgets).run());
+        tasks.spawn(common.teller().run());
         let reading = common.reading(&acceptor, &upstreams, &budgets, coverage, keeping.clone());
         let reading = streams::Parts { under_way, ..reading };
         tasks.spawn(Scheduler::new(reading, orders).run());
@@ -145,6 +149,7 @@ impl Engine {
             upstreams,
             streams,
             subscriptions: Subscriptions { desk, handle: keeping },
+            transport: common.transport,
             heads,
             handshakes,
             topology: RwLock::new(nothing),
@@ -282,6 +287,32 @@ impl Common {
             retention,
             alerts: self.alerts.clone(),
             failure: self.failure.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn lookout(&self, budgets: &Arc<Budgets>) -> Lookout {
+        Lookout {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            alerts: self.alerts.clone(),
+            budgets: Arc::clone(budgets),
+            topology: self.topology.clone(),
+            held: self.held.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn teller(&self) -> Teller {
+        Teller {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            alerts: self.alerts.clone(),
+            transport: Arc::clone(&self.transport),
+            policies: Arc::clone(&self.policies),
+            topology: self.topology.clone(),
+            held: self.held.clone(),
             stop: self.stop.clone(),
         }
     }

@@ -96,6 +96,8 @@ struct Known {
     leaving: JoinSet<Charge>,
     /// Of these something is still under way.
     left: BTreeSet<Charge>,
+    /// No node that lives and stays has started before.
+    first: bool,
 }
 
 impl Known {
@@ -113,6 +115,7 @@ impl Roster {
             charged: None,
             leaving: JoinSet::new(),
             left: BTreeSet::new(),
+            first: false,
         };
         let mut topology = self.topology.clone();
         loop {
@@ -171,6 +174,8 @@ impl Roster {
             known.charges = self.store.charges().await?;
             known.charged = Some(beat.charged);
         }
+        let first = beat.nodes.iter().find(|node| node.lives() && !node.own.leaving);
+        known.first = first.is_some_and(|first| first.own.owner == self.owner);
         self.take_over(known);
         // Only now: until here this node may have believed that it has what has changed hands.
         self.tenure.extend(asked);
@@ -243,14 +248,14 @@ impl Roster {
             let message = if generation == 0 { Message::Changed(key) } else { Message::Charged(key) };
             self.dispatch.tell(message);
         }
-        self.publish(charges);
+        self.publish(charges, known.first);
     }
 
-    fn publish(&self, charges: BTreeMap<Charge, u64>) {
+    fn publish(&self, charges: BTreeMap<Charge, u64>, first: bool) {
         self.held.send_if_modified(|held| {
-            let is_news = held.charges != charges;
+            let is_news = held.charges != charges || held.first != first;
             if is_news {
-                *held = Arc::new(Held { sole: false, charges });
+                *held = Arc::new(Held { sole: false, first, charges });
             }
             is_news
         });
@@ -301,7 +306,7 @@ impl Roster {
                 charge
             });
         }
-        self.publish(kept);
+        self.publish(kept, known.first);
     }
 
     /// Gives back what is idle now, and what else became so meanwhile.

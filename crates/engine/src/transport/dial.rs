@@ -11,6 +11,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,6 +20,7 @@ use super::error::SendError;
 use super::link::Link;
 use super::resolve::Resolver;
 use super::target::{Host, Origin};
+use super::wire::Wire;
 use crate::clock::SharedClock;
 
 /// Largest response head that is read. Servers rarely send more than 8 KiB; the buffer is per connection.
@@ -32,6 +34,8 @@ pub(super) struct Dialler {
     pub clock: SharedClock,
     pub resolver: Arc<dyn Resolver>,
     pub tls: TlsConnector,
+    /// What `tls` was made of.
+    pub config: Arc<ClientConfig>,
 }
 
 impl Dialler {
@@ -48,6 +52,15 @@ impl Dialler {
                 handshake(stream.map_err(|error| SendError::TlsFailed(error.to_string()))?, peer).await
             }
         }
+    }
+
+    /// A connection that speaks something else than HTTP, in the clear so far.
+    pub async fn wire(&self, origin: &Origin) -> Result<Wire, SendError> {
+        let addresses = self.judged_addresses(origin).await?;
+        let stream = self.connect_first(&addresses).await?;
+        let name = origin.server_name.clone();
+        let name = name.ok_or_else(|| SendError::TlsFailed("it is not known whom to expect".to_owned()))?;
+        Ok(Wire::new(stream, &self.config, name))
     }
 
     /// One refused address refuses the name: a mixture of public and private answers is how rebinding starts.

@@ -18,7 +18,10 @@ use super::pool::{Pool, PoolLimits};
 use super::resolve::{Resolver, SystemResolver};
 use super::target::Target;
 use super::tls::{RootsError, client_config};
-use super::{BodyEnd, DRAIN_BYTES_MAX, Limits, OpenResponse, OutboundRequest, OutboundResponse, Timings, Transport};
+use super::{
+    BodyEnd, DRAIN_BYTES_MAX, Limits, OpenResponse, OutboundRequest, OutboundResponse, Timings, Transport, Wire,
+    WireRequest,
+};
 use crate::clock::{Elapsed, SharedClock, timeout};
 
 /// How an [`HttpTransport`] is set up.
@@ -58,9 +61,10 @@ impl From<Failure> for SendError {
 
 impl HttpTransport {
     pub fn new(clock: SharedClock, options: TransportOptions) -> Result<Self, RootsError> {
-        let tls = TlsConnector::from(client_config(&options.extra_roots)?);
+        let config = client_config(&options.extra_roots)?;
         let resolver = options.resolver.unwrap_or_else(|| Arc::new(SystemResolver::new()));
-        let dialler = Dialler { clock: Arc::clone(&clock), resolver, tls };
+        let dialler =
+            Dialler { clock: Arc::clone(&clock), resolver, tls: TlsConnector::from(Arc::clone(&config)), config };
         Ok(Self { clock, dialler, pool: Arc::new(Pool::new(options.pool)) })
     }
 
@@ -165,6 +169,18 @@ impl Transport for HttpTransport {
 
     fn open(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OpenResponse, SendError>> {
         Box::pin(Self::open(self, request))
+    }
+
+    fn wire(&self, request: WireRequest) -> BoxFuture<'_, Result<Wire, SendError>> {
+        Box::pin(async move {
+            let dialled = timeout(&*self.clock, request.connect, self.dialler.wire(&request.target.origin)).await;
+            let wire = dialled.map_err(|Elapsed| SendError::ConnectTimeout(request.connect))??;
+            if !request.tls {
+                return Ok(wire);
+            }
+            let secured = timeout(&*self.clock, request.connect, wire.secure()).await;
+            secured.map_err(|Elapsed| SendError::ConnectTimeout(request.connect))?
+        })
     }
 }
 

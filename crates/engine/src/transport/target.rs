@@ -53,6 +53,25 @@ impl Target {
         Ok(Self { origin: Arc::new(origin), uri: Uri::from(path), host_header, url: parsed.as_str().into() })
     }
 
+    /// A server that speaks another protocol than HTTP, judged alike; for its port whoever configures it is trusted, as
+    /// mail has ports that HTTP must not be sent to.
+    pub fn server(host: &str, port: u16, policy: &Arc<EgressPolicy>) -> Result<Self, EgressRefused> {
+        let not_a_host = |problem: &dyn fmt::Display| EgressRefused::NotAUrl {
+            url: without_secrets(host),
+            problem: problem.to_string(),
+        };
+        if host.contains(['/', '@', '?', '#', ':']) && host.parse::<std::net::Ipv6Addr>().is_err() {
+            return Err(not_a_host(&"it is no name and no address"));
+        }
+        let bare = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let url = Url::parse(&format!("https://{bare}:{port}/")).map_err(|error| not_a_host(&error))?;
+        let known = Host::of(&url).ok_or_else(|| not_a_host(&"it names no host"))?;
+        let origin = Origin::new(Scheme::Https, known, port, Arc::clone(policy))?;
+        origin.known_addresses().transpose()?;
+        let host_header = HeaderValue::from_str(&origin.authority()).map_err(|error| not_a_host(&error))?;
+        Ok(Self { origin: Arc::new(origin), uri: Uri::default(), host_header, url: url.as_str().into() })
+    }
+
     /// The whole URL, normalised. Its query may hold secrets: show [`Target::origin`] where people look.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -145,17 +145,8 @@ pub async fn a_request_whose_process_ended_may_start_over_at_once(open: impl Ope
 }
 
 pub(super) fn alert(w: &mut World, kind: &str, object: &str) -> Alert {
-    Alert {
-        id: AlertId::from_uuid(w.uuid()),
-        tenant: w.tenant.clone(),
-        kind: kind.into(),
-        object: object.into(),
-        detail: format!("{kind} at {object}"),
-        opened_at: w.now,
-        last_at: w.now,
-        count: 1,
-        resolved_at: None,
-    }
+    let (id, detail) = (AlertId::from_uuid(w.uuid()), format!("{kind} at {object}"));
+    Alert::new(id, w.tenant.clone(), kind.into(), object.into(), detail, w.now)
 }
 
 pub async fn an_alert_is_open_once_until_it_is_resolved(open: impl Open) {
@@ -181,11 +172,13 @@ pub async fn an_alert_is_open_once_until_it_is_resolved(open: impl Open) {
     };
     assert_eq!(open(&w).await, Ok(vec![counted.clone(), elsewhere.clone(), foreign.clone()]));
     let resolve = async |w: &World| {
-        w.store.resolve_alert(w.tenant.clone(), "dead_letters".into(), "destination/app".into(), w.now).await
+        w.store
+            .resolve_alert(w.tenant.clone(), "dead_letters".into(), "destination/app".into(), Some("ann".into()), w.now)
+            .await
     };
     assert_eq!((resolve(&w).await, resolve(&w).await), (Ok(true), Ok(false)));
     assert_eq!(all(&w, true, 10).await, Ok(vec![elsewhere.clone()]));
-    let resolved = Alert { resolved_at: Some(w.now), ..counted };
+    let resolved = Alert { resolved_at: Some(w.now), resolved_by: Some("ann".into()), ..counted };
     assert_eq!(all(&w, false, 10).await, Ok(vec![elsewhere.clone(), resolved]));
     assert_eq!(all(&w, false, 1).await, Ok(vec![elsewhere]));
     let anew = alert(&mut w, "dead_letters", "destination/app");

@@ -192,6 +192,7 @@ impl Round<'_> {
             (Query::delete_old_requests, self.now - self.retention.requests),
             (Query::old_idempotency, self.now - self.retention.idempotency),
             (Query::old_alerts, self.now - longest),
+            (Query::old_notices, self.now - longest),
             (Query::old_replays, self.now - longest),
             (Query::old_listeners, self.now - IDLE_MAX),
         ];

@@ -21,6 +21,8 @@ const AMONG_ALL: [Query; 18] = [
     Query::running_replays,
     Query::objects,
     Query::open_alerts,
+    Query::unsettled_alerts,
+    Query::waiting_notices,
     Query::destinations,
     Query::last_numbers,
     Query::count_lanes,

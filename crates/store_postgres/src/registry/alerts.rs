@@ -1,4 +1,4 @@
-//! Alerts: open once, counted while they are.
+//! Alerts: open once, counted while they are, and the same again until they are settled.
 
 use domain::AlertId;
 use store::registry::Alert;
@@ -7,11 +7,11 @@ use tokio_postgres::Row;
 use crate::failure::Failure;
 use crate::perform::Inner;
 use crate::query::Query;
-use crate::row::{cell, count, name, string_or_none, text, time, time_or_none};
+use crate::row::{cell, count, name, small, string_or_none, text, text_or_none, time, time_or_none};
 use crate::session::Session;
 use crate::value::{Text, params, signed};
 
-/// Opens it, or counts it once more if it is open. Gives whether it was opened.
+/// Opens it, counts it on, or opens it again. Gives whether it is a new one.
 pub(super) async fn raise(inner: &Inner, alert: &Alert) -> Result<bool, Failure> {
     inner.know_tenants(std::iter::once(&alert.tenant)).await?;
     inner
@@ -38,16 +38,22 @@ pub(super) async fn raise(inner: &Inner, alert: &Alert) -> Result<bool, Failure>
         .await
 }
 
+/// Counts it on, or opens it again.
 async fn counted(session: &Session, alert: &Alert) -> Result<bool, Failure> {
-    let row = params![
-        Text::from(alert.tenant.as_str()),
-        Text::from(&alert.kind),
-        Text::from(&alert.object),
-        alert.last_at.as_micros(),
-        signed(alert.count),
-        Text::from(&alert.detail),
-    ];
-    Ok(session.execute(Query::count_alert, row).await? > 0)
+    for again in [Query::count_alert, Query::reopen_alert] {
+        let row = params![
+            Text::from(alert.tenant.as_str()),
+            Text::from(&alert.kind),
+            Text::from(&alert.object),
+            alert.last_at.as_micros(),
+            signed(alert.count),
+            Text::from(&alert.detail),
+        ];
+        if session.execute(again, row).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(super) fn read(row: &Row) -> Result<Alert, Failure> {
@@ -61,5 +67,9 @@ pub(super) fn read(row: &Row) -> Result<Alert, Failure> {
         last_at: time(row, 6)?,
         count: count(row, 7)?,
         resolved_at: time_or_none(row, 8)?,
+        acknowledged_at: time_or_none(row, 9)?,
+        acknowledged_by: text_or_none(row, 10)?,
+        resolved_by: text_or_none(row, 11)?,
+        reopened: small(row, 12)?,
     })
 }

@@ -1,6 +1,7 @@
 //! What is configured, who may ask, and answers kept for repetitions: the verbs of [`store::registry::Registry`].
 
 mod alerts;
+mod notices;
 mod objects;
 mod repeats;
 
@@ -110,10 +111,24 @@ impl Registry for PostgresStore {
         self.verb(move |inner| async move { alerts::raise(&inner, &alert).await })
     }
 
-    fn resolve_alert(&self, tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
+    fn resolve_alert(
+        &self,
+        tenant: Tenant,
+        kind: Arc<str>,
+        object: Arc<str>,
+        by: Option<Arc<str>>,
+        now: Timestamp,
+    ) -> Verb<'_, bool> {
         self.verb(move |inner| async move {
-            let tenant = tenant.as_str();
-            let row = || params![Text::from(tenant), Text::from(&kind), Text::from(&object), now.as_micros()];
+            let row = || {
+                params![
+                    Text::from(tenant.as_str()),
+                    Text::from(&kind),
+                    Text::from(&object),
+                    now.as_micros(),
+                    by.as_ref().map(Text::from),
+                ]
+            };
             Ok(inner.write(Query::resolve_alert, row).await? > 0)
         })
     }

@@ -78,6 +78,7 @@ pub(crate) fn prune(tx: &mut Tx<'_, '_>, retention: &Retention, now: Timestamp, 
         tx.execute(Query::old_idempotency, ((now - retention.idempotency).as_micros(), limit))? >= limit as usize;
     let longest = retention.events.max(retention.dead_letters);
     tx.execute(Query::old_alerts, ((now - longest).as_micros(), limit))?;
+    tx.execute(Query::old_notices, ((now - longest).as_micros(), limit))?;
     tx.execute(Query::old_replays, ((now - longest).as_micros(), limit))?;
     tx.execute(Query::old_listeners, [(now - IDLE_MAX).as_micros()])?;
     Ok(pruned)

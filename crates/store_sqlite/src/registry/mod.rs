@@ -1,5 +1,7 @@
 //! What is configured, who may ask, and answers kept for repetitions: the verbs of [`store::registry::Registry`].
 
+mod alerts;
+mod notices;
 mod objects;
 mod repeats;
 
@@ -7,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::identity::Digest;
-use domain::{AlertId, Tenant, Timestamp};
+use domain::{Tenant, Timestamp};
 use rusqlite::{Row, params};
 use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, is_shared};
 use store::{StoreError, Verb};
@@ -16,7 +18,7 @@ use crate::SqliteStore;
 use crate::failure::Failure;
 use crate::job::Work;
 use crate::query::Query;
-use crate::row::{Lookup, bytes, count, micros, signed, text, time, time_or_none, uuid};
+use crate::row::{bytes, micros, text, time, time_or_none};
 
 impl Registry for SqliteStore {
     fn objects(&self) -> Verb<'_, Vec<Object>> {
@@ -95,32 +97,28 @@ impl Registry for SqliteStore {
     }
 
     fn raise_alert(&self, alert: Alert) -> Verb<'_, bool> {
-        self.write(Work::rows(1), move |tx, _| {
-            let tenant = tx.name(alert.tenant.as_str())?;
-            let (last, times) = (alert.last_at.as_micros(), signed(alert.count));
-            let again = params![tenant, &*alert.kind, &*alert.object, last, times, alert.detail];
-            if tx.execute(Query::count_alert, again)? > 0 {
-                return Ok(false);
-            }
-            let opened = alert.opened_at.as_micros();
-            let id = alert.id.as_bytes();
-            let row = params![id, tenant, &*alert.kind, &*alert.object, alert.detail, opened, last, times];
-            tx.execute(Query::open_alert, row)?;
-            Ok(true)
-        })
+        self.write(Work::rows(1), move |tx, _| alerts::raise(tx, &alert))
     }
 
-    fn resolve_alert(&self, tenant: Tenant, kind: Arc<str>, object: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
+    fn resolve_alert(
+        &self,
+        tenant: Tenant,
+        kind: Arc<str>,
+        object: Arc<str>,
+        by: Option<Arc<str>>,
+        now: Timestamp,
+    ) -> Verb<'_, bool> {
         self.write(Work::rows(1), move |tx, _| {
             let Some(tenant) = tx.known_name(tenant.as_str())? else { return Ok(false) };
-            Ok(tx.execute(Query::resolve_alert, params![tenant, &*kind, &*object, now.as_micros()])? > 0)
+            let row = params![tenant, &*kind, &*object, now.as_micros(), by.as_deref()];
+            Ok(tx.execute(Query::resolve_alert, row)? > 0)
         })
     }
 
     fn open_alerts(&self) -> Verb<'_, Vec<Alert>> {
         self.read(|view| {
             let lookup = view.lookup();
-            view.rows(Query::open_alerts, [], |row| read_alert(row, lookup))
+            view.rows(Query::open_alerts, [], |row| alerts::read(row, lookup))
         })
     }
 
@@ -128,7 +126,7 @@ impl Registry for SqliteStore {
         self.read(move |view| {
             let lookup = view.lookup();
             let Some(tenant) = lookup.id(tenant.as_str())? else { return Ok(Vec::new()) };
-            view.rows(Query::alerts, (tenant, open_only, limit), |row| read_alert(row, lookup))
+            view.rows(Query::alerts, (tenant, open_only, limit), |row| alerts::read(row, lookup))
         })
     }
 
@@ -165,19 +163,5 @@ fn read_api_key(row: &Row<'_>) -> Result<ApiKey, Failure> {
         expires_at: time_or_none(row, 6)?,
         revoked_at: time_or_none(row, 7)?,
         last_used_at: time_or_none(row, 8)?,
-    })
-}
-
-fn read_alert(row: &Row<'_>, lookup: Lookup<'_>) -> Result<Alert, Failure> {
-    Ok(Alert {
-        id: AlertId::from_uuid(uuid(row, 0)?),
-        tenant: lookup.name(row.get(1)?)?.tenant()?,
-        kind: text(row, 2)?,
-        object: text(row, 3)?,
-        detail: row.get(4)?,
-        opened_at: time(row, 5)?,
-        last_at: time(row, 6)?,
-        count: count(row, 7)?,
-        resolved_at: time_or_none(row, 8)?,
     })
 }

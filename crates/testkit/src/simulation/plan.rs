@@ -135,6 +135,7 @@ impl Plan {
             reply: None,
         };
         Specs {
+            alerting: Vec::new(),
             catalogue: Arc::default(),
             public_url: None,
             sources: vec![source(HOOKS, Some(webhook), false), source(OWN, None, true)],

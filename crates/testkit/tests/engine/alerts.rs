@@ -57,11 +57,11 @@ async fn a_person_resolves_an_alert_and_its_cause_opens_it_again() {
     rig.pass(SECOND).await;
     let id = only(&rig).await.id;
     let other: Tenant = "other".parse().expect("a name");
-    assert!(rig.engine.dismiss_alert(&other, id).await.expect("asked").is_none(), "it is not theirs");
+    assert!(rig.engine.dismiss_alert(&other, id, "ann".into()).await.expect("asked").is_none(), "it is not theirs");
     let tenant = Tenant::default_tenant();
-    let resolved = rig.engine.dismiss_alert(&tenant, id).await.expect("asked").expect("it was open");
+    let resolved = rig.engine.dismiss_alert(&tenant, id, "ann".into()).await.expect("asked").expect("it was open");
     assert!(resolved.resolved_at.is_some() && rig.open().await.is_empty());
-    assert!(rig.engine.dismiss_alert(&tenant, id).await.expect("asked").is_none(), "it is resolved already");
+    assert!(rig.engine.dismiss_alert(&tenant, id, "ann".into()).await.expect("asked").is_none(), "it is resolved already");
     rig.publish().await;
     rig.pass(SECOND).await;
     assert!(is(&rig.open().await, &[DEAD]));

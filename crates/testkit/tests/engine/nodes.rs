@@ -372,17 +372,9 @@ async fn an_alert_that_one_node_raised_is_resolved_by_the_next() {
     let second = cluster.node(2).await;
     cluster.pass(SOON).await;
     let (tenant, kind) = (Tenant::default_tenant(), engine::alert::BREAKER_OPEN.into());
-    let alert = store::registry::Alert {
-        id: domain::AlertId::from_uuid(uuid::Uuid::from_u128(7)),
-        tenant: tenant.clone(),
-        kind,
-        object: "destination/d0".into(),
-        detail: "as its node saw it".to_owned(),
-        opened_at: cluster.clock.now(),
-        last_at: cluster.clock.now(),
-        count: 1,
-        resolved_at: None,
-    };
+    let id = domain::AlertId::from_uuid(uuid::Uuid::from_u128(7));
+    let detail = "as its node saw it".to_owned();
+    let alert = store::registry::Alert::new(id, tenant, kind, "destination/d0".into(), detail, cluster.clock.now());
     cluster.store.raise_alert(alert).await.expect("raised");
     first.die();
     second.rig.publish().await;

@@ -1,11 +1,11 @@
-//! `sources`, `destinations`, `routes` and `egress` of one tenant: the top level's, or one below `tenants`.
+//! `sources`, `destinations`, `routes`, `alerts` and `egress` of one tenant: the top level's, or one below `tenants`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::store::registry::ManagedBy;
 use domain::{DestinationName, RouteName, SourceName, Tenant};
-use engine::definition::{At, Context, Fields, Known, destination, route, source};
+use engine::definition::{At, Context, Fields, Known, alerting, destination, route, source};
 use engine::spec::{RouteSpec, Specs};
 use engine::transport::EgressPolicy;
 use ipnet::IpNet;
@@ -53,6 +53,7 @@ pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], 
         known.destinations.insert(name.clone());
         owned.specs.destinations.extend(destination(&at, name, &context));
     }
+    owned.specs.alerting.extend(fields.take("alerts").and_then(|at| alerting(&at, &context)));
     if let Some(at) = fields.take("routes") {
         owned.routes(&at, &known, &context);
     }

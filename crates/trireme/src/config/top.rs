@@ -20,9 +20,6 @@ pub(super) fn config(root: &At<'_>, around: &Surroundings<'_>) -> Config {
     let limits = fields.take("limits").and_then(|at| Limits::section(&at)).unwrap_or_default();
     let model = fields.take("explain").and_then(|at| explain::section(&at));
     let retention_at = fields.take("retention");
-    if let Some(alerts) = fields.take("alerts").and_then(|at| at.fields()) {
-        alerts.finish();
-    }
     let mut owned =
         vec![objects::owned(&mut fields, Tenant::default_tenant(), around.egress_allow, (around, called.as_ref()))];
     owned.extend(fields.take("tenants").iter().flat_map(|at| tenants(at, (around, called.as_ref()))));
@@ -53,6 +50,7 @@ fn gather(config: &mut Config, owned: Owned) {
     config.specs.sources.extend(owned.specs.sources);
     config.specs.destinations.extend(owned.specs.destinations);
     config.specs.routes.extend(owned.specs.routes);
+    config.specs.alerting.extend(owned.specs.alerting);
 }
 
 fn tenants(at: &At<'_>, within: Within<'_>) -> Vec<Owned> {

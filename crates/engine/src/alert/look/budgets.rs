@@ -1,0 +1,68 @@
+//! Budgets that are used up: requests wait for them longer than they should.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::alert::trend::Found;
+use domain::{Tenant, Timestamp};
+use store::StoreError;
+
+use super::Lookout;
+use crate::alert::BUDGET_EXHAUSTED;
+use crate::budget::BudgetView;
+use crate::definition::print_duration;
+use crate::topology::Topology;
+
+/// Since when requests of this node have been waiting at every look.
+#[derive(Default)]
+pub(super) struct Exhausted(BTreeMap<(Tenant, Arc<str>), Timestamp>);
+
+impl Lookout {
+    pub(super) async fn look_at_budgets(
+        &self,
+        topology: &Topology,
+        known: &mut Exhausted,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let asking = topology.sources().filter(|source| source.spec.connector.is_some());
+        let tenants: BTreeSet<Tenant> = asking.map(|source| source.spec.tenant.clone()).collect();
+        for tenant in tenants {
+            let waits_for = topology.alerting(&tenant).rules.thresholds.budget_for;
+            for view in self.budgets.views(&tenant).await? {
+                let key = (tenant.clone(), Arc::clone(&view.scope));
+                if !is_exhausted(&view, now) {
+                    let was_ours = known.0.remove(&key).is_some();
+                    // Elsewhere requests may wait for it still.
+                    if view.waiting == 0 && (was_ours || self.held.borrow().sole) {
+                        self.found(&tenant, BUDGET_EXHAUSTED, object(&view.scope), Found::Well, String::new);
+                    }
+                    continue;
+                }
+                let since = *known.0.entry(key).or_insert(now);
+                if now.since(since) >= waits_for {
+                    let detail = || detail(&view, since, now);
+                    self.found(&tenant, BUDGET_EXHAUSTED, object(&view.scope), Found::Trouble, detail);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Somebody waits, and there is nothing left or the source said to stop. Whoever only keeps a pace waits too, and gets
+/// on.
+fn is_exhausted(view: &BudgetView, now: Timestamp) -> bool {
+    let is_stopped = view.stopped_until.is_some_and(|until| until > now);
+    view.waiting > 0 && (is_stopped || view.left == Some(0) || view.share().is_some_and(|share| share >= 1.0))
+}
+
+fn object(scope: &str) -> String {
+    format!("budget/{scope}")
+}
+
+fn detail(view: &BudgetView, since: Timestamp, now: Timestamp) -> String {
+    let waited = print_duration(std::time::Duration::from_secs(now.since(since).as_secs()));
+    let stopped = view.stopped_until.filter(|until| *until > now);
+    let stopped = stopped.map(|until| format!("; the source said to stop until {until}")).unwrap_or_default();
+    format!("the budget '{}' is used up: {} requests have been waiting for {waited}{stopped}", view.scope, view.waiting)
+}
