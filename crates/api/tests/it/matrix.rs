@@ -58,6 +58,7 @@ async fn belongings(gateway: &Gateway) -> Vec<(&'static str, String)> {
         ("/providers/", "github".into()),
         ("/api-keys/", text(&made["id"])),
         ("/alerts/", alert),
+        ("/alert-channels/", "team".into()),
         ("/runs/", run),
         ("/event/", shape_of_default(gateway).await),
         ("/listeners/", "ear".into()),

@@ -61,7 +61,10 @@ async fn a_person_resolves_an_alert_and_its_cause_opens_it_again() {
     let tenant = Tenant::default_tenant();
     let resolved = rig.engine.dismiss_alert(&tenant, id, "ann".into()).await.expect("asked").expect("it was open");
     assert!(resolved.resolved_at.is_some() && rig.open().await.is_empty());
-    assert!(rig.engine.dismiss_alert(&tenant, id, "ann".into()).await.expect("asked").is_none(), "it is resolved already");
+    assert!(
+        rig.engine.dismiss_alert(&tenant, id, "ann".into()).await.expect("asked").is_none(),
+        "it is resolved already"
+    );
     rig.publish().await;
     rig.pass(SECOND).await;
     assert!(is(&rig.open().await, &[DEAD]));

@@ -2,6 +2,8 @@
 
 mod addresses;
 mod alert_figures;
+mod alert_notices;
+mod alert_rules;
 mod alerts;
 mod assurance;
 mod backfill;

@@ -156,6 +156,13 @@ impl Rig {
         Self::start_as(number, store, specs, clock, (Arc::new(Network::new()), transport)).await
     }
 
+    /// The same, with a network of its own.
+    pub async fn among(number: u64, store: Arc<dyn Store>, specs: Specs, clock: SharedClock) -> Self {
+        let network = Arc::new(Network::new());
+        let transport = Arc::clone(&network) as _;
+        Self::start_as(number, store, specs, clock, (network, transport)).await
+    }
+
     async fn on(
         store: Arc<dyn Store>,
         specs: Specs,

@@ -112,6 +112,18 @@ async fn a_connector_of_ones_own_works_as_written() {
 }
 
 #[tokio::test]
+async fn alerts_work_as_written() {
+    let destination = Destination::start().await;
+    run("alerts.md", &destination).await;
+    let told = destination.got();
+    let kinds: Vec<_> =
+        told.iter().filter_map(|got| serde_json::from_slice::<serde_json::Value>(&got.body).ok()).collect();
+    let kinds: Vec<_> = kinds.iter().map(|body| format!("{} {}", body["type"], body["data"]["kind"])).collect();
+    assert_eq!(kinds[..2], [r#""alert.opened" "test""#, r#""alert.opened" "dead_letters""#], "{kinds:?}");
+    assert!(told.iter().all(|got| got.headers.contains_key("webhook-signature")));
+}
+
+#[tokio::test]
 async fn polling_works_as_written() {
     run("polling.md", &Destination::start().await).await;
 }

@@ -83,9 +83,12 @@ fn schema() -> Value {
         *step(node, name) = Value::Object(own);
     }
     close(&mut root, "");
+    // A rule that is switched off is a word.
+    root["properties"]["alerts"]["properties"]["rules"]["additionalProperties"]["type"] =
+        json!(["object", "boolean", "string"]);
     root["properties"]["routes"]["items"]["properties"]["retry"] =
         json!({ "$ref": "#/properties/destinations/additionalProperties/properties/retry" });
-    let own = ["egress", "sources", "destinations", "routes"];
+    let own = ["alerts", "egress", "sources", "destinations", "routes"];
     let refs = own.map(|key| (key.to_owned(), json!({ "$ref": format!("#/properties/{key}") })));
     let tenant = json!({ "type": "object", "additionalProperties": false, "properties": Map::from_iter(refs) });
     root["properties"]["tenants"]["additionalProperties"] = tenant;
