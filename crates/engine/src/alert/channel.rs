@@ -163,3 +163,6 @@ fn cut(text: &str, chars_max: usize) -> String {
     cut.push('…');
     cut
 }
+
+#[cfg(test)]
+mod tests;

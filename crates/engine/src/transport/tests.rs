@@ -1,12 +1,12 @@
 //! The transport against real sockets on loopback, by the threats it answers for.
 
 mod connections;
-mod peer;
+pub(crate) mod peer;
 mod threat_15_ssrf;
 mod threat_16_dns_rebinding;
 mod threat_17_redirects;
 mod threat_18_hostile_destination;
-mod threat_18_tls;
+pub(crate) mod threat_18_tls;
 mod threat_19_loops;
 
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use crate::clock::{Clock, SystemClock};
 const SHORT: Duration = Duration::from_millis(100);
 
 /// A policy that lets a test reach its own machine.
-fn loopback() -> Arc<EgressPolicy> {
+pub(crate) fn loopback() -> Arc<EgressPolicy> {
     Arc::new(EgressPolicy::new(vec![net("127.0.0.0/8"), net("::1/128")], Vec::new()))
 }
 

@@ -10,22 +10,22 @@ use super::peer::{Peer, closed_by_client, read_request};
 use super::*;
 
 /// A root of our own.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate"))
     }
 
-    fn trusted(&self) -> HttpTransport {
+    pub(crate) fn trusted(&self) -> HttpTransport {
         transport(TransportOptions { extra_roots: vec![self.0.pem().into_bytes()], ..TransportOptions::default() })
     }
 
     /// A certificate for `name` until the year `until`.
-    fn server_config(&self, name: &str, until: i32) -> ServerConfig {
+    pub(crate) fn server_config(&self, name: &str, until: i32) -> ServerConfig {
         let mut params = CertificateParams::new([name.to_owned()]).expect("parameters");
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);
