@@ -37,7 +37,7 @@ const PAGES: [(&str, &str); 25] = [
 ];
 
 /// Where forms go, with a body that would do.
-const FORMS: [(&str, &str, &str); 23] = [
+const FORMS: [(&str, &str, &str); 24] = [
     ("/events/{event}/replay", "operate", ""),
     ("/deliveries/{delivery}/retry", "operate", ""),
     ("/deliveries/{delivery}/cancel", "operate", ""),

@@ -9,6 +9,8 @@ use domain::alert::Severity;
 use domain::alert::tell::{Notice as Planned, Stage};
 use domain::{DeliveryState, Tenant, Timestamp};
 use store::notices::{CauseStep, Notice};
+use store::read::Page;
+use store::reading::RunFilter;
 use store::watch::{Series, Step};
 use store::{Store, StoreError};
 
@@ -23,6 +25,8 @@ const LATE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 const NAMED_MAX: usize = 5;
 /// Alerts that are looked through for those of the time.
 const ALERTS_MAX: u32 = 500;
+/// Runs likewise.
+const RUNS_MAX: u32 = 500;
 
 /// Which digests this process has made already.
 #[derive(Default)]
@@ -38,8 +42,9 @@ impl Digests {
             if self.made.get(&spec.tenant) == Some(&to) {
                 continue;
             }
-            // A digest begins with the first whole time after somebody asked for it.
-            if now.since(to) <= LATE_MAX && known_since(&*teller.store, &spec.tenant, now).await? < to {
+            // A digest begins with the first time after somebody asked for it.
+            let asked_at = known_since(&*teller.store, &spec.tenant, now).await?;
+            if asked_at < to && now.since(to) <= LATE_MAX {
                 make(teller, spec, (from, to), now).await?;
             }
             self.made.insert(spec.tenant.clone(), to);
@@ -97,7 +102,7 @@ pub(super) async fn message(
     };
     let alerts = store.alerts(tenant.clone(), false, ALERTS_MAX).await?;
     let opened: Vec<_> = alerts.iter().filter(|alert| from <= alert.opened_at && alert.opened_at < to).collect();
-    let gaps = opened.iter().filter(|alert| alert.kind.contains("gap")).map(|alert| alert.count).sum::<u64>();
+    let gaps = gaps(store, tenant, (from, to)).await?;
     let open = alerts.iter().filter(|alert| alert.resolved_at.is_none()).count();
     let facts = [
         ("Time", format!("{} to {}", shown(from), shown(to))),
@@ -124,6 +129,13 @@ pub(super) async fn message(
         link: words.public_url.map(|url| format!("{url}/now")),
         at: to,
     }))
+}
+
+/// What reconciliations found missing, as far as their runs are kept.
+async fn gaps(store: &dyn Store, tenant: &Tenant, (from, to): (Timestamp, Timestamp)) -> Result<u64, StoreError> {
+    let runs = store.runs(tenant.clone(), RunFilter::default(), Page::first(RUNS_MAX)).await?.rows;
+    let of_time = runs.iter().filter(|run| !run.dry && from <= run.started_at && run.started_at < to);
+    Ok(of_time.map(|run| run.figures.missed).sum())
 }
 
 /// Count and failures, by object.

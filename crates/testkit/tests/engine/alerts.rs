@@ -92,6 +92,7 @@ async fn a_breaker_that_stays_open_is_told_after_a_minute_and_resolved_when_it_c
     let mut specs = specs();
     let ever = RetryPolicy { backoff: Backoff::List(vec![SECOND]), attempts: 10_000, jitter_percent: 0 };
     specs.destinations[0].retry = ever;
+    specs.alerting = crate::alert_rules::without("delivery_failing");
     let rig = Rig::with(memory(), specs).await;
     rig.answer(500);
     for _ in 0..20 {
