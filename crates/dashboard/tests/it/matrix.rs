@@ -37,7 +37,7 @@ const PAGES: [(&str, &str); 25] = [
 ];
 
 /// Where forms go, with a body that would do.
-const FORMS: [(&str, &str, &str); 24] = [
+const FORMS: [(&str, &str, &str); 25] = [
     ("/events/{event}/replay", "operate", ""),
     ("/deliveries/{delivery}/retry", "operate", ""),
     ("/deliveries/{delivery}/cancel", "operate", ""),
@@ -53,6 +53,7 @@ const FORMS: [(&str, &str, &str); 24] = [
     ("/requests/{request}/ask", "operate", ""),
     ("/alerts/{alert}/acknowledge", "operate", ""),
     ("/alerts/{alert}/resolve", "operate", ""),
+    ("/alerts/channels/team/test", "operate", ""),
     ("/schemas/forget", "operate", "source=own&of=event&name=order"),
     ("/try", "operate", "route=own-app"),
     ("/routes", "admin", "route=own-app"),

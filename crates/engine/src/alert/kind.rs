@@ -48,8 +48,6 @@ pub const DELIVERY_FAILING: &str = "delivery_failing";
 pub const BACKLOG_GROWING: &str = "backlog_growing";
 /// `source/<name>`: it says nothing where its rhythm expects something.
 pub const SILENCE: &str = "silence";
-/// `source/<name>` or `source/<name>/connection/<name>/stream/<name>`: what its events look like has changed.
-pub const SCHEMA_CHANGED: &str = "schema_changed";
 /// `budget/<scope>`: requests have been waiting for it too long.
 pub const BUDGET_EXHAUSTED: &str = "budget_exhausted";
 /// `source/<name>` or `api_key/<id>`: it ends soon, and nothing follows it.
