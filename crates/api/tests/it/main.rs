@@ -1,5 +1,6 @@
 //! The HTTP face as callers see it: through its router, and on real sockets where bytes matter.
 
+mod alerts;
 mod auth;
 mod calls;
 mod errors;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::alert::tell::{Listener, Member, Notice as Planned, Plan, TRIES_UNTIL_TOLD, Told, next_try, plan};
+use domain::alert::tell::{
+    Listener, Member, Notice as Planned, NoticeState, Plan, Stage, TRIES_UNTIL_TOLD, Told, next_try, plan,
+};
 use domain::alert::{Severity, cause_of};
 use domain::{NoticeId, Tenant, Timestamp};
 use store::notices::{CauseStep, Notice, NoticeEnd};
@@ -163,7 +165,7 @@ impl Teller {
             channel: planned.channel.into(),
             stage: planned.stage,
             severity: planned.severity,
-            state: domain::alert::tell::NoticeState::Waiting,
+            state: NoticeState::Waiting,
             made_at: now,
             due_at: planned.due_at,
             tries: 0,
@@ -211,7 +213,7 @@ impl Teller {
     /// What a message says, as things are now.
     async fn message(&self, topology: &Topology, notice: &Notice) -> Result<Option<Message>, StoreError> {
         let words = Words { tenant: &notice.tenant, public_url: topology.public_url() };
-        if notice.stage == domain::alert::tell::Stage::Digest {
+        if notice.stage == Stage::Digest {
             return super::digest::message(&*self.store, &words, notice).await;
         }
         let spec = topology.alerting(&notice.tenant);
@@ -226,11 +228,14 @@ impl Teller {
         /// Of a cause that is over: it was closed a moment ago, or its message could not be sent for hours.
         const LOOKED_THROUGH: u32 = 500;
         let is_of = |alert: &Alert| cause_of(&alert.kind, &alert.object) == *notice.cause;
-        let unsettled = self.store.unsettled_alerts().await?;
-        let of_cause: Vec<Alert> =
-            unsettled.into_iter().filter(|alert| alert.tenant == notice.tenant && is_of(alert)).collect();
-        if !of_cause.is_empty() {
-            return Ok(of_cause);
+        // Of what is over the alerts are settled, and others of the cause may have come since.
+        if notice.stage != Stage::Resolved {
+            let unsettled = self.store.unsettled_alerts().await?.into_iter();
+            let of_cause: Vec<Alert> =
+                unsettled.filter(|alert| alert.tenant == notice.tenant && is_of(alert)).collect();
+            if !of_cause.is_empty() {
+                return Ok(of_cause);
+            }
         }
         let latest = self.store.alerts(notice.tenant.clone(), false, LOOKED_THROUGH).await?;
         let first = notice.alert.and_then(|id| latest.iter().find(|alert| alert.id == id)).map(|first| first.opened_at);
