@@ -279,7 +279,7 @@ const SERVICES: [(&str, Judge, (&str, &str), &str); 6] = [
 async fn each_service_takes_every_stage_and_texts_of_any_length() {
     for (name, judge, (status, body), said) in SERVICES {
         let answer = whole(status, "", body);
-        let service = Service::start(judge, &[&answer; 6]).await;
+        let service = Service::start(judge, &[answer.as_str(); 6]).await;
         let channel = channel(ways(&service, name));
         for stage in Stage::ALL {
             let spoken =
@@ -310,7 +310,7 @@ async fn nothing_that_a_sender_wrote_becomes_markup_or_calls_anybody() {
 #[tokio::test]
 async fn pagerduty_has_one_incident_for_all_messages_of_a_cause() {
     let answer = whole("202 Accepted", "", "{}");
-    let service = Service::start(pagerduty, &[&answer; 4]).await;
+    let service = Service::start(pagerduty, &[answer.as_str(); 4]).await;
     let channel = channel(ways(&service, "pagerduty"));
     for stage in [Stage::Opened, Stage::Worse, Stage::Acknowledged, Stage::Resolved] {
         post().send(&channel, &message(stage)).await.expect("taken");
