@@ -36,6 +36,9 @@ fn made(
     (make.collect(), drop.collect(), plan.closed)
 }
 
+/// What it is, its members and what was told of it; what is made, what is dropped, and whether it is closed.
+type Case = (&'static str, Vec<Member>, Vec<Told>, Vec<&'static str>, Vec<&'static str>, bool);
+
 #[test]
 fn each_cause_is_told_once_to_those_whom_it_matters() {
     use NoticeState::{Failed, Sent, Waiting};
@@ -48,7 +51,7 @@ fn each_cause_is_told_once_to_those_whom_it_matters() {
     let rare = Member { worth_from: None, ..open(Critical) };
     let both = |stage, state| vec![told("team", stage, Critical, state), told("pager", stage, Critical, state)];
     let team = |state| vec![told("team", Opened, Warning, state)];
-    let cases: Vec<(&str, Vec<Member>, Vec<Told>, Vec<&str>, Vec<&str>, bool)> = vec![
+    let cases: Vec<Case> = vec![
         ("a warning is the team's", vec![open(Warning)], vec![], vec!["team opened warning +0h"], vec![], false),
         ("nobody wants to hear of it", vec![open(Info)], vec![], vec![], vec![], false),
         ("too young", vec![young], vec![], vec![], vec![], false),
