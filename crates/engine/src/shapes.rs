@@ -19,7 +19,7 @@ use store::{Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::{Alerts, SCHEMA_CHANGED};
+use crate::alert::{Alerts, SCHEMA_BROKEN, SCHEMA_CHANGED};
 use crate::clock::SharedClock;
 use crate::telemetry;
 use sample::{Sample, Sampler};
@@ -150,9 +150,12 @@ impl Shapes {
         }
         let severity = |change: &&ShapeChange| change.change.what.severity();
         let Some(worst) = changes.iter().max_by_key(severity) else { return };
-        if severity(&worst) > Severity::Compatible {
-            self.alerts.note(&key.tenant, SCHEMA_CHANGED, shape_object(key), sentence(worst, changes));
-        }
+        let kind = match severity(&worst) {
+            Severity::Compatible => return,
+            Severity::Notable => SCHEMA_CHANGED,
+            Severity::Breaking => SCHEMA_BROKEN,
+        };
+        self.alerts.note(&key.tenant, kind, shape_object(key), sentence(worst, changes));
     }
 }
 

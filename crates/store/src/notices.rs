@@ -60,8 +60,8 @@ pub trait Notices: Send + Sync + 'static {
     /// Alerts that are open, or of which there may be something to tell, of all tenants.
     fn unsettled_alerts(&self) -> Verb<'_, Vec<Alert>>;
 
-    /// Tenants that have messages waiting, with the time when their first is due.
-    fn waiting_notices(&self) -> Verb<'_, Vec<(Tenant, Timestamp)>>;
+    /// For which channels of whose alerts messages wait, and when the first of each is due.
+    fn waiting_notices(&self) -> Verb<'_, Vec<(Tenant, Arc<str>, Timestamp)>>;
 
     /// The messages of all causes that are not closed.
     fn told(&self, tenant: Tenant) -> Verb<'_, Vec<Notice>>;
@@ -69,9 +69,16 @@ pub trait Notices: Send + Sync + 'static {
     /// Takes over what was decided, all of it or nothing. Gives how many messages are new.
     fn step_cause(&self, tenant: Tenant, step: CauseStep, now: Timestamp) -> Verb<'_, u32>;
 
-    /// Takes up to `limit` messages that are due, the first due first, and counts a try of each. Until `until` they are
-    /// nobody else's.
-    fn claim_notices(&self, tenant: Tenant, now: Timestamp, until: Timestamp, limit: u32) -> Verb<'_, Vec<Notice>>;
+    /// Takes up to `limit` messages of a channel that are due, the first due first, and counts a try of each. Until
+    /// `until` they are nobody else's.
+    fn claim_notices(
+        &self,
+        tenant: Tenant,
+        channel: Arc<str>,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Verb<'_, Vec<Notice>>;
 
     /// Says how the try went that took it. One that was dropped meanwhile stays so, unless it was sent.
     fn end_notice(&self, tenant: Tenant, id: NoticeId, end: NoticeEnd, now: Timestamp) -> Verb<'_, ()>;

@@ -29,5 +29,5 @@ CREATE TABLE notices (
   CHECK ((state = 'waiting') = (ended_at IS NULL))
 );
 CREATE UNIQUE INDEX notices_of_cause ON notices (tenant, cause, stage, channel) WHERE NOT closed;
-CREATE INDEX notices_due ON notices (tenant, due_at) WHERE state = 'waiting';
+CREATE INDEX notices_due ON notices (tenant, channel, due_at) WHERE state = 'waiting';
 CREATE INDEX notices_newest ON notices (tenant, made_at, id);

@@ -20,13 +20,13 @@ WHERE tenant = $1 AND NOT closed AND stage <> 'digest' ORDER BY cause, stage, ch
 
 -- Of all tenants.
 -- name: waiting_notices
-SELECT tenant, min(due_at) FROM notices WHERE state = 'waiting' GROUP BY tenant ORDER BY tenant
+SELECT tenant, channel, min(due_at) FROM notices WHERE state = 'waiting' GROUP BY tenant, channel ORDER BY tenant, channel
 
 -- name: claim_notices
-UPDATE notices SET due_at = $3, tries = tries + 1
+UPDATE notices SET due_at = $4, tries = tries + 1
 WHERE tenant = $1 AND id IN
-  (SELECT id FROM notices WHERE tenant = $1 AND state = 'waiting' AND due_at <= $2
-   ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)
+  (SELECT id FROM notices WHERE tenant = $1 AND channel = $2 AND state = 'waiting' AND due_at <= $3
+   ORDER BY due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
 RETURNING id, tenant, cause, alert, channel, stage, severity, state, made_at, due_at, tries, ended_at, problem
 
 -- name: end_notice

@@ -30,5 +30,5 @@ CREATE TABLE notices (
 ) STRICT;
 CREATE UNIQUE INDEX notices_id ON notices (id);
 CREATE UNIQUE INDEX notices_of_cause ON notices (tenant, cause, stage, channel) WHERE closed = 0;
-CREATE INDEX notices_due ON notices (tenant, due_at) WHERE state = 'waiting';
+CREATE INDEX notices_due ON notices (tenant, channel, due_at) WHERE state = 'waiting';
 CREATE INDEX notices_tenant ON notices (tenant);

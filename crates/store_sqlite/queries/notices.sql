@@ -14,11 +14,12 @@ SELECT id, tenant, cause, alert, channel, stage, severity, state, made_at, due_a
 WHERE tenant = ?1 AND closed = 0 AND stage <> 'digest' ORDER BY cause, stage, channel
 
 -- name: waiting_notices
-SELECT tenant, min(due_at) FROM notices INDEXED BY notices_due WHERE state = 'waiting' GROUP BY tenant
+SELECT tenant, channel, min(due_at) FROM notices INDEXED BY notices_due WHERE state = 'waiting'
+GROUP BY tenant, channel
 
 -- name: due_notices
 SELECT id, tenant, cause, alert, channel, stage, severity, state, made_at, due_at, tries, ended_at, problem FROM notices
-WHERE tenant = ?1 AND state = 'waiting' AND due_at <= ?2 ORDER BY due_at LIMIT ?3
+WHERE tenant = ?1 AND channel = ?2 AND state = 'waiting' AND due_at <= ?3 ORDER BY due_at, seq LIMIT ?4
 
 -- name: claim_notice
 UPDATE notices SET due_at = ?2, tries = tries + 1 WHERE id = ?1

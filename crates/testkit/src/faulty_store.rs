@@ -248,10 +248,10 @@ verbs! {
     Notices {
         acknowledge_alert(tenant: Tenant, id: AlertId, by: Arc<str>, now: Timestamp) -> Option<Alert>;
         unsettled_alerts() -> Vec<Alert>;
-        waiting_notices() -> Vec<(Tenant, Timestamp)>;
+        waiting_notices() -> Vec<(Tenant, Arc<str>, Timestamp)>;
         told(tenant: Tenant) -> Vec<Notice>;
         step_cause(tenant: Tenant, step: CauseStep, now: Timestamp) -> u32;
-        claim_notices(tenant: Tenant, now: Timestamp, until: Timestamp, limit: u32) -> Vec<Notice>;
+        claim_notices(tenant: Tenant, channel: Arc<str>, now: Timestamp, until: Timestamp, limit: u32) -> Vec<Notice>;
         end_notice(tenant: Tenant, id: NoticeId, end: NoticeEnd, now: Timestamp) -> ();
         notices(tenant: Tenant, limit: u32) -> Vec<Notice>;
     }

@@ -56,7 +56,7 @@ async fn a_change_is_kept_with_what_showed_it_and_raises_an_alert_and_the_event_
     let alerts = gateway.until("/api/v1/alerts?open=true", |alerts| alerts["data"][0].is_object()).await;
     let alert = &alerts["data"][0];
     let object = "source/own/type/order/created";
-    assert_eq!((&alert["kind"], &alert["object"]), (&json!("schema_changed"), &json!(object)), "{alerts}");
+    assert_eq!((&alert["kind"], &alert["object"]), (&json!("schema_broken"), &json!(object)), "{alerts}");
     assert!(alert["detail"].as_str().is_some_and(|text| text.starts_with("breaking change: /id is string")), "{alert}");
     let delivered = "/api/v1/deliveries?state=delivered&limit=500";
     gateway.until(delivered, |list| list["data"].as_array().is_some_and(|rows| rows.len() == 41)).await;

@@ -2,7 +2,7 @@
 
 /// The cause that an alert of this kind about this object is part of. Of a destination that does not answer, its
 /// breaker, its failed tries, its backlog and the dead letters of every route are one; of a source, what speaks of its
-/// webhooks, and of each connection what speaks of reading it.
+/// webhooks, and of each connection what speaks of reading it; of a schema, however bad its changes are.
 #[must_use]
 pub fn cause_of(kind: &str, object: &str) -> String {
     let named = |wanted: &str| {
@@ -23,6 +23,7 @@ pub fn cause_of(kind: &str, object: &str) -> String {
         "credentials_refused" | "stream_failing" | "budget_exhausted" | "subscription_failing" => named("source")
             .zip(named("connection"))
             .map(|(source, connection)| format!("reading/{source}/{connection}")),
+        "schema_broken" | "schema_changed" => Some(format!("schema/{object}")),
         "disk_reserve" | "disk_filling" | "store_failing" => Some("store".to_owned()),
         _ => None,
     }
@@ -50,6 +51,8 @@ mod tests {
                 "gap_found/source/shop/connection/acme/stream/orders",
             ),
             ("budget_exhausted", "budget/shared/crm", "budget_exhausted/budget/shared/crm"),
+            ("schema_broken", "source/shop/type/order", "schema/source/shop/type/order"),
+            ("schema_changed", "source/shop/type/order", "schema/source/shop/type/order"),
             ("disk_filling", "store", "store"),
             ("store_failing", "store", "store"),
         ] {

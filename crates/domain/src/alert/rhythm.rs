@@ -66,7 +66,7 @@ pub fn listen(history: History<'_>, marks: &Silence, now: Timestamp) -> Heard {
     if now.since(since) < marks.at_least {
         return Heard::Usual;
     }
-    let rhythm = Rhythm { history, weeks: (known / HOURS_OF_WEEK).min(WEEKS_MAX) };
+    let rhythm = Rhythm { history, first, weeks_min: history_hours / HOURS_OF_WEEK };
     let found = rhythm.missed_hours(last, hour).or_else(|| rhythm.missed_minutes(last, minute, marks.at_least));
     found.map_or(Heard::Usual, |expected| Heard::Silent { since, expected })
 }
@@ -90,13 +90,25 @@ impl History<'_> {
 
 struct Rhythm<'h> {
     history: History<'h>,
-    weeks: i64,
+    /// The first hour that is known.
+    first: i64,
+    /// Of an hour of which fewer are known nothing is said.
+    weeks_min: i64,
 }
 
 impl Rhythm<'_> {
+    /// Of how many weeks before this hour is known.
+    fn weeks(&self, hour: i64) -> i64 {
+        ((hour - self.first) / HOURS_OF_WEEK).clamp(0, WEEKS_MAX)
+    }
+
     /// The least that came in this hour of the weeks before; 0 where it was silent more often than it may.
     fn usual(&self, hour: i64) -> u64 {
-        let before = (1..=self.weeks).map(|week| self.history.in_hour(hour - week * HOURS_OF_WEEK));
+        let weeks = self.weeks(hour);
+        if weeks < self.weeks_min {
+            return 0;
+        }
+        let before = (1..=weeks).map(|week| self.history.in_hour(hour - week * HOURS_OF_WEEK));
         let (mut silent, mut least) = (0, u64::MAX);
         for count in before {
             if count == 0 {
@@ -105,13 +117,13 @@ impl Rhythm<'_> {
                 least = least.min(count);
             }
         }
-        let allowed = i64::from(self.weeks >= WEEKS_FOR_ONE_SILENT);
+        let allowed = i64::from(weeks >= WEEKS_FOR_ONE_SILENT);
         if silent > allowed || least == u64::MAX { 0 } else { least }
     }
 
     /// Whether nothing ever came in this hour of the weeks before.
     fn never(&self, hour: i64) -> bool {
-        (1..=self.weeks).all(|week| self.history.in_hour(hour - week * HOURS_OF_WEEK) == 0)
+        (1..=self.weeks(hour)).all(|week| self.history.in_hour(hour - week * HOURS_OF_WEEK) == 0)
     }
 
     /// What should have come in the whole hours since the last event, if it is too much to be chance. An hour is missed

@@ -135,7 +135,13 @@ pub const STANDARD: &[Standard] = {
         ),
         rule("retired_with_open_deliveries", Warning, AT_ONCE, "Cancel what is still owed, or define it again."),
         rule("route_moved", Warning, AT_ONCE, "Cancel what is held, or let the route lead there again."),
-        rule("schema_changed", Warning, AT_ONCE, "Compare the change with what your code expects of these events."),
+        rule(
+            "schema_broken",
+            Warning,
+            AT_ONCE,
+            "Make your code read the events as they are now; those that it failed on can be replayed.",
+        ),
+        rule("schema_changed", Info, AT_ONCE, "Compare the change with what your code expects of these events."),
         rule("signatures_failing", Critical, AT_ONCE, "Compare the source's secret with the one at its sender."),
         rule(
             "silence",

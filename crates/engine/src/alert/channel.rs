@@ -154,8 +154,20 @@ fn header_wait(_: &Value) -> Option<f64> {
     None
 }
 
+/// What a service would take for Markdown, so that nothing that a sender wrote becomes a link.
+fn without_markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "\\*_~`|>[]".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// As many characters as a service takes, with a mark where some were left out.
-fn cut(text: &str, chars_max: usize) -> String {
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
     if text.chars().count() <= chars_max {
         return text.to_owned();
     }

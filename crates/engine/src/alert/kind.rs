@@ -39,7 +39,10 @@ pub const STREAM_FAILING: &str = "stream_failing";
 pub const SUBSCRIPTION_FAILING: &str = "subscription_failing";
 /// `source/<name>/connection/<name>`: the source refuses its credentials.
 pub const CREDENTIALS_REFUSED: &str = "credentials_refused";
-/// `source/<name>/type/<type>` or `source/<name>/stream/<name>`: its values look other than before.
+/// `source/<name>/type/<type>` or `source/<name>/stream/<name>`: its values look so that whoever reads them will most
+/// likely fail.
+pub const SCHEMA_BROKEN: &str = "schema_broken";
+/// The same: they look other than before, and whoever relies on it should look.
 pub const SCHEMA_CHANGED: &str = "schema_changed";
 
 /// `destination/<name>`: many of the tries to it fail.

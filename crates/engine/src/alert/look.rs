@@ -113,9 +113,9 @@ impl Lookout {
     }
 
     /// Resolves those of a kind whose object is not among these: it is not configured any more, or not in trouble.
-    fn over_except(&self, kind: &'static str, tenants: &BTreeSet<Tenant>, kept: &BTreeSet<(Tenant, String)>) {
+    fn over_except(&self, kind: &'static str, kept: &BTreeSet<(Tenant, String)>) {
         for (tenant, object) in self.alerts.open_of(kind) {
-            if tenants.contains(&tenant) && !kept.contains(&(tenant.clone(), object.to_string())) {
+            if !kept.contains(&(tenant.clone(), object.to_string())) {
                 self.alerts.gone(&tenant, kind, object);
             }
         }

@@ -5,10 +5,18 @@ use domain::alert::rule::standard_of;
 use domain::alert::tell::Stage;
 use domain::alert::{Severity, cause_of};
 use domain::{NoticeId, Tenant, Timestamp};
+use store::notices::Notice;
 use store::registry::Alert;
+
+use super::channel::cut;
 
 /// Other alerts of the same cause that are named.
 const OTHERS_MAX: usize = 5;
+/// Longest detail: what an answer said may be part of it.
+const DETAIL_CHARS_MAX: usize = 1_000;
+/// Causes that are named where one message tells of many, and how much is said of each.
+const NAMED_MAX: usize = 10;
+const WHAT_CHARS_MAX: usize = 200;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +69,7 @@ impl Words<'_> {
         let severity = alerts.iter().map(|(severity, _)| *severity).max().unwrap_or(Severity::Info);
         let first = alerts.iter().map(|(_, alert)| *alert).min_by_key(|alert| (alert.opened_at, alert.id.uuid()))?;
         let count: u64 = alerts.iter().map(|(_, alert)| alert.count).sum();
-        let mut facts = vec![("What".to_owned(), alert.detail.clone())];
+        let mut facts = vec![("What".to_owned(), line(&alert.detail))];
         facts.push(("Where".to_owned(), self.whose(&alert.object)));
         facts.push(("Since".to_owned(), shown(first.opened_at)));
         if count > 1 {
@@ -85,6 +93,55 @@ impl Words<'_> {
             link,
             at: if stage == Stage::Resolved { alert.resolved_at.unwrap_or(alert.last_at) } else { alert.last_at },
         })
+    }
+
+    /// What is told of a cause whose alerts are not kept any more.
+    pub fn bare(&self, notice: &Notice) -> Message {
+        let (kind, object) = notice.cause.split_once('/').unwrap_or((&notice.cause, ""));
+        let what = format!("{} at {object}", kind.replace('_', " "));
+        Message {
+            id: notice.id.to_string(),
+            key: format!("{}/{}", self.tenant, notice.cause),
+            thread: notice.alert.map_or_else(|| notice.id.to_string(), |alert| alert.to_string()),
+            stage: notice.stage,
+            severity: notice.severity,
+            kind: kind.to_owned(),
+            object: object.to_owned(),
+            source: self.source(),
+            title: titled(notice.stage, notice.severity, &what),
+            facts: vec![("Where".to_owned(), self.whose(object))],
+            link: self.public_url.map(|url| format!("{url}/alerts")),
+            at: notice.made_at,
+        }
+    }
+
+    /// What is told of many causes at once: the worst are named.
+    pub fn of_many(&self, id: String, stage: Stage, mut causes: Vec<Message>) -> Message {
+        causes.sort_by_key(|cause| (std::cmp::Reverse(cause.severity), cause.at));
+        let severity = causes.first().map_or(Severity::Info, |worst| worst.severity);
+        let count = causes.len();
+        let named = causes.iter().take(NAMED_MAX).map(|cause| {
+            let what = cause.facts.first().map(|(_, what)| cut(what, WHAT_CHARS_MAX)).unwrap_or_default();
+            (capital(cause.severity.as_str()), format!("{} at {}: {what}", cause.kind.replace('_', " "), cause.object))
+        });
+        let mut facts: Vec<(String, String)> = named.collect();
+        if count > NAMED_MAX {
+            facts.push(("More".to_owned(), format!("{} others; the dashboard has all of them", count - NAMED_MAX)));
+        }
+        Message {
+            key: format!("{}/{id}", self.tenant),
+            thread: id.clone(),
+            id,
+            stage,
+            severity,
+            kind: "many".to_owned(),
+            object: self.tenant.to_string(),
+            source: self.source(),
+            title: titled(stage, severity, &format!("{count} troubles at once")),
+            facts,
+            link: self.public_url.map(|url| format!("{url}/alerts")),
+            at: causes.iter().map(|cause| cause.at).max().unwrap_or(Timestamp::EPOCH),
+        }
     }
 
     pub fn source(&self) -> String {
@@ -155,7 +212,10 @@ impl Words<'_> {
 }
 
 fn title(stage: Stage, severity: Severity, alert: &Alert) -> String {
-    let what = format!("{} at {}", alert.kind.replace('_', " "), alert.object);
+    titled(stage, severity, &format!("{} at {}", alert.kind.replace('_', " "), alert.object))
+}
+
+fn titled(stage: Stage, severity: Severity, what: &str) -> String {
     match stage {
         Stage::Opened | Stage::Digest => format!("{}: {what}", capital(severity.as_str())),
         Stage::Worse => format!("Worse, {}: {what}", severity.as_str()),
@@ -169,7 +229,16 @@ fn capital(word: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
+/// What a sender wrote may be part of it: it stays one line, so that it cannot pass for another fact.
+fn line(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    cut(&text, DETAIL_CHARS_MAX)
+}
+
 /// A time to the second, as people read it.
 pub(super) fn shown(at: Timestamp) -> String {
     Timestamp::from_secs(at.as_secs()).to_string().replace(".000000Z", "Z")
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,10 +35,10 @@ impl Notices for PostgresStore {
         })
     }
 
-    fn waiting_notices(&self) -> Verb<'_, Vec<(Tenant, Timestamp)>> {
+    fn waiting_notices(&self) -> Verb<'_, Vec<(Tenant, Arc<str>, Timestamp)>> {
         self.verb(|inner| async move {
             let rows = inner.rows(Query::waiting_notices, Vec::new).await?;
-            rows.iter().map(|row| Ok((name(row, 0)?, time(row, 1)?))).collect()
+            rows.iter().map(|row| Ok((name(row, 0)?, text(row, 1)?, time(row, 2)?))).collect()
         })
     }
 
@@ -53,10 +53,24 @@ impl Notices for PostgresStore {
         self.verb(move |inner| async move { take_step(&inner, &tenant, &step, now).await })
     }
 
-    fn claim_notices(&self, tenant: Tenant, now: Timestamp, until: Timestamp, limit: u32) -> Verb<'_, Vec<Notice>> {
+    fn claim_notices(
+        &self,
+        tenant: Tenant,
+        channel: Arc<str>,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Verb<'_, Vec<Notice>> {
         self.verb(move |inner| async move {
-            let row = || params![Text::from(tenant.as_str()), now.as_micros(), until.as_micros(), i64::from(limit)];
-            changed(&inner, Query::claim_notices, row).await?.iter().map(read).collect()
+            let row = || {
+                let whose = (Text::from(tenant.as_str()), Text::from(&channel));
+                params![whose.0, whose.1, now.as_micros(), until.as_micros(), i64::from(limit)]
+            };
+            let rows = changed(&inner, Query::claim_notices, row).await?;
+            let mut taken: Vec<Notice> = rows.iter().map(read).collect::<Result<_, _>>()?;
+            // What a statement changed comes in no order.
+            taken.sort_by_key(|notice| (notice.made_at, notice.id.uuid()));
+            Ok(taken)
         })
     }
 

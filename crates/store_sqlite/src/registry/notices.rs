@@ -36,10 +36,11 @@ impl Notices for SqliteStore {
         })
     }
 
-    fn waiting_notices(&self) -> Verb<'_, Vec<(Tenant, Timestamp)>> {
+    fn waiting_notices(&self) -> Verb<'_, Vec<(Tenant, Arc<str>, Timestamp)>> {
         self.read(|view| {
             let lookup = view.lookup();
-            view.rows(Query::waiting_notices, [], |row| Ok((lookup.name(row.get(0)?)?.tenant()?, time(row, 1)?)))
+            let read = |row: &Row<'_>| Ok((lookup.name(row.get(0)?)?.tenant()?, text(row, 1)?, time(row, 2)?));
+            view.rows(Query::waiting_notices, [], read)
         })
     }
 
@@ -56,10 +57,17 @@ impl Notices for SqliteStore {
         self.write(Work::rows(rows), move |tx, _| take_step(tx, &tenant, &step, now))
     }
 
-    fn claim_notices(&self, tenant: Tenant, now: Timestamp, until: Timestamp, limit: u32) -> Verb<'_, Vec<Notice>> {
+    fn claim_notices(
+        &self,
+        tenant: Tenant,
+        channel: Arc<str>,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Verb<'_, Vec<Notice>> {
         self.write(Work::rows(limit as usize), move |tx, _| {
             let Some(tenant) = tx.known_name(tenant.as_str())? else { return Ok(Vec::new()) };
-            let mut due = due(tx, tenant, now, limit)?;
+            let mut due = due(tx, tenant, &channel, now, limit)?;
             for notice in &mut due {
                 tx.execute(Query::claim_notice, (notice.id.as_bytes(), until.as_micros()))?;
                 notice.tries += 1;
@@ -124,9 +132,9 @@ fn take_step(tx: &mut Tx<'_, '_>, tenant: &Tenant, step: &CauseStep, now: Timest
     Ok(made)
 }
 
-fn due(tx: &mut Tx<'_, '_>, tenant: NameId, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Failure> {
+fn due(tx: &mut Tx<'_, '_>, tenant: NameId, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Failure> {
     let lookup = Lookup { names: &tx.memory.shared.names, connection: tx.sql.connection() };
-    tx.sql.rows(Query::due_notices, params![tenant, now.as_micros(), limit], |row| read(row, lookup))
+    tx.sql.rows(Query::due_notices, params![tenant, channel, now.as_micros(), limit], |row| read(row, lookup))
 }
 
 fn read(row: &Row<'_>, lookup: Lookup<'_>) -> Result<Notice, Failure> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::retry::{Backoff, RetryPolicy};
 use domain::{DeliveryState, Tenant};
+use engine::spec::Specs;
 use store::registry::Alert;
 use store_sqlite::{OpenOptions, SqliteStore};
 
@@ -27,7 +28,8 @@ async fn only(rig: &Rig) -> Alert {
 
 #[tokio::test(start_paused = true)]
 async fn dead_letters_of_a_route_are_one_alert_with_their_count_until_none_is_left() {
-    let rig = Rig::start().await;
+    let alerting = crate::alert_rules::without("delivery_failing");
+    let rig = Rig::with(memory(), Specs { alerting, ..specs() }).await;
     rig.answer(500);
     for _ in 0..7 {
         rig.publish().await;

@@ -204,8 +204,12 @@ impl Rig {
     }
 
     pub async fn publish(&self) {
+        self.publish_of(&Tenant::default_tenant()).await;
+    }
+
+    pub async fn publish_of(&self, tenant: &Tenant) {
         let publication = Publication {
-            tenant: Tenant::default_tenant(),
+            tenant: tenant.clone(),
             source: "own".parse().expect("a name"),
             event_type: "thing.changed".to_owned(),
             subject: None,

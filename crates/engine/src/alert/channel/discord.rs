@@ -4,7 +4,7 @@ use domain::alert::Severity;
 use domain::alert::tell::Stage;
 use serde_json::json;
 
-use super::{Post, Spoken, Trouble, cut};
+use super::{Post, Spoken, Trouble, cut, without_markup as escaped};
 use crate::alert::message::Message;
 use crate::spec::Secret;
 
@@ -40,16 +40,4 @@ fn color(message: &Message) -> u32 {
         (_, Severity::Warning) => 0xbf_87_00,
         (_, Severity::Info) => 0x57_60_6a,
     }
-}
-
-/// What Discord would take for markup.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if "\\*_~`|>[]".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

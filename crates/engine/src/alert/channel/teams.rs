@@ -4,7 +4,7 @@ use domain::alert::Severity;
 use domain::alert::tell::Stage;
 use serde_json::json;
 
-use super::{Post, Spoken, Trouble, cut, header_wait};
+use super::{Post, Spoken, Trouble, cut, header_wait, without_markup as escaped};
 use crate::alert::message::Message;
 use crate::spec::Secret;
 
@@ -21,14 +21,14 @@ pub(super) async fn send(post: &Post, address: &Secret, message: &Message) -> Re
     let facts: Vec<_> = message
         .facts
         .iter()
-        .map(|(name, value)| json!({ "title": name, "value": cut(value, VALUE_CHARS_MAX) }))
+        .map(|(name, value)| json!({ "title": name, "value": cut(&escaped(value), VALUE_CHARS_MAX) }))
         .collect();
     let mut card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            { "type": "TextBlock", "text": cut(&message.title, VALUE_CHARS_MAX), "weight": "Bolder", "size": "Medium",
+            { "type": "TextBlock", "text": cut(&escaped(&message.title), VALUE_CHARS_MAX), "weight": "Bolder", "size": "Medium",
               "wrap": true, "color": color },
             { "type": "FactSet", "facts": facts },
         ],

@@ -39,7 +39,7 @@ pub(super) fn message(stage: Stage) -> Message {
         source: "https://hooks.example".to_owned(),
         title: "Critical: <b>dead letters</b> & @everyone".to_owned(),
         facts: vec![
-            ("What".to_owned(), "it answered *500* <!channel> [x](https://evil.example)\nübel".to_owned()),
+            ("What".to_owned(), "it answered *500* <!channel> [x](https://evil.example) übel".to_owned()),
             ("Next".to_owned(), "Look at it.".to_owned()),
         ],
         link: Some("https://hooks.example/alerts".to_owned()),
@@ -297,13 +297,17 @@ async fn each_service_takes_every_stage_and_texts_of_any_length() {
 
 #[tokio::test]
 async fn nothing_that_a_sender_wrote_becomes_markup_or_calls_anybody() {
-    for (name, judge, (status, body), _) in &SERVICES[..2] {
+    for (name, judge, (status, body), _) in &SERVICES[..3] {
         let service = Service::start(*judge, &[&whole(status, "", body)]).await;
         post().send(&channel(ways(&service, name)), &message(Stage::Opened)).await.expect("taken");
         let text = service.got()[0].body.to_string();
-        for raw in ["<!channel>", "<b>", "answered *500*"] {
-            assert!(!text.contains(raw) || *name == "slack" && raw == "answered *500*", "{name}: {raw} in {text}");
-        }
+        // Slack makes bold what stands between stars, and takes nothing but its own brackets for a call or a link.
+        let raw: &[&str] = match *name {
+            "slack" => &["<!channel>", "<b>"],
+            "discord" | "teams" => &["answered *500*", "[x](https"],
+            other => panic!("{other}"),
+        };
+        assert!(raw.iter().all(|raw| !text.contains(raw)), "{name}: {text}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Backlogs that grow: what waits for each destination, and for how long the oldest has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::alert::trend::{Looks, Waiting, backlog};
@@ -48,8 +48,7 @@ impl Lookout {
         }
         let objects =
             known.looks.keys().map(|(tenant, name)| (tenant.clone(), format!("destination/{name}"))).collect();
-        let tenants: BTreeSet<Tenant> = known.looks.keys().map(|(tenant, _)| tenant.clone()).collect();
-        self.over_except(BACKLOG_GROWING, &tenants, &objects);
+        self.over_except(BACKLOG_GROWING, &objects);
         Ok(())
     }
 

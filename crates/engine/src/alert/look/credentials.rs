@@ -15,7 +15,6 @@ use crate::topology::Topology;
 impl Lookout {
     pub(super) async fn look_at_credentials(&self, topology: &Topology, now: Timestamp) -> Result<(), StoreError> {
         let mut kept: BTreeSet<(Tenant, String)> = BTreeSet::new();
-        let mut tenants: BTreeSet<Tenant> = topology.sources().map(|source| source.spec.tenant.clone()).collect();
         let mut tell = |tenant: &Tenant, object: String, detail: String| {
             kept.insert((tenant.clone(), object.clone()));
             self.found(tenant, CREDENTIALS_EXPIRING, object, Found::Trouble, || detail);
@@ -36,9 +35,8 @@ impl Lookout {
                 let detail = format!("the API key {} ({}) ends at {}", key.id, key.note, shown(end));
                 tell(&key.tenant, format!("api_key/{}", key.id), detail);
             }
-            tenants.insert(key.tenant);
         }
-        self.over_except(CREDENTIALS_EXPIRING, &tenants, &kept);
+        self.over_except(CREDENTIALS_EXPIRING, &kept);
         Ok(())
     }
 }

@@ -19,7 +19,9 @@ impl Lookout {
             let names = configured.entry(destination.spec.tenant.clone()).or_default();
             names.insert(destination.spec.name.to_string());
         }
+        let mut kept = BTreeSet::new();
         for (tenant, names) in configured {
+            kept.extend(names.iter().map(|name| (tenant.clone(), format!("destination/{name}"))));
             let marks = topology.alerting(&tenant).rules.thresholds.failing;
             let figures =
                 self.store.figures(tenant.clone(), Series::Attempts, Step::Minute, now - marks.within).await?;
@@ -38,6 +40,7 @@ impl Lookout {
                 self.found(&tenant, DELIVERY_FAILING, format!("destination/{name}"), found, detail);
             }
         }
+        self.over_except(DELIVERY_FAILING, &kept);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Silence: sources that say nothing where the rhythm that was learned of them expects something.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::alert::rhythm::{Heard, History, listen};
@@ -28,7 +28,9 @@ impl Lookout {
             let sources = configured.entry(source.spec.tenant.clone()).or_default();
             sources.insert(source.spec.name.to_string(), Kept::default());
         }
+        let mut kept = BTreeSet::new();
         for (tenant, mut sources) in configured {
+            kept.extend(sources.keys().map(|name| (tenant.clone(), format!("source/{name}"))));
             let rules = &topology.alerting(&tenant).rules;
             if !rules.is_on(SILENCE) {
                 continue;
@@ -44,6 +46,7 @@ impl Lookout {
                 self.found(&tenant, SILENCE, format!("source/{name}"), found, || detail);
             }
         }
+        self.over_except(SILENCE, &kept);
         Ok(())
     }
 
