@@ -12,7 +12,7 @@ use domain::alert::{DigestTime, Every, QuietHours, TimeOfDay};
 
 use super::Context;
 use super::reader::{At, Fields};
-use crate::spec::{AlertingSpec, ChannelSpec, DigestSpec};
+use crate::spec::{AlertingSpec, ChannelSpec, DigestSpec, Way};
 
 /// Channels of one tenant: each cause is one message to each of them.
 const CHANNELS_MAX: usize = 50;
@@ -86,8 +86,14 @@ fn digest(at: &At<'_>, zone: &TimeZone, channels: &[ChannelSpec]) -> Option<Dige
     fields.finish();
     let known = |at: &At<'_>| {
         let name: ChannelName = at.named()?;
-        if !channels.iter().any(|channel| channel.name == name) {
-            at.error("unknown_name", format!("there is no channel '{name}'"), "write it below 'channels' first");
+        match channels.iter().find(|channel| channel.name == name).map(|channel| &channel.way) {
+            None => {
+                at.error("unknown_name", format!("there is no channel '{name}'"), "write it below 'channels' first")
+            }
+            Some(Way::PagerDuty(_)) => {
+                at.error("conflict", format!("'{name}' is a pager, and a digest wakes nobody"), "name another channel");
+            }
+            Some(_) => {}
         }
         Some(name)
     };

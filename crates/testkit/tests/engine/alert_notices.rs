@@ -1,8 +1,8 @@
 //! Who is told what, and how often: one message of one cause, whatever storms, restarts and nodes do to it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::alert::calendar::zone;
@@ -250,6 +250,32 @@ impl Fates for Always {
     fn next(&self, _verb: &'static str) -> Fate {
         Fate::Happens
     }
+}
+
+/// Counts what the store is asked.
+#[derive(Default)]
+struct Asked(Mutex<BTreeMap<&'static str, u32>>);
+
+impl Fates for Asked {
+    fn next(&self, verb: &'static str) -> Fate {
+        *self.0.lock().expect("nobody panicked").entry(verb).or_default() += 1;
+        Fate::Happens
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_happens_the_store_is_asked_a_few_times_in_a_minute() {
+    let asked = Arc::new(Asked::default());
+    let store = FaultyStore::new(memory(), Arc::clone(&asked) as _, Arc::new(Death::default()));
+    let rig = Rig::with(Arc::new(store), failing(told())).await;
+    rig.pass(2 * MINUTE).await;
+    asked.0.lock().expect("nobody panicked").clear();
+    rig.pass(10 * MINUTE).await;
+    let asked = asked.0.lock().expect("nobody panicked").clone();
+    let own = ["unsettled_alerts", "waiting_notices", "told", "alerts", "backlog", "figures", "budgets", "api_keys"];
+    let calls: u32 = own.iter().filter_map(|verb| asked.get(verb)).sum();
+    assert!((20..=60).contains(&calls), "{asked:?}");
+    assert_eq!(asked.get("claim_notices").or(asked.get("step_cause")), None, "nothing is written");
 }
 
 /// A store as a process sees it that can be killed.

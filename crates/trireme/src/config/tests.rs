@@ -155,6 +155,10 @@ fn sections_are_judged() {
         ("alerts: { zone: Mars }", &["1:17 invalid_value"]),
         ("alerts: { quiet: { from: '25:00', to: '07:00' } }", &["1:26 invalid_value"]),
         ("alerts: { digest: { every: day, at: '08:00', to: nobody } }", &["1:50 unknown_name"]),
+        (
+            "alerts: { channels: { a: { pagerduty: { secret: x } } }, digest: { every: day, at: '08:00', to: a } }",
+            &["1:97 conflict"],
+        ),
         ("alerts: { channels: { a: {} } }", &["1:23 missing_key"]),
         ("alerts: { channels: { a: { slack: { secret: 'not-an-address' } } } }", &["1:45 egress_refused"]),
         ("alerts: { channels: { a: { webhook: { url: 'https://a.example' } } } }", &["1:28 missing_key"]),

@@ -1,3 +1,5 @@
+//! Sources of many rhythms, as they keep them and as they stop.
+
 use super::*;
 use crate::alert::rule::Thresholds;
 

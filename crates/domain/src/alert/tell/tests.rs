@@ -1,3 +1,5 @@
+//! Who is told what of a cause, by tables of what is open and what was told.
+
 use super::*;
 use crate::alert::calendar::zone;
 

@@ -38,6 +38,9 @@ pub async fn submit(wire: Wire, submission: &Submission<'_>) -> Result<Spoken, T
         offers = session.greet(submission.hello).await?;
     }
     if let Some((user, password)) = submission.login {
+        if submission.security == MailSecurity::None {
+            return Err(Trouble::lasting("smtp_refused", "a password is not sent in the clear"));
+        }
         session.log_in(&offers, user, password).await?;
     }
     session.say(&format!("MAIL FROM:<{}>", submission.from)).await?.wanted(250, "the sender")?;

@@ -1,3 +1,5 @@
+//! What people read, of one cause and of many.
+
 use std::time::Duration;
 
 use domain::AlertId;

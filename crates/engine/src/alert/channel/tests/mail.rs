@@ -206,8 +206,10 @@ async fn what_a_mail_server_does_wrong_or_refuses_is_told_and_no_password_is_giv
             assert!(!heard.iter().any(|line| line.starts_with("DATA")), "{heard:?}");
         }
     }
-    let (answer, heard) = sent(Setup { offers_tls: false, ..USUAL }).await;
-    assert!(answer.is_err() && !heard.iter().any(|line| line.starts_with("AUTH")), "{heard:?}");
+    for security in [MailSecurity::StartTls, MailSecurity::None] {
+        let (answer, heard) = sent(Setup { security, offers_tls: false, ..USUAL }).await;
+        assert!(answer.is_err() && !heard.iter().any(|line| line.starts_with("AUTH")), "{heard:?}");
+    }
 }
 
 #[tokio::test]
