@@ -26,10 +26,12 @@ impl Lookout {
     ) -> Result<(), StoreError> {
         let asking = topology.sources().filter(|source| source.spec.connector.is_some());
         let tenants: BTreeSet<Tenant> = asking.map(|source| source.spec.tenant.clone()).collect();
+        let mut kept = BTreeSet::new();
         for tenant in tenants {
             let waits_for = topology.alerting(&tenant).rules.thresholds.budget_for;
             for view in self.budgets.views(&tenant).await? {
                 let key = (tenant.clone(), Arc::clone(&view.scope));
+                kept.insert((tenant.clone(), object(&view.scope)));
                 if !is_exhausted(&view, now) {
                     let was_ours = known.0.remove(&key).is_some();
                     // Elsewhere requests may wait for it still.
@@ -44,6 +46,9 @@ impl Lookout {
                     self.found(&tenant, BUDGET_EXHAUSTED, object(&view.scope), Found::Trouble, detail);
                 }
             }
+        }
+        if self.held.borrow().sole {
+            self.over_except(BUDGET_EXHAUSTED, &kept);
         }
         Ok(())
     }
