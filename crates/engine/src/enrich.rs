@@ -10,9 +10,11 @@ use connectors::manifest::extension::OneRecord;
 use domain::{Purpose, Timestamp, Version};
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
+use store::StoreError;
 use tokio::sync::watch;
 
 use crate::clock::{Elapsed, SharedClock, timeout};
+use crate::engine::EngineError;
 use crate::reading::ReadFailure;
 use crate::topology::Topology;
 use crate::upstream::{Account, Unopened, Upstreams};
@@ -49,6 +51,26 @@ pub(crate) struct Need<'n> {
     pub received_at: Timestamp,
     pub max_age: Option<Duration>,
     pub confirm: bool,
+}
+
+/// Why a record is not there.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Unfetched {
+    /// Our own store refused, before anybody was asked. That is no failure of the record: another try may find it well.
+    #[error("the store: {0}")]
+    Store(StoreError),
+    #[error("{}", .0.message)]
+    Failed(#[from] ReadFailure),
+}
+
+impl From<Unopened> for Unfetched {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Failed(failure) => Self::Failed(failure),
+            Unopened::Engine(EngineError::Store(error)) if error.retryable() => Self::Store(error),
+            Unopened::Engine(error) => Self::Failed(ReadFailure::config(error.code(), error.to_string())),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -92,15 +114,15 @@ impl Enricher {
     }
 
     /// The record; `None` if the source says that there is none.
-    pub(crate) async fn fetch(&self, need: &Need<'_>) -> Result<Option<Arc<Json>>, ReadFailure> {
+    pub(crate) async fn fetch(&self, need: &Need<'_>) -> Result<Option<Arc<Json>>, Unfetched> {
         let fetched = timeout(&*self.clock, PATIENCE, self.fetch_patiently(need)).await;
         fetched.unwrap_or_else(|Elapsed| {
             let message = format!("'{}' could not be fetched within {PATIENCE:?}", need.stream);
-            Err(ReadFailure::transient("enrich_timeout", message))
+            Err(ReadFailure::transient("enrich_timeout", message).into())
         })
     }
 
-    async fn fetch_patiently(&self, need: &Need<'_>) -> Result<Option<Arc<Json>>, ReadFailure> {
+    async fn fetch_patiently(&self, need: &Need<'_>) -> Result<Option<Arc<Json>>, Unfetched> {
         let mut waits = LAG_WAITS.into_iter();
         let (mut since, mut gathers) = (need.received_at, true);
         loop {
@@ -115,7 +137,7 @@ impl Enricher {
                     return Ok(None);
                 }
                 let message = format!("'{}' still answers a state from before the event", need.stream);
-                return Err(ReadFailure::transient("record_older", message));
+                return Err(ReadFailure::transient("record_older", message).into());
             };
             self.clock.sleep(wait).await;
             (since, gathers) = (self.clock.now(), false);
@@ -124,7 +146,7 @@ impl Enricher {
 
     /// What is kept, if it is new enough, else what the source says now. That there is no record has to be known since
     /// `since`.
-    async fn current(&self, need: &Need<'_>, since: Timestamp, gathers: bool) -> Result<Kept, ReadFailure> {
+    async fn current(&self, need: &Need<'_>, since: Timestamp, gathers: bool) -> Result<Kept, Unfetched> {
         if need.confirm {
             return self.ask(need).await;
         }
@@ -160,12 +182,9 @@ impl Enricher {
         is_young || kept.asked_at >= need.received_at
     }
 
-    async fn ask(&self, need: &Need<'_>) -> Result<Kept, ReadFailure> {
+    async fn ask(&self, need: &Need<'_>) -> Result<Kept, Unfetched> {
         let topology = Arc::clone(&self.topology.borrow());
-        let upstream = self.upstreams.get(&topology, &need.account).await.map_err(|unopened| match unopened {
-            Unopened::Failed(failure) => failure,
-            Unopened::Engine(error) => ReadFailure::config(error.code(), error.to_string()),
-        })?;
+        let upstream = self.upstreams.get(&topology, &need.account).await?;
         let asked_at = self.clock.now();
         let record = match need.request {
             Some(one) => upstream.record_by(Purpose::Enrich, need.stream, one, &need.id).await?,
@@ -201,4 +220,22 @@ impl Slot {
 fn is_older(kept: &Kept, need: &Need<'_>) -> bool {
     let order = kept.version.zip(need.version).and_then(|(own, wanted)| own.partial_cmp(&wanted));
     order.is_some_and(std::cmp::Ordering::is_lt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_refuses_for_a_moment_is_no_failure_of_the_record() {
+        for (error, is_ours) in [
+            (EngineError::Store(StoreError::Overloaded), true),
+            (EngineError::Store(StoreError::DiskFull("it is full".to_owned())), true),
+            (EngineError::Store(StoreError::Corrupt("a row cannot be read".to_owned())), false),
+            (EngineError::NotFound("there is no such connection".to_owned()), false),
+        ] {
+            let unfetched = Unfetched::from(Unopened::Engine(error));
+            assert_eq!(matches!(unfetched, Unfetched::Store(_)), is_ours, "{unfetched}");
+        }
+    }
 }

@@ -132,9 +132,9 @@ impl Engine {
         tasks.spawn(Arc::clone(&common.ledger).run(common.stop.clone()));
         tasks.spawn(common.refresher().run());
         tasks.spawn(Arc::clone(&acceptor.shapes).run(common.stop.clone()));
-        let under_way = Arc::clone(&streams.under_way);
         tasks.spawn(common.lookout(&budgets).run());
         tasks.spawn(common.teller().run());
+        let under_way = Arc::clone(&streams.under_way);
         let reading = common.reading(&acceptor, &upstreams, &budgets, coverage, keeping.clone());
         let reading = streams::Parts { under_way, ..reading };
         tasks.spawn(Scheduler::new(reading, orders).run());

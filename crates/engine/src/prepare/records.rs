@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value as Json};
 
 use super::{Basis, Preparation, Preparer, failed};
-use crate::enrich::Need;
+use crate::enrich::{Need, Unfetched};
 use crate::expression::{Moment, Root};
 use crate::message::JSON;
 use crate::spec::{EnrichSpec, EnrichWay, OnEnrichError};
@@ -39,7 +39,7 @@ impl Preparer {
             // It is gone by now: what the sender told of it is all that there is.
             Ok(None) => Ok(Arc::clone(event)),
             Err(failure) => {
-                let detail = format!("the event's record: {}", failure.message);
+                let detail = format!("the event's record: {failure}");
                 Err(Preparation::Unready { code: "record_unfetched", detail })
             }
         }
@@ -59,11 +59,20 @@ impl Preparer {
         for (enrich, fetched) in route.enrich.iter().zip(join_all(fetches).await) {
             let EnrichSpec { name, on_error, .. } = &enrich.spec;
             let code = "enrich_failed";
+            let detail = |unfetched: Unfetched| format!("`enrich.{name}`: {unfetched}");
             let record = match (fetched, on_error) {
                 (Ok(record), _) => record,
+                // What the route says of its source is not said of our own store.
+                (Err(ours @ Unfetched::Store(_)), _) => {
+                    return Err(Preparation::Unready { code, detail: detail(ours) });
+                }
                 (Err(_), OnEnrichError::DeliverWithout) => Json::Null,
-                (Err(detail), OnEnrichError::Retry) => return Err(Preparation::Unready { code, detail }),
-                (Err(detail), OnEnrichError::DeadLetter) => return Err(Preparation::Failed { code, detail }),
+                (Err(theirs), OnEnrichError::Retry) => {
+                    return Err(Preparation::Unready { code, detail: detail(theirs) });
+                }
+                (Err(theirs), OnEnrichError::DeadLetter) => {
+                    return Err(Preparation::Failed { code, detail: detail(theirs) });
+                }
             };
             records.insert(name.to_string(), record);
         }
@@ -88,7 +97,7 @@ impl Preparer {
         self.compute(is_quick, evaluate).await?
     }
 
-    async fn one(&self, event: &Event, enrich: &Enrich, id: Option<String>) -> Result<Json, String> {
+    async fn one(&self, event: &Event, enrich: &Enrich, id: Option<String>) -> Result<Json, Unfetched> {
         let Some(id) = id else { return Ok(Json::Null) };
         let EnrichSpec { name, way, source, connection, max_age, confirm, .. } = &enrich.spec;
         let mut account = account_of(event);
@@ -115,8 +124,7 @@ impl Preparer {
             max_age: *max_age,
             confirm: *confirm,
         };
-        let fetched = self.enricher.fetch(&need).await;
-        let record = fetched.map_err(|failure| format!("`enrich.{name}`: {}", failure.message))?;
+        let record = self.enricher.fetch(&need).await?;
         Ok(record.map_or(Json::Null, |record| Json::clone(&record)))
     }
 }
