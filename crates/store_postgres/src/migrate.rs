@@ -23,7 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_backfill.sql"),
     include_str!("../migrations/0006_shapes.sql"),
     include_str!("../migrations/0007_listeners.sql"),
-    include_str!("../migrations/0007_alerts.sql"),
+    include_str!("../migrations/0008_alerts.sql"),
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.

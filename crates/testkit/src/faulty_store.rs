@@ -12,8 +12,8 @@ use domain::request::{Reason, Verdict};
 use domain::run::{Gap, Run, StreamKey};
 use domain::subject::SubjectRow;
 use domain::{
-    AlertId, Call, DeliveryId, DestinationName, EventId, ListenerName, NoticeId, ReplayId, RequestId, RunId, SourceName,
-    Subject, Tenant, Timestamp,
+    AlertId, Call, DeliveryId, DestinationName, EventId, ListenerName, NoticeId, ReplayId, RequestId, RunId,
+    SourceName, Subject, Tenant, Timestamp,
 };
 use store::dispatch::{Claim, ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};

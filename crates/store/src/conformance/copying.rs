@@ -177,7 +177,10 @@ async fn fill_registry(w: &mut World) {
         let alert = registry::alert(w, kind, "destination/app");
         w.store.raise_alert(alert).await.expect("raise");
     }
-    w.store.resolve_alert(w.tenant.clone(), "gaps".into(), "destination/app".into(), w.now).await.expect("resolve");
+    w.store
+        .resolve_alert(w.tenant.clone(), "gaps".into(), "destination/app".into(), None, w.now)
+        .await
+        .expect("resolve");
     let calls = ["a", "b", "c"].map(|url| domain::Call { url: url.to_owned(), ..watch::call(w, "shop", "acme") });
     w.store.record_calls(calls.to_vec()).await.expect("record_calls");
     w.store.add_figures(w.now, vec![watch::figure(w, "shop", 4, &[20])]).await.expect("add_figures");

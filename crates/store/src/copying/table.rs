@@ -103,7 +103,10 @@ tables! {
         body Bytes;
     Idempotency "idempotency": tenant Name, key Text, request Bytes, begun_at Int, status Int, body Bytes;
     Alerts "alerts": tenant Name, id Uuid, kind Text, object Text, detail Text, opened_at Int, last_at Int,
-        count Int, resolved_at Int;
+        count Int, resolved_at Int, acknowledged_at Int, acknowledged_by Text, resolved_by Text, reopened Int,
+        settled Flag;
+    Notices "notices": tenant Name, id Uuid, cause Text, alert Uuid, channel Text, stage Text, severity Text,
+        state Text, made_at Int, due_at Int, tries Int, ended_at Int, problem Text, closed Flag;
     Checkpoints "checkpoints": tenant Name, source Name, connection Name, stream Text, state Json, baseline_at Int,
         generation Int, asked_at Int, read_at Int, changed_at Int, polls Int, empty Int, failed Int, changes Int,
         requests Int, learned Bytes, unmodified Int, page Json;

@@ -107,6 +107,7 @@ pub(super) fn shape(table: Table) -> Shape {
             ..keyed("idempotency", &[TENANT, ("key", Of::Text)])
         },
         Table::Alerts => keyed("alerts", &[TENANT, ID]),
+        Table::Notices => keyed("notices", &[TENANT, ID]),
         Table::Checkpoints => {
             Shape { written: &[("lease_until", "0")], ..keyed("checkpoints", &[TENANT, SOURCE, CONNECTION, STREAM]) }
         }

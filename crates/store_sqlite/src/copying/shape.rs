@@ -131,6 +131,7 @@ pub(super) fn shape(table: Table) -> Shape {
         // What was being worked on ended with its process.
         Table::Idempotency => Shape { filter: "t.status IS NOT NULL", ..keyed("idempotency", &["tenant", "key"]) },
         Table::Alerts => keyed("alerts", BARE.key),
+        Table::Notices => keyed("notices", BARE.key),
         Table::Checkpoints => Shape {
             written: &[("lease_until", "0")],
             ..keyed("checkpoints", &["tenant", "source", "connection", "stream"])

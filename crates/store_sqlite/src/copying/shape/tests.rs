@@ -16,7 +16,7 @@ const NOT_COPIED: [(&str, &str); 4] = [
 ];
 
 /// Columns that are not copied, and why.
-const COLUMNS_NOT_COPIED: [(&str, &str, &str); 11] = [
+const COLUMNS_NOT_COPIED: [(&str, &str, &str); 12] = [
     ("checkpoints", "owner", "leases end with their process"),
     ("checkpoints", "lease_until", "leases end with their process"),
     ("lanes", "id", "a number of this store's own"),
@@ -25,6 +25,7 @@ const COLUMNS_NOT_COPIED: [(&str, &str, &str); 11] = [
     ("deliveries", "seq", "told as the place"),
     ("requests", "seq", "a number of this store's own"),
     ("alerts", "seq", "a number of this store's own"),
+    ("notices", "seq", "a number of this store's own"),
     ("runs", "seq", "a number of this store's own"),
     ("gaps", "seq", "told as the order"),
     ("calls", "seq", "told as the order"),
