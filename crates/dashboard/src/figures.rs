@@ -11,6 +11,10 @@ use store::watch::{Series, Step};
 use crate::desk::Desk;
 use crate::reply::Trouble;
 
+mod waits;
+
+pub(crate) use waits::{Waits, waits};
+
 /// How far a chart looks back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) enum Span {
@@ -75,6 +79,11 @@ impl Span {
         self.step().length() * self.bars().1
     }
 
+    /// In which bar a time is, if the first begins at `first`.
+    fn bar_of(self, at: Timestamp, first: Timestamp) -> usize {
+        usize::try_from(at.since(first).as_secs() / self.bar().as_secs()).unwrap_or(usize::MAX)
+    }
+
     /// Where the first bar begins.
     fn first(self, now: Timestamp) -> Timestamp {
         let before = u32::try_from(self.bars().0 - 1).unwrap_or(0);
@@ -118,9 +127,8 @@ pub(crate) async fn tracks(
     let first = span.first(desk.now());
     let mut tracks: BTreeMap<Arc<str>, Track> = BTreeMap::new();
     for (at, figure) in desk.store().figures(tenant.clone(), series, span.step(), first).await? {
-        let bar = at.since(first).as_secs() / span.bar().as_secs();
         let track = tracks.entry(figure.object).or_insert_with(|| Track::empty(span));
-        track.add(usize::try_from(bar).unwrap_or(usize::MAX), figure.count, figure.failed, &figure.latencies);
+        track.add(span.bar_of(at, first), figure.count, figure.failed, &figure.latencies);
     }
     Ok(tracks)
 }

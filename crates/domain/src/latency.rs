@@ -7,8 +7,8 @@ use std::time::Duration;
 const STEPS: u32 = 8;
 /// Everything shorter than 2^7 = 128 µs is in the first bucket.
 const FIRST_BITS: u32 = 7;
-/// Everything longer than about 18 minutes is in the last one.
-const LAST_BITS: u32 = 30;
+/// Everything longer than about three days is in the last one.
+const LAST_BITS: u32 = 38;
 const BUCKETS: usize = ((LAST_BITS - FIRST_BITS) * STEPS) as usize + 1;
 
 /// How many durations fell into which bucket. A handful of buckets are ever used, so only those are kept.

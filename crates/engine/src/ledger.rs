@@ -82,6 +82,13 @@ impl Ledger {
         self.pages().sums(tenant, Series::Rejected, source.as_str()).add(1, true, None);
     }
 
+    /// How many deliveries were seen to wait for a destination, and how long the oldest had.
+    pub fn waiting(&self, tenant: &Tenant, destination: &DestinationName, deliveries: u64, oldest: Duration) {
+        if deliveries > 0 {
+            self.pages().sums(tenant, Series::Waiting, destination.as_str()).add(deliveries, false, Some(oldest));
+        }
+    }
+
     /// Writes until told to stop. What comes after that is written by [`flush`](Self::flush).
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut figures_at = self.clock.now();

@@ -34,10 +34,13 @@ pub enum Series {
     Attempts,
     /// Requests rejected at a source; the object is the source.
     Rejected,
+    /// Looks at what waits for a destination, which is the object: the count is of what waited, over all looks at which
+    /// anything did; the latencies are how long the oldest had, one for each such look.
+    Waiting,
 }
 
 impl Series {
-    pub const ALL: [Self; 4] = [Self::Calls, Self::Events, Self::Attempts, Self::Rejected];
+    pub const ALL: [Self; 5] = [Self::Calls, Self::Events, Self::Attempts, Self::Rejected, Self::Waiting];
 }
 
 /// How fine the time of a figure is. Each has a span of its own for which it is kept.

@@ -45,6 +45,7 @@ pub(crate) const fn series_code(series: Series) -> i16 {
         Series::Events => 2,
         Series::Attempts => 3,
         Series::Rejected => 4,
+        Series::Waiting => 5,
     }
 }
 

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_shapes.sql"),
     include_str!("../migrations/0007_listeners.sql"),
     include_str!("../migrations/0008_alerts.sql"),
+    include_str!("../migrations/0009_waiting.sql"),
 ];
 
 /// Beside the migrations, because it has to be there before the first.

@@ -149,7 +149,7 @@ fn grouped(visitor: &Visitor, dead: &DeadGroups, now: Timestamp) -> Markup {
             html! {
                 "last " (Ago { at: group.last_at, now })
                 @if group.count > 1 { div.dim { "first " (Ago { at: group.first_at, now }) } }
-                a href={ "/events/" (group.event) } { "Newest" }
+                div { a href={ "/events/" (group.event) } { "Newest" } }
             },
             html! { @if visitor.may(Scope::Operate) { a.button href=(address("/dead-letters/plan", &same)) { "Try again…" } } },
         ]

@@ -17,11 +17,11 @@ use store::watch::Series;
 use super::destinations::{Owed, host_of, latency, owed, state, status_of};
 use crate::desk::Desk;
 use crate::extract::{Form, Path, Query};
-use crate::figures::{Span, Track, tracks};
+use crate::figures::{Span, Track, Waits, tracks, waits};
 use crate::list::said;
 use crate::part::form::{Weight, button, field};
 use crate::part::tag::{self, number, percent};
-use crate::part::time::{Ago, ago};
+use crate::part::time::{Ago, took};
 use crate::part::{self, chart, facts, table, text_block, tile};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
@@ -55,6 +55,9 @@ pub(crate) async fn show(
     let owed = owed(&desk, tenant).await?.remove(&name).unwrap_or_default();
     let live = desk.engine.destination_live(tenant.clone(), name.clone()).await;
     let track = tracks(&desk, tenant, Series::Attempts, place.span).await?.remove(name.as_str());
+    let track = track.unwrap_or_else(|| Track::empty(place.span));
+    let waited = waits(&desk, tenant, place.span).await?.remove(name.as_str());
+    let waited = waited.unwrap_or_else(|| Waits::none(place.span));
     let filter = DeliveryFilter { destination: Some(name.clone()), ..DeliveryFilter::default() };
     let last = desk.store().deliveries(tenant.clone(), filter, Page::first(DELIVERIES_MAX)).await?.rows;
     let content = html! {
@@ -65,7 +68,7 @@ pub(crate) async fn show(
         @if visitor.may(Scope::Operate) { (acts(&name, status)) }
         (about(destination, live.as_ref()))
         (super::spans(&format!("/destinations/{name}"), place.span))
-        (figures(&track.unwrap_or_else(|| Track::empty(place.span)), &owed, &name, place.span, now))
+        (figures(&track, &waited, &owed, &name, place.span, now))
         h2 { "Last deliveries" }
         @if last.is_empty() { p.dim { "It was never owed anything." } }
         @else { (deliveries(&last, now)) }
@@ -125,7 +128,22 @@ fn about(destination: &Destination, live: Option<&DestinationLive>) -> Markup {
     html! { section.card { (facts(lines)) } }
 }
 
-fn figures(track: &Track, owed: &Owed, name: &DestinationName, span: Span, now: Timestamp) -> Markup {
+/// What waits, and what did.
+pub(crate) fn waiting(owed: &Owed, more: &Markup, waited: &Waits, span: Span) -> Markup {
+    let bars: Vec<_> = waited.deliveries.iter().map(|deliveries| (*deliveries, 0)).collect();
+    let heard = format!("Deliveries that waited {}, on average, {}", span.words(), span.bar_words());
+    tile("Waiting", &number(owed.open), &html! { span.dim { (more) } (chart::bars(&heard, &bars)) })
+}
+
+/// How long the oldest of them has waited, and did.
+pub(crate) fn oldest(owed: &Owed, waited: &Waits, span: Span, now: Timestamp) -> Markup {
+    let age = owed.oldest.map(|oldest| took(now.since(oldest)));
+    let heard = format!("How long the oldest had waited at most {}, {}", span.words(), span.bar_words());
+    let more = html! { span.dim { "longest wait" } (chart::durations(&heard, &waited.oldest)) };
+    tile("Lag", age.as_deref().unwrap_or("none"), &more)
+}
+
+fn figures(track: &Track, waited: &Waits, owed: &Owed, name: &DestinationName, span: Span, now: Timestamp) -> Markup {
     let states = owed.by_state.iter().map(|(state, count)| format!("{} {}", number(*count), state.replace('_', " ")));
     let states = states.collect::<Vec<_>>().join(", ");
     html! {
@@ -134,10 +152,8 @@ fn figures(track: &Track, owed: &Owed, name: &DestinationName, span: Span, now: 
                 span.dim { (percent(track.count - track.failed.min(track.count), track.count)) " succeed" }
                 (chart::bars(&format!("Tries {}", span.bar_words()), &track.bars))
             }))
-            (tile("Waiting", &number(owed.open), &html! {
-                span.dim { (states) }
-                @if owed.oldest.is_some() { div.dim { "the oldest " (ago(owed.oldest, now)) } }
-            }))
+            (waiting(owed, &html! { (states) }, waited, span))
+            (oldest(owed, waited, span, now))
             (tile("Dead letters", &number(owed.dead), &html! {
                 @if owed.dead > 0 { a href={ "/dead-letters?destination=" (name) } { "See why" } }
             }))

@@ -13,7 +13,7 @@ use super::alerts::about;
 use super::destinations::{Owed, owed};
 use crate::desk::Desk;
 use crate::extract::Query;
-use crate::figures::{Span, Track, total};
+use crate::figures::{Span, Track, Waits, total, waits};
 use crate::part::form::{Weight, button};
 use crate::part::tag::{Tone, number, percent, tag};
 use crate::part::time::{Ago, ago, took};
@@ -44,7 +44,7 @@ pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Query(place
         @else {
             (attention(&alerts, now))
             (super::spans("/now", span))
-            (figures(&desk, &visitor, span).await?)
+            (figures(&desk, &visitor, span, owed.values(), now).await?)
             h2 { "What waits" }
             @if owed.is_empty() { p.dim { "Nothing: all that was accepted is where it belongs." } }
             @else { (waiting(owed.iter().take(WAITING_MAX), now)) }
@@ -86,17 +86,31 @@ fn attention(alerts: &[Alert], now: Timestamp) -> Markup {
     }
 }
 
-async fn figures(desk: &Desk, visitor: &Visitor, span: Span) -> Result<Markup, Trouble> {
+async fn figures(
+    desk: &Desk,
+    visitor: &Visitor,
+    span: Span,
+    owed: impl Iterator<Item = &Owed>,
+    now: Timestamp,
+) -> Result<Markup, Trouble> {
     let tenant = visitor.tenant();
     let (events, tries) =
         (total(desk, tenant, Series::Events, span).await?, total(desk, tenant, Series::Attempts, span).await?);
     let (rejected, calls) =
         (total(desk, tenant, Series::Rejected, span).await?, total(desk, tenant, Series::Calls, span).await?);
+    let waited = Waits::together(waits(desk, tenant, span).await?.values(), span);
+    let owed = owed.fold(Owed::default(), |sum, one| Owed {
+        open: sum.open + one.open,
+        oldest: sum.oldest.into_iter().chain(one.oldest).min(),
+        ..sum
+    });
     Ok(html! {
         div.tiles {
             (counted("Events", &events, span, &html! { (rate(&events, span)) }))
             (counted("Tries of deliveries", &tries, span, &html! { (rate(&tries, span)) ", " (percent(tries.failed, tries.count)) " failed" (delay(&tries)) }))
             (counted("Rejected requests", &rejected, span, &html! { @if rejected.count > 0 { a href="/requests" { "See why" } } @else { "none" } }))
+            (super::destination::waiting(&owed, &html! {}, &waited, span))
+            (super::destination::oldest(&owed, &waited, span, now))
             @if calls.count > 0 { (counted("Calls to sources", &calls, span, &html! { (percent(calls.failed, calls.count)) " failed" (delay(&calls)) })) }
         }
     })

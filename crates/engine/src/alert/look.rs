@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::Alerts;
 use crate::budget::Budgets;
 use crate::clock::SharedClock;
+use crate::ledger::Ledger;
 use crate::nodes::Held;
 use crate::topology::Topology;
 
@@ -36,6 +37,7 @@ pub struct Lookout {
     pub clock: SharedClock,
     pub alerts: Alerts,
     pub budgets: Arc<Budgets>,
+    pub ledger: Arc<Ledger>,
     pub(crate) topology: watch::Receiver<Arc<Topology>>,
     pub(crate) held: watch::Receiver<Arc<Held>>,
     pub stop: CancellationToken,

@@ -297,6 +297,7 @@ impl Common {
             clock: Arc::clone(&self.clock),
             alerts: self.alerts.clone(),
             budgets: Arc::clone(budgets),
+            ledger: Arc::clone(&self.ledger),
             topology: self.topology.clone(),
             held: self.held.clone(),
             stop: self.stop.clone(),

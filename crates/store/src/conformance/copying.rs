@@ -12,7 +12,7 @@ use domain::run::RunKind;
 use domain::{DeliveryId, DeliveryState, EventId, RequestId, Timestamp};
 
 use super::world::{Arrange, DAY, LEASE, SECOND, Wait, World, destination, digest, name};
-use super::{listen, reading, registry, replays, requests, shapes, watch};
+use super::{listen, notices, reading, registry, replays, requests, shapes, watch};
 use crate::Verb;
 use crate::copying::carry::{Carrier, CopyError, Mark};
 use crate::copying::table::Table;
@@ -86,6 +86,7 @@ async fn fill(w: &mut World) -> Filled {
     let changes = vec![shapes::change(w, 2, None), shapes::change(w, 3, Some(known.event.id))];
     w.store.save_shape(shapes::row(w, of), changes).await.expect("save_shape");
     fill_listeners(w).await;
+    fill_notices(w).await;
     Filled { known, held: held_id, blocking, behind_blocking, replay, rejected }
 }
 
@@ -99,6 +100,20 @@ async fn fill_listeners(w: &mut World) {
         w.store.open_listener(listener).await.expect("open_listener");
     }
     w.tenant = own;
+}
+
+/// Messages about an alert: one waits, and one was tried in vain.
+async fn fill_notices(w: &mut World) {
+    use domain::alert::tell::{NoticeState, Stage};
+    let waiting = notices::notice(w, "destination/app", "mail", Stage::Opened);
+    let failed = crate::notices::Notice {
+        state: NoticeState::Failed,
+        tries: 3,
+        ended_at: Some(w.now),
+        problem: "it answered 500".to_owned(),
+        ..notices::notice(w, "destination/app", "chat", Stage::Opened)
+    };
+    notices::step(w, notices::making("destination/app", vec![waiting, failed])).await;
 }
 
 /// Lanes with a head that was tried, one that is in flight, one that is dead and blocks, and what waits behind them.

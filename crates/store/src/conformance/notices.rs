@@ -10,7 +10,7 @@ use super::world::{DAY, Open, SECOND, World, code, name};
 use crate::notices::{CauseStep, Notice, NoticeEnd};
 use crate::registry::Alert;
 
-fn notice(w: &mut World, cause: &str, channel: &str, stage: Stage) -> Notice {
+pub(super) fn notice(w: &mut World, cause: &str, channel: &str, stage: Stage) -> Notice {
     Notice {
         id: NoticeId::from_uuid(w.uuid()),
         tenant: w.tenant.clone(),
@@ -28,11 +28,11 @@ fn notice(w: &mut World, cause: &str, channel: &str, stage: Stage) -> Notice {
     }
 }
 
-fn making(cause: &str, make: Vec<Notice>) -> CauseStep {
+pub(super) fn making(cause: &str, make: Vec<Notice>) -> CauseStep {
     CauseStep { cause: cause.into(), make, ..CauseStep::default() }
 }
 
-async fn step(w: &World, step: CauseStep) -> u32 {
+pub(super) async fn step(w: &World, step: CauseStep) -> u32 {
     w.store.step_cause(w.tenant.clone(), step, w.now).await.expect("step_cause")
 }
 

@@ -137,8 +137,12 @@ pub async fn figures_add_up_by_minute_and_by_hour(open: impl Open) {
     w.store.add_figures(w.now, vec![figure(&w, "shop", 2, &[30])]).await.expect("add");
     w.pass(SECOND);
     w.store.add_figures(w.now, vec![figure(&w, "shop", 1, &[])]).await.expect("add");
-    let other = Figure { series: Series::Events, ..figure(&w, "shop", 9, &[]) };
-    w.store.add_figures(w.now, vec![other]).await.expect("add");
+    for series in Series::ALL.into_iter().filter(|series| *series != Series::Calls) {
+        let other = Figure { series, ..figure(&w, "shop", 9, &[]) };
+        w.store.add_figures(w.now, vec![other.clone()]).await.expect("add");
+        let found = w.store.figures(w.tenant.clone(), series, Step::Minute, start).await.expect("figures");
+        assert_eq!(found, [(start + SECOND * 60, other)]);
+    }
     w.reopen().await;
     let row = |at, object: &str, count, failed| (at, object.to_owned(), count, failed);
     let second = start + SECOND * 60;

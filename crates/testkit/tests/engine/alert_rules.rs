@@ -95,6 +95,37 @@ async fn a_backlog_that_grows_is_told_and_one_that_is_worked_off_is_not() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_waits_and_for_how_long_is_written_down_while_anything_does() {
+    let rig = Rig::with(memory(), patient(Vec::new())).await;
+    let begun = rig.clock.now();
+    rig.answer(500);
+    for _ in 0..7 {
+        rig.publish().await;
+    }
+    rig.pass(5 * MINUTE).await;
+    let waited = async |since| {
+        let found = rig.store.figures(Tenant::default_tenant(), Series::Waiting, Step::Hour, since).await;
+        let sum = found.expect("figures").into_iter().map(|(_, figure)| figure).reduce(|mut sum, figure| {
+            sum.count += figure.count;
+            sum.latencies.merge(&figure.latencies);
+            sum
+        });
+        let Figure { object, count, latencies, .. } = sum.expect("something waits");
+        assert_eq!(&*object, "app");
+        (count, latencies.count(), latencies.quantile(1.0).expect("there are some").as_secs() / 60)
+    };
+    let (deliveries, looks, minutes) = waited(begun).await;
+    assert!((4..=5).contains(&looks), "{looks}");
+    assert_eq!(deliveries, 7 * looks, "each look saw all of them");
+    assert!((looks - 1..=looks).contains(&minutes), "they grow older by a minute from look to look: {minutes}");
+    rig.answer(200);
+    rig.pass(2 * MINUTE).await;
+    let last = waited(begun).await;
+    rig.pass(10 * MINUTE).await;
+    assert_eq!(waited(begun).await, last, "nothing waits any more");
+}
+
 /// Writes down that a source had so many events in each minute of the last weeks, up to now.
 async fn history(rig: &Rig, weeks: u32) {
     let now = rig.clock.now();

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::alert::trend::{Looks, Waiting, backlog};
-use domain::{DeliveryState, Tenant, Timestamp};
+use domain::{DeliveryState, DestinationName, Tenant, Timestamp};
 use store::StoreError;
+use store::read::Backlog;
 
 use super::Lookout;
 use crate::alert::BACKLOG_GROWING;
@@ -28,7 +29,9 @@ impl Lookout {
             return Ok(());
         }
         let began = self.clock.monotonic();
-        let waiting = self.waiting(topology, now).await?;
+        let rows = self.store.backlog().await?;
+        self.write_down(&rows, now);
+        let waiting = waiting(rows, topology, now);
         known.next = Some(now + self.clock.monotonic().saturating_sub(began) * SHARE);
         known.looks.retain(|key, _| waiting.contains_key(key));
         for (key, look) in waiting {
@@ -52,23 +55,35 @@ impl Lookout {
         Ok(())
     }
 
-    /// What each destination waits for. What a person holds does not wait.
-    async fn waiting(
-        &self,
-        topology: &Topology,
-        now: Timestamp,
-    ) -> Result<BTreeMap<(Tenant, String), Waiting>, StoreError> {
-        let none = Waiting { at: now, deliveries: 0, lag: Duration::ZERO };
-        let keys = topology.destinations().map(|own| (own.spec.tenant.clone(), own.spec.name.to_string()));
-        let mut waiting: BTreeMap<_, _> = keys.map(|key| (key, none)).collect();
-        for row in self.store.backlog().await? {
-            use DeliveryState::{InFlight, Pending, Retrying};
-            let Some(look) = waiting.get_mut(&(row.tenant, row.destination.to_string())) else { continue };
-            if matches!(row.state, Pending | Retrying | InFlight) {
-                look.deliveries += row.count;
-                look.lag = look.lag.max(row.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)));
-            }
+    /// For people who look back: all that is open, what somebody holds too.
+    fn write_down(&self, rows: &[Backlog], now: Timestamp) {
+        let mut open: BTreeMap<(&Tenant, &DestinationName), (u64, Duration)> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.state != DeliveryState::Dead) {
+            let (deliveries, oldest) = open.entry((&row.tenant, &row.destination)).or_default();
+            *deliveries += row.count;
+            *oldest = (*oldest).max(age(row, now));
         }
-        Ok(waiting)
+        for ((tenant, destination), (deliveries, oldest)) in open {
+            self.ledger.waiting(tenant, destination, deliveries, oldest);
+        }
     }
+}
+
+/// What each destination waits for. What a person holds does not wait.
+fn waiting(rows: Vec<Backlog>, topology: &Topology, now: Timestamp) -> BTreeMap<(Tenant, String), Waiting> {
+    use DeliveryState::{InFlight, Pending, Retrying};
+    let none = Waiting { at: now, deliveries: 0, lag: Duration::ZERO };
+    let keys = topology.destinations().map(|own| (own.spec.tenant.clone(), own.spec.name.to_string()));
+    let mut waiting: BTreeMap<_, _> = keys.map(|key| (key, none)).collect();
+    for row in rows.into_iter().filter(|row| matches!(row.state, Pending | Retrying | InFlight)) {
+        let age = age(&row, now);
+        let Some(look) = waiting.get_mut(&(row.tenant, row.destination.to_string())) else { continue };
+        look.deliveries += row.count;
+        look.lag = look.lag.max(age);
+    }
+    waiting
+}
+
+fn age(row: &Backlog, now: Timestamp) -> Duration {
+    row.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest))
 }
