@@ -10,6 +10,7 @@ use http::request::Parts;
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
+use crate::written::{Action, refused};
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
@@ -23,29 +24,37 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// One answer for every key that does not open.
-fn unauthorized() -> Problem {
+pub(crate) fn unauthorized() -> Problem {
     Code::Unauthorized
         .because("Send 'Authorization: Bearer trk_…' with an API key that is known here, not expired and not revoked.")
 }
 
 /// Lets only keys with `needed` through to the routes below it, and tells those who is calling.
-pub async fn authorize(State((app, needed)): State<(App, Scope)>, mut request: Request, next: Next) -> Response {
-    match allowed(&app, needed, request.headers()).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+pub async fn authorize(
+    State((app, needed, action)): State<(App, Scope, Option<Action>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = match caller(&app, request.headers()).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    if !caller.scopes.allow(needed) {
+        if let Some(action) = action {
+            refused(&app, &caller, action, needed, request).await;
         }
-        Err(problem) => problem.into_response(),
+        return lacking(needed).into_response();
     }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }
 
-async fn allowed(app: &App, needed: Scope, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let caller = app.access.caller(bearer(headers)).await?.ok_or_else(unauthorized)?;
-    if caller.scopes.allow(needed) {
-        return Ok(caller);
-    }
-    Err(Code::Forbidden
-        .because(format!("This needs a key with the scope '{}'; this key has not got it.", needed.as_str())))
+async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    app.access.caller(bearer(headers)).await?.ok_or_else(unauthorized)
+}
+
+fn lacking(needed: Scope) -> Problem {
+    Code::Forbidden.because(format!("This needs a key with the scope '{}'; this key has not got it.", needed.as_str()))
 }
 
 impl FromRequestParts<App> for Caller {

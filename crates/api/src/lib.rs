@@ -18,6 +18,7 @@ mod route;
 mod router;
 pub mod server;
 pub mod telemetry;
+mod written;
 
 pub use app::{App, Limits, START_PAGE, Settings};
 pub use engine::access::{FirstKey, FirstKeyError, ensure_first_key};

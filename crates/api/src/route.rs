@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::problem::Code;
+use crate::written::Action;
 use engine::access::Scope;
 
 /// A schema by its name.
@@ -58,6 +59,8 @@ pub struct Route {
     pub handler: MethodRouter<App>,
     /// The scope that the caller's key needs; `None`: open to all.
     pub needs: Option<Scope>,
+    /// As what it is written down in the audit log; `None`: it only reads, or takes in.
+    pub audited: Option<Action>,
     pub summary: &'static str,
     pub status: StatusCode,
     pub gives: Gives,
@@ -84,6 +87,7 @@ impl Route {
             path,
             handler: on(filter, handler),
             needs: None,
+            audited: None,
             summary,
             status: StatusCode::OK,
             gives: Gives::Nothing,
@@ -115,6 +119,19 @@ impl Route {
     /// Only keys with this scope may call it.
     pub fn needs(mut self, scope: Scope) -> Self {
         self.needs = Some(scope);
+        self
+    }
+
+    /// It is written down before it is done and after, under this name, as done to this: parts in braces are those of
+    /// the path.
+    pub fn audited(mut self, code: &'static str, object: &'static str) -> Self {
+        self.audited = Some(Action { code, object, refusals_only: false });
+        self
+    }
+
+    /// Written down only where it was refused: what it does is kept anyway, by itself.
+    pub fn audited_refusals(mut self, code: &'static str, object: &'static str) -> Self {
+        self.audited = Some(Action { code, object, refusals_only: true });
         self
     }
 

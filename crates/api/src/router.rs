@@ -15,11 +15,12 @@ use crate::peer::{Peer, host_of};
 use crate::problem::{Code, Problem};
 use crate::rest::objects::{Definition, Destinations, ObjectsQuery, PutObject, Routes, Sources, create, put, remove};
 use crate::rest::{
-    alerts, api_keys, budgets, calls, deliveries, destinations, events, explain, handshakes, listeners, nodes, pairing,
-    providers, publish, replays, requests, routes, runs, schemas, sources, streams, subscriptions, tail, trial,
-    upstream,
+    alerts, api_keys, audit, budgets, calls, deliveries, destinations, events, explain, handshakes, listeners, nodes,
+    pairing, providers, publish, replays, requests, routes, runs, schemas, sources, streams, subscriptions, tail,
+    trial, upstream,
 };
 use crate::route::Route;
+use crate::written::{know_address, written_down};
 use crate::{health, idempotency, ingest, openapi, telemetry};
 use engine::access::Scope::{Admin, IngestPublish, Operate, Read};
 
@@ -27,7 +28,8 @@ const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
 const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
 
-/// Every route. Whoever adds one says here which scope it needs; without `needs` it is open to all.
+/// Every route. Whoever adds one says here which scope it needs (without `needs` it is open to all), and by which name
+/// it is written down in the audit log.
 #[rustfmt::skip]
 pub(crate) fn table() -> Vec<Route> {
     vec![
@@ -47,7 +49,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/events", "List events, newest first", events::list)
             .needs(Read).pages::<events::EventsQuery>().gives::<Listing<events::EventView>>(OK),
         Route::post("/api/v1/events", "Publish an event; 200 if its Idempotency-Key came before", publish::publish)
-            .needs(IngestPublish).takes::<publish::NewEvent>().gives::<publish::PublishedEvent>(CREATED).large_body()
+            .needs(IngestPublish).audited_refusals("event.publish", "event").takes::<publish::NewEvent>().gives::<publish::PublishedEvent>(CREATED).large_body()
             .may(&[Code::IdempotencyKeyReused, Code::NotFound, Code::SourceNotPublished, Code::InvalidParameter]),
         Route::get("/api/v1/events/stream", "Follow events as they are accepted", tail::stream)
             .needs(Read).pages::<tail::TailQuery>().gives_events::<tail::TailedEvent>().may(&[Code::TooManyStreams]),
@@ -61,89 +63,89 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/listeners/{name}", "Where a listener stands", listeners::get)
             .needs(Read).gives::<listeners::ListenerView>(OK),
         Route::put("/api/v1/listeners/{name}", "Make a listener, or take one over where it stands", listeners::open)
-            .needs(Operate).takes::<listeners::OpenListener>().gives::<listeners::ListenerView>(OK).may(&[Code::NotFound, Code::TooManyListeners]),
+            .needs(Operate).audited("listener.open", "listener/{name}").takes::<listeners::OpenListener>().gives::<listeners::ListenerView>(OK).may(&[Code::NotFound, Code::TooManyListeners]),
         Route::delete("/api/v1/listeners/{name}", "Forget a listener", listeners::forget)
-            .needs(Operate),
+            .needs(Operate).audited("listener.forget", "listener/{name}"),
         Route::get("/api/v1/listeners/{name}/stream", "Hear what a listener has not handled, and what comes", listeners::stream)
             .needs(Operate).query::<listeners::HearQuery>().gives_events::<listeners::HeardEvent>().may(&[Code::ListenerTaken, Code::TooManyStreams]),
         Route::post("/api/v1/listeners/{name}/handled", "Say what was handled: it is not heard again", listeners::handled)
-            .needs(Operate).takes::<listeners::Handled>().gives::<listeners::Moved>(OK).may(&[Code::InvalidCursor, Code::ListenerTaken]),
+            .needs(Operate).audited_refusals("listener.handled", "listener/{name}").takes::<listeners::Handled>().gives::<listeners::Moved>(OK).may(&[Code::InvalidCursor, Code::ListenerTaken]),
 
         Route::get("/api/v1/deliveries", "List deliveries, newest first", deliveries::list)
             .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),
         Route::get("/api/v1/deliveries/{id}", "One delivery with all its attempts", deliveries::get)
             .needs(Read).gives::<deliveries::DeliveryDetailView>(OK),
         Route::post("/api/v1/deliveries/{id}/retry", "Try a dead or cancelled delivery again from the start", deliveries::retry)
-            .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
+            .needs(Operate).audited("delivery.retry", "delivery/{id}").gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
         Route::post("/api/v1/deliveries/{id}/cancel", "Cancel an open delivery; of a dead one that its lane stands still for, let the next go", deliveries::cancel)
-            .needs(Operate).gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
+            .needs(Operate).audited("delivery.cancel", "delivery/{id}").gives::<deliveries::DeliveryView>(OK).may(&[Code::StateRefused]),
         Route::get("/api/v1/deliveries/{id}/explain", "Why a delivery is not delivered, by our rules", explain::delivery)
             .needs(Read).gives::<explain::ExplanationView>(OK),
         Route::post("/api/v1/deliveries/{id}/explain", "The same, and what the configured model says of it", explain::delivery_by_model)
-            .needs(Operate).gives::<explain::ExplanationView>(OK),
+            .needs(Operate).audited("delivery.explain", "delivery/{id}").gives::<explain::ExplanationView>(OK),
         Route::get("/api/v1/dead-letters", "List deliveries whose tries are used up", deliveries::dead_letters)
             .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),
 
         Route::get("/api/v1/replays", "List replays, newest first", replays::list)
             .needs(Read).query::<replays::ReplaysQuery>().gives::<Listing<replays::ReplayView>>(OK),
         Route::post("/api/v1/replays", "Deliver stored events again; with dry_run only the plan (200)", replays::create)
-            .needs(Operate).takes::<replays::NewReplay>().gives::<replays::ReplayView>(ACCEPTED).once()
+            .needs(Operate).audited("replay.create", "replay").takes::<replays::NewReplay>().gives::<replays::ReplayView>(ACCEPTED).once()
             .may(&[Code::ReplayInvalid, Code::NotFound]),
         Route::get("/api/v1/replays/{id}", "How far a replay is", replays::get)
             .needs(Read).gives::<replays::ReplayView>(OK),
         Route::post("/api/v1/replays/{id}/cancel", "Stop a replay; what it made stays", replays::cancel)
-            .needs(Operate).gives::<replays::ReplayView>(OK),
+            .needs(Operate).audited("replay.cancel", "replay/{id}").gives::<replays::ReplayView>(OK),
 
         Route::get("/api/v1/requests", "List requests as received, with their verdicts", requests::list)
             .needs(Read).pages::<requests::RequestsQuery>().gives::<Listing<requests::RequestView>>(OK),
         Route::get("/api/v1/requests/{id}", "One request with its body", requests::get)
             .needs(Read).gives::<requests::RequestDetailView>(OK),
         Route::post("/api/v1/requests/{id}/reverify", "Judge a request again by the secrets of now", requests::reverify)
-            .needs(Operate).gives::<requests::ReverifiedView>(OK).may(&[Code::Conflict]),
+            .needs(Operate).audited("request.reverify", "request/{id}").gives::<requests::ReverifiedView>(OK).may(&[Code::Conflict]),
 
         Route::get("/api/v1/requests/{id}/explain", "Why a request was not accepted, by our rules", explain::request)
             .needs(Read).gives::<explain::ExplanationView>(OK),
         Route::post("/api/v1/requests/{id}/explain", "The same, and what the configured model says of it", explain::request_by_model)
-            .needs(Operate).gives::<explain::ExplanationView>(OK),
+            .needs(Operate).audited("request.explain", "request/{id}").gives::<explain::ExplanationView>(OK),
 
         Route::get("/api/v1/sources", "List sources", sources::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<sources::SourceView>>(OK),
         Route::post("/api/v1/sources", "Create a source", create::<Sources>)
-            .needs(Admin).takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
+            .needs(Admin).audited("source.create", "source").takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
         Route::get("/api/v1/sources/{name}", "One source", sources::get)
             .needs(Read).gives::<sources::SourceView>(OK),
         Route::put("/api/v1/sources/{name}", "Create or replace a source", put::<Sources>)
-            .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
+            .needs(Admin).audited("source.put", "source/{name}").takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
         Route::delete("/api/v1/sources/{name}", "Remove a source; its events stay", remove::<Sources>)
-            .needs(Admin).may(&MANAGE),
+            .needs(Admin).audited("source.remove", "source/{name}").may(&MANAGE),
 
         Route::post("/api/v1/sources/{name}/pair", "Wait for the secret that the sender hands over", pairing::open)
-            .needs(Admin).takes::<pairing::OpenPairing>().gives::<pairing::PairingView>(OK)
+            .needs(Admin).audited("pairing.open", "source/{name}").takes::<pairing::OpenPairing>().gives::<pairing::PairingView>(OK)
             .may(&[Code::Conflict, Code::NotFound, Code::PairingNotOffered]),
         Route::delete("/api/v1/sources/{name}/pair", "Wait no longer", pairing::close)
-            .needs(Admin),
+            .needs(Admin).audited("pairing.close", "source/{name}"),
         Route::get("/api/v1/sources/{name}/pairing", "Which secrets were handed over, and who waits for one", pairing::get)
             .needs(Read).gives::<pairing::PairingView>(OK),
         Route::delete("/api/v1/sources/{name}/pairing", "Trust no secret that was handed over, and wait for none", pairing::forget_all)
-            .needs(Admin),
+            .needs(Admin).audited("pairing.forget_all", "source/{name}"),
         Route::delete("/api/v1/sources/{name}/pairing/{id}", "Trust one of these secrets no more", pairing::forget)
-            .needs(Admin),
+            .needs(Admin).audited("pairing.forget", "source/{name}/pairing/{id}"),
         Route::post("/api/v1/sources/{name}/pairing/{id}/hand-back", "Show a secret, once, to give it back to its sender", pairing::hand_back)
-            .needs(Admin).gives::<pairing::HandedBack>(OK).may(&[Code::StateRefused]),
+            .needs(Admin).audited("pairing.hand_back", "source/{name}/pairing/{id}").gives::<pairing::HandedBack>(OK).may(&[Code::StateRefused]),
         Route::get("/api/v1/sources/{name}/handshakes", "List the addresses that the sender asks to be opened", handshakes::list)
             .needs(Read).gives::<Listing<handshakes::HandshakeView>>(OK),
         Route::post("/api/v1/sources/{name}/handshakes/{id}/approve", "Open such an address", handshakes::approve)
-            .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
+            .needs(Admin).audited("handshake.approve", "source/{name}/handshake/{id}").gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
         Route::post("/api/v1/sources/{name}/handshakes/{id}/refuse", "Never open such an address", handshakes::refuse)
-            .needs(Admin).gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
+            .needs(Admin).audited("handshake.refuse", "source/{name}/handshake/{id}").gives::<handshakes::HandshakeView>(OK).may(&[Code::StateRefused]),
 
         Route::get("/api/v1/sources/{name}/subscriptions", "How a source's webhook subscriptions stand", subscriptions::list)
             .needs(Read).gives::<Listing<subscriptions::SubscriptionView>>(OK),
         Route::post("/api/v1/sources/{name}/subscriptions/check", "Look after a source's webhook subscriptions now: what is missing is made, what does not work is made anew", subscriptions::check)
-            .needs(Operate).gives::<Listing<subscriptions::SubscriptionView>>(OK),
+            .needs(Operate).audited("subscription.check", "source/{name}").gives::<Listing<subscriptions::SubscriptionView>>(OK),
 
         Route::post("/api/v1/sources/{name}/connections/{connection}/check", "Whether the credentials of a connection work", upstream::check)
-            .needs(Operate).gives::<upstream::CheckView>(OK).may(&[Code::NotFound, Code::NoConnector]),
+            .needs(Operate).audited("connection.check", "source/{name}/connection/{connection}").gives::<upstream::CheckView>(OK).may(&[Code::NotFound, Code::NoConnector]),
         Route::get("/api/v1/sources/{name}/connections/{connection}/streams", "The streams that can be read through a connection", upstream::streams)
             .needs(Read).gives::<upstream::StreamsView>(OK).may(&[Code::NoConnector, Code::SourceFailed]),
         Route::get("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/records", "Records of a stream as they are now", upstream::records)
@@ -152,11 +154,11 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/sources/{name}/connections/{connection}/streams/{stream}", "How reading one stream goes", streams::get)
             .needs(Read).gives::<streams::StreamView>(OK),
         Route::post("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/poll", "Read what is new of a stream now", streams::poll)
-            .needs(Operate).gives::<runs::RunView>(ACCEPTED).once().may(&ORDER),
+            .needs(Operate).audited("stream.poll", "source/{name}/connection/{connection}/stream/{stream}").gives::<runs::RunView>(ACCEPTED).once().may(&ORDER),
         Route::post("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/reconcile", "Compare a stream with what is known of it now; one that was never read is scanned", streams::reconcile)
-            .needs(Operate).takes::<streams::ReconcileWish>().gives::<runs::RunView>(ACCEPTED).once().may(&ORDER).may(&[Code::StateRefused]),
+            .needs(Operate).audited("stream.reconcile", "source/{name}/connection/{connection}/stream/{stream}").takes::<streams::ReconcileWish>().gives::<runs::RunView>(ACCEPTED).once().may(&ORDER).may(&[Code::StateRefused]),
         Route::post("/api/v1/sources/{name}/connections/{connection}/streams/{stream}/backfill", "Make the first scan of a stream once more", streams::backfill)
-            .needs(Operate).takes::<streams::BackfillWish>().gives::<runs::RunView>(ACCEPTED).once().may(&ORDER),
+            .needs(Operate).audited("stream.backfill", "source/{name}/connection/{connection}/stream/{stream}").takes::<streams::BackfillWish>().gives::<runs::RunView>(ACCEPTED).once().may(&ORDER),
         Route::get("/api/v1/streams", "List the streams that are read by themselves, and how that goes", streams::list)
             .needs(Read).pages::<streams::StreamsQuery>().gives::<Listing<streams::StreamView>>(OK),
         Route::get("/api/v1/runs", "List polls that found something, first scans and reconciliations, newest first", runs::list)
@@ -169,46 +171,46 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/destinations", "List destinations", destinations::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<destinations::DestinationView>>(OK),
         Route::post("/api/v1/destinations", "Create a destination", create::<Destinations>)
-            .needs(Admin).takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
+            .needs(Admin).audited("destination.create", "destination").takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
         Route::get("/api/v1/destinations/{name}", "One destination with its live state", destinations::get)
             .needs(Read).gives::<destinations::DestinationDetailView>(OK),
         Route::put("/api/v1/destinations/{name}", "Create or replace a destination", put::<Destinations>)
-            .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
+            .needs(Admin).audited("destination.put", "destination/{name}").takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
         Route::delete("/api/v1/destinations/{name}", "Remove a destination; what it is owed is held", remove::<Destinations>)
-            .needs(Admin).may(&MANAGE),
+            .needs(Admin).audited("destination.remove", "destination/{name}").may(&MANAGE),
         Route::post("/api/v1/destinations/{name}/pause", "Hold what a destination is owed until it is resumed", destinations::pause)
-            .needs(Operate).takes::<destinations::Why>().gives::<destinations::DestinationDetailView>(OK),
+            .needs(Operate).audited("destination.pause", "destination/{name}").takes::<destinations::Why>().gives::<destinations::DestinationDetailView>(OK),
         Route::post("/api/v1/destinations/{name}/disable", "Like pausing, and raise an alert", destinations::disable)
-            .needs(Operate).takes::<destinations::Why>().gives::<destinations::DestinationDetailView>(OK),
+            .needs(Operate).audited("destination.disable", "destination/{name}").takes::<destinations::Why>().gives::<destinations::DestinationDetailView>(OK),
         Route::post("/api/v1/destinations/{name}/resume", "Deliver again, what was held first", destinations::resume)
-            .needs(Operate).gives::<destinations::DestinationDetailView>(OK),
+            .needs(Operate).audited("destination.resume", "destination/{name}").gives::<destinations::DestinationDetailView>(OK),
 
         Route::get("/api/v1/routes", "List routes", routes::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<routes::RouteView>>(OK),
         Route::post("/api/v1/routes", "Create a route; its name defaults to <from>-<to>", create::<Routes>)
-            .needs(Admin).takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
+            .needs(Admin).audited("route.create", "route").takes::<Definition>().gives::<PutObject>(CREATED).once().may(&MANAGE),
         Route::get("/api/v1/routes/{name}", "One route", routes::get)
             .needs(Read).gives::<routes::RouteView>(OK),
         Route::put("/api/v1/routes/{name}", "Create or replace a route", put::<Routes>)
-            .needs(Admin).takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
+            .needs(Admin).audited("route.put", "route/{name}").takes::<Definition>().gives::<PutObject>(OK).may(&MANAGE),
         Route::delete("/api/v1/routes/{name}", "Remove a route; what it owes is held", remove::<Routes>)
-            .needs(Admin).may(&MANAGE),
+            .needs(Admin).audited("route.remove", "route/{name}").may(&MANAGE),
 
         Route::post("/api/v1/routes/{name}/try", "What a route makes of a stored event, with another `when` or `map` if wished; nothing is sent", trial::try_route)
-            .needs(Operate).takes::<trial::NewTrial>().gives::<trial::TrialView>(OK).may(&[Code::NotFound]),
+            .needs(Operate).audited_refusals("route.try", "route/{name}").takes::<trial::NewTrial>().gives::<trial::TrialView>(OK).may(&[Code::NotFound]),
 
         Route::get("/api/v1/calls", "List requests to sources, newest first, and how each source does", calls::list)
             .needs(Read).pages::<calls::CallsQuery>().gives::<calls::CallsPage>(OK),
         Route::get("/api/v1/alerts", "List alerts, newest first", alerts::list)
             .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
         Route::post("/api/v1/alerts/{id}/acknowledge", "Say that somebody looks after an open alert; the first who does stays", alerts::acknowledge)
-            .needs(Operate).gives::<alerts::AlertView>(OK),
+            .needs(Operate).audited("alert.acknowledge", "alert/{id}").gives::<alerts::AlertView>(OK),
         Route::get("/api/v1/alert-channels", "List the channels by which people are told, and how each does", alerts::channels)
             .needs(Read).gives::<Listing<alerts::ChannelView>>(OK),
         Route::post("/api/v1/alert-channels/{name}/test", "Send a test through a channel, and say what came back", alerts::test)
-            .needs(Operate).gives::<alerts::ChannelTested>(OK).may(&[Code::ChannelFailed]),
+            .needs(Operate).audited("alert_channel.test", "alert_channel/{name}").gives::<alerts::ChannelTested>(OK).may(&[Code::ChannelFailed]),
         Route::post("/api/v1/alerts/{id}/resolve", "Resolve an alert; it opens again if its cause comes back", alerts::resolve)
-            .needs(Operate).gives::<alerts::AlertView>(OK),
+            .needs(Operate).audited("alert.resolve", "alert/{id}").gives::<alerts::AlertView>(OK),
         Route::get("/api/v1/schemas", "List what events and records look like, as it was learned", schemas::list)
             .needs(Read).pages::<schemas::SchemasQuery>().gives::<Listing<schemas::SchemaView>>(OK),
         Route::get("/api/v1/schemas/{source}/{of}/{name}", "What the events of a type or the records of a stream look like, and what changed", schemas::get)
@@ -216,7 +218,11 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/schemas/{source}/{of}/{name}/schema.json", "The same as a JSON Schema alone", schemas::export)
             .needs(Read).gives_bytes("application/schema+json"),
         Route::delete("/api/v1/schemas/{source}/{of}/{name}", "Forget what was learned, so that it is learned anew", schemas::forget)
-            .needs(Operate),
+            .needs(Operate).audited("schema.forget", "source/{source}/{of}/{name}"),
+        Route::get("/api/v1/audit", "List who did what, newest first", audit::list)
+            .needs(Admin).pages::<audit::AuditQuery>().gives::<Listing<audit::AuditEntryView>>(OK),
+        Route::get("/api/v1/audit/export", "The whole audit log with what was signed about it, a line of JSON each", audit::export)
+            .needs(Admin).audited("audit.export", "audit").gives_bytes("application/x-ndjson"),
         Route::get("/api/v1/providers", "List the senders whose webhooks can be verified", providers::list)
             .needs(Read).pages::<ObjectsQuery>().gives::<Listing<providers::ProviderView>>(OK),
         Route::get("/api/v1/providers/{name}", "What one provider needs", providers::get)
@@ -227,9 +233,9 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/api-keys", "List the tenant's keys", api_keys::list)
             .needs(Admin).pages::<ObjectsQuery>().gives::<Listing<api_keys::ApiKeyView>>(OK),
         Route::post("/api/v1/api-keys", "Make a key; its text is shown this once", api_keys::create)
-            .needs(Admin).takes::<api_keys::NewApiKey>().gives::<api_keys::CreatedApiKey>(CREATED).once(),
+            .needs(Admin).audited("key.create", "key").takes::<api_keys::NewApiKey>().gives::<api_keys::CreatedApiKey>(CREATED).once(),
         Route::delete("/api/v1/api-keys/{id}", "Revoke a key at once", api_keys::revoke)
-            .needs(Admin),
+            .needs(Admin).audited("key.revoke", "key/{id}"),
     ]
 }
 
@@ -255,6 +261,7 @@ pub(crate) fn guarded_router(app: App, local_names_only: bool) -> Router {
         None => others,
     };
     let others = others
+        .layer(from_fn_with_state(app.clone(), know_address))
         .layer(from_fn_with_state((app.clone(), local_names_only), guard_host))
         .layer(from_fn_with_state(app.clone(), admit));
     around(others.merge(ingest_routes()), app)
@@ -281,7 +288,7 @@ fn around(router: Router<App>, app: App) -> Router {
         .with_state(app)
 }
 
-/// Innermost first: panics are caught, creations happen once, callers are known, bodies are bounded.
+/// Innermost first: panics are caught, creations happen once, all is written down, callers are known, bodies are bounded.
 fn mount(router: Router<App>, route: Route, app: &App) -> Router<App> {
     let limits = &app.settings.limits;
     let bytes_max = if route.large_body { limits.body_bytes_max } else { limits.api_body_bytes_max };
@@ -290,10 +297,13 @@ fn mount(router: Router<App>, route: Route, app: &App) -> Router<App> {
         handler = handler.route_layer(from_fn_with_state(app.clone(), idempotency::once));
     }
     if let Some(scope) = route.needs {
+        if let Some(action) = route.audited.filter(|action| action.is_whole()) {
+            handler = handler.route_layer(from_fn_with_state((app.clone(), action), written_down));
+        }
         if route.method != Method::GET {
             handler = handler.route_layer(from_fn(to_the_end));
         }
-        handler = handler.route_layer(from_fn_with_state((app.clone(), scope), authorize));
+        handler = handler.route_layer(from_fn_with_state((app.clone(), scope, route.audited), authorize));
     }
     router.route(route.path, handler.layer(DefaultBodyLimit::max(bytes_max)))
 }

@@ -10,15 +10,17 @@ use axum::routing::{get, post};
 use domain::{SourceName, Tenant, Timestamp};
 use engine::Engine;
 use engine::access::Access;
+use engine::access::Scope::{Admin, Operate};
 use engine::explain::Model;
 use http::header::HOST;
 use http::request::Parts;
 use store::Store;
 
 use crate::page::{
-    alerts, ask, dead_letters, deliveries, destination, destinations, endpoint, event, events, keys, login, now,
+    alerts, ask, audit, dead_letters, deliveries, destination, destinations, endpoint, event, events, keys, login, now,
     request, requests, route, routes, runs, schemas, source, sources, tryout,
 };
+use crate::written::Forms;
 use crate::{asset, live, reply, session};
 
 /// Cheap to clone; everything within is shared.
@@ -70,54 +72,69 @@ impl FromRequestParts<Desk> for Base {
     }
 }
 
-/// Every page. What changes something is a POST of a form, and only from a page of ours.
+/// Every page. What changes something is a POST of a form, only from a page of ours, and is written down.
 pub fn router(desk: Desk) -> Router {
+    let forms = Forms(&desk);
     let known = Router::new()
         .route("/now", get(now::show))
         .route("/events", get(events::show))
         .route("/events/live", get(live::stream))
         .route("/events/{id}", get(event::show))
         .route("/events/{id}/payload", get(event::payload_file))
-        .route("/events/{id}/replay", post(event::replay))
-        .route("/deliveries/{id}/retry", post(deliveries::retry))
-        .route("/deliveries/{id}/cancel", post(deliveries::cancel))
-        .route("/deliveries/{id}/ask", post(ask::delivery))
+        .route("/events/{id}/replay", forms.act("replay.create", "event/{id}", Operate, event::replay))
+        .route("/deliveries/{id}/retry", forms.act("delivery.retry", "delivery/{id}", Operate, deliveries::retry))
+        .route("/deliveries/{id}/cancel", forms.act("delivery.cancel", "delivery/{id}", Operate, deliveries::cancel))
+        .route("/deliveries/{id}/ask", forms.act("delivery.explain", "delivery/{id}", Operate, ask::delivery))
         .route("/sources", get(sources::list))
         .route("/sources/{name}", get(source::show))
-        .route("/sources/{name}/check", post(source::check))
-        .route("/sources/{name}/order", post(source::order))
+        .route("/sources/{name}/check", forms.act("connection.check", "source/{name}", Operate, source::check))
+        .route("/sources/{name}/order", forms.act("stream.order", "source/{name}", Operate, source::order))
         .route("/runs/{id}", get(runs::show))
-        .route("/endpoints", post(endpoint::make))
+        .route("/endpoints", forms.act("endpoint.create", "endpoint", Admin, endpoint::make))
         .route("/endpoints/{name}", get(endpoint::show))
-        .route("/endpoints/{name}/reply", post(endpoint::set_reply))
-        .route("/endpoints/{name}/sender", post(endpoint::choose))
-        .route("/endpoints/{name}/remove", post(endpoint::remove))
-        .route("/routes", get(routes::list).post(tryout::save))
+        .route("/endpoints/{name}/reply", forms.act("endpoint.reply", "source/{name}", Admin, endpoint::set_reply))
+        .route("/endpoints/{name}/sender", forms.act("endpoint.sender", "source/{name}", Admin, endpoint::choose))
+        .route("/endpoints/{name}/remove", forms.act("endpoint.remove", "source/{name}", Admin, endpoint::remove))
+        .route("/routes", get(routes::list).merge(forms.act("route.put", "route", Admin, tryout::save)))
         .route("/routes/{name}", get(route::show))
-        .route("/try", get(tryout::show).post(tryout::again))
+        .route("/try", get(tryout::show).merge(forms.ask(tryout::again)))
         .route("/destinations", get(destinations::list))
         .route("/destinations/{name}", get(destination::show))
-        .route("/destinations/{name}/pause", post(destination::pause))
-        .route("/destinations/{name}/disable", post(destination::disable))
-        .route("/destinations/{name}/resume", post(destination::resume))
+        .route(
+            "/destinations/{name}/pause",
+            forms.act("destination.pause", "destination/{name}", Operate, destination::pause),
+        )
+        .route(
+            "/destinations/{name}/disable",
+            forms.act("destination.disable", "destination/{name}", Operate, destination::disable),
+        )
+        .route(
+            "/destinations/{name}/resume",
+            forms.act("destination.resume", "destination/{name}", Operate, destination::resume),
+        )
         .route("/dead-letters", get(dead_letters::show))
         .route("/dead-letters/plan", get(dead_letters::plan))
-        .route("/dead-letters/retry", post(dead_letters::retry))
+        .route("/dead-letters/retry", forms.act("dead_letters.retry", "deliveries", Operate, dead_letters::retry))
         .route("/requests", get(requests::show))
-        .route("/requests/reverify", post(requests::reverify))
+        .route("/requests/reverify", forms.act("requests.reverify", "requests", Operate, requests::reverify))
         .route("/requests/{id}", get(request::show))
-        .route("/requests/{id}/reverify", post(request::reverify))
         .route("/schemas", get(schemas::list))
         .route("/schemas/show", get(schemas::show))
         .route("/schemas/schema.json", get(schemas::export))
-        .route("/schemas/forget", post(schemas::forget))
-        .route("/requests/{id}/ask", post(ask::request))
+        .route("/schemas/forget", forms.act("schema.forget", "schema", Operate, schemas::forget))
+        .route("/requests/{id}/reverify", forms.act("request.reverify", "request/{id}", Operate, request::reverify))
+        .route("/requests/{id}/ask", forms.act("request.explain", "request/{id}", Operate, ask::request))
         .route("/alerts", get(alerts::show))
-        .route("/alerts/{id}/acknowledge", post(alerts::acknowledge))
-        .route("/alerts/{id}/resolve", post(alerts::resolve))
-        .route("/alerts/channels/{name}/test", post(alerts::test))
-        .route("/keys", get(keys::list).post(keys::make))
-        .route("/keys/{id}/revoke", post(keys::revoke))
+        .route("/alerts/{id}/acknowledge", forms.act("alert.acknowledge", "alert/{id}", Operate, alerts::acknowledge))
+        .route(
+            "/alerts/channels/{name}/test",
+            forms.act("alert_channel.test", "alert_channel/{name}", Operate, alerts::test),
+        )
+        .route("/alerts/{id}/resolve", forms.act("alert.resolve", "alert/{id}", Operate, alerts::resolve))
+        .route("/keys", get(keys::list).merge(forms.act("key.create", "key", Admin, keys::make)))
+        .route("/keys/{id}/revoke", forms.act("key.revoke", "key/{id}", Admin, keys::revoke))
+        .route("/audit", get(audit::show))
+        .route("/audit/export", forms.act("audit.export", "audit", Admin, audit::export))
         .layer(from_fn_with_state(desk.clone(), session::known_only));
     let open = Router::new()
         .route("/login", get(login::show).post(login::enter))

@@ -12,5 +12,6 @@ mod part;
 mod reply;
 mod session;
 mod view;
+mod written;
 
 pub use desk::{Desk, router};

@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod ask;
+pub(crate) mod audit;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod destination;

@@ -88,7 +88,7 @@ fn cookie(https: bool, value: &str, life: Duration) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-async fn visitor(desk: &Desk, headers: &HeaderMap) -> Result<Option<Visitor>, Trouble> {
+pub(crate) async fn visitor(desk: &Desk, headers: &HeaderMap) -> Result<Option<Visitor>, Trouble> {
     let name = cookie_name(desk.https);
     let all = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
     let ours = all.filter_map(|pair| pair.trim().split_once('=')).find(|(known, _)| *known == name);

@@ -6,7 +6,7 @@ use crate::asset::{SCRIPT, STYLE};
 use crate::session::Visitor;
 
 /// Every page that the navigation leads to: address and name.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 11] = [
     ("/", "Now"),
     ("/events", "Events"),
     ("/sources", "Sources"),
@@ -17,6 +17,7 @@ const PAGES: [(&str, &str); 10] = [
     ("/schemas", "Schemas"),
     ("/alerts", "Alerts"),
     ("/keys", "Keys"),
+    ("/audit", "Audit"),
 ];
 
 /// A page for someone who is known.

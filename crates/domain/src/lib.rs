@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod assurance;
+pub mod audit;
 pub mod breaker;
 pub mod budget;
 pub mod call;

@@ -22,6 +22,7 @@ use tracing::Instrument;
 
 use crate::accept::Acceptor;
 use crate::alert::Alerts;
+use crate::audit::Audit;
 use crate::budget::Budgets;
 use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub policies: Arc<dyn Policies + Send + Sync>,
     pub vault: Arc<Vault>,
     pub alerts: Alerts,
+    pub audit: Arc<Audit>,
     pub budgets: Arc<Budgets>,
     pub ledger: Arc<Ledger>,
     pub upstreams: Arc<Upstreams>,
@@ -220,6 +222,7 @@ impl Engine {
         tasks.shutdown().await;
         self.inner.alerts.flush().await;
         self.inner.ledger.flush().await;
+        self.inner.audit.flush().await;
         if let Err(error) = self.inner.store.leave(self.inner.owner).await {
             // Its lease ends by itself.
             telemetry::store_failed("leave", &error);

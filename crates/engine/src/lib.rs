@@ -4,6 +4,7 @@ pub mod accept;
 pub mod access;
 pub mod alert;
 pub mod allow;
+pub mod audit;
 pub mod budget;
 pub mod clock;
 pub mod connector;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use domain::audit::{Who, WhoKind};
 use domain::{DeliveryState, DestinationName, RouteName, Tenant};
 use rustc_hash::FxHashSet;
 use store::nodes::Hint;
@@ -11,6 +12,7 @@ use store::registry::{ManagedBy, Object, ObjectKind};
 use store::{Store, StoreError};
 
 use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING, owed_by};
+use crate::audit::changes_of;
 use crate::connector::Ours;
 use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
 use crate::dispatch::Message;
@@ -49,17 +51,31 @@ impl Engine {
     /// Takes over the file's objects, beside those of the API that the store holds. An invalid configuration
     /// changes nothing. Called once at start, and again whenever the file was changed.
     pub async fn configure(&self, file: Specs) -> Result<(), EngineError> {
+        self.configure_by(file, Who::new(WhoKind::File, "")).await
+    }
+
+    /// The same of a file that is known by its digest. That it is applied, and what it changes, is written down first.
+    pub async fn configure_by(&self, file: Specs, who: Who) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
         self.inner.alerts.load().await?;
         self.inner.heads.unlock(&*self.inner.store, &self.inner.vault).await?;
+        self.inner.audit.unlock(&self.inner.vault).await?;
         let objects = self.inner.store.objects().await?;
         let api = self.api_specs(&file, &objects)?;
-        self.apply(&file, &api, Resuming::Now).await?;
-        self.record_file_objects(&file, &objects).await?;
+        let changes = changes_of(configured.is_configured.then_some(&configured.file), &objects, &file);
+        let begun = self.inner.audit.begin_file(&who, changes).await?;
+        let applied = self.take_file(&file, &api, &objects).await;
+        self.inner.audit.end_file(begun, &applied).await;
+        applied?;
         *configured = Configured { is_configured: true, file, api };
         self.open_all_approved().await?;
         self.release_in_background();
         Ok(())
+    }
+
+    async fn take_file(&self, file: &Specs, api: &Specs, objects: &[Object]) -> Result<(), EngineError> {
+        self.apply(file, api, Resuming::Now).await?;
+        self.record_file_objects(file, objects).await
     }
 
     fn release_in_background(&self) {

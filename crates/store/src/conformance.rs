@@ -4,6 +4,7 @@
 //! becomes a test of its own. Nothing here knows what the store is made of.
 
 pub mod accept;
+pub mod audit;
 pub mod claim;
 pub mod copying;
 pub mod identity;
@@ -217,6 +218,16 @@ macro_rules! conformance_suite {
                 a_message_is_made_once_until_its_cause_is_closed
                 a_message_is_sent_by_one_until_it_is_known_how_it_went
                 a_message_that_is_dropped_is_not_sent;
+            audit:
+                an_entry_is_read_back_whole_in_its_chain
+                chains_of_tenants_and_nodes_are_told_apart
+                many_at_once_leave_no_gap
+                entries_are_listed_by_every_filter_newest_first
+                pages_of_entries_neither_skip_nor_repeat
+                what_was_begun_is_listed_until_its_end_is
+                a_clock_that_goes_back_leaves_no_gap
+                statements_are_kept_in_their_order_and_once
+                old_entries_go_behind_a_cut_and_the_chain_goes_on;
             walk:
                 random_steps_lose_nothing_and_double_no_lane;
         }

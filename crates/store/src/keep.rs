@@ -16,12 +16,21 @@ pub struct Retention {
     /// At least the longest of 30 days, `events`, and every sender's retry span.
     pub identities: Duration,
     pub idempotency: Duration,
+    /// Entries of the audit log: past a year, so that a yearly look back finds the last one.
+    pub audit: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { events: DAY * 30, dead_letters: DAY * 90, requests: DAY * 7, identities: DAY * 30, idempotency: DAY }
+        Self {
+            events: DAY * 30,
+            dead_letters: DAY * 90,
+            requests: DAY * 7,
+            identities: DAY * 30,
+            idempotency: DAY,
+            audit: DAY * 400,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! committed. `tenant` comes first in every key, `now` is an argument, and a delivery is settled only under the
 //! claim that took it, so that several nodes can share one store.
 
+pub mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod copying;
@@ -45,6 +46,7 @@ pub trait Store:
     + shapes::Shapes
     + listen::Listen
     + notices::Notices
+    + audit::Audit
 {
 }
 
@@ -61,6 +63,7 @@ impl<T> Store for T where
         + shapes::Shapes
         + listen::Listen
         + notices::Notices
+        + audit::Audit
         + ?Sized
 {
 }

@@ -10,12 +10,13 @@
 //! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
 //! | `nodes` | the processes that share the store, and what each is in charge of |
 //! | `hint` | telling other nodes what happened, where the database can |
-//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/`, `listen` | the verbs, as the traits group them |
+//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/`, `audit/`, `listen` | the verbs, as the traits group them |
 //!
 //! Rows are locked in one order, whoever locks them: identities, subjects, lanes, open deliveries, the tenant; each
 //! kind in the order of its key. Nothing here decides what `domain` decides, and no statement that writes names more
 //! than one tenant.
 
+mod audit;
 mod code;
 mod connect;
 mod copying;

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007_listeners.sql"),
     include_str!("../migrations/0008_alerts.sql"),
     include_str!("../migrations/0009_waiting.sql"),
+    include_str!("../migrations/0010_audit.sql"),
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.

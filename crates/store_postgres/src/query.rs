@@ -12,7 +12,9 @@ macro_rules! queries {
         #[expect(non_camel_case_types, reason = "the names are those of the .sql files, to be found by one search")]
         pub(crate) enum Query { $($($name,)*)* }
 
-        const TEXTS: &[&str] = &[$($(section(include_str!(concat!("../queries/", $file)), stringify!($name)),)*)*];
+        // One by one: the compiler bounds how long it works on a single constant.
+        const TEXTS: &[&str] =
+            &[$($(const { section(include_str!(concat!("../queries/", $file)), stringify!($name)) },)*)*];
 
         #[cfg(test)]
         pub(crate) const ALL: &[Query] = &[$($(Query::$name,)*)*];
@@ -53,6 +55,8 @@ queries! {
         insert_budget lock_budget put_budget budgets;
     "nodes.sql": beat forget_gone nodes counters count_up charges lock_lapsed_nodes lock_living_node take_charges
         leave_charges leave_all_charges tenants_in_charge forget_node own_claims;
+    "audit.sql": insert_audit_chain lock_audit_chain put_audit_head insert_audit audit_by_time audit_chain audit_chains audit_chains_of
+        insert_audit_statement audit_statements last_audit_statement cut_audit delete_audit delete_audit_statements;
     "hints.sql": notify listen;
     "copying.sql": last_numbers count_lanes put_heads raise_floor_to;
     "listen.sql": open_listener listener listeners move_listener forget_listener old_listeners;

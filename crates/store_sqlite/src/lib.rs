@@ -7,10 +7,11 @@
 //! | `checkpoint` | folding the log back without stopping the writer |
 //! | `query`, `statements`, `row`, `code`, `names` | SQL by name, and rows as the domain's nouns |
 //! | `claims`, `nodes`, `lane` | what is in flight, and who looks after what (memory only); who waits for whom |
-//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/`, `listen` | the verbs, as the traits group them |
+//! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/`, `audit/`, `listen` | the verbs, as the traits group them |
 //!
 //! Nothing here reads a clock to decide anything: `now` is an argument of every verb that needs it.
 
+mod audit;
 mod checkpoint;
 mod claims;
 mod code;

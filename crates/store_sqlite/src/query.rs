@@ -12,7 +12,9 @@ macro_rules! queries {
         #[expect(non_camel_case_types, reason = "the names are those of the .sql files, to be found by one search")]
         pub(crate) enum Query { $($($name,)*)* }
 
-        const TEXTS: &[&str] = &[$($(section(include_str!(concat!("../queries/", $file)), stringify!($name)),)*)*];
+        // One by one: the compiler bounds how long it works on a single constant.
+        const TEXTS: &[&str] =
+            &[$($(const { section(include_str!(concat!("../queries/", $file)), stringify!($name)) },)*)*];
 
         #[cfg(test)]
         pub(crate) const ALL: &[Query] = &[$($(Query::$name,)*)*];
@@ -56,6 +58,8 @@ queries! {
         budget put_budget budgets;
     "copying.sql": count_lanes number_is_taken put_head forget_rejected recount_rejected;
     "listen.sql": open_listener listener listeners move_listener forget_listener old_listeners;
+    "audit.sql": insert_audit audit_head put_audit_head audit_by_time audit_chain audit_chains audit_chains_of
+        insert_audit_statement audit_statements last_audit_statement cut_audit delete_audit delete_audit_statements;
 }
 
 impl Query {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::audit::{Cut, Entry, Note, Statement};
 use domain::budget::{Allowance, Grant, Word};
 use domain::charge::Charge;
 use domain::identity::{Digest, Scope};
@@ -15,6 +16,7 @@ use domain::{
     AlertId, Call, DeliveryId, DestinationName, EventId, ListenerName, NoticeId, ReplayId, RequestId, RunId,
     SourceName, Subject, Tenant, Timestamp,
 };
+use store::audit::{Audit, AuditFilter, Chain};
 use store::dispatch::{Claim, ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
@@ -280,6 +282,16 @@ verbs! {
         listener(tenant: Tenant, name: ListenerName) -> Option<Listener>;
         move_listener(tenant: Tenant, name: ListenerName, generation: u64, position: Option<Position>, now: Timestamp) -> bool;
         forget_listener(tenant: Tenant, name: ListenerName) -> bool;
+    }
+    Audit {
+        append_audit(tenant: Tenant, node: Arc<str>, notes: Vec<Note>) -> Vec<Entry>;
+        audit(tenant: Tenant, filter: AuditFilter, page: Page) -> Listed<Entry>;
+        audit_chain(tenant: Tenant, node: Arc<str>, after: u64, limit: u32) -> Vec<Entry>;
+        audit_chains(tenant: Option<Tenant>) -> Vec<Chain>;
+        put_audit_statement(statement: Statement) -> ();
+        audit_statements(tenant: Tenant, after: (Arc<str>, u64), limit: u32) -> Vec<Statement>;
+        last_audit_statement(tenant: Tenant, signer: Arc<str>) -> Option<Statement>;
+        prune_audit(cut: Cut, statements_before: Timestamp) -> ();
     }
     Watch {
         record_calls(calls: Vec<Call>) -> ();

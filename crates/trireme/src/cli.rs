@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which module does it.
 
 mod alert;
+mod audit;
 mod bench;
 mod check;
 mod completions;
@@ -88,6 +89,8 @@ enum Command {
     Subscriptions(subscriptions::SubscriptionsArgs),
     /// List the processes that share the store, and who is in charge of what
     Nodes(nodes::NodesArgs),
+    /// Who did what: list it, take it away, verify that nobody changed it
+    Audit(audit::AuditArgs),
     /// Compare a stream with what is known of it, and tell what was missed
     Reconcile(reconcile::ReconcileArgs),
     /// List the webhook senders that are known, or show one
@@ -162,6 +165,7 @@ fn dispatch(command: Command, output: Output, environment: Environment<'_>) -> O
         Command::Schemas(args) => run_here(schemas::run(args, output)),
         Command::Subscriptions(args) => run_here(subscriptions::run(args, output)),
         Command::Nodes(args) => run_here(nodes::run(args, output)),
+        Command::Audit(args) => run_here(audit::run(args, output, environment)),
         Command::Reconcile(args) => run_here(reconcile::run(args, output)),
         Command::Providers(args) => providers::run(&args, output),
         Command::Source(args) => run_here(source::run(args, output)),

@@ -14,7 +14,7 @@ use engine::transport::{
     BodyEnd, EgressPolicy, HttpTransport, Limits, OpenResponse, OutboundRequest, OutboundResponse, SendError, Target,
     Transport, TransportOptions,
 };
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
@@ -163,6 +163,8 @@ impl Gateway {
     fn headers(&self, accept: &'static str) -> Outcome<HeaderMap> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        // The audit log tells the command line from other programs by this.
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("trireme-cli/", env!("CARGO_PKG_VERSION"))));
         if let Some(key) = &self.key {
             let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
             let mut value = value.map_err(|_| Failure::usage("the key holds characters that no key has"))?;

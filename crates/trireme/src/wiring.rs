@@ -11,6 +11,7 @@ pub mod listeners;
 pub mod logging;
 pub mod master_key;
 pub mod notify;
+pub mod offline;
 pub mod open;
 mod predecessor;
 pub mod rewrap;

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{Tenant, Timestamp};
 use engine::access::{Caller, NewKey, Scope};
+use engine::audit::Told;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::registry::ApiKey;
@@ -123,12 +124,19 @@ pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewA
     let tenant = tenant_of(new.tenant, &caller)?;
     let wanted = NewKey { tenant, scopes: new.scopes, note: new.note, expires_at: new.expires_at };
     let (text, key) = app.access.issue(app.engine.entropy().as_ref(), wanted).await?;
+    let made = Told { object: Some(format!("key/{}", key.id)), detail: made(&key) };
     let view = ApiKeyView::from(key);
     let kept = CreatedApiKey { key: None, view: view.clone() };
     let told = CreatedApiKey { key: Some(text.text().expose().to_owned()), view };
     let mut response = (StatusCode::CREATED, Json(told)).into_response();
     response.extensions_mut().insert(KeepInstead::json(&kept));
+    response.extensions_mut().insert(made);
     Ok(response)
+}
+
+/// What a key may do, and whose things.
+fn made(key: &ApiKey) -> String {
+    format!("{} for tenant {}", key.scopes.join(" "), key.tenant)
 }
 
 pub async fn list(

@@ -1,9 +1,10 @@
 //! What sources, destinations and routes have in common: they are created, replaced and removed by their
 //! definitions, which are read by the engine exactly as the file's are.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use engine::audit::Told;
 use engine::definition::SECRET_MARKER;
 use engine::spec::Secret;
 use http::StatusCode;
@@ -94,7 +95,8 @@ pub async fn create<K: Kind>(
     };
     app.engine.put_object(K::KIND, caller.tenant, &name, definition.into(), true).await?;
     let location = format!("/api/v1/{}s/{name}", K::KIND.as_str());
-    let mut response = (StatusCode::CREATED, Json(PutObject { name })).into_response();
+    let object = Told { object: Some(format!("{}/{name}", K::KIND.as_str())), ..Told::default() };
+    let mut response = (StatusCode::CREATED, Extension(object), Json(PutObject { name })).into_response();
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }

@@ -1,9 +1,10 @@
 //! Replays: new deliveries from stored events, as a job with a plan, progress and cancel.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use domain::{ConnectionName, DestinationName, EventId, Origin, ReplayId, SourceName, Timestamp};
+use engine::audit::Told;
 use engine::replay::{ReplayPlan, ReplayRequest};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -143,10 +144,12 @@ pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewR
     let request = ReplayRequest { tenant, selection, destination: new.destination, rate, new_ids };
     if new.dry_run {
         let plan = app.engine.plan_replay(&request).await?;
-        return Ok(Json(PlanView::from(plan)).into_response());
+        let told = Told { object: None, detail: "only a plan".to_owned() };
+        return Ok((Extension(told), Json(PlanView::from(plan))).into_response());
     }
     let replay = app.engine.start_replay(request).await?;
-    Ok((StatusCode::ACCEPTED, Json(ReplayView::from(replay))).into_response())
+    let told = Told { object: Some(format!("replay/{}", replay.id)), detail: format!("{} events", replay.planned) };
+    Ok((StatusCode::ACCEPTED, Extension(told), Json(ReplayView::from(replay))).into_response())
 }
 
 pub async fn list(

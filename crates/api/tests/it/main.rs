@@ -1,6 +1,7 @@
 //! The HTTP face as callers see it: through its router, and on real sockets where bytes matter.
 
 mod alerts;
+mod audit;
 mod auth;
 mod calls;
 mod errors;

@@ -1,5 +1,7 @@
 //! Two tenants and every route: nobody does what their scopes do not say, and nobody reaches the other's things.
 
+use std::collections::BTreeSet;
+
 use engine::access::{Scope, Scopes};
 use engine::entropy::uuid_v7;
 use serde_json::{Value, json};
@@ -156,13 +158,21 @@ async fn no_route_shows_or_changes_what_belongs_to_another_tenant() {
         }
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(!text.contains("canary"), "{place}: {text}");
-        if operation.method == "GET" && !operation.path.contains('{') && !shared {
+        if operation.path.starts_with("/api/v1/audit") {
+            assert_eq!(whose_log(&text), BTreeSet::from([other.split('_').nth(1).expect("an id")]), "{place}: {text}");
+        } else if operation.method == "GET" && !operation.path.contains('{') && !shared {
             let data = answer.json()["data"].as_array().cloned().unwrap_or_default();
             let own_key = operation.path.ends_with("/api-keys");
             assert_eq!(data.len(), usize::from(own_key), "{place}: {text}");
         }
     }
     assert_eq!(everything(&gateway).await, before);
+}
+
+/// Who stands in a log, as it is listed or exported.
+fn whose_log(text: &str) -> BTreeSet<&str> {
+    let named = text.split("\"who_id\":\"").skip(1);
+    named.filter_map(|rest| rest.split('"').next()).collect()
 }
 
 /// What the default tenant sees of its own.
@@ -178,6 +188,7 @@ async fn everything(gateway: &Gateway) -> Vec<Value> {
         key["last_used_at"] = Value::Null;
     }
     all.push(keys);
+    all.push(gateway.call(Call::get("/api/v1/audit?limit=500")).await.json());
     all
 }
 

@@ -3,11 +3,13 @@
 mod curl;
 mod way;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::request::Head;
 use domain::{Event, EventId, Timestamp};
 use engine::access::Scope;
+use engine::audit::Told;
 use engine::replay::ReplayRequest;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use maud::{Markup, html};
@@ -164,6 +166,7 @@ pub(crate) async fn replay(
         rate: None,
         new_ids: false,
     };
-    desk.engine.start_replay(request).await?;
-    Ok(Redirect::to(&format!("/events/{id}?done=replayed")).into_response())
+    let replay = desk.engine.start_replay(request).await?;
+    let told = Told { object: None, detail: format!("replay/{}", replay.id) };
+    Ok((Extension(told), Redirect::to(&format!("/events/{id}?done=replayed"))).into_response())
 }

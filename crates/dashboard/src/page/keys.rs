@@ -1,9 +1,11 @@
 //! Keys: who may come in, with what they may do; made and shown once, revoked at once.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::Timestamp;
 use engine::access::{NewKey as Wanted, Scope};
+use engine::audit::Told;
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -104,7 +106,11 @@ pub(crate) struct NewKey {
     days: String,
 }
 
-pub(crate) async fn make(State(desk): State<Desk>, visitor: Visitor, Form(new): Form<NewKey>) -> Answer {
+pub(crate) async fn make(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    Form(new): Form<NewKey>,
+) -> Result<Response, Trouble> {
     visitor.needs(Scope::Admin)?;
     let note = said(&new.note).unwrap_or_default();
     if note.len() > NOTE_BYTES_MAX || note.chars().any(char::is_control) {
@@ -116,8 +122,10 @@ pub(crate) async fn make(State(desk): State<Desk>, visitor: Visitor, Form(new): 
     let entropy = desk.engine.entropy().as_ref();
     let wanted =
         Wanted { tenant: visitor.tenant().clone(), scopes: vec![new.scope], note: note.to_owned(), expires_at: ends };
-    let (text, _) = desk.access.issue(entropy, wanted).await?;
-    shown(&desk, &visitor, Some(text.text().expose())).await
+    let (text, key) = desk.access.issue(entropy, wanted).await?;
+    let told = Told { object: Some(format!("key/{}", key.id)), detail: key.scopes.join(" ") };
+    let shown = shown(&desk, &visitor, Some(text.text().expose())).await?;
+    Ok((Extension(told), shown).into_response())
 }
 
 pub(crate) async fn revoke(

@@ -2,15 +2,16 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::desk::Desk;
 use crate::extract::{Form, Query};
 use crate::reply::Trouble;
-use crate::session::{begin, end, with_cookie};
+use crate::session::{begin, end, visitor, with_cookie};
 use crate::view::bare;
+use crate::written::Door;
 
 #[derive(Deserialize)]
 pub(crate) struct Wanted {
@@ -50,15 +51,24 @@ fn form(to: &str, wrong: Option<&str>) -> Markup {
     )
 }
 
-pub(crate) async fn enter(State(desk): State<Desk>, Form(presented): Form<Presented>) -> Result<Response, Trouble> {
+pub(crate) async fn enter(
+    State(desk): State<Desk>,
+    door: Door,
+    Form(presented): Form<Presented>,
+) -> Result<Response, Trouble> {
     let Some(caller) = desk.access.caller(Some(presented.key.trim())).await? else {
+        door.turned_away(&desk).await;
         let wrong = "This key opens nothing: it is mistyped, expired or revoked.";
         return Ok((StatusCode::UNAUTHORIZED, form(&presented.to, Some(wrong))).into_response());
     };
+    door.comes_in(&desk, &caller).await?;
     Ok(with_cookie(begin(&desk, &caller), Redirect::to(own_path(&presented.to))))
 }
 
-pub(crate) async fn leave(State(desk): State<Desk>) -> Response {
+pub(crate) async fn leave(State(desk): State<Desk>, door: Door, headers: HeaderMap) -> Response {
+    if let Ok(Some(visitor)) = visitor(&desk, &headers).await {
+        door.leaves(&desk, &visitor).await;
+    }
     with_cookie(end(&desk), Redirect::to("/login"))
 }
 

@@ -8,7 +8,7 @@ use crate::desk::{Answer, Browser};
 const PAGE_BYTES_MAX: usize = 100 * 1024;
 
 /// A path, and which scope it asks for; `{event}` and the like stand for what the world has.
-const PAGES: [(&str, &str); 25] = [
+const PAGES: [(&str, &str); 26] = [
     ("/now", "read"),
     ("/now?span=7d", "read"),
     ("/events", "read"),
@@ -34,10 +34,11 @@ const PAGES: [(&str, &str); 25] = [
     ("/dead-letters/plan", "operate"),
     ("/try?route=own-app", "operate"),
     ("/keys", "admin"),
+    ("/audit", "admin"),
 ];
 
 /// Where forms go, with a body that would do.
-const FORMS: [(&str, &str, &str); 25] = [
+const FORMS: [(&str, &str, &str); 26] = [
     ("/events/{event}/replay", "operate", ""),
     ("/deliveries/{delivery}/retry", "operate", ""),
     ("/deliveries/{delivery}/cancel", "operate", ""),
@@ -63,6 +64,7 @@ const FORMS: [(&str, &str, &str); 25] = [
     ("/endpoints/{endpoint}/remove", "admin", ""),
     ("/keys", "admin", "scope=read"),
     ("/keys/{key}/revoke", "admin", ""),
+    ("/audit/export", "admin", ""),
 ];
 
 /// What each scope includes.

@@ -9,6 +9,8 @@ pub const FILTER_PASSES_NOTHING: &str = "filter_passes_nothing";
 pub const DESTINATION_DISABLED: &str = "destination_disabled";
 /// `route/<name>` or `destination/<name>`: removed while deliveries were open.
 pub const RETIRED_WITH_OPEN_DELIVERIES: &str = "retired_with_open_deliveries";
+/// `audit`: entries of the audit log were changed, taken out or cut off.
+pub const AUDIT_BROKEN: &str = "audit_broken";
 /// `source/<name>`: events of an account that no connection names.
 pub const CONNECTION_UNASSIGNED: &str = "connection_unassigned";
 /// `route/<name>/destination/<name>`: deliveries whose tries are used up.

@@ -15,6 +15,7 @@ use crate::alert::Alerts;
 use crate::alert::look::Lookout;
 use crate::alert::tell::Teller;
 use crate::allow::refresh::Refresher;
+use crate::audit::{self, Audit};
 use crate::budget::Budgets;
 use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
@@ -109,7 +110,11 @@ impl Engine {
         let dispatcher = common.dispatch_parts(&deliverer, settler, gone, in_flight_max);
         tasks.spawn(Dispatcher::new(dispatcher, common.dispatch.clone(), inbox).run());
         tasks.spawn(common.settler(settlings).run());
+        let (stored, timed, drawn) =
+            (Arc::clone(&common.store), Arc::clone(&common.clock), Arc::clone(&common.entropy));
+        let audit = Arc::new(Audit::new(stored, timed, drawn, Arc::clone(&node.name)));
         tasks.spawn(common.keeper(retention).run());
+        tasks.spawn(common.auditor(&audit, retention).run());
         let roster = Roster {
             store: Arc::clone(&common.store),
             clock: Arc::clone(&common.clock),
@@ -144,6 +149,7 @@ impl Engine {
             receiver: common.receiver(&acceptor, &handshakes, &heads, &streams),
             replayer: common.replayer(),
             alerts: common.alerts,
+            audit,
             budgets,
             ledger: common.ledger,
             upstreams,
@@ -314,6 +320,16 @@ impl Common {
             policies: Arc::clone(&self.policies),
             topology: self.topology.clone(),
             held: self.held.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn auditor(&self, audit: &Arc<Audit>, retention: Retention) -> audit::Duty {
+        audit::Duty {
+            audit: Arc::clone(audit),
+            alerts: self.alerts.clone(),
+            failure: self.failure.clone(),
+            kept: retention.audit,
             stop: self.stop.clone(),
         }
     }

@@ -12,7 +12,7 @@ use domain::run::RunKind;
 use domain::{DeliveryId, DeliveryState, EventId, RequestId, Timestamp};
 
 use super::world::{Arrange, DAY, LEASE, SECOND, Wait, World, destination, digest, name};
-use super::{listen, notices, reading, registry, replays, requests, shapes, watch};
+use super::{audit, listen, notices, reading, registry, replays, requests, shapes, watch};
 use crate::Verb;
 use crate::copying::carry::{Carrier, CopyError, Mark};
 use crate::copying::table::Table;
@@ -87,6 +87,7 @@ async fn fill(w: &mut World) -> Filled {
     w.store.save_shape(shapes::row(w, of), changes).await.expect("save_shape");
     fill_listeners(w).await;
     fill_notices(w).await;
+    audit::fill(w).await;
     Filled { known, held: held_id, blocking, behind_blocking, replay, rejected }
 }
 
@@ -292,6 +293,7 @@ pub async fn everything_comes_over_and_goes_on(from: impl OpenCopying, to: impl 
     assert!(pieces > 50, "it was interrupted {pieces} times");
     assert_eq!(to.setting(UNFINISHED.into()).await, Ok(Some(Bytes::new())));
     let mut w = World::over(Arc::clone(&to) as Arc<dyn crate::Store>, NOW);
+    audit::assert_goes_on(&w).await;
     assert_order_is_kept(&mut w, &filled).await;
     assert_known(&mut w, &filled).await;
     assert_numbers_go_on(&mut w).await;

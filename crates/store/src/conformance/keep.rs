@@ -14,6 +14,7 @@ const KEPT: Retention = Retention {
     requests: DAY,
     identities: DAY.saturating_mul(5),
     idempotency: DAY,
+    audit: DAY,
 };
 
 async fn prune(w: &World, limit: u32) -> Pruned {

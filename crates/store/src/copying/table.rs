@@ -126,6 +126,12 @@ tables! {
         event Uuid, change Json, example Text;
     Listeners "listeners": tenant Text, name Text, filter Json, position Text, generation Int, created_at Int,
         seen_at Int;
+    Audit "audit": tenant Text, node Text, sequence Int, at Int, who Text, who_id Text, address Text, action Text,
+        object Text, detail Text, outcome Text, began Int, previous Bytes, digest Bytes;
+    AuditChains "audit_chains": tenant Text, node Text, sequence Int, digest Bytes, cut_sequence Int,
+        cut_digest Bytes, cut_at Int, cut_key Text, cut_signature Bytes;
+    AuditStatements "audit_statements": tenant Text, signer Text, number Int, at Int, heads Json, key Text,
+        signature Bytes;
 }
 
 impl Table {

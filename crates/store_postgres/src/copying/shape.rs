@@ -126,6 +126,9 @@ pub(super) fn shape(table: Table) -> Shape {
         Table::Shapes => keyed("shapes", &[TENANT, SOURCE, KIND, NAME]),
         Table::ShapeChanges => keyed("shape_changes", &[TENANT, SOURCE, KIND, NAME, ("seq", Of::Int)]),
         Table::Listeners => keyed("listeners", &[TENANT, NAME]),
+        Table::Audit => keyed("audit", &[TENANT, ("node", Of::Text), ("sequence", Of::Int)]),
+        Table::AuditChains => keyed("audit_chains", &[TENANT, ("node", Of::Text)]),
+        Table::AuditStatements => keyed("audit_statements", &[TENANT, ("signer", Of::Text), ("number", Of::Int)]),
     }
 }
 

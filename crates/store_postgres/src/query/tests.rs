@@ -7,7 +7,7 @@ use crate::testkit::Database;
 const NODE_WIDE: [&str; 7] = ["settings", "api_keys", "duties", "spans", "schema_migrations", "nodes", "counters"];
 
 /// Statements that look among all tenants, and only look: what they find is changed tenant by tenant.
-const AMONG_ALL: [Query; 20] = [
+const AMONG_ALL: [Query; 21] = [
     Query::tenants,
     Query::tenants_in_charge,
     Query::charges,
@@ -28,6 +28,7 @@ const AMONG_ALL: [Query; 20] = [
     Query::count_lanes,
     Query::notify,
     Query::listen,
+    Query::audit_chains,
 ];
 
 fn is_node_wide(text: &str) -> bool {

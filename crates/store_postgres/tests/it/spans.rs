@@ -14,8 +14,14 @@ use store_postgres::{OpenOptions, PostgresStore};
 use crate::arrange::{accept, claim, delivery_id, event, event_id, open, settlement, tenant};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const KEPT: Retention =
-    Retention { events: DAY, dead_letters: DAY.saturating_mul(10), requests: DAY, identities: DAY, idempotency: DAY };
+const KEPT: Retention = Retention {
+    events: DAY,
+    dead_letters: DAY.saturating_mul(10),
+    requests: DAY,
+    identities: DAY,
+    idempotency: DAY,
+    audit: DAY,
+};
 
 /// Drops what is old enough, however small.
 async fn dropping(database: &Database) -> PostgresStore {

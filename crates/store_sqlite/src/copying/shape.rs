@@ -145,6 +145,9 @@ pub(super) fn shape(table: Table) -> Shape {
         Table::Shapes => keyed("shapes", &["tenant", "source", "kind", "name"]),
         Table::ShapeChanges => keyed("shape_changes", &["tenant", "source", "kind", "name", "seq"]),
         Table::Listeners => keyed("listeners", &["tenant", "name"]),
+        Table::Audit => keyed("audit", &["tenant", "node", "sequence"]),
+        Table::AuditChains => keyed("audit_chains", &["tenant", "node"]),
+        Table::AuditStatements => keyed("audit_statements", &["tenant", "signer", "number"]),
     }
 }
 

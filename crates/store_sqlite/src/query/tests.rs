@@ -55,6 +55,7 @@ fn no_statement_scans_a_table_that_grows() {
         Query::running_runs,
         Query::count_lanes,
         Query::recount_rejected,
+        Query::audit_chains,
     ];
     // A handful of rows of one event or round each.
     let may_sort = [Query::sightings, Query::deliveries_of_event];

@@ -6,6 +6,7 @@ mod alert_notices;
 mod alert_rules;
 mod alerts;
 mod assurance;
+mod audit;
 mod backfill;
 mod budgets;
 mod connections;

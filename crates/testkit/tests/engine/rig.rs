@@ -38,8 +38,14 @@ use testkit::sim_clock::SimClock;
 pub const SECRET: &str = "It's a Secret to Everybody";
 
 /// Short, so that a test need not let a season pass.
-const RETENTION: Retention =
-    Retention { events: DAYS_4, dead_letters: DAYS_4, requests: DAYS_4, identities: DAYS_4, idempotency: DAYS_4 };
+const RETENTION: Retention = Retention {
+    events: DAYS_4,
+    dead_letters: DAYS_4,
+    requests: DAYS_4,
+    identities: DAYS_4,
+    idempotency: DAYS_4,
+    audit: Duration::from_secs(6 * 60 * 60),
+};
 const DAYS_4: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 
 /// Answers every delivery with one status, and every GET with what is published.

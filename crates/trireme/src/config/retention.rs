@@ -22,6 +22,7 @@ pub(super) fn section(at: &At<'_>, dedupe: Duration) -> Option<Retention> {
     let dead_letters = kept("dead_letters", DAY).unwrap_or(standard.dead_letters);
     let requests = kept("requests", MINUTE).unwrap_or(standard.requests);
     let idempotency = kept("idempotency", MINUTE).unwrap_or(standard.idempotency);
+    let audit = kept("audit", DAY).unwrap_or(standard.audit);
     let identities = kept("identities", IDENTITIES_MIN);
     let identities_at = fields.take("identities");
     fields.finish();
@@ -31,5 +32,5 @@ pub(super) fn section(at: &At<'_>, dedupe: Duration) -> Option<Retention> {
         at.error("conflict", message, format!("make it at least {}", print_duration(needed)));
     }
     let identities = identities.unwrap_or_else(|| standard.identities.max(needed));
-    Some(Retention { events, dead_letters, requests, identities, idempotency })
+    Some(Retention { events, dead_letters, requests, identities, idempotency, audit })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
+use domain::audit::Outcome as Ended;
 use domain::identity::Digest;
 use engine::clock::SharedClock;
 use engine::entropy::{Entropy, SystemEntropy, number};
@@ -19,6 +20,7 @@ use store::{Store, StoreError};
 use tokio::task::JoinHandle;
 
 use super::master_key;
+use super::offline::Deed;
 use super::state::StoreOptions;
 use crate::config::StoreChoice;
 use crate::exit::{Exit, Failure, Outcome};
@@ -224,9 +226,20 @@ impl Move {
         };
         carrier.finish(&compared).await.map_err(|error| self.failure(&error))?;
         let store = &*self.to.store;
+        self.write_down(store).await?;
         let key_id = master_key::read_check(store).await?.as_deref().and_then(vault::sealed_by).map(str::to_owned);
         let cluster = super::cluster::of(store).await?;
         Ok(Some(Arrived { compared, key_id, cluster }))
+    }
+
+    /// The copy is made, so all that is left is to say so.
+    async fn write_down(&self, store: &dyn Store) -> Outcome {
+        let deed = Deed { action: "store.copy", object: "store", detail: format!("from {}", self.from.place) };
+        let written = deed.write(store, self.clock.now(), Ended::Done, None).await;
+        written.map(drop).map_err(|error| {
+            let hint = "The copy is whole and may be used; only its audit log does not say that it was made.";
+            store_failure(&error, &self.to.place).hint(hint)
+        })
     }
 
     pub async fn close(&self) {

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use api::{App, FirstKey, FirstKeyError, ensure_first_key};
 use dashboard::Desk;
+use data_encoding::HEXLOWER;
+use domain::Tenant;
+use domain::audit::{Outcome as Ended, Who, WhoKind};
 use domain::identity::Digest;
 use engine::access::Access;
+use engine::audit::{Act, Told};
 use engine::clock::{Elapsed, SharedClock, timeout};
 use engine::entropy::{SharedEntropy, SystemEntropy};
 use engine::nodes::{FileStanding, Identity, may_go_by, now_goes_by, of_cluster};
@@ -16,8 +20,9 @@ use engine::topology::{self, SpecError};
 use engine::transport::{HttpTransport, TransportOptions};
 use engine::vault::Vault;
 use engine::{Engine, EngineError, Parts};
-use store::Store;
 use store::keep::Retention;
+use store::registry::ApiKey;
+use store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -136,12 +141,10 @@ impl Gateway {
             in_flight_max: sockets_max.outbound,
             node,
         });
-        engine.configure(settings.specs).await.map_err(|error| engine_failure(&error))?;
+        engine.configure_by(settings.specs, who_is(settings.file)).await.map_err(|error| engine_failure(&error))?;
         engine.resume_replays().await.map_err(|error| engine_failure(&error))?;
         // Last of what can fail: a key that was made and never shown is lost.
-        let given = admin_key.as_ref().map(Secret::expose);
-        let first_key =
-            ensure_first_key(&**engine.store(), given, &*entropy, clock.now()).await.map_err(key_failure)?;
+        let first_key = open_with_key(&engine, admin_key.as_ref(), &entropy).await?;
         let metrics =
             api::telemetry::install_metrics().map_err(|error| Failure::general("metrics", error.to_string()))?;
         let access = Arc::new(Access::new(Arc::clone(engine.store()), SharedClock::clone(&clock)));
@@ -158,6 +161,7 @@ impl Gateway {
             Ok(settings) => settings,
             Err(failure) => {
                 tracing::error!(code = failure.code, "the configuration was not taken over:\n{}", failure.message);
+                self.was_not_taken(Who::new(WhoKind::File, ""), &failure.code).await;
                 return;
             }
         };
@@ -168,7 +172,7 @@ impl Gateway {
         // Senders are told another address only by a process that takes what comes there.
         settings.specs.public_url = self.from_start.public_url();
         let before = self.policies.replace(&settings.egress);
-        match self.engine.configure(settings.specs).await {
+        match self.engine.configure_by(settings.specs, who_is(settings.file)).await {
             Ok(()) => {
                 self.says_what_it_goes_by(settings.file).await;
                 tracing::info!(file = %path.display(), "the configuration was taken over");
@@ -204,12 +208,19 @@ impl Gateway {
                     event = "file_waits",
                     "the configuration was not taken over: the nodes go by another one. Start one node with --apply"
                 );
+                self.was_not_taken(who_is(settings.file), "file_waits").await;
             }
             Err(failure) => {
                 tracing::error!(code = failure.code, "the configuration was not taken over:\n{}", failure.message);
+                self.was_not_taken(who_is(settings.file), &failure.code).await;
             }
         }
         false
+    }
+
+    /// Nothing was changed; that somebody wanted it to is worth knowing all the same.
+    async fn was_not_taken(&self, file: Who, code: &str) {
+        self.engine.audit().record_file_not_taken(file, code).await;
     }
 
     /// This node runs with a file: now it is the one that all go by.
@@ -267,6 +278,53 @@ impl Gateway {
             }
         }
     }
+}
+
+/// The configuration, as the audit log names it.
+fn who_is(file: Digest) -> Who {
+    Who::new(WhoKind::File, HEXLOWER.encode(&file.0))
+}
+
+/// Makes sure that there is a key, and writes down those that were made or revoked for it. The first one is shown once,
+/// so from then on nothing may fail: what the store does not take is told in the process's log.
+async fn open_with_key(engine: &Engine, given: Option<&Secret>, entropy: &SharedEntropy) -> Outcome<FirstKey> {
+    let tenant = Tenant::default_tenant();
+    let before = engine.store().api_keys(Some(tenant.clone())).await.map_err(|error| store_failure(&error))?;
+    let begun = match before.is_empty() {
+        true => Some(engine.audit().begin(&tenant, Act::by_system("key.create", "key")).await),
+        false => None,
+    };
+    let begun = begun.transpose().map_err(|error| store_failure(&error))?;
+    let now = engine.clock().now();
+    let first = ensure_first_key(&**engine.store(), given.map(Secret::expose), &**entropy, now).await;
+    if let Some(begun) = begun {
+        let outcome = if first.is_ok() { Ended::Done } else { Ended::Failed };
+        let detail = "the first key".to_owned();
+        engine.audit().end(begun, outcome, Told { object: None, detail }).await;
+    } else if let Ok(after) = engine.store().api_keys(Some(tenant.clone())).await {
+        for (action, key) in changed_keys(&before, &after) {
+            let act = Act::by_system(action, format!("key/{key}")).saying("given by TRIREME_ADMIN_KEY");
+            if let Err(error) = engine.audit().record(&tenant, act, Ended::Done).await {
+                tracing::warn!(code = error.code(), key, "that a key was changed was not written down");
+            }
+        }
+    }
+    first.map_err(key_failure)
+}
+
+/// Keys that there were not before, and those that were revoked since.
+fn changed_keys(before: &[ApiKey], after: &[ApiKey]) -> Vec<(&'static str, String)> {
+    let known = |key: &ApiKey| before.iter().find(|known| known.id == key.id);
+    let change = |key: &ApiKey| match known(key) {
+        None => Some(("key.create", key.id.to_string())),
+        Some(known) if known.revoked_at != key.revoked_at => Some(("key.revoke", key.id.to_string())),
+        Some(_) => None,
+    };
+    after.iter().filter_map(change).collect()
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    Failure::new(Exit::Store, error.code(), error.to_string())
 }
 
 /// What the dashboard stands on: the same engine and keys as the API.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
+use domain::audit::Outcome as Ended;
+use engine::audit::rewrap_audit_key;
 use engine::clock::{Clock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::sealed_head::{KEY_SETTING, rewrap_key};
@@ -19,6 +21,7 @@ use store::registry::{ManagedBy, Object, ObjectKind};
 use super::copying;
 use super::folder::DataFolder;
 use super::master_key::{self, file_failure, given_key, store_failure};
+use super::offline::Deed;
 use super::state::StoreOptions;
 use crate::config::StoreChoice;
 use crate::exit::{Exit, Failure, Outcome};
@@ -131,6 +134,17 @@ async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usi
     if next.verify_check(&check).is_err() {
         former.verify_check(&check).map_err(|error| vault_failure(&error))?;
     }
+    let detail = format!("from {} to {}", former.key_id(), next.key_id());
+    let deed = Deed { action: "master_key.rewrap", object: "master_key", detail };
+    let now = || SystemClock::new().now();
+    let begun = deed.write(store, now(), Ended::Begun, None).await.map_err(|error| store_failure(&error))?;
+    let count = move_secrets(store, former, next).await?;
+    deed.write(store, now(), Ended::Done, begun).await.map_err(|error| store_failure(&error))?;
+    master_key::write_check(store, next).await?;
+    Ok(count)
+}
+
+async fn move_secrets(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usize> {
     let objects = store.objects().await.map_err(|error| store_failure(&error))?;
     for source in objects.iter().filter(|object| object.kind == ObjectKind::Source) {
         rewrap_handshakes(store, former, next, source).await?;
@@ -147,7 +161,8 @@ async fn move_to(store: &dyn Store, former: &Vault, next: &Vault) -> Outcome<usi
         store.put_object(rewrapped, false).await.map_err(|error| store_failure(&error))?;
     }
     rewrap_request_key(store, former, next).await?;
-    master_key::write_check(store, next).await?;
+    let audit = rewrap_audit_key(store, (former, next), &SystemEntropy::new()).await;
+    audit.map_err(|error| store_failure(&error))?.map_err(|error| vault_failure(&error))?;
     Ok(count)
 }
 

@@ -102,6 +102,11 @@ async fn getting_started_works_as_written() {
 }
 
 #[tokio::test]
+async fn the_audit_log_works_as_written() {
+    run("audit.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
 async fn a_sender_of_ones_own_works_as_written() {
     run("providers.md", &Destination::start().await).await;
 }

@@ -1,5 +1,6 @@
 //! The binary as its users meet it: started as a process, spoken to over HTTP and by signals, read by its output.
 
+mod audit;
 mod client;
 mod copying;
 mod demo;
