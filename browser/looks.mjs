@@ -17,7 +17,7 @@ async function paths(world) {
     now: '/now?span=24h', events: '/events', event: `/events/${id}`, sources: '/sources', source: '/sources/github', shop: '/sources/shop',
     endpoint: `/endpoints/${name}?sender=stripe`, routes: '/routes', route: '/routes/own-app', try: '/try?route=own-app',
     destinations: '/destinations', destination: '/destinations/app', 'dead-letters': '/dead-letters',
-    plan: '/dead-letters/plan', requests: '/requests', request: `/requests/${requests.data[0].id}`, alerts: '/alerts',
+    plan: '/dead-letters/plan', requests: '/requests', request: `/requests/${requests.data[0].id}`, alerts: '/alerts', audit: '/audit',
     keys: '/keys', schemas: '/schemas', schema: '/schemas/show?source=own&of=event&name=order.seen', missing: '/routes/nothing',
   };
 }

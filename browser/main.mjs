@@ -1,6 +1,7 @@
 // Drives a browser through the dashboard of the gateway named by its path, and ends with how many tests passed.
 import { acts } from './acts.mjs';
 import { looks } from './looks.mjs';
+import { pictures } from './pictures.mjs';
 import { startWorld } from './world.mjs';
 
 const [program, ...words] = process.argv.slice(2);
@@ -8,7 +9,7 @@ const [program, ...words] = process.argv.slice(2);
 async function main() {
   const world = await startWorld(program);
   let [passed, failed] = [0, 0];
-  const tests = Object.entries({ ...acts, ...looks() });
+  const tests = Object.entries({ ...acts, ...looks(), ...pictures });
   for (const [name, test] of tests.filter(([name]) => words.every((word) => name.includes(word)))) {
     const began = Date.now();
     const wrong = await test(world).then((complaints) => complaints.join('\n  '), (error) => error.message);

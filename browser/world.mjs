@@ -52,7 +52,7 @@ export async function startWorld(program) {
   const [gateway, empty] = [await startGateway(program, config(false)), await startGateway(program, config(true))];
   const browser = await chromium.launch({ executablePath: await installed(), args: QUIET });
   return {
-    sink, gateway, empty, browser,
+    program, sink, gateway, empty, browser,
     stop: async () => {
       await browser.close();
       const complaints = [await gateway.stop(), await empty.stop()];
@@ -105,14 +105,14 @@ export async function visit(world, { at = world.gateway, size = WIDE, scheme = '
   });
   const go = (path) => page.goto(at.base + path);
   await go('/login');
-  await page.fill('input[name=key]', ADMIN_KEY);
+  await page.fill('input[name=key]', at.key ?? ADMIN_KEY);
   await page.keyboard.press('Enter');
   await page.waitForURL(`${at.base}/`);
   return { page, context, complaints, go, base: at.base };
 }
 
-export async function api(base, path, body) {
-  const headers = { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' };
+export async function api(base, path, body, key = ADMIN_KEY) {
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
   const reply = await fetch(base + path, { method: body ? 'POST' : 'GET', headers, body: body && JSON.stringify(body) });
   if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
   return reply.json();

@@ -16,8 +16,19 @@ export async function startGateway(program, config) {
   const folder = await mkdtemp(join(tmpdir(), 'trireme-oracles-'));
   // JSON is YAML, so the file needs no writer of its own.
   await writeFile(join(folder, 'trireme.yaml'), JSON.stringify(config, null, 2));
+  return start(program, folder, ['serve', '--config', join(folder, 'trireme.yaml')]);
+}
+
+/** The same of `trireme demo`, which brings its own senders and destinations, and has a `key` of its own. */
+export async function startDemo(program, perSecond) {
+  const folder = await mkdtemp(join(tmpdir(), 'trireme-demo-'));
+  const { base, stop, log } = await start(program, folder, ['demo', '--rate', String(perSecond)]);
+  return { base, stop, key: log().match(/API key +(\S+)/)[1] };
+}
+
+async function start(program, folder, command) {
   const port = await freePort();
-  const args = ['serve', '--config', join(folder, 'trireme.yaml'), '--data', join(folder, 'data')];
+  const args = [...command, '--data', join(folder, 'data')];
   const child = spawn(program, [...args, '--listen', `127.0.0.1:${port}`], {
     env: { ...process.env, TRIREME_ADMIN_KEY: ADMIN_KEY },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -47,7 +58,7 @@ export async function startGateway(program, config) {
     await stop();
     throw new Error(`${program} ${early}; its log:\n${log}`);
   }
-  return { base, stop };
+  return { base, stop, log: () => log };
 }
 
 async function ready(base) {

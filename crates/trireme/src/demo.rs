@@ -73,7 +73,7 @@ async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Envir
     let listener = listen(args.listen)?;
     let address = listener.address;
     let destinations = Destinations::start().await?;
-    let plan = Plan::new(&SystemEntropy::new(), destinations.address);
+    let plan = Plan::new(&SystemEntropy::new(), destinations.address, Plan::kept_key(&data)?);
     let config = plan.write(&data)?;
     let start = start(data, &config, listener, &plan, environment)?;
     let Some(Launched { gateway, folder, control, .. }) = launch(start, &mut signals).await? else { return Ok(()) };

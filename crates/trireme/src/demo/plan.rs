@@ -1,5 +1,6 @@
 //! What the demo runs, written as the configuration that a user would write.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,9 @@ use data_encoding::{BASE64, HEXLOWER};
 use engine::entropy::Entropy;
 
 use crate::exit::{Failure, Outcome};
+
+/// The API key, beside the configuration: a demo that is started again on its data goes on with it.
+const KEY_FILE: &str = "demo-key";
 
 /// Secrets of this run, and where its destinations are.
 pub struct Plan {
@@ -19,7 +23,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn new(entropy: &dyn Entropy, destinations: SocketAddr) -> Self {
+    /// `api_key`: of the demo that left its data in the folder, because its store knows no other.
+    pub fn new(entropy: &dyn Entropy, destinations: SocketAddr, api_key: Option<String>) -> Self {
         let random = || {
             let mut bytes = [0; 24];
             entropy.fill(&mut bytes);
@@ -28,20 +33,29 @@ impl Plan {
         Self {
             github_secret: HEXLOWER.encode(&random()),
             stripe_secret: format!("whsec_{}", HEXLOWER.encode(&random())),
-            api_key: format!("trk_admin_{}", HEXLOWER.encode(&random())),
+            api_key: api_key.unwrap_or_else(|| format!("trk_admin_{}", HEXLOWER.encode(&random()))),
             destination_secret: format!("whsec_{}", BASE64.encode(&random())),
             destinations,
         }
     }
 
-    /// Writes the configuration into the data folder; gives its path.
+    /// The key of the demo that left its data in a folder.
+    pub fn kept_key(folder: &Path) -> Outcome<Option<String>> {
+        let path = folder.join(KEY_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(key) => Ok(Some(key.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::file("cannot read", &path, &error)),
+        }
+    }
+
+    /// Writes the configuration and the key into the data folder; gives the path of the former.
     pub fn write(&self, folder: &Path) -> Outcome<PathBuf> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|error| Failure::file("cannot make the data folder", folder, &error))?;
+        write_private(&folder.join(KEY_FILE), &self.api_key)?;
         let path = folder.join("trireme.yaml");
-        let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        let written = opened.and_then(|mut file| std::io::Write::write_all(&mut file, self.yaml().as_bytes()));
-        written.map_err(|error| Failure::file("cannot write", &path, &error))?;
+        write_private(&path, &self.yaml())?;
         Ok(path)
     }
 
@@ -74,6 +88,13 @@ routes:
     }
 }
 
+/// A file that only its owner reads.
+fn write_private(path: &Path, text: &str) -> Outcome {
+    let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = opened.and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|error| Failure::file("cannot write", path, &error))
+}
+
 #[cfg(test)]
 mod tests {
     use engine::entropy::SeededEntropy;
@@ -84,7 +105,7 @@ mod tests {
     #[test]
     fn the_demo_writes_a_configuration_without_errors_or_warnings_that_only_its_owner_reads() {
         let folder = tempfile::tempdir().expect("a folder");
-        let plan = Plan::new(&SeededEntropy::new(1), "127.0.0.1:65001".parse().expect("an address"));
+        let plan = Plan::new(&SeededEntropy::new(1), "127.0.0.1:65001".parse().expect("an address"), None);
         let path = plan.write(folder.path()).expect("written");
         let config = config::load(&path, &|_| None).expect("a valid configuration");
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);

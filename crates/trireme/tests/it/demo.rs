@@ -45,6 +45,23 @@ fn it_shows_everything_that_can_happen_to_a_webhook() {
 }
 
 #[test]
+fn it_goes_on_with_the_data_of_a_demo_that_was_killed() {
+    let folder = Folder::new();
+    let mut known = Vec::new();
+    for _ in 0..2 {
+        let mut command = trireme();
+        command.args(["demo", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("kept"));
+        let mut process = Process::start(&mut command, folder.path());
+        let ready: Value = serde_json::from_str(&process.line()).expect("JSON");
+        assert_eq!(ready["what"], "ready", "{ready}");
+        known.push(ready["api_key"].as_str().expect("a key").to_owned());
+        while serde_json::from_str::<Value>(&process.line()).expect("JSON")["what"] != "delivered" {}
+        process.signal(rustix::process::Signal::KILL);
+    }
+    assert_eq!(known[0], known[1]);
+}
+
+#[test]
 fn every_command_that_it_prints_works_as_printed() {
     let mut demo = Demo::start("20");
     // So that there is something to list, and to try again.

@@ -28,8 +28,10 @@ struct Typed {
 impl Typed {
     fn push(&mut self, byte: u8) -> Option<Key> {
         match byte {
-            b'0'..=b'9' if self.digits.len() < DIGITS_MAX => {
-                self.digits.push(char::from(byte));
+            b'0'..=b'9' => {
+                if self.digits.len() < DIGITS_MAX {
+                    self.digits.push(char::from(byte));
+                }
                 None
             }
             b'\r' | b'\n' => std::mem::take(&mut self.digits).parse().ok().map(Key::Replay),
