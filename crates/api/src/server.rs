@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{SharedClock, timeout};
-use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -127,15 +126,19 @@ impl Door {
                 }
             }
         }
-        self.accept_last(&listener);
+        self.accept_last(listener);
     }
 
-    /// Whoever has connected already is still answered: closing the listener would reset them.
-    fn accept_last(&self, listener: &TcpListener) {
+    /// Whoever has connected already is still answered: closing the listener would reset them. The kernel is asked, not
+    /// the runtime, which may not have heard of them yet.
+    fn accept_last(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
         for _ in 0..LAST_ACCEPTS_MAX {
-            match listener.accept().now_or_never() {
-                Some(Ok((stream, address))) => self.admit(stream, address),
-                _ => return,
+            let Ok((stream, address)) = listener.accept() else { return };
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.admit(stream, address);
             }
         }
     }

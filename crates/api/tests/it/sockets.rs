@@ -305,3 +305,26 @@ async fn a_stop_answers_what_is_there_and_takes_nothing_new() {
     assert_eq!(server.served.await.expect("no panic"), 0, "nothing had to be cut");
     assert!(TcpStream::connect(server.api).await.is_err(), "nobody listens any more");
 }
+
+/// One thread, which looks at no socket between the connections and the stop: only the kernel knows of them.
+#[tokio::test]
+async fn whoever_has_connected_before_a_stop_is_answered() {
+    let server = Server::start(small()).await;
+    let mut known = server.connect().await;
+    known.send(post("/in/hooks", "", "{}")).await;
+    known.until("events").await;
+    let connected: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(server.api).expect("it listens");
+            stream.write_all(post("/in/hooks", "", "{}").as_ref()).expect("there is room");
+            stream
+        })
+        .collect();
+    server.stop.cancel();
+    for stream in connected {
+        stream.set_nonblocking(true).expect("a socket");
+        let answer = Wire(TcpStream::from_std(stream).expect("a socket")).rest().await;
+        assert_eq!(statuses(&answer), [200], "{answer}");
+    }
+    assert_eq!(server.served.await.expect("no panic"), 0, "nothing had to be cut");
+}
