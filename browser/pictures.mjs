@@ -32,6 +32,11 @@ async function take(world, demo) {
   };
   await mkdir(TAKEN, { recursive: true });
   const { page, complaints, go } = await visit(world, { at: demo, size: SIZE });
+  // Figures are written every ten seconds.
+  await eventually('there are figures', async () => {
+    await go('/now');
+    return (await page.locator('.tile b').first().textContent()) !== '0';
+  });
   for (const [name, path] of Object.entries(paths)) {
     await go(path);
     await page.screenshot({ path: join(TAKEN, `${name}.png`) });
