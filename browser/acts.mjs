@@ -173,6 +173,31 @@ export const acts = {
     return complaints;
   },
 
+  async 'an alert is opened, looked after and resolved, and the log says by whom'(world) {
+    const { page, complaints, go } = await visit(world);
+    world.sink.status = 500;
+    const before = await deliveries(world, 'dead');
+    await publish(world, 'to.alert', {});
+    await eventually('it is dead', async () => (await deliveries(world, 'dead')) === before + 1);
+    world.sink.status = 200;
+    const alert = page.locator('tbody tr', { hasText: 'dead letters' }).filter({ has: page.locator('text=Acknowledge') });
+    await eventually('the alert is open', async () => {
+      await go('/alerts');
+      return (await alert.count()) === 1;
+    });
+    await alert.locator('button:has-text("Acknowledge")').click();
+    await page.locator('.tag:has-text("acknowledged")').first().waitFor();
+    const taken = page.locator('tbody tr', { has: page.locator('.tag:has-text("acknowledged")') });
+    expect((await taken.textContent()).includes('by '), 'it says who looks after it');
+    await taken.locator('button:has-text("Resolve")').click();
+    await page.locator('tbody tr .tag:has-text("resolved")').first().waitFor();
+    await go('/audit');
+    for (const did of ['alert.acknowledge', 'alert.resolve']) {
+      await page.locator('tbody tr', { hasText: did }).first().waitFor();
+    }
+    return complaints;
+  },
+
   async 'everything can be reached by the keyboard'(world) {
     const { page, complaints, go } = await visit(world);
     await go('/destinations');
