@@ -2,17 +2,23 @@
 //! database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use domain::Timestamp;
 use domain::identity::Digest;
 use store::StoreError;
 
+use crate::OpenOptions;
 use crate::failure::Failure;
 use crate::query::Query;
 use crate::row::cell;
 use crate::session::Session;
 use crate::value::params;
+
+/// What one statement of a migration may take, and so what another node's start waits for it: an index of ten million
+/// rows takes minutes.
+const MIGRATE_TIME: Duration = Duration::from_secs(15 * 60);
 
 /// Every migration there ever was, oldest first. A released one never changes.
 const MIGRATIONS: &[&str] = &[
@@ -29,31 +35,40 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.
-pub(crate) async fn migrate(session: &Arc<Session>, now: Timestamp) -> Result<usize, Failure> {
-    apply(session, MIGRATIONS, now).await
+pub(crate) async fn migrate(session: &Arc<Session>, options: &OpenOptions) -> Result<usize, Failure> {
+    apply(session, MIGRATIONS, options).await
 }
 
-pub(crate) async fn apply(
+async fn apply(
     session: &Arc<Session>,
     migrations: &'static [&'static str],
-    now: Timestamp,
+    options: &OpenOptions,
 ) -> Result<usize, Failure> {
     if is_done(session, migrations).await? {
         return Ok(0);
     }
     let made = session.transaction(|session| async move { session.batch(Query::bookkeeping.text()).await }).await;
     match made {
-        // Another node made it at the same moment, and ours was refused.
-        Err(Failure::Row(_)) if has_bookkeeping(session).await? => {}
+        // Another node made it at the same moment, and ours was refused, or was in its way.
+        Err(_) if has_bookkeeping(session).await? => {}
         made => made?,
     }
     session
         .transaction(|session| async move {
-            // Whoever holds this row applies them; the others wait for it and find them applied.
+            // Whoever holds this row applies them; the others wait for it, as long as that takes, and find them applied.
+            session.batch(&limits(MIGRATE_TIME)).await?;
             session.rows(Query::lock_schema, params![]).await?;
-            apply_missing(&session, migrations, now).await
+            // Those that run already wait behind whoever waits for their tables: not for as long as that.
+            session.batch(&limits(options.lock_time)).await?;
+            apply_missing(&session, migrations, options.now).await
         })
         .await
+}
+
+/// What one statement of this transaction may take, and what waiting for a lock may.
+fn limits(lock_time: Duration) -> String {
+    let (statement, lock) = (MIGRATE_TIME.as_millis(), lock_time.as_millis());
+    format!("SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}")
 }
 
 /// Whether all of it was applied already: the usual start, which asks for no lock.

@@ -99,7 +99,7 @@ impl Inner {
         let figures = Arc::new(Figures::default());
         let client = pool.get().await.map_err(|error| no_connection(&error))?;
         let session = Arc::new(Session::new(client, Arc::clone(&figures)));
-        migrate::migrate(&session, options.now).await?;
+        migrate::migrate(&session, &options).await?;
         let row = session.row(Query::new_instance, params![]).await?;
         let instance = row.map(|row| cell(&row, 0)).transpose()?.unwrap_or_default();
         drop(session);

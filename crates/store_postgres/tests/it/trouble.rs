@@ -49,6 +49,26 @@ async fn nodes_that_start_at_once_on_an_empty_database_make_one_schema() {
 }
 
 #[tokio::test]
+async fn a_node_that_starts_waits_for_another_that_brings_the_schema_up_to_date() {
+    let database = Database::new();
+    let _ = database.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    // As far as a node comes before the first migration.
+    let _ = database.sql(
+        "CREATE TABLE schema_migrations (version bigint PRIMARY KEY, checksum text NOT NULL, applied_at bigint NOT NULL); \
+         INSERT INTO schema_migrations VALUES (0, '', 0)",
+    );
+    let (address, lock) = (database.address(), "SELECT version FROM schema_migrations WHERE version = 0 FOR UPDATE");
+    let another = tokio::task::spawn_blocking(move || Held::by(&address, lock)).await.expect("no panic");
+    let lock_time = Duration::from_millis(50);
+    let mut starting = tokio::spawn(PostgresStore::open(OpenOptions { lock_time, ..database.options() }));
+    let early = tokio::time::timeout(lock_time * 10, &mut starting).await;
+    assert!(early.is_err(), "it did not wait: {:?}", early.map(|opened| opened.map(|store| store.map(drop))));
+    drop(another);
+    let store = starting.await.expect("no panic").expect("it opens");
+    store.ping().await.expect("it would write");
+}
+
+#[tokio::test]
 async fn dropped_connections_are_made_anew_without_anyone_noticing() {
     let database = Database::new();
     let store = node(&database).await;
@@ -70,7 +90,9 @@ async fn a_row_that_is_held_is_not_waited_for_without_end_and_nothing_is_lost() 
     let store = open(options).await;
     accept(&store, event(NOW, 1)).await;
     let address = database.address();
-    let held = tokio::task::spawn_blocking(move || hold_tenant(&address)).await.expect("no panic");
+    // It gives numbers to the tenant's events.
+    let query = "SELECT tenant FROM tenants FOR UPDATE";
+    let held = tokio::task::spawn_blocking(move || Held::by(&address, query)).await.expect("no panic");
     let groups = vec![AcceptGroup { events: vec![event(NOW, 2)], request: None }];
     let refused = store.accept(groups, NOW).await;
     assert!(matches!(&refused, Err(error @ StoreError::Unreachable(_)) if error.retryable()), "{refused:?}");
@@ -78,21 +100,24 @@ async fn a_row_that_is_held_is_not_waited_for_without_end_and_nothing_is_lost() 
     assert!(!accept(&store, event(NOW, 2)).await.duplicate, "the refused one left nothing behind");
 }
 
-/// A connection that holds the row which gives numbers to the tenant's events, until it is dropped.
-fn hold_tenant(address: &str) -> Held {
-    let mut psql = std::process::Command::new("psql");
-    psql.args(["-X", "-q", "-A", "-t", "-d", address]).stdin(std::process::Stdio::piped());
-    let mut child = psql.stdout(std::process::Stdio::piped()).spawn().expect("psql runs");
-    use std::io::{BufRead, Write};
-    let input = child.stdin.as_mut().expect("it is piped");
-    writeln!(input, "BEGIN; SELECT tenant FROM tenants FOR UPDATE;").expect("it listens");
-    let mut line = String::new();
-    std::io::BufReader::new(child.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("an answer");
-    assert_eq!(line.trim(), "default");
-    Held(child)
-}
-
+/// A transaction of somebody else that stays open until this is dropped.
 struct Held(std::process::Child);
+
+impl Held {
+    /// Begins one and runs a query in it that gives a row.
+    fn by(address: &str, query: &str) -> Self {
+        use std::io::{BufRead, Write};
+        let mut psql = std::process::Command::new("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-d", address]).stdin(std::process::Stdio::piped());
+        let mut child = psql.stdout(std::process::Stdio::piped()).spawn().expect("psql runs");
+        let input = child.stdin.as_mut().expect("it is piped");
+        writeln!(input, "BEGIN; {query};").expect("it listens");
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("an answer");
+        assert!(!line.trim().is_empty(), "{query} gives no row");
+        Self(child)
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
