@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::audit::{Cut, Entry, Head, Note, Outcome, Statement};
+use domain::audit::{Cut, Entry, Head, HeadLine, Note, Outcome, Statement};
 use domain::{Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -127,4 +127,24 @@ pub trait Audit: Send + Sync + 'static {
     /// Removes the entries of a chain up to the cut, which is kept, and the tenant's statements from before the time. A
     /// cut before the one that is kept changes nothing.
     fn prune_audit(&self, cut: Cut, statements_before: Timestamp) -> Verb<'_, ()>;
+}
+
+/// The heads of a statement as the stores keep them.
+///
+/// # Panics
+/// Never: lines hold texts and numbers only.
+#[must_use]
+pub fn heads_to_json(heads: &[Head]) -> String {
+    let lines: Vec<HeadLine> = heads.iter().map(HeadLine::from).collect();
+    serde_json::to_string(&lines).expect("lines hold texts and numbers only")
+}
+
+/// What [`heads_to_json`] gave.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] for anything else.
+pub fn heads_from_json(text: &str) -> Result<Vec<Head>, StoreError> {
+    let lines: Result<Vec<HeadLine>, _> = serde_json::from_str(text);
+    let lines = lines.map_err(|_| StoreError::Corrupt("the audit log holds a statement without heads".to_owned()))?;
+    Ok(lines.into_iter().map(Head::from).collect())
 }

@@ -109,7 +109,7 @@ async fn figures(
             (counted("Events", &events, span, &html! { (rate(&events, span)) }))
             (counted("Tries of deliveries", &tries, span, &html! { (rate(&tries, span)) ", " (percent(tries.failed, tries.count)) " failed" (delay(&tries)) }))
             (counted("Rejected requests", &rejected, span, &html! { @if rejected.count > 0 { a href="/requests" { "See why" } } @else { "none" } }))
-            (super::destination::waiting(&owed, &html! {}, &waited, span))
+            (super::destination::waiting(&owed, &html! { "for all destinations" }, &waited, span))
             (super::destination::oldest(&owed, &waited, span, now))
             @if calls.count > 0 { (counted("Calls to sources", &calls, span, &html! { (percent(calls.failed, calls.count)) " failed" (delay(&calls)) })) }
         }

@@ -50,7 +50,7 @@ impl Audit for PostgresStore {
 
     fn put_audit_statement(&self, statement: Statement) -> Verb<'_, ()> {
         self.verb(move |inner| async move {
-            let heads = row::heads_to_json(&statement.heads);
+            let heads = store::audit::heads_to_json(&statement.heads);
             let row = || {
                 params![
                     Text::from(statement.tenant.as_str()),

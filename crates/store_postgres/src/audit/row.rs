@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::audit::{Cut, Entry, Head, HeadLine, Note, Outcome, Statement, Who, WhoKind};
+use domain::audit::{Cut, Entry, Head, Note, Outcome, Statement, Who, WhoKind};
 use domain::identity::Digest;
 use store::StoreError;
-use store::audit::Chain;
+use store::audit::{Chain, heads_from_json};
 use tokio_postgres::Row;
 
 use crate::failure::Failure;
@@ -64,19 +64,13 @@ pub(super) fn chain(row: &Row) -> Result<Chain, Failure> {
     Ok(Chain { tenant, head: head(row, node, 2)?, cut })
 }
 
-pub(super) fn heads_to_json(heads: &[Head]) -> String {
-    let lines: Vec<HeadLine> = heads.iter().map(HeadLine::from).collect();
-    serde_json::to_string(&lines).expect("lines hold texts and numbers only")
-}
-
 pub(super) fn statement(row: &Row) -> Result<Statement, Failure> {
-    let heads: Vec<HeadLine> = serde_json::from_str(cell(row, 4)?).map_err(|_| broken("a statement without heads"))?;
     Ok(Statement {
         tenant: name(row, 0)?,
         signer: text(row, 1)?,
         number: count(row, 2)?,
         at: time(row, 3)?,
-        heads: heads.into_iter().map(Head::from).collect(),
+        heads: heads_from_json(cell(row, 4)?)?,
         key: text(row, 5)?,
         signature: digest(row, 6)?,
     })

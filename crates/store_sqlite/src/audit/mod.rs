@@ -46,7 +46,7 @@ impl Audit for SqliteStore {
     fn put_audit_statement(&self, statement: Statement) -> Verb<'_, ()> {
         self.write(Work::rows(1), move |tx, _| {
             let (signer, number) = (&*statement.signer, signed(statement.number));
-            let heads = row::heads_to_json(&statement.heads);
+            let heads = store::audit::heads_to_json(&statement.heads);
             let (at, signature) = (statement.at.as_micros(), statement.signature.0);
             let row = params![statement.tenant.as_str(), signer, number, at, heads, &*statement.key, signature];
             if tx.execute(Query::insert_audit_statement, row)? == 0 {

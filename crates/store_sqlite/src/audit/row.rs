@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::audit::{Cut, Entry, Head, HeadLine, Note, Outcome, Statement, Who, WhoKind};
+use domain::audit::{Cut, Entry, Head, Note, Outcome, Statement, Who, WhoKind};
 use domain::identity::Digest;
 use domain::{Tenant, Timestamp};
 use rusqlite::Row;
 use store::StoreError;
-use store::audit::Chain;
+use store::audit::{Chain, heads_from_json};
 
 use crate::failure::Failure;
 use crate::row::{count, text, time};
@@ -69,20 +69,13 @@ pub(super) fn chain(row: &Row<'_>) -> Result<Chain, Failure> {
     Ok(Chain { tenant, head: head(row, node, 2)?, cut })
 }
 
-pub(super) fn heads_to_json(heads: &[Head]) -> String {
-    let lines: Vec<HeadLine> = heads.iter().map(HeadLine::from).collect();
-    serde_json::to_string(&lines).expect("lines hold texts and numbers only")
-}
-
 pub(super) fn statement(row: &Row<'_>) -> Result<Statement, Failure> {
-    let heads: Vec<HeadLine> =
-        serde_json::from_str(&row.get::<_, String>(4)?).map_err(|_| broken("a statement without heads"))?;
     Ok(Statement {
         tenant: tenant(row)?,
         signer: text(row, 1)?,
         number: count(row, 2)?,
         at: Timestamp::from_micros(row.get(3)?),
-        heads: heads.into_iter().map(Head::from).collect(),
+        heads: heads_from_json(&row.get::<_, String>(4)?)?,
         key: text(row, 5)?,
         signature: digest(row, 6)?,
     })
