@@ -11,6 +11,8 @@ const PICTURES = process.env.PICTURES ?? '.cache/browser/pictures';
 async function paths(world) {
   const { id } = await publish(world, 'looked.at', { text: 'x'.repeat(200) }, 'orders/1');
   const { name } = await api(world.gateway.base, '/api/v1/sources', { name: 'hook-looked-at', webhook: { provider: 'none' } });
+  // Nobody signed it, so that there is a rejected request to show.
+  await fetch(`${world.gateway.base}/in/github`, { method: 'POST', body: '{}' });
   const requests = await api(world.gateway.base, '/api/v1/requests?verdict=rejected');
   await learn(world);
   return {
