@@ -48,24 +48,26 @@ FROM gone g, unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[], $6:
   AS u (id, state, at, attempts, tried, cause_code, cause_detail)
 WHERE g.id = u.id
 
--- For each ask the first that are due and that nobody else is looking at. The lengths of the payloads are known
--- without reading them.
+-- For each ask the first that are due and that nobody else is looking at, from where its queue begins. The lengths of
+-- the payloads are known without reading them.
 -- name: due_deliveries
-SELECT a.nth, q.id, octet_length(e.payload)
-FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS a (destination, most, nth)
+SELECT a.nth, q.id, octet_length(e.payload), q.due_at
+FROM unnest($2::text[], $3::bigint[], $5::bigint[]) WITH ORDINALITY AS a (destination, most, begins, nth)
 CROSS JOIN LATERAL (
   SELECT id, event, due_at FROM open_deliveries
-  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND NOT backfill AND due_at <= $4
+  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND NOT backfill
+    AND due_at >= a.begins AND due_at <= $4
   ORDER BY due_at, id LIMIT a.most FOR UPDATE SKIP LOCKED) AS q
 LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
 ORDER BY a.nth, q.due_at, q.id
 
 -- name: due_backfill
-SELECT a.nth, q.id, octet_length(e.payload)
-FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS a (destination, most, nth)
+SELECT a.nth, q.id, octet_length(e.payload), q.due_at
+FROM unnest($2::text[], $3::bigint[], $5::bigint[]) WITH ORDINALITY AS a (destination, most, begins, nth)
 CROSS JOIN LATERAL (
   SELECT id, event, due_at FROM open_deliveries
-  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND backfill AND due_at <= $4
+  WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND backfill
+    AND due_at >= a.begins AND due_at <= $4
   ORDER BY due_at, id LIMIT a.most FOR UPDATE SKIP LOCKED) AS q
 LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
 ORDER BY a.nth, q.due_at, q.id

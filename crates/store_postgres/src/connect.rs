@@ -19,12 +19,20 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 pub(crate) struct Address {
     pub(crate) config: Config,
     pub(crate) tls: Tls,
+    /// Whether it may be listened there: not through a pooler that passes connections on.
+    pub(crate) listen: bool,
 }
 
 impl Address {
     /// Reads it. It is never repeated in an error: it may hold a password.
     pub(crate) fn read(text: &str) -> Result<Self, StoreError> {
         let (text, root_file) = take_word(text, "sslrootcert");
+        let (text, listen) = take_word(&text, "listen");
+        let listen = match listen.as_deref() {
+            None | Some("on") => true,
+            Some("off") => false,
+            Some(_) => return Err(StoreError::Refused("in the address of the database, listen is on or off".into())),
+        };
         // The driver's one word for TLS, which verifies here: what the longer words ask for.
         let text =
             text.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
@@ -41,7 +49,7 @@ impl Address {
             config.connect_timeout(CONNECT_TIME);
         }
         config.keepalives_idle(KEEPALIVE_IDLE).tcp_user_timeout(ACKNOWLEDGED_WITHIN);
-        Ok(Self { config, tls: Tls::new(root_file.as_deref())? })
+        Ok(Self { config, tls: Tls::new(root_file.as_deref())?, listen })
     }
 
     /// Where it goes, for messages: hosts and database, no password.
@@ -92,11 +100,12 @@ pub(crate) fn pool(options: &OpenOptions, address: &Address) -> Result<Pool, Sto
 }
 
 /// Said on every new connection rather than in its start-up packet, which poolers do not pass on. Plans are made once:
-/// every statement here is one whose best plan does not depend on its values.
+/// every statement here is one whose best plan does not depend on its values. Nor on how much there is: one that was made
+/// while a table was small must not read all of it when it is not, so tables are read by their indexes.
 fn setup(options: &OpenOptions) -> String {
     format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SET plan_cache_mode = force_generic_plan; SET jit = off; \
+         SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; \
          SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning",
         options.statement_time.as_millis(),
         options.lock_time.as_millis(),
@@ -119,6 +128,15 @@ mod tests {
         ] {
             assert_eq!(take_word(text, "sslrootcert"), (left.to_owned(), value.map(str::to_owned)), "{text}");
         }
+    }
+
+    #[test]
+    fn it_is_listened_unless_the_address_says_otherwise() {
+        let listens = |text| Address::read(text).map(|address| address.listen);
+        assert_eq!(listens("postgres://h/d"), Ok(true));
+        assert_eq!(listens("postgres://h/d?listen=on"), Ok(true));
+        assert_eq!(listens("postgres://h/d?sslmode=disable&listen=off"), Ok(false));
+        assert!(listens("postgres://h/d?listen=sometimes").is_err());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Contended(String),
     /// The connection is gone. Nothing was written, unless that happened during the commit.
     Lost { text: String, during_commit: bool },
+    /// A lock that others held was not had in time. Nothing was written.
+    Locked(String),
     /// The server cannot now.
     Later(StoreError),
 }
@@ -46,6 +48,7 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Row(error) | Failure::Later(error) => error,
+            Failure::Locked(text) => Self::Unreachable(format!("it took too long: {text}")),
             Failure::Contended(text) => Self::Unreachable(format!("others were in the way again and again: {text}")),
             Failure::Lost { text, during_commit: false } => Self::Unreachable(text),
             Failure::Lost { text, during_commit: true } => {
@@ -73,9 +76,8 @@ fn of_state(state: &SqlState, text: String) -> Failure {
     match *state {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => return Failure::Contended(text),
         SqlState::DISK_FULL => return StoreError::DiskFull(text).into(),
-        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => {
-            return StoreError::Unreachable(format!("it took too long: {text}")).into();
-        }
+        SqlState::LOCK_NOT_AVAILABLE => return Failure::Locked(text),
+        SqlState::QUERY_CANCELED => return StoreError::Unreachable(format!("it took too long: {text}")).into(),
         _ => {}
     }
     match code.get(..2).unwrap_or_default() {

@@ -10,6 +10,7 @@
 //! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
 //! | `nodes` | the processes that share the store, and what each is in charge of |
 //! | `hint` | telling other nodes what happened, where the database can |
+//! | `scratch` | databases of one's own, for measurements |
 //! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/`, `audit/`, `listen` | the verbs, as the traits group them |
 //!
 //! Rows are locked in one order, whoever locks them: identities, subjects, lanes, open deliveries, the tenant; each
@@ -40,6 +41,7 @@ mod read;
 mod reading;
 mod registry;
 mod row;
+pub mod scratch;
 mod session;
 mod shapes;
 #[cfg(feature = "testkit")]
@@ -79,6 +81,7 @@ impl PostgresStore {
     /// [`StoreError::Unreachable`], [`StoreError::NewerSchema`], [`StoreError::Corrupt`] or [`StoreError::Refused`].
     pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
         let address = Address::read(&options.address)?;
+        let options = OpenOptions { listen: options.listen && address.listen, ..options };
         let place = address.place();
         let performer = Performer::new(options.inline)?;
         let opening = async move {

@@ -33,6 +33,29 @@ pub(crate) async fn within<T>(time: Duration, wait: impl Future<Output = T>) -> 
     tokio::time::timeout(time, wait).await.ok()
 }
 
+/// A moment of the machine's own clock: how long the database takes decides nothing that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(std::time::Instant);
+
+impl Moment {
+    #[expect(clippy::disallowed_methods, reason = "how long the database takes is real time")]
+    pub(crate) fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+}
+
+impl std::ops::Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        Self(self.0 + time)
+    }
+}
+
 /// Where tasks run: beside the caller, or, inline, apart from it while it stands still.
 pub(crate) struct Performer {
     handle: Handle,
@@ -87,6 +110,7 @@ pub(crate) struct Inner {
     /// Tenants that have their row.
     tenants: std::sync::Mutex<FxHashSet<String>>,
     pub(crate) pruning: tokio::sync::Mutex<crate::keep::Pruning>,
+    pub(crate) floors: crate::dispatch::Floors,
     /// As of the last look, for the figures.
     pub(crate) database_bytes: AtomicU64,
     closed: AtomicBool,
@@ -111,6 +135,7 @@ impl Inner {
             generations: AtomicU64::new(1),
             tenants: std::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
+            floors: crate::dispatch::Floors::default(),
             database_bytes: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             under_way: Semaphore::new(VERBS),

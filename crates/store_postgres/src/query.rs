@@ -42,7 +42,8 @@ queries! {
         begin_idempotent lock_idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
         setting put_setting keep_setting
         put_destination activate_destination destinations;
-    "alerts.sql": count_alert open_alert reopen_alert resolve_alert acknowledge_alert unsettled_alerts settle_alerts alerts open_alerts;
+    "alerts.sql": count_alert open_alert reopen_alert resolve_alert acknowledge_alert unsettled_alerts settle_alerts alerts open_alerts_of
+        open_alerts;
     "notices.sql": insert_notices drop_notices close_notices told waiting_notices claim_notices end_notice notices;
     "prune.sql": take_duty weigh_events delete_events delete_ended_of delete_attempts_of delete_prepared_of
         delete_sightings_of raise_floor identities_from delete_old_identities lanes_from delete_lanes
@@ -69,5 +70,7 @@ impl Query {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod plans;
 #[cfg(test)]
 mod tests;

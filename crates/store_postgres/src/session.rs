@@ -24,6 +24,9 @@ pub(crate) struct Figures {
     pub(crate) commits: AtomicU64,
     pub(crate) committed: AtomicU64,
     pub(crate) doubts: Doubts,
+    /// What the server did for each statement, while a test looks.
+    #[cfg(test)]
+    pub(crate) plans: crate::query::plans::Plans,
 }
 
 pub(crate) struct Session {
@@ -68,6 +71,8 @@ impl Session {
         let client = self.client()?;
         let statement = client.prepare_cached(text).await?;
         self.count(1);
+        #[cfg(test)]
+        self.figures.plans.look(client, text, statement.params(), &borrowed(&params)).await;
         Ok(client.query(&statement, &borrowed(&params)).await?)
     }
 

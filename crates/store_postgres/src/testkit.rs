@@ -4,6 +4,8 @@
 //! Every user holds a shared lock on a file. A shell beside the server looks whether anyone still does, and stops and
 //! removes the server when nobody has for a while: a lock ends with its process, however that ends.
 
+mod grow;
+
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::Timestamp;
 use store::keep::Keep;
 
+pub use self::grow::grow;
 use crate::{OpenOptions, PostgresStore};
 
 /// What the databases are made from knows partitions for this time: that at which tests of stores play.

@@ -39,6 +39,8 @@ mod row;
 mod shapes;
 mod shared;
 mod statements;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod tx;
 mod view;
 mod watch;

@@ -42,7 +42,8 @@ queries! {
         begin_idempotent idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
         setting put_setting keep_setting
         put_destination activate_destination destinations;
-    "alerts.sql": open_alert count_alert reopen_alert resolve_alert acknowledge_alert open_alert_by_id unsettled_alerts settle_alert alerts open_alerts;
+    "alerts.sql": open_alert count_alert reopen_alert resolve_alert acknowledge_alert open_alert_by_id unsettled_alerts settle_alert alerts open_alerts_of
+        open_alerts;
     "notices.sql": insert_notice drop_notice close_notices told waiting_notices due_notices claim_notice end_notice notices;
     "prune.sql": old_events deliveries_left delete_attempts delete_prepared_of delete_deliveries delete_sightings
         delete_event identities_from delete_identity old_requests old_idempotency old_alerts old_notices
@@ -70,5 +71,7 @@ impl Query {
     }
 }
 
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod tests;

@@ -10,13 +10,14 @@ use crate::claims::Claims;
 use crate::names::Names;
 use crate::nodes::Roster;
 use crate::options::{OpenOptions, Place};
+use crate::statements::Counts;
 
 pub(crate) struct Shared {
     pub(crate) options: OpenOptions,
     pub(crate) names: Names,
     pub(crate) claims: Claims,
     pub(crate) nodes: Roster,
-    pub(crate) statements: Arc<AtomicU64>,
+    pub(crate) statements: Arc<Counts>,
     pub(crate) commits: AtomicU64,
     pub(crate) committed: AtomicU64,
     /// Payload bytes that wait for the writer.

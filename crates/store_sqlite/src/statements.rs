@@ -1,6 +1,8 @@
 //! Prepared statements at hand: found by number, not by hashing their text. What is dropped goes back to its
 //! connection's own cache, so that a short use prepares nothing twice either.
 
+#[cfg(test)]
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,16 +11,43 @@ use rusqlite::{CachedStatement, Connection, Params, Row};
 use crate::failure::Failure;
 use crate::query::Query;
 
+/// What was run since the store was opened, on all its connections.
+#[derive(Default)]
+pub(crate) struct Counts {
+    run: AtomicU64,
+    /// Steps of SQLite's machine by the number of their statement, for the tests that look at what a verb costs.
+    #[cfg(test)]
+    pub(crate) steps: std::sync::Mutex<BTreeMap<usize, i64>>,
+}
+
+impl Counts {
+    pub(crate) fn run(&self) -> u64 {
+        self.run.load(Ordering::Relaxed)
+    }
+}
+
 pub(crate) struct Statements<'c> {
     connection: &'c Connection,
     prepared: Vec<Option<CachedStatement<'c>>>,
-    /// Statements run since the store was opened, on all its connections.
-    run: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+#[cfg(test)]
+impl Drop for Statements<'_> {
+    fn drop(&mut self) {
+        let mut steps = self.counts.steps.lock().expect("no test panics while it counts");
+        for (number, statement) in self.prepared.iter().enumerate() {
+            if let Some(statement) = statement {
+                let taken = statement.reset_status(rusqlite::StatementStatus::VmStep);
+                *steps.entry(number).or_default() += i64::from(taken);
+            }
+        }
+    }
 }
 
 impl<'c> Statements<'c> {
-    pub(crate) fn new(connection: &'c Connection, run: Arc<AtomicU64>) -> Self {
-        Self { connection, prepared: (0..Query::COUNT).map(|_| None).collect(), run }
+    pub(crate) fn new(connection: &'c Connection, counts: Arc<Counts>) -> Self {
+        Self { connection, prepared: (0..Query::COUNT).map(|_| None).collect(), counts }
     }
 
     pub(crate) fn connection(&self) -> &'c Connection {
@@ -27,7 +56,7 @@ impl<'c> Statements<'c> {
 
     /// The statement, prepared on first use, and counted as run.
     fn get(&mut self, query: Query) -> Result<&mut CachedStatement<'c>, Failure> {
-        self.run.fetch_add(1, Ordering::Relaxed);
+        self.counts.run.fetch_add(1, Ordering::Relaxed);
         let slot = &mut self.prepared[query as usize];
         if slot.is_none() {
             *slot = Some(self.connection.prepare_cached(query.text())?);

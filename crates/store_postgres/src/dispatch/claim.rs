@@ -11,10 +11,11 @@ use store::dispatch::{Ask, Cause, Claim, ClaimAnswer, ClaimDue, Claimed, Prepare
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::dispatch::floor::{Look, Queue};
 use crate::dispatch::settle::bury;
 use crate::doubt::Doubt;
 use crate::failure::Failure;
-use crate::perform::{Inner, owner_code};
+use crate::perform::{Inner, Moment, owner_code};
 use crate::query::Query;
 use crate::row::{EVENT_COLUMNS, bytes, cell, event, name, replay, small, text, time, version};
 use crate::session::Session;
@@ -25,6 +26,7 @@ use crate::value::{Text, column, params, signed};
 struct Due {
     id: Uuid,
     payload_bytes: u64,
+    at: Timestamp,
 }
 
 pub(crate) async fn claim_due(inner: &Inner, ask: &ClaimDue) -> Result<Vec<ClaimAnswer>, Failure> {
@@ -83,10 +85,10 @@ async fn claim_of(
     inner
         .transaction(asks.len(), |session| async move {
             let mut answers: Vec<ClaimAnswer> = asks.iter().map(|_| ClaimAnswer::default()).collect();
-            let live = due(&session, Query::due_deliveries, tenant, asks, ask.now, |ask| ask.limit).await?;
+            let live = due(&session, inner, (tenant, asks), ask.now, false).await?;
             let asks_backfill = asks.iter().any(|ask| ask.backfill > 0);
             let backfill = match asks_backfill {
-                true => due(&session, Query::due_backfill, tenant, asks, ask.now, |ask| ask.backfill).await?,
+                true => due(&session, inner, (tenant, asks), ask.now, true).await?,
                 false => asks.iter().map(|_| Vec::new()).collect(),
             };
             let mut taken = Vec::new();
@@ -115,27 +117,42 @@ async fn claim_of(
         .await
 }
 
-/// For each ask, one more than it has room for, locked.
+/// For each ask, one more than it has room for, locked: of the live ones, or of those backfilled.
 async fn due(
     session: &Session,
-    query: Query,
-    tenant: &Tenant,
-    asks: &[&Ask],
+    inner: &Inner,
+    (tenant, asks): (&Tenant, &[&Ask]),
     now: Timestamp,
-    limit: impl Fn(&Ask) -> u32,
+    backfill: bool,
 ) -> Result<Vec<Vec<Due>>, Failure> {
+    let (query, limit): (_, fn(&Ask) -> u32) = match backfill {
+        false => (Query::due_deliveries, |ask| ask.limit),
+        true => (Query::due_backfill, |ask| ask.backfill),
+    };
+    let queues: Vec<Queue> = column(asks, |ask| (tenant.clone(), ask.destination.clone(), backfill));
+    let began = Moment::now();
+    let begins: Vec<Option<Timestamp>> = column(&queues, |queue| inner.floors.begin(queue, began));
     let row = params![
         Text::from(tenant.as_str()),
         column(asks, |ask| Text::from(ask.destination.as_str())),
         column(asks, |ask| i64::from(limit(ask)) + 1),
         now.as_micros(),
+        column(&begins, |from| from.map_or(i64::MIN, Timestamp::as_micros)),
     ];
     let mut due: Vec<Vec<Due>> = asks.iter().map(|_| Vec::new()).collect();
     for row in session.rows(query, row).await? {
         let nth = usize::try_from(cell::<i64>(&row, 0)?).unwrap_or_default();
         let payload_bytes = cell::<Option<i32>>(&row, 2)?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
         if let Some(own) = nth.checked_sub(1).and_then(|nth| due.get_mut(nth)) {
-            own.push(Due { id: cell(&row, 1)?, payload_bytes });
+            own.push(Due { id: cell(&row, 1)?, payload_bytes, at: time(&row, 3)? });
+        }
+    }
+    // A simulation does the same each time, however long it takes.
+    if !inner.options.inline {
+        let ended = Moment::now();
+        for ((queue, from), own) in queues.iter().zip(begins).zip(&due) {
+            let found = own.first().map_or(now, |due| due.at);
+            inner.floors.note(queue, Look { from, found, took: ended.since(began), ended });
         }
     }
     Ok(due)

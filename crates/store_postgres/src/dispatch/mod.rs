@@ -1,6 +1,7 @@
 //! Dispatch: the verbs of [`store::dispatch::Dispatch`].
 
 mod claim;
+mod floor;
 pub(crate) mod settle;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use domain::{DeliveryState, Timestamp};
 use store::dispatch::{ClaimAnswer, ClaimDue, Dispatch, PreparedDelivery, Settled, Settlement};
 use store::{StoreError, Verb};
 
+pub(crate) use self::floor::Floors;
 use crate::PostgresStore;
 
 impl Dispatch for PostgresStore {

@@ -11,7 +11,7 @@ use store::keep::{Pruned, Retention};
 use store::listen::IDLE_MAX;
 use uuid::Uuid;
 
-use super::span::{self, Span};
+use super::span::{self, Bounds, Span};
 use crate::failure::Failure;
 use crate::lane::{LaneKey, Lanes};
 use crate::perform::Inner;
@@ -98,15 +98,15 @@ impl Round<'_> {
     /// Span after span, the oldest first, and what lies in none of them.
     async fn events(&self, pruning: &mut Pruning, pruned: &mut Pruned) -> Result<(), Failure> {
         let before = self.now - self.retention.events;
-        let dead_before = self.now - self.retention.dead_letters;
+        let bounds = Bounds { before, dead_before: self.now - self.retention.dead_letters };
         for span in span::all(self.inner).await?.into_iter().filter(|span| span.begins_at() < before) {
             let old = span.ends_at() <= before;
             if old && span.bytes >= self.inner.options.drop_bytes {
-                span::drop_whole(self.inner, &span, before, dead_before, self.now, pruned).await?;
+                span::drop_whole(self.inner, &span, bounds, self.now, pruned).await?;
             } else if span.bytes < self.inner.options.drop_bytes {
                 let removed = self.events_of(&span.table("events"), pruning, pruned).await?;
                 if removed == 0 && old && !pruned.more {
-                    span::drop_whole(self.inner, &span, before, dead_before, self.now, pruned).await?;
+                    span::drop_whole(self.inner, &span, bounds, self.now, pruned).await?;
                 }
             }
             if pruned.more {

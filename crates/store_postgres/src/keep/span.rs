@@ -31,8 +31,12 @@ const AHEAD: u32 = 4;
 /// Spans that are made for what is copied here: longer than most keep their events. What is older lies outside of spans,
 /// as that many partitions would cost every statement.
 const BACK: i64 = 120;
-/// What dropping a span may wait for those who read it, before it is left for the next round.
-const DROP_LOCK_TIME_MS: u32 = 2_000;
+/// What dropping a span may wait for those who use its tables, before it is left for a later round: whoever comes
+/// meanwhile, ingest above all, waits behind it.
+const DROP_LOCK_TIME_MS: u32 = 200;
+/// Most events that are carried over out of a dropped span: nobody else gets at these tables while they are, and ingest
+/// waits that long. A span of which more has to stay is kept whole until less does.
+const CARRY_MAX: u64 = 20_000;
 
 /// A span of time, by the ids that begin in it.
 #[derive(Clone, Debug)]
@@ -150,38 +154,52 @@ pub(super) async fn all(inner: &Inner) -> Result<Vec<Span>, Failure> {
 struct Outlook {
     events: u64,
     deliveries: u64,
+    staying: u64,
 }
 
-/// Drops a span. What has an open delivery, or a dead one that is young enough, goes on outside of spans.
+/// What has to stay of a span: events with an open delivery, those with a dead one that finished from `dead_before` on,
+/// and those received from `before` on.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) before: Timestamp,
+    pub(super) dead_before: Timestamp,
+}
+
+/// Drops a span. What has to stay goes on outside of spans. Where others use its tables all the time, or too much would
+/// have to stay, it is left as it is for a later round.
 pub(super) async fn drop_whole(
     inner: &Inner,
     span: &Span,
-    before: Timestamp,
-    dead_before: Timestamp,
+    bounds: Bounds,
     now: Timestamp,
     pruned: &mut Pruned,
 ) -> Result<(), Failure> {
     let outlook = inner.transaction(0, |session| async move {
         session.batch("SET LOCAL statement_timeout = 0").await?;
-        look(&session, span).await
+        look(&session, span, bounds).await
     });
     let outlook = outlook.await?;
-    let dropped = inner
-        .transaction(0, |session| async move {
-            session
-                .batch(&format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {DROP_LOCK_TIME_MS}"))
-                .await?;
-            drop_one(&session, span, before, dead_before, now).await
-        })
-        .await?;
-    if let Some(carried) = dropped {
-        pruned.events += outlook.events.saturating_sub(carried.events);
-        pruned.deliveries += outlook.deliveries.saturating_sub(carried.deliveries);
+    if outlook.staying > CARRY_MAX {
+        let (suffix, staying) = (&span.suffix, outlook.staying);
+        tracing::warn!(%suffix, staying, "a span of time is old enough, but too much of it is still owed: it stays");
+        return Ok(());
     }
-    Ok(())
+    let dropped = inner.transaction(0, |session| async move {
+        session.batch(&format!("SET LOCAL lock_timeout = {DROP_LOCK_TIME_MS}")).await?;
+        drop_one(&session, span, bounds, now).await
+    });
+    match dropped.await {
+        Ok(Some(carried)) => {
+            pruned.events += outlook.events.saturating_sub(carried.events);
+            pruned.deliveries += outlook.deliveries.saturating_sub(carried.deliveries);
+            Ok(())
+        }
+        Ok(None) | Err(Failure::Locked(_)) => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
-async fn look(session: &Session, span: &Span) -> Result<Outlook, Failure> {
+async fn look(session: &Session, span: &Span, bounds: Bounds) -> Result<Outlook, Failure> {
     let suffix = &span.suffix;
     let text =
         format!("SELECT (SELECT count(*) FROM events_{suffix}), (SELECT count(*) FROM ended_deliveries_{suffix})");
@@ -190,26 +208,29 @@ async fn look(session: &Session, span: &Span) -> Result<Outlook, Failure> {
         Some(row) => (count(row, 0)?, count(row, 1)?),
         None => (0, 0),
     };
-    Ok(Outlook { events, deliveries })
+    let staying = staying(session, span, bounds, CARRY_MAX + 1).await?.values().map(|ids| ids.len() as u64).sum();
+    Ok(Outlook { events, deliveries, staying })
 }
 
 /// Found from the few that are open or dead, not from the many that are neither.
 async fn staying(
     session: &Session,
     span: &Span,
-    before: Timestamp,
-    dead_before: Timestamp,
+    bounds: Bounds,
+    most: u64,
 ) -> Result<BTreeMap<Tenant, Vec<Uuid>>, Failure> {
     let suffix = &span.suffix;
     let text = format!(
-        "SELECT tenant, event FROM open_deliveries WHERE event >= $1 AND event < $2 \
-         UNION SELECT tenant, event FROM ended_deliveries_{suffix} WHERE state = 7 AND finished_at >= $3 \
-         UNION SELECT t.tenant, e.id FROM tenants t CROSS JOIN LATERAL \
-           (SELECT id FROM events_{suffix} WHERE tenant = t.tenant AND received_at >= $4) AS e"
+        "SELECT t.tenant, s.event FROM tenants t CROSS JOIN LATERAL ( \
+           SELECT event FROM open_deliveries WHERE tenant = t.tenant AND event >= $1 AND event < $2 \
+           UNION SELECT event FROM ended_deliveries_{suffix} \
+             WHERE tenant = t.tenant AND state = 7 AND finished_at >= $3 \
+           UNION SELECT id FROM events_{suffix} WHERE tenant = t.tenant AND received_at >= $4) AS s LIMIT $5"
     );
-    let bounds = params![span.from, span.to, dead_before.as_micros(), before.as_micros()];
+    let (dead_before, before) = (bounds.dead_before.as_micros(), bounds.before.as_micros());
+    let row = params![span.from, span.to, dead_before, before, i64::try_from(most).unwrap_or(i64::MAX)];
     let mut staying: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
-    for row in session.rows_of(&text, bounds).await? {
+    for row in session.rows_of(&text, row).await? {
         staying.entry(name(&row, 0)?).or_default().push(cell(&row, 1)?);
     }
     Ok(staying)
@@ -223,24 +244,21 @@ struct Carried {
 }
 
 /// Takes the span's partitions off, carries over what stays, and drops them. `None`: another node is at it.
-async fn drop_one(
-    session: &Session,
-    span: &Span,
-    before: Timestamp,
-    dead_before: Timestamp,
-    now: Timestamp,
-) -> Result<Option<Carried>, Failure> {
+async fn drop_one(session: &Session, span: &Span, bounds: Bounds, now: Timestamp) -> Result<Option<Carried>, Failure> {
     let suffix = &span.suffix;
     if session.row(Query::take_duty, params![Text::from("spans")]).await?.is_none()
         || session.execute(Query::delete_span, params![Text::from(suffix)]).await? == 0
     {
         return Ok(None);
     }
+    // All at once and first: whoever waits for one of them has none of the others yet.
+    let tables: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
+    session.batch(&format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", tables.join(", ONLY "))).await?;
     let detach: String =
         TABLES.iter().map(|(table, _)| format!("ALTER TABLE {table} DETACH PARTITION {table}_{suffix};")).collect();
     session.batch(&detach).await?;
     // Nobody can make a delivery of these events any more: what is open now is all that there is.
-    let staying = staying(session, span, before, dead_before).await?;
+    let staying = staying(session, span, bounds, u64::MAX).await?;
     raise_floors(session, suffix).await?;
     free_lanes_of(session, suffix, &staying, now).await?;
     let mut carried = Carried::default();

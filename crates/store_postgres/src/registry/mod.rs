@@ -141,8 +141,9 @@ impl Registry for PostgresStore {
 
     fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>> {
         self.verb(move |inner| async move {
-            let row = || params![Text::from(tenant.as_str()), open_only, i64::from(limit)];
-            inner.rows(Query::alerts, row).await?.iter().map(alerts::read).collect()
+            let query = if open_only { Query::open_alerts_of } else { Query::alerts };
+            let row = || params![Text::from(tenant.as_str()), i64::from(limit)];
+            inner.rows(query, row).await?.iter().map(alerts::read).collect()
         })
     }
 

@@ -66,15 +66,20 @@ fn record_of(session: &Session, inner: &Inner, tenant: &Tenant, calls: &[&Call])
 
 fn entries(tenant: &Tenant, filter: &CallFilter, before: i64, chunk: i64) -> (Statement, bool) {
     let mut statement = Statement::new(params![Text::from(tenant.as_str()), before, chunk]);
-    let mut wanted = Wanted::default();
+    let (mut wanted, mut within) = (Wanted::default(), String::new());
     let texts = [
         ("source", filter.source.as_ref().map(|name| name.as_str())),
         ("connection", filter.connection.as_ref().map(|name| name.as_str())),
         ("stream", filter.stream.as_deref()),
     ];
+    // A connection of a source has a ring of its own, in order.
+    let ring = filter.source.is_some() && filter.connection.is_some();
     for (column, value) in texts {
-        if let Some(value) = value {
-            wanted.add(format!("{column} IS NOT DISTINCT FROM {}", statement.param(Box::new(Text::from(value)))));
+        let Some(value) = value else { continue };
+        let value = statement.param(Box::new(Text::from(value)));
+        match column {
+            "source" | "connection" if ring => within.push_str(&format!(" AND {column} = {value}")),
+            _ => wanted.add(format!("{column} IS NOT DISTINCT FROM {value}")),
         }
     }
     if let Some(purpose) = filter.purpose {
@@ -85,7 +90,7 @@ fn entries(tenant: &Tenant, filter: &CallFilter, before: i64, chunk: i64) -> (St
     }
     statement.push(&format!(
         "SELECT ended, {}, tenant, source, connection, stream, purpose, method, url, started_at, duration_us, status, \
-         error, bytes, budget_left FROM calls WHERE tenant = $1 AND ended < $2 ORDER BY ended DESC LIMIT $3",
+         error, bytes, budget_left FROM calls WHERE tenant = $1 AND ended < $2{within} ORDER BY ended DESC LIMIT $3",
         wanted.text()
     ));
     (statement, wanted.is_anything())

@@ -1,5 +1,7 @@
 //! Stores, events and deliveries for tests of what several nodes do to one database.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -96,5 +98,30 @@ pub fn settlement(id: DeliveryId, claim: Claim, state: DeliveryState) -> Settlem
         cause: None,
         on_dead: OnDead::Continue,
         sent_version: None,
+    }
+}
+
+/// A transaction of somebody else that stays open until this is dropped.
+pub struct Held(Child);
+
+impl Held {
+    /// Begins one and runs a query in it that gives a row.
+    pub fn by(address: &str, query: &str) -> Self {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-d", address]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = psql.spawn().expect("psql runs");
+        let input = child.stdin.as_mut().expect("it is piped");
+        writeln!(input, "BEGIN; {query};").expect("it listens");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("an answer");
+        assert!(!line.trim().is_empty(), "{query} gives no row");
+        Self(child)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -5,6 +5,7 @@ mod arrange;
 mod conformance;
 mod copying;
 mod doubt;
+mod growth;
 mod nodes;
 mod spans;
 mod trouble;

@@ -1,6 +1,7 @@
 //! Spans of time that are dropped as a whole, and what has to outlive them.
+#![expect(clippy::disallowed_methods, reason = "how long others wait for it is real time")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{DeliveryState, Timestamp};
 use store::dispatch::Dispatch;
@@ -9,9 +10,9 @@ use store::keep::{Keep, Retention};
 use store::people::{People, Wish};
 use store::read::Read;
 use store_postgres::testkit::{Database, NOW};
-use store_postgres::{OpenOptions, PostgresStore};
+use store_postgres::{LOCK_TIME, OpenOptions, PostgresStore};
 
-use crate::arrange::{accept, claim, delivery_id, event, event_id, open, settlement, tenant};
+use crate::arrange::{Held, accept, claim, delivery_id, event, event_id, open, settlement, tenant};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const KEPT: Retention = Retention {
@@ -102,4 +103,72 @@ async fn spans_are_made_ahead_and_what_came_too_early_stays_where_it_is() {
     accept(&store, event(far + DAY, 2)).await;
     assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "1", "the next day has a span of its own");
     assert_eq!(store.event(tenant(), event_id(far, 1)).await.expect("event").map(|one| one.deliveries.len()), Some(1));
+}
+
+#[tokio::test]
+async fn a_span_that_somebody_reads_is_left_alone_and_keeps_nobody_waiting() {
+    let database = Database::new();
+    let store = std::sync::Arc::new(dropping(&database).await);
+    accept(&store, event(NOW, 1)).await;
+    settle(&store, DeliveryState::Delivered, 1, NOW).await;
+    let (before, later) = (partitions(&database), NOW + DAY * 3);
+    let address = database.address();
+    let reading = tokio::task::spawn_blocking(move || Held::by(&address, "SELECT count(*) FROM events"));
+    let reading = reading.await.expect("no panic");
+
+    let pruner = std::sync::Arc::clone(&store);
+    let pruning = tokio::spawn(async move { pruner.prune(KEPT, later, 1_000).await });
+    let (mut longest, mut accepted) = (Duration::ZERO, 1);
+    while !pruning.is_finished() || accepted < 20 {
+        accepted += 1;
+        let began = Instant::now();
+        accept(&store, event(later, accepted)).await;
+        longest = longest.max(began.elapsed());
+    }
+    let pruned = pruning.await.expect("no panic").expect("a span in use is no failure");
+    assert_eq!((pruned.events, partitions(&database).contains(&before[0])), (0, true), "it is read, so it stays");
+    assert!(longest < LOCK_TIME, "an accept waited {longest:?} for a span to be dropped");
+
+    drop(reading);
+    let pruned = store.prune(KEPT, later, 1_000).await.expect("prune");
+    assert_eq!((pruned.events, partitions(&database).contains(&before[0])), (1, false), "nobody reads it any more");
+    let kept: u64 = database.sql("SELECT count(*) FROM events").parse().expect("a number");
+    assert_eq!(kept, accepted - 1, "what came meanwhile is all there");
+}
+
+#[tokio::test]
+async fn an_expiring_span_with_open_deliveries_is_dropped_while_ingest_goes_on() {
+    const EVENTS: u64 = 3_000;
+    let database = Database::new();
+    let store = std::sync::Arc::new(dropping(&database).await);
+    for from in (0..EVENTS).step_by(500) {
+        let groups = (from..from + 500).map(|number| AcceptGroup { events: vec![event(NOW, number)], request: None });
+        store.accept(groups.collect(), NOW).await.expect("accept");
+    }
+    for _ in 0..4 {
+        settle(&store, DeliveryState::Delivered, 500, NOW).await;
+    }
+    let later = NOW + DAY * 3;
+    let pruner = std::sync::Arc::clone(&store);
+    // A round that finds the tables in use leaves the span for the next one.
+    let pruning = tokio::spawn(async move {
+        loop {
+            let pruned = pruner.prune(KEPT, later, 10_000).await.expect("prune");
+            if pruned.events > 0 {
+                return pruned;
+            }
+        }
+    });
+    let mut accepted = 0;
+    while !pruning.is_finished() {
+        accept(&store, event(later, EVENTS + accepted)).await;
+        accepted += 1;
+    }
+    let pruned = pruning.await.expect("no panic");
+    assert_eq!((pruned.events, pruned.deliveries), (2_000, 2_000));
+    assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "1000", "what is owed is carried over");
+    let owed = "SELECT count(*) FROM open_deliveries o JOIN events e ON e.tenant = o.tenant AND e.id = o.event";
+    let owed: u64 = database.sql(owed).parse().expect("a number");
+    assert_eq!(owed, 1_000 + accepted, "none has lost its event");
+    assert_eq!(claim(&store, 1, 2_000, later).await.len() as u64, 1_000 + accepted, "all of them go out");
 }

@@ -10,7 +10,7 @@ use store::read::Read;
 use store_postgres::testkit::{Database, NOW};
 use store_postgres::{OpenOptions, PostgresStore};
 
-use crate::arrange::{accept, claim, event, node, open, settlement, tenant};
+use crate::arrange::{Held, accept, claim, event, node, open, settlement, tenant};
 
 #[tokio::test]
 async fn what_cannot_be_reached_is_told_without_its_password() {
@@ -90,40 +90,14 @@ async fn a_row_that_is_held_is_not_waited_for_without_end_and_nothing_is_lost() 
     let store = open(options).await;
     accept(&store, event(NOW, 1)).await;
     let address = database.address();
-    // It gives numbers to the tenant's events.
-    let query = "SELECT tenant FROM tenants FOR UPDATE";
-    let held = tokio::task::spawn_blocking(move || Held::by(&address, query)).await.expect("no panic");
+    // Whoever gives numbers to the tenant's events waits for this row.
+    let lock = "SELECT tenant FROM tenants FOR UPDATE";
+    let held = tokio::task::spawn_blocking(move || Held::by(&address, lock)).await.expect("no panic");
     let groups = vec![AcceptGroup { events: vec![event(NOW, 2)], request: None }];
     let refused = store.accept(groups, NOW).await;
     assert!(matches!(&refused, Err(error @ StoreError::Unreachable(_)) if error.retryable()), "{refused:?}");
     drop(held);
     assert!(!accept(&store, event(NOW, 2)).await.duplicate, "the refused one left nothing behind");
-}
-
-/// A transaction of somebody else that stays open until this is dropped.
-struct Held(std::process::Child);
-
-impl Held {
-    /// Begins one and runs a query in it that gives a row.
-    fn by(address: &str, query: &str) -> Self {
-        use std::io::{BufRead, Write};
-        let mut psql = std::process::Command::new("psql");
-        psql.args(["-X", "-q", "-A", "-t", "-d", address]).stdin(std::process::Stdio::piped());
-        let mut child = psql.stdout(std::process::Stdio::piped()).spawn().expect("psql runs");
-        let input = child.stdin.as_mut().expect("it is piped");
-        writeln!(input, "BEGIN; {query};").expect("it listens");
-        let mut line = String::new();
-        std::io::BufReader::new(child.stdout.as_mut().expect("it is piped")).read_line(&mut line).expect("an answer");
-        assert!(!line.trim().is_empty(), "{query} gives no row");
-        Self(child)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[tokio::test]

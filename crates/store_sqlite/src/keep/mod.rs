@@ -24,7 +24,7 @@ impl Keep for SqliteStore {
 
     fn stats(&self) -> StoreStats {
         StoreStats {
-            statements: self.shared.statements.load(Ordering::Relaxed),
+            statements: self.shared.statements.run(),
             commits: self.shared.commits.load(Ordering::Relaxed),
             committed: self.shared.committed.load(Ordering::Relaxed),
             bytes: self.shared.bytes(),

@@ -126,7 +126,8 @@ impl Registry for SqliteStore {
         self.read(move |view| {
             let lookup = view.lookup();
             let Some(tenant) = lookup.id(tenant.as_str())? else { return Ok(Vec::new()) };
-            view.rows(Query::alerts, (tenant, open_only, limit), |row| alerts::read(row, lookup))
+            let query = if open_only { Query::open_alerts_of } else { Query::alerts };
+            view.rows(query, (tenant, limit), |row| alerts::read(row, lookup))
         })
     }
 

@@ -4,6 +4,7 @@ mod arrange;
 mod conformance;
 mod damage;
 mod disk_full;
+mod growth;
 mod open;
 mod power_cut;
 mod work;
