@@ -13,9 +13,9 @@ check: ## what reviews should not have to say: format, lints, docs, licences, ti
 	tools/check
 
 bench: ## speed and size against a bare server and a bare client
-	tools/need cc
+	tools/need cc postgres
 	cargo bench --package bench --bench verify --bench timing
-	cargo run --release --package trireme -- bench --full --write docs/performance.md
+	tools/with_postgres sh -c 'cargo run --release --package trireme -- bench --full --postgres "$$POSTGRES" --write docs/performance.md'
 
 soak: ## the long rounds: hours, by hand, never in CI
 	tools/need cc node python postgres chromium deploy image

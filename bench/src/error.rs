@@ -57,6 +57,15 @@ pub enum BenchError {
     #[error("measuring the store failed: {0}")]
     Store(BoxError),
 
+    #[error("the database failed: {0}")]
+    Database(BoxError),
+
+    #[error("no database server is named: start one on this machine and name it with --postgres")]
+    NoDatabase,
+
+    #[error("no destination was looked after by a node other than the one that takes in its events, for {0:?}")]
+    NotShared(Duration),
+
     #[error("measuring polls failed: {0}")]
     Polling(BoxError),
 
@@ -87,6 +96,9 @@ impl BenchError {
             Self::Unmeasurable { .. } => "unmeasurable",
             Self::Procfs { .. } => "procfs_unreadable",
             Self::Store(_) => "store_calibration_failed",
+            Self::Database(_) => "database_failed",
+            Self::NoDatabase => "no_database",
+            Self::NotShared(_) => "destinations_not_shared",
             Self::Polling(_) => "polling_failed",
             Self::Panicked(_) => "load_tool_panicked",
             Self::MarkMissing { .. } => "mark_missing",

@@ -31,6 +31,8 @@ pub struct Launch {
     pub listen: SocketAddr,
     /// Where its output should go.
     pub log: PathBuf,
+    /// The address of the database that it shares with others; `None`: its state is in its data folder.
+    pub store: Option<String>,
 }
 
 /// Starts gateways.
@@ -160,7 +162,8 @@ mod tests {
 
     fn launch(folder: &Path) -> Launch {
         let listen = crate::rig::free_address().unwrap();
-        Launch { config: folder.join("trireme.yaml"), data: folder.join("data"), listen, log: folder.join("log") }
+        let (config, data, log) = (folder.join("trireme.yaml"), folder.join("data"), folder.join("log"));
+        Launch { config, data, listen, log, store: None }
     }
 
     #[test]

@@ -59,6 +59,23 @@ pub struct Sent {
     pub ledger_full: bool,
 }
 
+impl Sent {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            unavailable: self.unavailable + other.unavailable,
+            refused: self.refused + other.refused,
+            failed: self.failed + other.failed,
+            unanswered: self.unanswered + other.unanswered,
+            cpu: self.cpu + other.cpu,
+            refusal: self.refusal.or(other.refusal),
+            ledger_full: self.ledger_full || other.ledger_full,
+        }
+    }
+}
+
 /// A running generator.
 pub struct Generator {
     thread: RuntimeThread,

@@ -7,6 +7,7 @@
 
 pub mod calibration;
 pub mod config;
+pub mod database;
 pub mod error;
 pub mod gateway;
 pub mod generator;

@@ -55,27 +55,27 @@ fn load() -> f64 {
     text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// Measures what neither the product nor this process uses.
+/// Measures what neither the product, nor its database, nor this process uses.
 pub(crate) struct Others {
     stopwatch: Stopwatch,
     used: Duration,
 }
 
 impl Others {
-    pub(crate) fn start(product: u32) -> Result<Self, BenchError> {
+    /// `product`: what the product has used so far, with its database.
+    pub(crate) fn start(product: Duration) -> Result<Self, BenchError> {
         Ok(Self { stopwatch: Stopwatch::start(), used: others(product)? })
     }
 
     /// Cores that others used since the start.
-    pub(crate) fn cores(&self, product: u32) -> Result<f64, BenchError> {
+    pub(crate) fn cores(&self, product: Duration) -> Result<f64, BenchError> {
         let used = others(product)?.saturating_sub(self.used);
         Ok(used.as_secs_f64() / self.stopwatch.elapsed().as_secs_f64())
     }
 }
 
-fn others(product: u32) -> Result<Duration, BenchError> {
+fn others(product: Duration) -> Result<Duration, BenchError> {
     let own = process::usage(std::process::id())?.cpu;
-    let product = if product == std::process::id() { Duration::ZERO } else { process::usage(product)?.cpu };
     Ok(process::machine_busy()?.saturating_sub(own).saturating_sub(product))
 }
 
@@ -92,9 +92,9 @@ mod tests {
 
     #[test]
     fn what_others_use_is_no_more_than_the_machine_has() {
-        let others = Others::start(std::process::id()).unwrap();
+        let others = Others::start(Duration::ZERO).unwrap();
         crate::stopwatch::pause(Duration::from_millis(50));
-        let cores = others.cores(std::process::id()).unwrap();
+        let cores = others.cores(Duration::ZERO).unwrap();
         // The kernel counts busy time in ticks of 10 ms, one per core may be off at either end.
         let machine = std::thread::available_parallelism().unwrap().get() as f64;
         assert!((0.0..=machine * 2.0).contains(&cores), "{cores}");

@@ -8,8 +8,9 @@ use crate::machine::Machine;
 use crate::report::{About, Failure, Report, Results};
 use crate::rig::Bench;
 use crate::scenario::{
-    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, PollingOptions, ReadingOptions,
-    ThroughputOptions, accounts, ack_one, backlog, idle, isolation, latency, polling, reading, ready, throughput,
+    AccountsOptions, BacklogOptions, HeldOptions, IsolationOptions, LatencyOptions, PollingOptions, PostgresOptions,
+    ReadingOptions, ThroughputOptions, accounts, ack_one, backlog, held, idle, isolation, latency, polling, postgres,
+    reading, ready, throughput,
 };
 
 /// One of the scenarios, for `--only`.
@@ -29,15 +30,19 @@ pub enum Scenario {
     Reading,
     /// Streams that are read again and again.
     Polling,
+    /// Nodes that share a database.
+    Postgres,
+    /// The same while somebody else keeps a transaction open.
+    Held,
 }
 
 impl Scenario {
     /// One run of it takes as long as a round of all the others, and is its own average: it is run in the last round only.
     fn is_long(self) -> bool {
-        matches!(self, Self::Backlog | Self::Polling)
+        matches!(self, Self::Backlog | Self::Polling | Self::Held)
     }
 
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Throughput,
         Self::Latency,
         Self::Isolation,
@@ -48,7 +53,11 @@ impl Scenario {
         Self::Backlog,
         Self::Reading,
         Self::Polling,
+        Self::Postgres,
+        Self::Held,
     ];
+    /// Those that need a database server.
+    pub const ON_DATABASE: [Self; 2] = [Self::Postgres, Self::Held];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -63,6 +72,8 @@ impl Scenario {
             Self::Backlog => "backlog",
             Self::Reading => "reading",
             Self::Polling => "polling",
+            Self::Postgres => "postgres",
+            Self::Held => "held",
         }
     }
 
@@ -77,7 +88,7 @@ impl Scenario {
 pub struct Plan {
     pub scenarios: Vec<Scenario>,
     /// How often all scenarios run, one after another, so that the runs of one are spread over the time of the whole.
-    /// The backlog runs once: it takes as long as the rest.
+    /// The backlog and the held transaction run once: each takes as long as the rest.
     pub rounds: usize,
     pub connections: usize,
     /// Of each calibration part that needs load.
@@ -91,6 +102,8 @@ pub struct Plan {
     pub backlog: BacklogOptions,
     pub reading: ReadingOptions,
     pub polling: PollingOptions,
+    pub postgres: PostgresOptions,
+    pub held: HeldOptions,
 }
 
 impl Plan {
@@ -110,13 +123,14 @@ impl Plan {
     fn of(rounds: usize, events: u64, times: [u64; 6]) -> Self {
         let [calibration, throughput, latency, isolation, ack_one, idle] = times.map(Duration::from_millis);
         let (connections, per_second) = (64, 50.0);
+        let load = ThroughputOptions { connections, destinations: 8, warm_up: throughput / 5, window: throughput };
         let steady = |window: Duration| LatencyOptions { per_second, warm_up: window / 4, window };
         Self {
             scenarios: Scenario::ALL.to_vec(),
             rounds,
             connections,
             calibration,
-            throughput: ThroughputOptions { connections, destinations: 8, warm_up: throughput / 5, window: throughput },
+            throughput: load,
             latency: steady(latency),
             isolation: IsolationOptions { destinations: 100, hanging: 20, load: steady(isolation) },
             ack_one,
@@ -132,6 +146,15 @@ impl Plan {
                 interval: Duration::from_secs(60),
                 window: idle * 3,
             },
+            postgres: PostgresOptions {
+                // More senders fill larger groups.
+                set_ups: vec![(1, connections), (2, connections), (3, connections), (1, 4 * connections)],
+                throughput: load,
+                per_second,
+                window: latency / if rounds == 1 { 1 } else { 2 },
+            },
+            // Ten windows: what cannot be cleaned away by then is several times what a busy minute leaves.
+            held: HeldOptions { load, held: throughput * 10 },
         }
     }
 
@@ -184,6 +207,8 @@ impl Outcome<'_> {
             Scenario::Backlog => backlog(bench, &plan.backlog).map(|run| results.backlog.push(run)),
             Scenario::Reading => reading(bench, &plan.reading).map(|run| results.reading.push(run)),
             Scenario::Polling => polling(bench, &plan.polling).map(|run| results.polling.push(run)),
+            Scenario::Postgres => postgres(bench, &plan.postgres, calibration).map(|run| results.postgres.push(run)),
+            Scenario::Held => held(bench, &plan.held).map(|run| results.held.push(run)),
         };
         if let Err(error) = done {
             let (scenario, code) = (scenario.name().to_owned(), error.code().to_owned());

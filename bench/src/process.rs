@@ -58,6 +58,26 @@ pub fn children_cpu() -> Result<Duration, BenchError> {
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
+/// Time on the processor of a process and of all that it started, those that have ended included. Of their children
+/// nothing is known.
+///
+/// # Errors
+/// When the process is gone, or /proc is not mounted.
+pub fn family_cpu(pid: u32) -> Result<Duration, BenchError> {
+    let file = format!("/proc/{pid}/stat");
+    let stat = read(&file)?;
+    let own = cpu_ticks(&stat).zip(children_ticks(&stat)).map(|(own, ended)| own + ended);
+    let mut ticks = own.ok_or_else(|| unreadable(&file, "it does not look like a stat line"))?;
+    for entry in std::fs::read_dir("/proc").map_err(BenchError::io("list /proc"))?.flatten() {
+        // One that ends meanwhile is counted by its parent from then on.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        if parent(&stat) == Some(u64::from(pid)) {
+            ticks += cpu_ticks(&stat).unwrap_or(0);
+        }
+    }
+    Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
 /// The most memory that it ever had resident.
 ///
 /// # Errors
@@ -138,6 +158,11 @@ pub fn machine_busy() -> Result<Duration, BenchError> {
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
+/// ppid: field 4.
+fn parent(stat: &str) -> Option<u64> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
 /// utime + stime: fields 14 and 15, counted behind the name, which may hold blanks and brackets of its own.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     ticks(stat, 11)
@@ -185,6 +210,7 @@ mod tests {
         let fields = "S 1 2 3 4 -1 4194560 10 0 0 0 120 30 7 8 20 0 1 0 5 6 7";
         for name in ["trireme", "a b", "x) (y", "(("] {
             assert_eq!(cpu_ticks(&format!("42 ({name}) {fields}")), Some(150), "{name}");
+            assert_eq!(parent(&format!("42 ({name}) {fields}")), Some(1), "{name}");
         }
         assert_eq!(cpu_ticks("42 (trireme) S 1"), None);
     }
@@ -200,6 +226,14 @@ mod tests {
         let samples = MemoryWatch::start(std::process::id(), || 7).unwrap().stop().unwrap();
         assert!(samples.iter().any(|sample| sample.progress == 7 && sample.rss_mib > 1.0), "{samples:?}");
         assert!(MemoryWatch::start(u32::MAX, || 0).unwrap().stop().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_family_has_used_what_its_members_have() {
+        let pid = std::process::id();
+        let (one, family) = (cpu(pid).unwrap(), family_cpu(pid).unwrap());
+        assert!(family >= one, "{family:?} of all, {one:?} of this one");
+        assert_eq!(family_cpu(u32::MAX).unwrap_err().code(), "procfs_unreadable");
     }
 
     #[test]

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::calibration::Calibration;
 use crate::machine::Machine;
-use crate::scenario::{Accounts, AckOne, Backlog, Idle, Isolation, Latency, Polling, Reading, Ready, Throughput};
+use crate::scenario::{
+    Accounts, AckOne, Backlog, Held, Idle, Isolation, Latency, Polling, Postgres, Reading, Ready, Throughput,
+};
 
 mod figure;
 mod markdown;
@@ -50,6 +52,8 @@ pub struct Results {
     pub backlog: Vec<Backlog>,
     pub reading: Vec<Reading>,
     pub polling: Vec<Polling>,
+    pub postgres: Vec<Postgres>,
+    pub held: Vec<Held>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

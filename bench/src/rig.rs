@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::accounts;
 use crate::config::{Layout, ingest_path};
+use crate::database::{self, Database, Databases};
 use crate::error::BenchError;
 use crate::gateway::{Launch, Launcher, Running};
 use crate::generator::{Generator, Load, Pace, Sent};
@@ -32,6 +33,8 @@ pub struct Bench<'a> {
     pub readers: Readers<'a>,
     /// Measures the engine's polls from within.
     pub polling: MeasurePolling<'a>,
+    /// Where nodes share a database; `None`: there is no server.
+    pub databases: Option<&'a dyn Databases>,
     /// A key that opens the gateways' APIs.
     pub admin_key: &'a str,
     /// How long deliveries may stand still before what is missing counts as lost.
@@ -46,8 +49,11 @@ pub(crate) struct Rig<'a> {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) sink: Sink,
     pub(crate) gateway: Running,
+    /// More of them on the same database.
+    pub(crate) others: Vec<Running>,
     launch: Launch,
     destinations: usize,
+    pub(crate) database: Option<Box<dyn Database>>,
     /// Last, so that it is removed after the gateway is gone.
     _folder: Folder,
 }
@@ -75,7 +81,37 @@ impl<'a> Rig<'a> {
             write_recipe(&folder.0)?;
         }
         let gateway = Running::start(bench.launcher, launch.clone())?;
-        Ok(Self { bench, ledger, sink, gateway, launch, destinations: layout.destinations, _folder: folder })
+        let destinations = layout.destinations;
+        let (others, database) = (Vec::new(), None);
+        Ok(Self { bench, ledger, sink, gateway, others, launch, destinations, database, _folder: folder })
+    }
+
+    /// Starts so many nodes on an empty database. `hears`: whether they may tell each other what there is to do.
+    pub(crate) fn start_nodes(
+        bench: &'a Bench<'a>,
+        layout: &Layout,
+        capacity: usize,
+        (nodes, hears): (usize, bool),
+    ) -> Result<Self, BenchError> {
+        let database = bench.databases.ok_or(BenchError::NoDatabase)?.make().map_err(BenchError::Database)?;
+        let ledger = Arc::new(Ledger::new(capacity));
+        let sink = Sink::start(layout.destinations, Arc::clone(&ledger))?;
+        let folder = Folder::new(bench.scratch)?;
+        let yaml = layout.yaml(&bench.signing, sink.address());
+        let start = |node: usize| {
+            let own = folder.path().join(format!("n{node}"));
+            std::fs::create_dir_all(&own).map_err(|source| BenchError::Write { path: own.clone(), source })?;
+            let launch = Launch { store: Some(database.address(hears)), ..write_launch(&own, &yaml)? };
+            Ok((Running::start(bench.launcher, launch.clone())?, launch))
+        };
+        let (gateway, launch) = start(0)?;
+        let others = (1..nodes).map(|node| Ok(start(node)?.0)).collect::<Result<_, BenchError>>()?;
+        let (destinations, database) = (layout.destinations, Some(database));
+        Ok(Self { bench, ledger, sink, gateway, others, launch, destinations, database, _folder: folder })
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Running> {
+        std::iter::once(&self.gateway).chain(&self.others)
     }
 
     /// Starts the gateway again on the same store, after [`Running::kill`].
@@ -92,7 +128,19 @@ impl<'a> Rig<'a> {
         pace: Pace,
         limit: Option<u64>,
     ) -> Result<Generator, BenchError> {
-        let target = self.gateway.address();
+        self.send_to(&self.gateway, destinations, connections, pace, limit)
+    }
+
+    /// The same at another node.
+    pub(crate) fn send_to(
+        &self,
+        node: &Running,
+        destinations: Range<usize>,
+        connections: usize,
+        pace: Pace,
+        limit: Option<u64>,
+    ) -> Result<Generator, BenchError> {
+        let target = node.address();
         let template = |n| Template::new(target, &ingest_path(n), &self.bench.signing);
         let templates = destinations.map(template).collect();
         Generator::start(Load { target, templates, connections, pace, limit }, Arc::clone(&self.ledger))
@@ -113,6 +161,25 @@ impl<'a> Rig<'a> {
     /// The same to all destinations without end.
     pub(crate) fn send_to_all(&self, connections: usize, pace: Pace) -> Result<Generator, BenchError> {
         self.send(0..self.destinations, connections, pace, None)
+    }
+
+    /// To all destinations without end, as fast as the answers come, the connections shared evenly by the nodes.
+    pub(crate) fn send_through_all(&self, connections: usize) -> Result<Vec<Generator>, BenchError> {
+        let each = connections.div_ceil(1 + self.others.len());
+        self.nodes().map(|node| self.send_to(node, 0..self.destinations, each, Pace::Closed, None)).collect()
+    }
+
+    /// Stops generators, and gives what they sent together.
+    pub(crate) fn stop_all(&self, generators: Vec<Generator>) -> Result<Sent, BenchError> {
+        let mut sent: Option<Sent> = None;
+        for generator in generators {
+            let own = generator.stop()?;
+            sent = Some(match sent {
+                None => own,
+                Some(sent) => sent.and(own),
+            });
+        }
+        sent.map_or(Err(BenchError::NothingAccepted { answer: "none".to_owned() }), |sent| self.judge(sent))
     }
 
     /// Stops a generator, and checks that it was the gateway that limited it.
@@ -149,7 +216,7 @@ impl<'a> Rig<'a> {
         let mut progress = (count(self), Stopwatch::start());
         loop {
             pause(SETTLE_POLL);
-            self.gateway.check_alive()?;
+            self.check_alive()?;
             self.sink.check()?;
             let counted = count(self);
             if counted > progress.0 {
@@ -175,11 +242,40 @@ impl<'a> Rig<'a> {
     /// Runs for a while, but not past the gateway's end.
     pub(crate) fn run_for(&mut self, time: Duration) -> Result<(), BenchError> {
         pause(time);
-        self.gateway.check_alive()
+        self.check_alive()
     }
 
+    fn check_alive(&mut self) -> Result<(), BenchError> {
+        std::iter::once(&mut self.gateway).chain(&mut self.others).try_for_each(Running::check_alive)
+    }
+
+    /// Of all nodes together.
     pub(crate) fn usage(&self) -> Result<Usage, BenchError> {
-        process::usage(self.gateway.pid())
+        let mut sum = Usage { cpu: Duration::ZERO, rss_bytes: 0, written_bytes: 0 };
+        for node in self.nodes() {
+            let own = process::usage(node.pid())?;
+            sum.cpu += own.cpu;
+            sum.rss_bytes += own.rss_bytes;
+            sum.written_bytes += own.written_bytes;
+        }
+        Ok(sum)
+    }
+
+    /// What the database's processes have used since they started.
+    pub(crate) fn database_cpu(&self) -> Result<Duration, BenchError> {
+        self.database.as_deref().map_or(Ok(Duration::ZERO), database::cpu)
+    }
+
+    /// What the product has used so far, its database included. Of a test it is in this process, whose use is this
+    /// tool's own.
+    pub(crate) fn product_cpu(&self) -> Result<Duration, BenchError> {
+        let nodes = if self.gateway.pid() == std::process::id() { Duration::ZERO } else { self.usage()?.cpu };
+        Ok(nodes + self.database_cpu()?)
+    }
+
+    /// Statements that all nodes have run, if they count them.
+    pub(crate) fn statements(&self) -> Option<f64> {
+        self.nodes().map(Running::statements).sum()
     }
 
     pub(crate) fn rss_mib(&self) -> Result<f64, BenchError> {
@@ -194,6 +290,7 @@ impl<'a> Rig<'a> {
 impl Drop for Rig<'_> {
     fn drop(&mut self) {
         self.gateway.kill();
+        self.others.iter_mut().for_each(Running::kill);
     }
 }
 
@@ -230,7 +327,7 @@ fn write_launch(folder: &Path, yaml: &str) -> Result<Launch, BenchError> {
     let (config, data) = (folder.join("trireme.yaml"), folder.join("data"));
     std::fs::create_dir_all(&data).map_err(write(&data))?;
     std::fs::write(&config, yaml).map_err(write(&config))?;
-    Ok(Launch { config, data, listen: free_address()?, log: folder.join("gateway.log") })
+    Ok(Launch { config, data, listen: free_address()?, log: folder.join("gateway.log"), store: None })
 }
 
 /// The recipe of the load tool's own sender, where the product looks for recipes of one's own.

@@ -2,6 +2,7 @@
 //! of this tool.
 
 mod polling;
+mod postgres;
 
 use serde::Serialize;
 
@@ -68,6 +69,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     backlog(&mut rows, results);
     reading(&mut rows, results);
     polling::add(&mut rows, results);
+    postgres::add(&mut rows, results);
     rows.0
 }
 

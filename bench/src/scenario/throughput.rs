@@ -39,7 +39,9 @@ pub struct Throughput {
     pub end_to_end: Percentiles,
     /// CPU time of the product for one event, from the window's begin until all is delivered.
     pub cpu_us_per_event: f64,
-    /// Cores that the product used in that time.
+    /// The same of the database's own processes; 0 where the product is its own database.
+    pub database_us_per_event: f64,
+    /// Cores that product and database used in that time.
     pub cores: f64,
     /// R; `None` without a measured store.
     pub ratio: Option<f64>,
@@ -63,6 +65,7 @@ pub struct Throughput {
 pub(super) struct Mark {
     pub at_us: u32,
     usage: Usage,
+    database: Duration,
     statements: Option<f64>,
     delivered: u64,
 }
@@ -76,14 +79,23 @@ pub fn throughput(
 ) -> Result<Throughput, BenchError> {
     let seconds = (options.warm_up + options.window).as_secs_f64();
     let capacity = (seconds * EVENTS_PER_SECOND_MAX) as usize;
-    let mut rig = Rig::start(bench, &Layout::of(options.destinations), capacity, |_| {})?;
-    let generator = rig.send_to_all(options.connections, crate::generator::Pace::Closed)?;
+    let rig = Rig::start(bench, &Layout::of(options.destinations), capacity, |_| {})?;
+    through(rig, options, calibration.ideal_us())
+}
+
+/// The same through all nodes of a rig.
+pub(super) fn through(
+    mut rig: Rig<'_>,
+    options: &ThroughputOptions,
+    ideal_us: Option<f64>,
+) -> Result<Throughput, BenchError> {
+    let generators = rig.send_through_all(options.connections)?;
     rig.run_for(options.warm_up)?;
-    let (begin, others) = (mark(&rig)?, Others::start(rig.gateway.pid())?);
+    let (begin, others) = (mark(&rig)?, Others::start(rig.product_cpu()?)?);
     rig.run_for(options.window)?;
     let window_end_us = rig.now_us();
-    let others_cores = others.cores(rig.gateway.pid())?;
-    let sent = rig.stop(generator)?;
+    let others_cores = others.cores(rig.product_cpu()?)?;
+    let sent = rig.stop_all(generators)?;
     rig.settle()?;
     let end = mark(&rig)?;
 
@@ -100,8 +112,9 @@ pub fn throughput(
         ack: waits(Moment::Acked),
         end_to_end: waits(Moment::Delivered),
         cpu_us_per_event: cost.cpu_us_per_event,
+        database_us_per_event: cost.database_us_per_event,
         cores: cost.cores,
-        ratio: calibration.ideal_us().map(|ideal| ratio(cost.delivered_per_s, ideal, cost.cores)),
+        ratio: ideal_us.map(|ideal| ratio(cost.delivered_per_s, ideal, cost.cores)),
         statements_per_event: cost.statements_per_event,
         written_bytes_per_event: cost.written_bytes_per_event,
         accepted: rig.ledger.acked(),
@@ -114,8 +127,9 @@ pub fn throughput(
 }
 
 pub(super) fn mark(rig: &Rig<'_>) -> Result<Mark, BenchError> {
-    let (at_us, statements) = (rig.now_us(), rig.gateway.statements());
-    Ok(Mark { at_us, usage: rig.usage()?, statements, delivered: rig.ledger.delivered() })
+    let (at_us, statements) = (rig.now_us(), rig.statements());
+    let (usage, database) = (rig.usage()?, rig.database_cpu()?);
+    Ok(Mark { at_us, usage, database, statements, delivered: rig.ledger.delivered() })
 }
 
 /// What the product used between two marks. The second one is after the last delivery, so that work which it put off
@@ -123,6 +137,7 @@ pub(super) fn mark(rig: &Rig<'_>) -> Result<Mark, BenchError> {
 pub(super) struct Cost {
     delivered_per_s: f64,
     pub cpu_us_per_event: f64,
+    database_us_per_event: f64,
     cores: f64,
     statements_per_event: Option<f64>,
     written_bytes_per_event: f64,
@@ -132,12 +147,14 @@ impl Cost {
     pub fn between(begin: &Mark, end: &Mark) -> Self {
         let wall_s = f64::from(end.at_us - begin.at_us) / 1e6;
         let cpu_s = end.usage.cpu.saturating_sub(begin.usage.cpu).as_secs_f64();
+        let database_s = end.database.saturating_sub(begin.database).as_secs_f64();
         let events = (end.delivered - begin.delivered) as f64;
         let written = end.usage.written_bytes.saturating_sub(begin.usage.written_bytes);
         Self {
             delivered_per_s: events / wall_s,
             cpu_us_per_event: cpu_s * 1e6 / events,
-            cores: cpu_s / wall_s,
+            database_us_per_event: database_s * 1e6 / events,
+            cores: (cpu_s + database_s) / wall_s,
             statements_per_event: begin.statements.zip(end.statements).map(|(begin, end)| (end - begin) / events),
             written_bytes_per_event: written as f64 / events,
         }
@@ -150,7 +167,7 @@ mod tests {
 
     fn at(at_us: u32, cpu_ms: u64, written_bytes: u64, delivered: u64, statements: Option<f64>) -> Mark {
         let usage = Usage { cpu: Duration::from_millis(cpu_ms), rss_bytes: 0, written_bytes };
-        Mark { at_us, usage, statements, delivered }
+        Mark { at_us, usage, database: usage.cpu / 2, statements, delivered }
     }
 
     #[test]
@@ -160,11 +177,11 @@ mod tests {
         let cost = Cost::between(&begin, &end);
         assert_eq!(cost.delivered_per_s, 10_000.0);
         assert_eq!(cost.cpu_us_per_event, 50.0);
-        assert_eq!(cost.cores, 0.5);
+        assert_eq!((cost.database_us_per_event, cost.cores), (25.0, 0.75));
         assert_eq!(cost.statements_per_event, Some(0.02));
         assert_eq!(cost.written_bytes_per_event, 10.0);
         // The ratio is the ideal over the real cost, however it is computed.
-        assert_eq!(ratio(cost.delivered_per_s, 25.0, cost.cores), 25.0 / 50.0);
+        assert_eq!(ratio(cost.delivered_per_s, 25.0, cost.cores), 25.0 / 75.0);
     }
 
     #[test]

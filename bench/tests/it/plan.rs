@@ -6,8 +6,8 @@ use bench::calibration::StoreCost;
 use bench::plan::{Plan, Scenario};
 use bench::report::{About, Report};
 use bench::scenario::{
-    AccountsOptions, BacklogOptions, IsolationOptions, LatencyOptions, PollingOptions, ReadingOptions,
-    ThroughputOptions,
+    AccountsOptions, BacklogOptions, HeldOptions, IsolationOptions, LatencyOptions, PollingOptions, PostgresOptions,
+    ReadingOptions, ThroughputOptions,
 };
 
 use crate::fake_gateway::{FakeLauncher, Faults};
@@ -16,16 +16,18 @@ use crate::scenarios::with_bench;
 fn tiny() -> Plan {
     let time = Duration::from_millis(150);
     let load = LatencyOptions { per_second: 200.0, warm_up: time, window: time };
+    let throughput = ThroughputOptions { connections: 2, destinations: 1, warm_up: time, window: time };
     Plan {
-        // These two need what the fake gateway does not have: connectors.
+        // These need what the fake gateway does not have: connectors, or a database.
         scenarios: Scenario::ALL
             .into_iter()
             .filter(|scenario| !matches!(scenario, Scenario::Reading | Scenario::Polling))
+            .filter(|scenario| !Scenario::ON_DATABASE.contains(scenario))
             .collect(),
         rounds: 2,
         connections: 2,
         calibration: time,
-        throughput: ThroughputOptions { connections: 2, destinations: 1, warm_up: time, window: time },
+        throughput,
         latency: load,
         isolation: IsolationOptions { destinations: 5, hanging: 1, load },
         ack_one: time,
@@ -41,6 +43,8 @@ fn tiny() -> Plan {
             interval: time,
             window: time,
         },
+        postgres: PostgresOptions { set_ups: vec![(1, 2)], throughput, per_second: 100.0, window: time },
+        held: HeldOptions { load: throughput, held: time },
     }
 }
 
@@ -85,4 +89,13 @@ fn a_scenario_that_fails_is_reported_and_the_others_still_run() {
     assert_eq!(report.results.idle.len(), 1);
     assert!(report.text().contains("backlog has no result (events_missing)"), "{}", report.text());
     assert!(report.markdown().contains("**backlog has no result** (`events_missing`)"), "{}", report.markdown());
+}
+
+#[test]
+fn without_a_server_what_needs_one_has_no_result() {
+    let plan = Plan { rounds: 1, scenarios: Scenario::ON_DATABASE.to_vec(), ..tiny() };
+    let report = run(&plan, Faults::default());
+    let codes: Vec<_> = report.failures.iter().map(|failure| failure.code.as_str()).collect();
+    assert_eq!(codes, ["no_database", "no_database"]);
+    assert!(report.results.postgres.is_empty() && report.results.held.is_empty());
 }

@@ -23,15 +23,16 @@ pub fn with_bench<T>(launcher: &dyn Launcher, run: impl FnOnce(&Bench<'_>) -> T)
 
 /// The same with a program that reads connectors; it is its own reference.
 fn with_reader<T>(launcher: &dyn Launcher, reader: ReaderCommand<'_>, run: impl FnOnce(&Bench<'_>) -> T) -> T {
-    let scratch = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let signing = Signing::generic_hmac(SECRET);
     // Longer than a busy machine keeps a thread waiting, short enough to wait for in a test.
     let patience = Duration::from_secs(2);
     let readers = Readers { ours: reader, reference: Some(reader) };
     let (admin_key, say) = ("key", &|_: &str| {});
-    let (scratch_path, polling) = (scratch.path(), &simulated as MeasurePolling<'_>);
-    let result = run(&Bench { launcher, scratch: scratch_path, signing, readers, polling, admin_key, patience, say });
-    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "a scenario left its folder behind");
+    let (scratch, databases) = (folder.path(), None);
+    let polling = &simulated as MeasurePolling<'_>;
+    let result = run(&Bench { launcher, scratch, signing, readers, polling, databases, admin_key, patience, say });
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a scenario left its folder behind");
     result
 }
 

@@ -19,7 +19,7 @@ fn gateway(faults: Faults, folder: &std::path::Path) -> (Box<dyn Gateway>, Launc
     drop(listener);
     let config = folder.join("trireme.yaml");
     std::fs::write(&config, "  d0: { http: { url: \"http://127.0.0.1:9/d/0\" } }\n").unwrap();
-    let launch = Launch { config, data: folder.to_owned(), listen, log: folder.join("log") };
+    let launch = Launch { config, data: folder.to_owned(), listen, log: folder.join("log"), store: None };
     (FakeLauncher::with(faults).launch(&launch).unwrap(), launch)
 }
 

@@ -60,6 +60,7 @@ fn watch(bench: &Bench<'_>, options: &PollingOptions, interval: Duration) -> Res
         data: folder.path().join("data"),
         listen: free_address()?,
         log: folder.path().join("gateway.log"),
+        store: None,
     };
     let mut gateway = Running::start(bench.launcher, launch)?;
     let scans = options.connections as u64;

@@ -48,6 +48,7 @@ pub(super) fn idle_connectors(bench: &Bench<'_>, options: &ReadingOptions) -> Re
         data: folder.path().join("data"),
         listen: free_address()?,
         log: folder.path().join("gateway.log"),
+        store: None,
     };
     let mut gateway = Running::start(bench.launcher, launch)?;
     let loaded_rss_mib = mib(&gateway)?;

@@ -1,5 +1,6 @@
 //! `trireme bench`: what this machine gets out of this very binary, against what it could get out of ideal parts.
 
+mod databases;
 mod polling;
 mod store_cost;
 
@@ -8,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use bench::Bench;
+use bench::database::Databases;
 use bench::gateway::{CommandLauncher, Launch};
 use bench::plan::{Plan, Scenario};
 use bench::report::{About, Report};
@@ -25,13 +27,16 @@ use crate::output::{Output, aside};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Signs the load; it protects nothing.
 const SECRET: &str = "bench";
+/// Of gateways that share a database; there is nothing to protect.
+const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 #[derive(clap::Args, Debug)]
 pub struct BenchArgs {
     /// Five rounds and a backlog of a million: half an hour, and figures worth keeping
     #[arg(long)]
     full: bool,
-    /// Only these: throughput, latency, isolation, ack_one, accounts, idle, ready, backlog, reading, polling
+    /// Only these: throughput, latency, isolation, ack_one, accounts, idle, ready, backlog, reading, polling,
+    /// postgres, held
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',', value_parser = scenario)]
     only: Vec<Scenario>,
     /// Folder on the disk to measure; what is made in it is removed
@@ -40,6 +45,12 @@ pub struct BenchArgs {
     /// A Python that has the reference of the connector format (airbyte-cdk), to be measured beside
     #[arg(long, value_name = "PYTHON")]
     reference: Option<PathBuf>,
+    /// A PostgreSQL server on this machine where databases may be made, for 'postgres' and 'held': postgres://USER@HOST
+    #[arg(long, value_name = "ADDRESS")]
+    postgres: Option<String>,
+    /// How long 'held' keeps a transaction open
+    #[arg(long, value_name = "SECONDS")]
+    held: Option<u64>,
     /// Write the tables between the marks of this page
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -56,6 +67,12 @@ pub fn run(args: BenchArgs, output: Output) -> Outcome {
     let mut plan = if args.full { Plan::full() } else { Plan::quick() };
     if !args.only.is_empty() {
         plan.scenarios.clone_from(&args.only);
+    } else if args.postgres.is_none() {
+        plan.scenarios.retain(|scenario| !Scenario::ON_DATABASE.contains(scenario));
+        aside("PostgreSQL is not measured: --postgres names a server on this machine.");
+    }
+    if let Some(seconds) = args.held {
+        plan.held.held = Duration::from_secs(seconds);
     }
     let report = measure(&args, &plan)?;
     if let Some(page) = &args.write {
@@ -88,12 +105,15 @@ fn measure(args: &BenchArgs, plan: &Plan) -> Outcome<Report> {
         if steps.is_hidden() { aside(what) } else { steps.set_message(what.to_owned()) }
     };
     let signing = Signing::generic_hmac(SECRET);
+    let server = args.postgres.as_deref().map(databases::Server::at).transpose();
+    let server = server.map_err(|error| Failure::general("database_failed", error.to_string()))?;
     let bench = Bench {
         launcher: &launcher,
         scratch: &scratch,
         signing,
         readers,
         polling: &polling::measure,
+        databases: server.as_ref().map(|server| server as &dyn Databases),
         admin_key,
         patience: PATIENCE,
         say: &say,
@@ -109,6 +129,10 @@ fn gateway(binary: &Path, launch: &Launch, admin_key: &str) -> Command {
     command.env("TRIREME_ADMIN_KEY", admin_key);
     command.args(["serve", "--log-filter", "warn", "--listen"]).arg(launch.listen.to_string());
     command.arg("--config").arg(&launch.config).arg("--data").arg(&launch.data);
+    if let Some(store) = &launch.store {
+        command.arg("--store").arg(store);
+        command.env("TRIREME_MASTER_KEY", MASTER_KEY);
+    }
     command
 }
 
@@ -144,9 +168,33 @@ fn about(full: bool) -> About {
     About {
         commit: commit.unwrap_or_else(|| format!("version {}", env!("CARGO_PKG_VERSION"))),
         date: date.get(..10).unwrap_or_default().to_owned(),
-        command: std::env::args()
-            .skip(1)
-            .fold("trireme".to_owned(), |command, argument| format!("{command} {argument}")),
+        command: command(std::env::args().skip(1)),
         mode: if full { "full" } else { "quick" }.to_owned(),
+    }
+}
+
+/// What was typed. The address of a server is not repeated: it may hold a password, and names a place on this machine.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let (mut command, mut is_address) = ("trireme".to_owned(), false);
+    for argument in arguments {
+        let shown = if is_address { "ADDRESS" } else { argument.split("=postgres").next().unwrap_or_default() };
+        command = format!("{command} {shown}");
+        is_address = argument == "--postgres";
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_server_is_not_repeated() {
+        for typed in ["bench --postgres postgres://u:geheim@h --full", "bench --postgres=postgres://u:geheim@h --full"]
+        {
+            let command = command(typed.split(' ').map(str::to_owned));
+            assert!(command.starts_with("trireme bench --postgres") && command.ends_with("--full"), "{command}");
+            assert!(!command.contains("geheim"), "{command}");
+        }
     }
 }

@@ -69,6 +69,11 @@ impl Client {
         self.stream.write_all(bytes)
     }
 
+    /// Waits until something has come.
+    pub fn first_byte(&mut self) -> io::Result<()> {
+        if self.received.is_empty() { self.more() } else { Ok(()) }
+    }
+
     /// The next response.
     pub fn read(&mut self) -> io::Result<Response> {
         let end = loop {

@@ -28,6 +28,8 @@ mod destinations;
 mod disk_faults;
 mod disk_full;
 mod duplicates;
+mod growth;
+mod held;
 mod kill;
 mod loops;
 mod nodes;
