@@ -18,9 +18,11 @@ pub const DESTINATIONS: u64 = 10;
 pub const EVENTS_PER_SUBJECT: u64 = 100;
 /// Connections that were polled, each with a whole ring of calls in a large enough store.
 pub const POLLED: u64 = 50;
-/// Events for each row of what there is less of: requests that were kept, calls, runs, alerts.
+pub const LISTENERS: u64 = 20;
+/// Events for each row of what there is less of: requests that were kept, calls, runs, alerts and their messages,
+/// what people did.
 pub const EVENTS_PER_OTHER: u64 = 10;
-/// Most calls, runs and alerts: the first two are trimmed, the last are few by nature.
+/// Most of those that do not grow with the events: they are trimmed, or few by nature.
 pub const OTHERS_MAX: u64 = 10_000;
 
 /// Of a thousand deliveries in a row the first few are not delivered: which ones, and how many.
@@ -130,6 +132,7 @@ impl Growth {
             ("connections_many", CONNECTIONS_MANY),
             ("destinations", DESTINATIONS),
             ("polled", POLLED),
+            ("listeners", LISTENERS),
             ("per_other", EVENTS_PER_OTHER),
         ];
         for (name, number) in numbers {

@@ -5,6 +5,7 @@ mod filters;
 mod others;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub enum Cost {
     /// All that there is of something that does not grow with the events; and what bounds it.
     Whole(&'static str),
 }
+
+const SINCE: Cost = Cost::Whole("whoever asks reads all of it next");
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,7 @@ pub fn all(growth: &Growth, round: u64, scan: Duration) -> Vec<Question> {
     questions.extend(asked.runs());
     questions.extend(asked.single());
     questions.extend(others::all(&asked));
+    questions.extend(asked.told());
     questions
 }
 
@@ -133,6 +137,7 @@ impl Asked {
         let tenth = self.number - self.number % super::growth::EVENTS_PER_OTHER;
         let request = RequestId::from_uuid(self.growth.id(Kind::Request, tenth));
         let run = RunId::from_uuid(self.growth.id(Kind::Run, self.number % self.growth.others()));
+        let at = self.growth.at(self.number);
         let one = |there: bool| Answer::rows(usize::from(there));
         let by = |verb, ask: Ask| Question { verb, by: "id".to_owned(), cost: Cost::Indexed, finds: true, ask };
         vec![
@@ -148,6 +153,9 @@ impl Asked {
             by("run", Box::new(move |store| then(store.run(tenant(), run), move |found| one(found.is_some())))),
             Question::new("tail_position", "tenant", Cost::Indexed, move |store| {
                 then(store.tail_position(tenant()), move |_| one(true))
+            }),
+            Question::new("position_since", "time", SINCE, move |store| {
+                then(store.position_since(tenant(), at), move |_| one(true))
             }),
         ]
     }

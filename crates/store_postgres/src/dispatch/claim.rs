@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ordering::{Lane, is_stale};
 use domain::{DeliveryId, RouteName, Tenant, Timestamp};
@@ -15,11 +16,15 @@ use crate::dispatch::floor::{Look, Queue};
 use crate::dispatch::settle::bury;
 use crate::doubt::Doubt;
 use crate::failure::Failure;
+use crate::options::LeaseClock;
 use crate::perform::{Inner, Moment, owner_code};
 use crate::query::Query;
 use crate::row::{EVENT_COLUMNS, bytes, cell, event, name, replay, small, text, time, version};
 use crate::session::Session;
 use crate::value::{Text, column, params, signed};
+
+/// The shortest time after which one who is told to ask again does so.
+const AGAIN_MIN: Duration = Duration::from_millis(1);
 
 /// A delivery that could be claimed.
 #[derive(Clone, Copy)]
@@ -27,6 +32,14 @@ struct Due {
     id: Uuid,
     payload_bytes: u64,
     at: Timestamp,
+}
+
+/// What there is for an ask.
+#[derive(Default)]
+struct Found {
+    due: Vec<Due>,
+    /// It was not looked for from the beginning: that will be done after this time.
+    again: Option<Duration>,
 }
 
 pub(crate) async fn claim_due(inner: &Inner, ask: &ClaimDue) -> Result<Vec<ClaimAnswer>, Failure> {
@@ -89,20 +102,23 @@ async fn claim_of(
             let asks_backfill = asks.iter().any(|ask| ask.backfill > 0);
             let backfill = match asks_backfill {
                 true => due(&session, inner, (tenant, asks), ask.now, true).await?,
-                false => asks.iter().map(|_| Vec::new()).collect(),
+                false => asks.iter().map(|_| Found::default()).collect(),
             };
             let mut taken = Vec::new();
-            for (((live, backfill), one), answer) in live.into_iter().zip(backfill).zip(asks).zip(&mut answers) {
+            for (((live, backfill), one), answer) in live.iter().zip(&backfill).zip(asks).zip(&mut answers) {
                 let mut given = Given { bytes_max: one.bytes_max, ..Given::default() };
-                let some = given.of(&live, one.limit);
-                answer.more = some < live.len();
+                let some = given.of(&live.due, one.limit);
+                answer.more = some < live.due.len();
                 answer.next_due = answer.more.then_some(ask.now);
-                let some_backfill = given.of(&backfill, one.backfill);
-                answer.more_backfill = one.backfill > 0 && some_backfill < backfill.len();
-                let given = live[..some].iter().chain(&backfill[..some_backfill]);
+                let some_backfill = given.of(&backfill.due, one.backfill);
+                answer.more_backfill = one.backfill > 0 && some_backfill < backfill.due.len();
+                let given = live.due[..some].iter().chain(&backfill.due[..some_backfill]);
                 taken.push(given.map(|due| due.id).collect::<Vec<_>>());
             }
             look_ahead(&session, tenant, asks, ask.now, &mut answers).await?;
+            for ((live, backfill), answer) in live.iter().zip(&backfill).zip(&mut answers) {
+                look_again([live, backfill], ask.now, answer);
+            }
             let ids: Vec<Uuid> = taken.iter().flatten().copied().collect();
             let unreadable = if ids.is_empty() {
                 Vec::new()
@@ -124,7 +140,7 @@ async fn due(
     (tenant, asks): (&Tenant, &[&Ask]),
     now: Timestamp,
     backfill: bool,
-) -> Result<Vec<Vec<Due>>, Failure> {
+) -> Result<Vec<Found>, Failure> {
     let (query, limit): (_, fn(&Ask) -> u32) = match backfill {
         false => (Query::due_deliveries, |ask| ask.limit),
         true => (Query::due_backfill, |ask| ask.backfill),
@@ -139,23 +155,45 @@ async fn due(
         now.as_micros(),
         column(&begins, |from| from.map_or(i64::MIN, Timestamp::as_micros)),
     ];
-    let mut due: Vec<Vec<Due>> = asks.iter().map(|_| Vec::new()).collect();
-    for row in session.rows(query, row).await? {
-        let nth = usize::try_from(cell::<i64>(&row, 0)?).unwrap_or_default();
-        let payload_bytes = cell::<Option<i32>>(&row, 2)?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-        if let Some(own) = nth.checked_sub(1).and_then(|nth| due.get_mut(nth)) {
-            own.push(Due { id: cell(&row, 1)?, payload_bytes, at: time(&row, 3)? });
+    let rows = session.rows(query, row).await;
+    let ended = Moment::now();
+    let look = |from, found| Look { from, found, took: ended.since(began), ended };
+    // Where time is what the caller says, what is due follows no clock that a floor could go by.
+    let has_floors = inner.options.lease_clock != LeaseClock::Caller;
+    if has_floors && rows.is_err() {
+        queues.iter().zip(&begins).for_each(|(queue, from)| inner.floors.note_failed(queue, look(*from, now)));
+    }
+    let mut found = read_due(asks.len(), &rows?)?;
+    if has_floors {
+        for ((queue, from), own) in queues.iter().zip(begins).zip(&mut found) {
+            let oldest = own.due.first().map_or(now, |due| due.at);
+            own.again = inner.floors.note(queue, look(from, oldest));
         }
     }
-    // A simulation does the same each time, however long it takes.
-    if !inner.options.inline {
-        let ended = Moment::now();
-        for ((queue, from), own) in queues.iter().zip(begins).zip(&due) {
-            let found = own.first().map_or(now, |due| due.at);
-            inner.floors.note(queue, Look { from, found, took: ended.since(began), ended });
+    Ok(found)
+}
+
+fn read_due(asks: usize, rows: &[Row]) -> Result<Vec<Found>, Failure> {
+    let mut found: Vec<Found> = (0..asks).map(|_| Found::default()).collect();
+    for row in rows {
+        let nth = usize::try_from(cell::<i64>(row, 0)?).unwrap_or_default();
+        let payload_bytes = cell::<Option<i32>>(row, 2)?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+        if let Some(own) = nth.checked_sub(1).and_then(|nth| found.get_mut(nth)) {
+            own.due.push(Due { id: cell(row, 1)?, payload_bytes, at: time(row, 3)? });
         }
     }
-    Ok(due)
+    Ok(found)
+}
+
+/// Where there may be something before where the looks began, and not more after it, who asks asks again when the
+/// beginning is looked at: nothing else would tell it.
+fn look_again(looks: [&Found; 2], now: Timestamp, answer: &mut ClaimAnswer) {
+    let soonest = looks.iter().filter_map(|look| look.again).min();
+    if let Some(again) = soonest.filter(|_| !answer.more) {
+        // What is due by the time of the question is what there is more of, and is not waited for.
+        let at = now + again.max(AGAIN_MIN);
+        answer.next_due = Some(answer.next_due.map_or(at, |known| known.min(at)));
+    }
 }
 
 /// What an ask is given: at least one, until the payloads together pass the bound.

@@ -1,7 +1,10 @@
 //! Where the queue of a destination begins. Rows that were taken leave their index entries behind until they are cleaned
 //! away, which nothing can do while somebody's transaction is open; a claim that began at the oldest of them would wade
 //! through all of them each time. It begins where the last one did as long as that is worth it, and now and then at the
-//! very beginning: what was committed late, or was in somebody else's hands, lies there.
+//! very beginning: what was committed late, was in somebody else's hands, was held, or is by a slower clock, lies there.
+//!
+//! A floor must never be the reason that something due is not found: whoever looked from one, and was not given all that
+//! there was room for, is told when the beginning is looked at again, and asks again then.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,11 +18,14 @@ use crate::perform::Moment;
 const SLOW: Duration = Duration::from_millis(5);
 /// Looks from the beginning may take this share of the time: one in so many.
 const SHARE: u32 = 20;
-/// The longest that something at the beginning waits to be seen.
+/// The longest that something at the beginning waits to be seen, as long as looks from there take less than a second.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-
+/// However long it waits: the share of the time that looks from the beginning never pass.
+const SHARE_MAX: u32 = 5;
 /// What is committed this much later than it became due is seen all the same.
 const COMMITTED_WITHIN: Duration = Duration::from_millis(250);
+/// So is what took as long to be committed as so many looks: where looks are slow because the database is, commits are.
+const COMMITTED_WITHIN_LOOKS: u32 = 4;
 
 /// A queue: live deliveries and backfilled ones have one each.
 pub(crate) type Queue = (Tenant, DestinationName, bool);
@@ -45,6 +51,18 @@ pub(crate) struct Look {
     pub(crate) ended: Moment,
 }
 
+impl Look {
+    /// Where the next one may begin.
+    fn floor(&self) -> Timestamp {
+        self.found - COMMITTED_WITHIN.max(self.took * COMMITTED_WITHIN_LOOKS)
+    }
+
+    /// When the next one is from the beginning.
+    fn again(&self) -> Moment {
+        self.ended + (self.took * SHARE).min(WAIT_MAX.max(self.took * SHARE_MAX))
+    }
+}
+
 impl Floors {
     fn known(&self) -> MutexGuard<'_, BTreeMap<Queue, Floor>> {
         // An entry is replaced whole.
@@ -56,66 +74,43 @@ impl Floors {
         self.known().get(queue).filter(|floor| at < floor.again).map(|floor| floor.from)
     }
 
-    pub(crate) fn note(&self, queue: &Queue, look: Look) {
+    /// Takes note of a look. Gives how long it is until the beginning is looked at, where this one began later.
+    pub(crate) fn note(&self, queue: &Queue, look: Look) -> Option<Duration> {
+        let mut known = self.known();
+        let Some(from) = look.from else {
+            if look.took < SLOW {
+                known.remove(queue);
+            } else {
+                known.insert(queue.clone(), Floor { from: look.floor(), again: look.again() });
+            }
+            return None;
+        };
+        // Gone: meanwhile somebody looked from the beginning, and found nothing to wade through.
+        let Some(floor) = known.get_mut(queue) else { return Some(Duration::ZERO) };
+        if floor.from == from {
+            // Else somebody found the beginning of the queue meanwhile, and this one did not.
+            floor.from = look.floor();
+        }
+        Some(floor.again.since(look.ended))
+    }
+
+    /// Takes note of a look that the server gave up, having found nothing for long: those after it begin later, so that
+    /// what is due now goes out, though nobody can tell what is due since long ago.
+    pub(crate) fn note_failed(&self, queue: &Queue, look: Look) {
+        if look.took < WAIT_MAX {
+            return;
+        }
         let mut known = self.known();
         match (look.from, known.get_mut(queue)) {
-            (Some(_), Some(floor)) => floor.from = look.found - COMMITTED_WITHIN,
-            (Some(_), None) => {}
-            (None, _) if look.took < SLOW => drop(known.remove(queue)),
-            (None, _) => {
-                let again = look.ended + (look.took * SHARE).min(WAIT_MAX);
-                known.insert(queue.clone(), Floor { from: look.found - COMMITTED_WITHIN, again });
+            (None, Some(floor)) => floor.again = look.again(),
+            (None, None) => {
+                known.insert(queue.clone(), Floor { from: look.floor(), again: look.again() });
             }
+            (Some(_), Some(floor)) => floor.from = look.floor(),
+            (Some(_), None) => {}
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const QUICK: Duration = Duration::from_millis(1);
-    const LONG: Duration = Duration::from_millis(50);
-
-    fn queue() -> Queue {
-        (Tenant::default_tenant(), "app".parse().expect("a name"), false)
-    }
-
-    fn look(from: Option<Timestamp>, found: u64, took: Duration, ended: Moment) -> Look {
-        Look { from, found: at(found), took, ended }
-    }
-
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp::EPOCH + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn as_long_as_it_is_quick_every_look_is_from_the_beginning() {
-        let (floors, now) = (Floors::default(), Moment::now());
-        floors.note(&queue(), look(None, 7, QUICK, now));
-        assert_eq!(floors.begin(&queue(), now), None);
-    }
-
-    #[test]
-    fn after_a_slow_look_the_next_ones_begin_where_the_last_one_found_something() {
-        let (floors, now) = (Floors::default(), Moment::now());
-        floors.note(&queue(), look(None, 7, LONG, now));
-        assert_eq!(floors.begin(&queue(), now), Some(at(7) - COMMITTED_WITHIN));
-        floors.note(&queue(), look(Some(at(7)), 9, QUICK, now));
-        assert_eq!(floors.begin(&queue(), now), Some(at(9) - COMMITTED_WITHIN));
-        let another = (queue().0, "other".parse().expect("a name"), false);
-        assert_eq!(floors.begin(&another, now), None);
-    }
-
-    #[test]
-    fn the_beginning_is_looked_at_again_in_time_and_counts() {
-        let (floors, now) = (Floors::default(), Moment::now());
-        floors.note(&queue(), look(None, 7, LONG, now));
-        assert!(floors.begin(&queue(), now + LONG * (SHARE - 1)).is_some());
-        assert_eq!(floors.begin(&queue(), now + LONG * SHARE), None, "a twentieth of the time is spent on it");
-        floors.note(&queue(), look(None, 7, Duration::from_secs(60), now));
-        assert_eq!(floors.begin(&queue(), now + WAIT_MAX), None, "however long it takes");
-        floors.note(&queue(), look(None, 3, QUICK, now));
-        assert_eq!(floors.begin(&queue(), now), None, "it is quick again");
-    }
-}
+mod tests;

@@ -11,12 +11,35 @@ FROM generate_series(0::bigint, least(200, @others@) - 1) AS i;
 INSERT INTO subjects (tenant, source, connection, subject, deleted, change)
 SELECT 'default', 's0', 'c0', 'orders/' || i, false, 1 FROM generate_series(0::bigint, @subjects@ - 1) AS i;
 
-INSERT INTO alerts (tenant, id, kind, object, detail, opened_at, last_at, count, resolved_at)
+-- The first five are open, and the five after them are not settled yet.
+INSERT INTO alerts (tenant, id, kind, object, detail, opened_at, last_at, count, resolved_at, settled)
 SELECT 'default',
   (lpad(to_hex((@begin_us@ + i * @step_us@) / 1000), 12, '0') || '70008007' || lpad(to_hex(i), 12, '0'))::uuid,
   'dead_letters', 'destination/d' || i, '', @begin_us@ + i, @begin_us@ + i, 1,
-  CASE WHEN i < 5 THEN NULL ELSE @begin_us@ + i END
+  CASE WHEN i < 5 THEN NULL ELSE @begin_us@ + i END, i >= 10
 FROM generate_series(0::bigint, @others@ - 1) AS i;
+
+INSERT INTO notices (tenant, id, cause, alert, channel, stage, severity, state, made_at, due_at, tries, ended_at, problem,
+  closed)
+SELECT 'default',
+  (lpad(to_hex((@begin_us@ + i * @step_us@) / 1000), 12, '0') || '70008008' || lpad(to_hex(i), 12, '0'))::uuid,
+  'destination/d' || i, NULL, 'mail', 'opened', 'warning', CASE WHEN i < 5 THEN 'waiting' ELSE 'sent' END, @begin_us@ + i,
+  4000000000000000, 1, CASE WHEN i < 5 THEN NULL ELSE @begin_us@ + i END, '', i >= 10
+FROM generate_series(0::bigint, @others@ - 1) AS i;
+
+INSERT INTO audit (tenant, node, sequence, at, who, who_id, address, action, object, detail, outcome, previous, digest)
+SELECT 'default', 'n' || (i % 3), i / 3 + 1, @begin_us@ + i * @step_us@, 'key', 'k0', '127.0.0.1', 'retry', 'delivery', '', 'done',
+  sha256(convert_to((i - 3)::text, 'UTF8')), sha256(convert_to(i::text, 'UTF8'))
+FROM generate_series(0::bigint, @others@ - 1) AS i;
+
+INSERT INTO audit_chains (tenant, node, sequence, digest)
+SELECT tenant, node, max(sequence), sha256('') FROM audit GROUP BY tenant, node;
+
+INSERT INTO audit_statements (tenant, signer, number, at, heads, key, signature)
+SELECT tenant, node, sequence, at, '[]', '', digest FROM audit;
+
+INSERT INTO listeners (tenant, name, filter, position, generation, created_at, seen_at)
+SELECT 'default', 'l' || i, '{}', '0', 1, @begin_us@, @begin_us@ FROM generate_series(0, @listeners@ - 1) AS i;
 
 INSERT INTO calls (tenant, source, connection, ended, instance, started_at, duration_us, bytes, purpose, status, stream, method,
   url)

@@ -22,10 +22,34 @@ INSERT INTO subjects (tenant, source, connection, subject, deleted, change)
 WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < @subjects@ - 1)
 SELECT 1, 10, 100, 'orders/' || i, 0, 1 FROM n;
 
-INSERT INTO alerts (id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at)
+-- The first five are open, and the five after them are not settled yet.
+INSERT INTO alerts (id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at, settled)
 WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < @others@ - 1)
 SELECT unhex(format('%012x70008007%012x', (@begin_us@ + i * @step_us@) / 1000, i)), 1, 'dead_letters',
-  'destination/d' || i, '', @begin_us@ + i, @begin_us@ + i, 1, CASE WHEN i < 5 THEN NULL ELSE @begin_us@ + i END FROM n;
+  'destination/d' || i, '', @begin_us@ + i, @begin_us@ + i, 1, CASE WHEN i < 5 THEN NULL ELSE @begin_us@ + i END, i >= 10
+FROM n;
+
+INSERT INTO notices (id, tenant, cause, alert, channel, stage, severity, state, made_at, due_at, tries, ended_at, problem,
+  closed)
+WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < @others@ - 1)
+SELECT unhex(format('%012x70008008%012x', (@begin_us@ + i * @step_us@) / 1000, i)), 1, 'destination/d' || i, NULL, 'mail',
+  'opened', 'warning', CASE WHEN i < 5 THEN 'waiting' ELSE 'sent' END, @begin_us@ + i, 4000000000000000, 1,
+  CASE WHEN i < 5 THEN NULL ELSE @begin_us@ + i END, '', i >= 10 FROM n;
+
+INSERT INTO audit (tenant, node, sequence, at, who, who_id, address, action, object, detail, outcome, previous, digest)
+WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < @others@ - 1)
+SELECT 'default', 'n' || (i % 3), i / 3 + 1, @begin_us@ + i * @step_us@, 'key', 'k0', '127.0.0.1', 'retry', 'delivery', '', 'done',
+  zeroblob(32), zeroblob(32) FROM n;
+
+INSERT INTO audit_chains (tenant, node, sequence, digest)
+SELECT tenant, node, max(sequence), zeroblob(32) FROM audit GROUP BY tenant, node;
+
+INSERT INTO audit_statements (tenant, signer, number, at, heads, key, signature)
+SELECT tenant, node, sequence, at, '[]', '', digest FROM audit;
+
+INSERT INTO listeners (tenant, name, filter, position, generation, created_at, seen_at)
+WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < @listeners@ - 1)
+SELECT 'default', 'l' || i, '{}', '0', 1, @begin_us@, @begin_us@ FROM n;
 
 INSERT INTO calls (tenant, source, connection, purpose, started_at, duration_us, status, bytes, stream, method, url)
 WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < @others@ - 1)

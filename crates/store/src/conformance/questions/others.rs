@@ -11,7 +11,7 @@ use super::{Answer, Asked, Cost, PAGE, Question, name, tenant, then};
 use crate::shapes::{ShapeKey, ShapeOf};
 use crate::watch::{Series, Step};
 
-const CONFIGURED: Cost = Cost::Whole("there is one for each thing that is configured");
+pub(super) const CONFIGURED: Cost = Cost::Whole("there is one for each thing that is configured");
 
 pub(super) fn all(asked: &Asked) -> Vec<Question> {
     let mut questions = asked.configured();
@@ -124,18 +124,6 @@ impl Asked {
                 Cost::Whole("a chart has so many steps, and each object one row of each"),
                 move |store| then(store.figures(tenant(), Series::Events, Step::Minute, begin), |all| counted(&all)),
             ),
-            Question::new("alerts", "tenant", Cost::Indexed, |store| {
-                then(store.alerts(tenant(), false, PAGE), |all| counted(&all))
-            }),
-            Question::new("alerts", "open", Cost::Indexed, |store| {
-                then(store.alerts(tenant(), true, PAGE), |all| counted(&all))
-            }),
-            Question::new(
-                "open_alerts",
-                "all tenants",
-                Cost::Whole("at most one is open for each kind and thing"),
-                |store| then(store.open_alerts(), |all| counted(&all)),
-            ),
             Question::new("replays", "tenant", Cost::Indexed, |store| {
                 then(store.replays(tenant(), PAGE), |all| counted(&all))
             }),
@@ -156,6 +144,6 @@ impl Asked {
     }
 }
 
-fn counted<T>(all: &[T]) -> Answer {
+pub(super) fn counted<T>(all: &[T]) -> Answer {
     Answer::rows(all.len())
 }

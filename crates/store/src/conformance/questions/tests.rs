@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// The traits, as they are written.
-const TRAITS: [&str; 10] = [
+const TRAITS: [&str; 13] = [
     include_str!("../../intake.rs"),
     include_str!("../../dispatch.rs"),
     include_str!("../../people.rs"),
@@ -16,11 +16,14 @@ const TRAITS: [&str; 10] = [
     include_str!("../../reading.rs"),
     include_str!("../../nodes.rs"),
     include_str!("../../shapes.rs"),
+    include_str!("../../listen.rs"),
+    include_str!("../../notices.rs"),
+    include_str!("../../audit.rs"),
 ];
 
 /// Verbs that change something, wait, or tell what is in memory. What they look up they are given the ids of, or they
 /// are bounded by a limit that their caller passes.
-const CHANGES: [&str; 56] = [
+const CHANGES: [&str; 67] = [
     "accept",
     "keep_requests",
     "rejudge",
@@ -48,6 +51,7 @@ const CHANGES: [&str; 56] = [
     "resolve_alert",
     "put_setting",
     "keep_setting",
+    "put_claimed_setting",
     "prune",
     "ping",
     "stats",
@@ -77,6 +81,16 @@ const CHANGES: [&str; 56] = [
     "hint",
     "save_shape",
     "forget_shape",
+    "open_listener",
+    "move_listener",
+    "forget_listener",
+    "acknowledge_alert",
+    "step_cause",
+    "claim_notices",
+    "end_notice",
+    "append_audit",
+    "put_audit_statement",
+    "prune_audit",
 ];
 
 /// The methods of the traits in a file: those that stand one step in, behind `pub trait`.
