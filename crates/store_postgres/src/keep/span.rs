@@ -16,12 +16,13 @@ use crate::row::{cell, count, name};
 use crate::session::Session;
 use crate::value::{Text, params};
 
-/// Tables that hold what belongs to one event, and which of their columns is the event's id.
+/// Tables that hold what belongs to one event, and which of their columns is the event's id; in the order in which those
+/// that settle, accept and read come to them, so that whoever waits for one of them has none of those after it.
 const TABLES: [(&str, &str); 5] = [
+    ("attempts", "event"),
+    ("ended_deliveries", "event"),
     ("events", "id"),
     ("sightings", "event"),
-    ("ended_deliveries", "event"),
-    ("attempts", "event"),
     ("prepared", "event"),
 ];
 /// Where events lie that are in no span.
@@ -31,9 +32,9 @@ const AHEAD: u32 = 4;
 /// Spans that are made for what is copied here: longer than most keep their events. What is older lies outside of spans,
 /// as that many partitions would cost every statement.
 const BACK: i64 = 120;
-/// What dropping a span may wait for those who use its tables, before it is left for a later round: whoever comes
-/// meanwhile, ingest above all, waits behind it.
-const DROP_LOCK_TIME_MS: u32 = 200;
+/// What making or dropping a span may wait for those who use its tables, before it is left for a later round: whoever
+/// comes meanwhile, ingest above all, waits behind it.
+const TABLE_LOCK_TIME_MS: u32 = 200;
 /// Most events that are carried over out of a dropped span: nobody else gets at these tables while they are, and ingest
 /// waits that long. A span of which more has to stay is kept whole until less does.
 const CARRY_MAX: u64 = 20_000;
@@ -78,10 +79,14 @@ pub(crate) async fn prepare(inner: &Inner) -> Result<(), Failure> {
     make(inner, inner.options.now).await
 }
 
-/// Makes the span of this time and those after it, where they are missing.
+/// Makes the span of this time and those after it, where they are missing. Where others use the tables all the time, that
+/// is left for a later round: the next spans were made days ago.
 pub(super) async fn make(inner: &Inner, now: Timestamp) -> Result<(), Failure> {
     let first = now.as_millis().div_euclid(length_ms(inner));
-    make_all(inner, first..first.saturating_add(i64::from(AHEAD))).await
+    match make_all(inner, first..first.saturating_add(i64::from(AHEAD))).await {
+        Err(Failure::Locked(_)) => Ok(()),
+        made => made,
+    }
 }
 
 /// Makes the spans of events that are about to be copied here.
@@ -119,7 +124,7 @@ async fn make_one(session: &Session, span: &Span) -> Result<(), Failure> {
         // stays as well, so that it is not tried again.
         return Ok(());
     }
-    let mut text = String::new();
+    let mut text = limit_of_locks();
     for (table, _) in TABLES {
         let (suffix, from, to) = (&span.suffix, span.from, span.to);
         text.push_str(&format!(
@@ -127,6 +132,10 @@ async fn make_one(session: &Session, span: &Span) -> Result<(), Failure> {
         ));
     }
     session.batch(&text).await
+}
+
+fn limit_of_locks() -> String {
+    format!("SET LOCAL lock_timeout = {TABLE_LOCK_TIME_MS};")
 }
 
 async fn lies_in_rest(session: &Session, span: &Span) -> Result<bool, Failure> {
@@ -184,8 +193,10 @@ pub(super) async fn drop_whole(
         tracing::warn!(%suffix, staying, "a span of time is old enough, but too much of it is still owed: it stays");
         return Ok(());
     }
+    // Before the tables are locked: whoever accepts has its tenant's row when it comes to them.
+    inner.transaction(0, |session| async move { raise_floors(&session, &span.suffix).await }).await?;
     let dropped = inner.transaction(0, |session| async move {
-        session.batch(&format!("SET LOCAL lock_timeout = {DROP_LOCK_TIME_MS}")).await?;
+        session.batch(&limit_of_locks()).await?;
         drop_one(&session, span, bounds, now).await
     });
     match dropped.await {
@@ -251,7 +262,7 @@ async fn drop_one(session: &Session, span: &Span, bounds: Bounds, now: Timestamp
     {
         return Ok(None);
     }
-    // All at once and first: whoever waits for one of them has none of the others yet.
+    // All of them first, before anything else is touched.
     let tables: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
     session.batch(&format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", tables.join(", ONLY "))).await?;
     let detach: String =
@@ -259,6 +270,7 @@ async fn drop_one(session: &Session, span: &Span, bounds: Bounds, now: Timestamp
     session.batch(&detach).await?;
     // Nobody can make a delivery of these events any more: what is open now is all that there is.
     let staying = staying(session, span, bounds, u64::MAX).await?;
+    // Of what came since: as a rule nothing, and no row is touched.
     raise_floors(session, suffix).await?;
     free_lanes_of(session, suffix, &staying, now).await?;
     let mut carried = Carried::default();

@@ -1,6 +1,8 @@
 //! Spans of time that are dropped as a whole, and what has to outlive them.
 #![expect(clippy::disallowed_methods, reason = "how long others wait for it is real time")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{DeliveryState, Timestamp};
@@ -108,7 +110,7 @@ async fn spans_are_made_ahead_and_what_came_too_early_stays_where_it_is() {
 #[tokio::test]
 async fn a_span_that_somebody_reads_is_left_alone_and_keeps_nobody_waiting() {
     let database = Database::new();
-    let store = std::sync::Arc::new(dropping(&database).await);
+    let store = Arc::new(dropping(&database).await);
     accept(&store, event(NOW, 1)).await;
     settle(&store, DeliveryState::Delivered, 1, NOW).await;
     let (before, later) = (partitions(&database), NOW + DAY * 3);
@@ -116,7 +118,7 @@ async fn a_span_that_somebody_reads_is_left_alone_and_keeps_nobody_waiting() {
     let reading = tokio::task::spawn_blocking(move || Held::by(&address, "SELECT count(*) FROM events"));
     let reading = reading.await.expect("no panic");
 
-    let pruner = std::sync::Arc::clone(&store);
+    let pruner = Arc::clone(&store);
     let pruning = tokio::spawn(async move { pruner.prune(KEPT, later, 1_000).await });
     let (mut longest, mut accepted) = (Duration::ZERO, 1);
     while !pruning.is_finished() || accepted < 20 {
@@ -137,10 +139,12 @@ async fn a_span_that_somebody_reads_is_left_alone_and_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn an_expiring_span_with_open_deliveries_is_dropped_while_ingest_goes_on() {
+async fn an_expiring_span_with_open_deliveries_is_dropped_while_others_accept_and_settle() {
     const EVENTS: u64 = 3_000;
+    /// A round that finds the tables in use leaves the span for the next one, but it comes to pass.
+    const ROUNDS: usize = 20;
     let database = Database::new();
-    let store = std::sync::Arc::new(dropping(&database).await);
+    let store = Arc::new(dropping(&database).await);
     for from in (0..EVENTS).step_by(500) {
         let groups = (from..from + 500).map(|number| AcceptGroup { events: vec![event(NOW, number)], request: None });
         store.accept(groups.collect(), NOW).await.expect("accept");
@@ -148,15 +152,23 @@ async fn an_expiring_span_with_open_deliveries_is_dropped_while_ingest_goes_on()
     for _ in 0..4 {
         settle(&store, DeliveryState::Delivered, 500, NOW).await;
     }
+    let under_way = claim(&store, 1, 2_000, NOW).await;
     let later = NOW + DAY * 3;
-    let pruner = std::sync::Arc::clone(&store);
-    // A round that finds the tables in use leaves the span for the next one.
+    let pruner = Arc::clone(&store);
     let pruning = tokio::spawn(async move {
-        loop {
+        for _ in 0..ROUNDS {
             let pruned = pruner.prune(KEPT, later, 10_000).await.expect("prune");
             if pruned.events > 0 {
                 return pruned;
             }
+        }
+        panic!("the others keep the span from being dropped")
+    });
+    let (settler, done) = (Arc::clone(&store), Arc::new(AtomicBool::new(false)));
+    let is_done = Arc::clone(&done);
+    let settling = tokio::spawn(async move {
+        while !is_done.load(Ordering::Relaxed) {
+            settle(&settler, DeliveryState::Delivered, 10, later).await;
         }
     });
     let mut accepted = 0;
@@ -164,11 +176,17 @@ async fn an_expiring_span_with_open_deliveries_is_dropped_while_ingest_goes_on()
         accept(&store, event(later, EVENTS + accepted)).await;
         accepted += 1;
     }
-    let pruned = pruning.await.expect("no panic");
+    done.store(true, Ordering::Relaxed);
+    let pruned = pruning.await.expect("it is dropped");
+    settling.await.expect("no panic");
     assert_eq!((pruned.events, pruned.deliveries), (2_000, 2_000));
     assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "1000", "what is owed is carried over");
-    let owed = "SELECT count(*) FROM open_deliveries o JOIN events e ON e.tenant = o.tenant AND e.id = o.event";
-    let owed: u64 = database.sql(owed).parse().expect("a number");
-    assert_eq!(owed, 1_000 + accepted, "none has lost its event");
-    assert_eq!(claim(&store, 1, 2_000, later).await.len() as u64, 1_000 + accepted, "all of them go out");
+    let count = |rows: &str| database.sql(&format!("SELECT count(*) FROM {rows}")).parse::<u64>().expect("a number");
+    let of_event = "JOIN events e ON e.tenant = o.tenant AND e.id = o.event";
+    assert_eq!(count(&format!("open_deliveries o {of_event}")), count("open_deliveries"), "none has lost its event");
+    let batch = under_way.iter().map(|one| settlement(one.id, one.claim, DeliveryState::Delivered)).collect();
+    assert!(store.settle(batch, later).await.expect("settle").iter().all(|one| !one.fenced), "they go on as they were");
+    settle(&store, DeliveryState::Delivered, 100_000, later).await;
+    let ended = (count("open_deliveries"), count("ended_deliveries"));
+    assert_eq!(ended, (0, 1_000 + accepted), "all of them went out");
 }
