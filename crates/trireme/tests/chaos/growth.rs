@@ -27,7 +27,7 @@ const SHORT_WITHIN: Duration = Duration::from_millis(2_500);
 const MASTER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Pages that look at what has grown; the others show what is configured.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 18] = [
     "/",
     "/now",
     "/events",
@@ -43,11 +43,13 @@ const PAGES: [&str; 16] = [
     "/requests",
     "/runs/{run}",
     "/alerts",
+    "/audit",
+    "/schemas",
     "/keys",
 ];
 
 /// Lists and things that an index serves.
-const INDEXED: [&str; 15] = [
+const INDEXED: [&str; 17] = [
     "/events",
     "/events?limit=500",
     "/events?source=s0",
@@ -62,7 +64,9 @@ const INDEXED: [&str; 15] = [
     "/requests?verdict=rejected&source=s0",
     "/calls?source=s0&connection=c1",
     "/runs",
+    "/alerts",
     "/alerts?open=true",
+    "/audit",
 ];
 
 /// Lists that are searched, in vain.
@@ -84,7 +88,7 @@ fn setup() -> Setup {
     }
     for number in 0..store::conformance::growth::DESTINATIONS {
         // Nothing is due for them before the end of the century.
-        setup = setup.destination_at(&format!("d{number}"), "http://127.0.0.1:9/", &json!({}));
+        setup = setup.destination_at(&format!("d{number}"), "http://127.0.0.1:49151/", &json!({}));
         let name = format!("r{number}");
         setup = setup.route("s0", &format!("d{number}"), &json!({ "name": name }));
     }
