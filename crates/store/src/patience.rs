@@ -38,7 +38,7 @@ impl Patience {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a scan's patience is real time; it decides nothing that is stored")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

@@ -1,10 +1,11 @@
 //! How long a store that has grown takes to answer, question by question: the long form is `make soak`'s.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::growth::Growth;
 use super::questions::{Cost, Question, all};
 use crate::Store;
+use crate::patience::now;
 use crate::read::Page;
 
 /// What 95 of 100 answers by an index may take.
@@ -76,9 +77,8 @@ pub async fn time(store: &dyn Store, growth: &Growth, soaks: bool) -> Vec<Timed>
     questions.iter().zip(times).map(|(question, times)| timed(question, times)).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long it takes is what is asked")]
 async fn ask(store: &dyn Store, question: &Question) -> Duration {
-    let began = Instant::now();
+    let began = now();
     let answer = question.ask(store).await.unwrap_or_else(|error| panic!("{}: {error}", question.name()));
     assert!(!question.finds || answer.rows > 0 || !answer.complete, "{} finds nothing", question.name());
     began.elapsed()
