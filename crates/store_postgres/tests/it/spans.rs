@@ -12,7 +12,7 @@ use store::keep::{Keep, Retention};
 use store::people::{People, Wish};
 use store::read::Read;
 use store_postgres::testkit::{Database, NOW};
-use store_postgres::{LOCK_TIME, OpenOptions, PostgresStore};
+use store_postgres::{LOCK_TIME, LeaseClock, OpenOptions, PostgresStore};
 
 use crate::arrange::{Held, accept, claim, delivery_id, event, event_id, open, settlement, tenant};
 
@@ -26,9 +26,9 @@ const KEPT: Retention = Retention {
     audit: DAY,
 };
 
-/// Drops what is old enough, however small.
+/// Drops what is old enough, however small. Its time is what the test says: days go by between two verbs, and back.
 async fn dropping(database: &Database) -> PostgresStore {
-    open(OpenOptions { drop_bytes: 0, ..database.options() }).await
+    open(OpenOptions { drop_bytes: 0, lease_clock: LeaseClock::Caller, ..database.options() }).await
 }
 
 fn partitions(database: &Database) -> Vec<String> {
