@@ -13,7 +13,6 @@ use futures_util::stream::{self, StreamExt};
 use http::HeaderMap;
 use serde_json::json;
 use store::read::{EventFilter, Page, Position};
-use tokio::sync::watch;
 
 use crate::desk::Desk;
 use crate::extract::Query;
@@ -31,7 +30,7 @@ struct Live {
     visitor: Visitor,
     filter: EventFilter,
     position: Position,
-    accepted: watch::Receiver<u64>,
+    accepted: engine::latest::Receiver<u64>,
 }
 
 type Messages = Vec<Result<Message, Infallible>>;

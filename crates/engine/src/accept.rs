@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::latest;
 use domain::event::Origin;
 use domain::identity::IdentityKey;
 use domain::ordering::Lane;
@@ -13,7 +14,6 @@ use store::dispatch::{Claim, Lease, Owner};
 use store::intake::{AcceptGroup, Accepted, KeptRequest, NewDelivery, NewEvent};
 use store::reading::ReadPage;
 use store::{Store, StoreError};
-use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::clock::SharedClock;
@@ -46,7 +46,7 @@ pub struct Acceptor {
     pub tenure: Arc<Tenure>,
     pub dispatch: DispatchHandle,
     /// Counts commits, for tails that wait.
-    pub accepted: watch::Sender<u64>,
+    pub accepted: latest::Sender<u64>,
     pub ledger: Arc<Ledger>,
     pub(crate) shapes: Arc<Shapes>,
 }

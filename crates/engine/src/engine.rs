@@ -15,7 +15,7 @@ use store::intake::KeptRequest;
 use store::keep::Retention;
 use store::nodes::Hint;
 use store::{Store, StoreError};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -30,6 +30,7 @@ use crate::dispatch::{DestinationLive, DispatchHandle, Message};
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
 use crate::handshakes::Handshakes;
+use crate::latest;
 use crate::ledger::Ledger;
 use crate::nodes::{Held, Identity, Woken};
 use crate::receive::{Receipt, Receiver};
@@ -85,7 +86,7 @@ pub(crate) struct Inner {
     pub handshakes: Arc<Handshakes>,
     pub topology: RwLock<Arc<Topology>>,
     /// The same, for who waits for the next.
-    pub configured: watch::Sender<Arc<Topology>>,
+    pub configured: latest::Sender<Arc<Topology>>,
     /// Changes of configuration and of destinations' states, one after another.
     pub changing: tokio::sync::Mutex<crate::manage::Configured>,
     pub receiver: Receiver,
@@ -93,15 +94,15 @@ pub(crate) struct Inner {
     pub replayer: Arc<Replayer>,
     pub dispatch: DispatchHandle,
     pub deliverer: Arc<Deliverer>,
-    pub accepted: watch::Receiver<u64>,
+    pub accepted: latest::Receiver<u64>,
     pub owner: Owner,
     pub file: Arc<crate::nodes::FileStanding>,
     /// What this node is in charge of.
-    pub held: watch::Receiver<Arc<Held>>,
+    pub held: latest::Receiver<Arc<Held>>,
     /// Changes when something was configured, by whomever.
-    pub configured_elsewhere: watch::Receiver<u64>,
+    pub configured_elsewhere: latest::Receiver<u64>,
     pub woken: Woken,
-    pub joined: watch::Receiver<bool>,
+    pub joined: latest::Receiver<bool>,
     pub failure: Failure,
     /// Cancelled when the engine begins to stop.
     pub stop: CancellationToken,
@@ -191,7 +192,7 @@ impl Engine {
 
     /// Changes whenever something was accepted: tails read the store from their position then.
     #[must_use]
-    pub fn accepted(&self) -> watch::Receiver<u64> {
+    pub fn accepted(&self) -> latest::Receiver<u64> {
         self.inner.accepted.clone()
     }
 

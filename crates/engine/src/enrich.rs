@@ -6,12 +6,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::latest;
 use connectors::manifest::extension::OneRecord;
 use domain::{Purpose, Timestamp, Version};
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use store::StoreError;
-use tokio::sync::watch;
 
 use crate::clock::{Elapsed, SharedClock, timeout};
 use crate::engine::EngineError;
@@ -98,7 +98,7 @@ struct Slot {
 pub struct Enricher {
     upstreams: Arc<Upstreams>,
     clock: SharedClock,
-    topology: watch::Receiver<Arc<Topology>>,
+    topology: latest::Receiver<Arc<Topology>>,
     slots: Mutex<Slots>,
 }
 
@@ -109,7 +109,11 @@ struct Slots {
 }
 
 impl Enricher {
-    pub(crate) fn new(upstreams: Arc<Upstreams>, clock: SharedClock, topology: watch::Receiver<Arc<Topology>>) -> Self {
+    pub(crate) fn new(
+        upstreams: Arc<Upstreams>,
+        clock: SharedClock,
+        topology: latest::Receiver<Arc<Topology>>,
+    ) -> Self {
         Self { upstreams, clock, topology, slots: Mutex::default() }
     }
 

@@ -9,6 +9,7 @@ mod state;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::latest;
 use bytes::Bytes;
 use domain::{ConnectionName, HandshakeId, SourceName, Tenant};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -16,7 +17,6 @@ use store::nodes::Hint;
 use store::registry::HANDSHAKES;
 use store::{Store, StoreError};
 use tokio::sync::MutexGuard;
-use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 pub use pair::{PAIRING_DEFAULT, PAIRING_MAX, Pairings};
@@ -49,7 +49,7 @@ pub(crate) struct Handshakes {
     pub policies: Arc<dyn Policies + Send + Sync>,
     /// Those that sign what subscriptions of ours send.
     pub subscribed: Arc<SubscriptionSecrets>,
-    pub topology: watch::Receiver<Arc<Topology>>,
+    pub topology: latest::Receiver<Arc<Topology>>,
     /// Held over every change and its write, so that of two secrets that come at once one is taken.
     pub known: tokio::sync::Mutex<Known>,
     /// Addresses that are being opened by this process.

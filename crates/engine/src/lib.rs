@@ -24,6 +24,7 @@ pub mod gate;
 pub mod handshakes;
 pub mod keep;
 pub mod key_set;
+pub mod latest;
 pub mod ledger;
 pub mod listening;
 pub mod manage;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::latest;
 use domain::ordering::Lane;
 use domain::{DeliveryId, DestinationName, Event, EventId, ReplayId, Tenant};
 use rustc_hash::FxHashSet;
@@ -13,7 +14,6 @@ use store::nodes::Hint;
 use store::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
 use store::read::{EventFilter, Page, Position};
 use store::{Store, StoreError};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
@@ -63,7 +63,7 @@ pub struct Replayer {
     pub owner: Owner,
     pub dispatch: DispatchHandle,
     pub stop: CancellationToken,
-    pub(crate) held: watch::Receiver<Arc<Held>>,
+    pub(crate) held: latest::Receiver<Arc<Held>>,
 }
 
 /// A batch of events to make deliveries of, and where the job stands after them.

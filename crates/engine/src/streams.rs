@@ -35,7 +35,7 @@ use std::sync::Arc;
 use domain::run::{Run, StreamKey};
 use store::Store;
 use store::dispatch::Owner;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Acceptor;
@@ -45,6 +45,7 @@ use crate::clock::SharedClock;
 use crate::engine::EngineError;
 use crate::entropy::SharedEntropy;
 use crate::failure::Failure;
+use crate::latest;
 use crate::nodes::Held;
 use crate::subscriptions::{Coverage, SubscriptionsHandle};
 use crate::topology::Topology;
@@ -71,9 +72,9 @@ pub(crate) struct Parts {
     pub failure: Failure,
     pub coverage: Arc<Coverage>,
     pub subscriptions: SubscriptionsHandle,
-    pub topology: watch::Receiver<Arc<Topology>>,
+    pub topology: latest::Receiver<Arc<Topology>>,
     /// What this node is in charge of: of other connections nothing is read by itself.
-    pub held: watch::Receiver<Arc<Held>>,
+    pub held: latest::Receiver<Arc<Held>>,
     pub stop: CancellationToken,
     pub under_way: Arc<UnderWay>,
 }

@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::latest;
 use domain::alert::trend::Found;
 use domain::{Tenant, Timestamp};
 use store::{Store, StoreError};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Alerts;
@@ -38,8 +38,8 @@ pub struct Lookout {
     pub alerts: Alerts,
     pub budgets: Arc<Budgets>,
     pub ledger: Arc<Ledger>,
-    pub(crate) topology: watch::Receiver<Arc<Topology>>,
-    pub(crate) held: watch::Receiver<Arc<Held>>,
+    pub(crate) topology: latest::Receiver<Arc<Topology>>,
+    pub(crate) held: latest::Receiver<Arc<Held>>,
     pub stop: CancellationToken,
 }
 

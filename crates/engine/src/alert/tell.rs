@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::latest;
 use domain::alert::cause_of;
 use domain::alert::tell::{Listener, Member, Notice as Planned, NoticeState, Plan, Told, plan};
 use domain::{NoticeId, Tenant, Timestamp};
 use store::notices::{CauseStep, Notice};
 use store::registry::Alert;
 use store::{Store, StoreError};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::digest::Digests;
@@ -38,8 +38,8 @@ pub struct Teller {
     pub alerts: Alerts,
     pub transport: Arc<dyn Transport>,
     pub policies: Arc<dyn Policies + Send + Sync>,
-    pub(crate) topology: watch::Receiver<Arc<Topology>>,
-    pub(crate) held: watch::Receiver<Arc<Held>>,
+    pub(crate) topology: latest::Receiver<Arc<Topology>>,
+    pub(crate) held: latest::Receiver<Arc<Held>>,
     pub stop: CancellationToken,
 }
 

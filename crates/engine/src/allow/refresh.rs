@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::latest;
 use bytes::Bytes;
 use connectors::provider::LIST_BYTES_MAX;
 use domain::Timestamp;
 use http::{HeaderMap, HeaderValue, Method, header};
 use ipnet::IpNet;
 use store::Store;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::PublishedList;
@@ -36,7 +36,7 @@ pub(crate) struct Refresher {
     pub clock: SharedClock,
     pub transport: Arc<dyn Transport>,
     /// Changes with the configuration.
-    pub topology: watch::Receiver<Arc<Topology>>,
+    pub topology: latest::Receiver<Arc<Topology>>,
     pub stop: CancellationToken,
 }
 

@@ -184,11 +184,12 @@ impl Pacer {
             };
             let wait = wait.since(now).max(Duration::from_millis(1));
             tokio::select! {
-                () = self.clock.sleep(wait) => {}
+                biased;
                 () = self.stop.cancelled() => {
                     self.give_up(&StoreError::Closed);
                     return;
                 }
+                () = self.clock.sleep(wait) => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use store::Store;
 use store::dispatch::Owner;
 use store::keep::Retention;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,7 @@ use crate::fetch::KeyFetcher;
 use crate::gate::Hall;
 use crate::handshakes::Handshakes;
 use crate::keep::Keeper;
+use crate::latest;
 use crate::ledger::Ledger;
 use crate::nodes::{Follower, Held, Roster, Tenure, Woken};
 use crate::pending::Waiter;
@@ -59,8 +60,8 @@ struct Common {
     failure: Failure,
     stop: CancellationToken,
     dispatch: DispatchHandle,
-    topology: watch::Receiver<Arc<Topology>>,
-    held: watch::Receiver<Arc<Held>>,
+    topology: latest::Receiver<Arc<Topology>>,
+    held: latest::Receiver<Arc<Held>>,
 }
 
 impl Engine {
@@ -72,10 +73,10 @@ impl Engine {
         let tenure = Arc::new(Tenure::new(store.is_shared(), Arc::clone(&clock)));
         let hall = if tenure.is_shared() { Hall::shared(Arc::clone(&tenure)) } else { Hall::default() };
         let nothing = Arc::new(Topology::of_hall(Arc::new(hall)));
-        let (configured, topology) = watch::channel(Arc::clone(&nothing));
-        let (holding, held) = watch::channel(Arc::new(Held { sole: !tenure.is_shared(), ..Held::default() }));
-        let (configuring, configured_elsewhere) = watch::channel(0);
-        let (woken, (joining, joined)) = (Woken::default(), watch::channel(false));
+        let (configured, topology) = latest::channel(Arc::clone(&nothing));
+        let (holding, held) = latest::channel(Arc::new(Held { sole: !tenure.is_shared(), ..Held::default() }));
+        let (configuring, configured_elsewhere) = latest::channel(0);
+        let (woken, (joining, joined)) = (Woken::default(), latest::channel(false));
         let file = Arc::clone(&node.file);
         let common = Common {
             owner: Owner(crate::entropy::number(&*entropy)),
@@ -207,8 +208,8 @@ impl Engine {
 
 impl Common {
     /// Gives also what changes whenever something was accepted.
-    fn acceptor(&self) -> (Arc<Acceptor>, watch::Receiver<u64>) {
-        let (sender, accepted) = watch::channel(0);
+    fn acceptor(&self) -> (Arc<Acceptor>, latest::Receiver<u64>) {
+        let (sender, accepted) = latest::channel(0);
         let acceptor = Acceptor {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),

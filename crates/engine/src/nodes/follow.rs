@@ -75,7 +75,7 @@ impl Follower {
         }
     }
 
-    async fn refresh(&self, configured: &mut tokio::sync::watch::Receiver<u64>) {
+    async fn refresh(&self, configured: &mut crate::latest::Receiver<u64>) {
         let Some(engine) = self.engine() else { return };
         engine.inner.clock.sleep(GATHER).await;
         configured.mark_unchanged();

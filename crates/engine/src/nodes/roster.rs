@@ -11,7 +11,7 @@ use domain::identity::Digest;
 use store::dispatch::{Claim, Lease, Owner};
 use store::nodes::{Beat, Charges, Hint, Node, NodeSelf};
 use store::{Store, StoreError};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::dispatch::{DispatchHandle, Message};
 use crate::failure::Failure;
+use crate::latest;
 use crate::telemetry;
 use crate::topology::Topology;
 use crate::upstream::{Account, Upstreams};
@@ -57,15 +58,15 @@ pub(crate) struct Roster {
     pub alerts: Alerts,
     pub upstreams: Arc<Upstreams>,
     pub failure: Failure,
-    pub topology: watch::Receiver<Arc<Topology>>,
+    pub topology: latest::Receiver<Arc<Topology>>,
     pub stop: CancellationToken,
     pub woken: Woken,
     /// What this node has, for those who act on it.
-    pub held: watch::Sender<Arc<Held>>,
+    pub held: latest::Sender<Arc<Held>>,
     /// Changes when something was configured, by whomever.
-    pub configured: watch::Sender<u64>,
+    pub configured: latest::Sender<u64>,
     /// Whether this node ever said that it lives.
-    pub joined: watch::Sender<bool>,
+    pub joined: latest::Sender<bool>,
 }
 
 /// Every destination, and every connection that is subscribed or of which streams are read by themselves, in order.

@@ -42,7 +42,7 @@ impl Engine {
 
     /// Changes whenever something was configured, by whomever.
     #[must_use]
-    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+    pub fn changes(&self) -> crate::latest::Receiver<u64> {
         self.inner.configured_elsewhere.clone()
     }
 

@@ -101,6 +101,7 @@ async fn read_slices(
     while finding.is_some() || !slices.is_empty() {
         let may_find = slices.len() < run.level;
         tokio::select! {
+            biased;
             Some(outcome) = slices.next(), if !slices.is_empty() => match outcome {
                 Ok(outcome) => reading.close(outcome).await?,
                 Err(failure) => ended.tell(run, stream, failure).await?,

@@ -161,6 +161,7 @@ impl Parts {
             ..Wanted::default()
         };
         let ended = tokio::select! {
+            biased;
             ended = taken.upstream.pages(reading.purpose, wanted, &desk) => Ok(ended),
             error = self.keep(taken) => Err(Broken::Store(error)),
             () = self.stop.cancelled() => Err(Broken::Stopped),

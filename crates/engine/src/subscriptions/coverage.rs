@@ -2,9 +2,9 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use crate::latest;
 use domain::StreamKey;
 use rustc_hash::FxHashSet;
-use tokio::sync::watch;
 
 use crate::topology::Source;
 use crate::upstream::Account;
@@ -38,12 +38,12 @@ impl Covering {
 
 pub(crate) struct Coverage {
     working: RwLock<FxHashSet<Account>>,
-    changed: watch::Sender<u64>,
+    changed: latest::Sender<u64>,
 }
 
 impl Coverage {
     pub fn new() -> Self {
-        Self { working: RwLock::default(), changed: watch::Sender::new(0) }
+        Self { working: RwLock::default(), changed: latest::channel(0).0 }
     }
 
     /// Notes whether a connection's subscriptions work, and wakes who waits if that is news.
@@ -61,7 +61,7 @@ impl Coverage {
     }
 
     /// Changes whenever some connection's standing does.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> latest::Receiver<u64> {
         self.changed.subscribe()
     }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use domain::charge::Charge;
 use domain::{SourceName, Tenant, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::Desk;
 use super::desk::{Looked, fingerprint, wanted};
+use crate::latest;
 use crate::nodes::Held;
 use crate::topology::Topology;
 use crate::upstream::Account;
@@ -94,8 +95,8 @@ struct Waiting {
 
 pub(crate) struct Duty {
     desk: Arc<Desk>,
-    topology: watch::Receiver<Arc<Topology>>,
-    held: watch::Receiver<Arc<Held>>,
+    topology: latest::Receiver<Arc<Topology>>,
+    held: latest::Receiver<Arc<Held>>,
     inbox: mpsc::UnboundedReceiver<Message>,
     slots: BTreeMap<Account, Slot>,
     due: BTreeSet<(Timestamp, Account)>,
@@ -106,8 +107,8 @@ pub(crate) struct Duty {
 impl Duty {
     pub fn new(
         desk: Arc<Desk>,
-        topology: watch::Receiver<Arc<Topology>>,
-        held: watch::Receiver<Arc<Held>>,
+        topology: latest::Receiver<Arc<Topology>>,
+        held: latest::Receiver<Arc<Held>>,
         inbox: mpsc::UnboundedReceiver<Message>,
     ) -> Self {
         let (slots, due) = (BTreeMap::new(), BTreeSet::new());

@@ -90,6 +90,27 @@ fn only_the_clock_reads_time() {
 }
 
 #[test]
+fn the_engine_leaves_nothing_to_the_runtimes_chance() {
+    let in_the_engine = |path: &str| path.starts_with("crates/engine/") || path.starts_with("crates/store_sqlite/");
+    let mut findings = Vec::new();
+    for file in rust_files().filter(|file| !file.is_for_tests() && in_the_engine(&file.path)) {
+        let lines: Vec<(usize, &str)> = file.code().collect();
+        for (place, (number, line)) in lines.iter().enumerate() {
+            let next = lines.get(place + 1).map_or("", |(_, next)| next.trim());
+            if line.contains("sync::watch") || line.contains("select! {") && next != "biased;" {
+                findings.push(format!("{}:{number}: {}", file.path, line.trim()));
+            }
+        }
+    }
+    assert_none(
+        &findings,
+        "an unbiased `select!` and the order in which `tokio::sync::watch` wakes are drawn by lot, from no seed: a \
+         simulation that found something could not be run again.",
+        "begin the `select!` with `biased;`, and take `engine::latest`",
+    );
+}
+
+#[test]
 fn only_the_binary_reads_the_environment() {
     Rule {
         words: &["env::var", "env::vars", "env::args", "env::set_var", "env::current_dir", "env::current_exe"],

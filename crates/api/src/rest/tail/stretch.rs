@@ -13,7 +13,7 @@ use futures_util::Stream;
 use futures_util::stream::{self, StreamExt};
 use store::StoreError;
 use store::read::{EventFilter, Page, Position, Stretch};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Begin, Wanted, mark};
 use crate::app::App;
@@ -67,7 +67,7 @@ struct Tail {
     position: Position,
     /// The position is beyond what the last `id` told.
     untold: bool,
-    accepted: watch::Receiver<u64>,
+    accepted: engine::latest::Receiver<u64>,
     /// How often the store was looked at since the last heartbeat, and before.
     looks: u64,
     _permit: OwnedSemaphorePermit,
