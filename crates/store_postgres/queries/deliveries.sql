@@ -49,27 +49,30 @@ FROM gone g, unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[], $6:
 WHERE g.id = u.id
 
 -- For each ask the first that are due and that nobody else is looking at, from where its queue begins. The lengths of
--- the payloads are known without reading them.
+-- the payloads are known without reading them. What stands behind OFFSET 0 is looked up by its key for each row, however
+-- few rows the planner believes there are: plans are made while a span is empty.
 -- name: due_deliveries
-SELECT a.nth, q.id, octet_length(e.payload), q.due_at
+SELECT a.nth, q.id, e.bytes, q.due_at
 FROM unnest($2::text[], $3::bigint[], $5::bigint[]) WITH ORDINALITY AS a (destination, most, begins, nth)
 CROSS JOIN LATERAL (
   SELECT id, event, due_at FROM open_deliveries
   WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND NOT backfill
     AND due_at >= a.begins AND due_at <= $4
   ORDER BY due_at, id LIMIT a.most FOR UPDATE SKIP LOCKED) AS q
-LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
+LEFT JOIN LATERAL (
+  SELECT octet_length(payload) AS bytes FROM events WHERE tenant = $1 AND id = q.event OFFSET 0) AS e ON true
 ORDER BY a.nth, q.due_at, q.id
 
 -- name: due_backfill
-SELECT a.nth, q.id, octet_length(e.payload), q.due_at
+SELECT a.nth, q.id, e.bytes, q.due_at
 FROM unnest($2::text[], $3::bigint[], $5::bigint[]) WITH ORDINALITY AS a (destination, most, begins, nth)
 CROSS JOIN LATERAL (
   SELECT id, event, due_at FROM open_deliveries
   WHERE tenant = $1 AND destination = a.destination AND state IN (1, 3) AND NOT behind AND backfill
     AND due_at >= a.begins AND due_at <= $4
   ORDER BY due_at, id LIMIT a.most FOR UPDATE SKIP LOCKED) AS q
-LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
+LEFT JOIN LATERAL (
+  SELECT octet_length(payload) AS bytes FROM events WHERE tenant = $1 AND id = q.event OFFSET 0) AS e ON true
 ORDER BY a.nth, q.due_at, q.id
 
 -- name: next_due
@@ -103,12 +106,14 @@ SELECT e.seq, e.id, e.tenant, e.source, e.connection, e.origin, e.assurance, e.a
   e.occurred_at, e.received_at, e.request, e.type, e.native_type, e.subject, e.content_type, e.head, e.payload,
   q.id, q.route, q.destination, q.attempts, q.replay, r.new_ids, q.lane, q.version_kind, q.version, l.sent_kind, l.sent,
   p.stale, p.content_type, p.body, q.backfill
-FROM open_deliveries q
-LEFT JOIN events e ON e.tenant = $1 AND e.id = q.event
-LEFT JOIN lanes l ON l.tenant = $1 AND l.destination = q.destination AND l.lane = q.lane
-LEFT JOIN replays r ON r.tenant = $1 AND r.id = q.replay
-LEFT JOIN prepared p ON p.tenant = $1 AND p.event = q.event AND p.delivery = q.id
-WHERE q.tenant = $1 AND q.id = ANY ($2::uuid[])
+FROM unnest($2::uuid[]) AS a (id)
+CROSS JOIN LATERAL (SELECT * FROM open_deliveries WHERE tenant = $1 AND id = a.id OFFSET 0) AS q
+LEFT JOIN LATERAL (SELECT * FROM events WHERE tenant = $1 AND id = q.event OFFSET 0) AS e ON true
+LEFT JOIN LATERAL (
+  SELECT * FROM lanes WHERE tenant = $1 AND destination = q.destination AND lane = q.lane OFFSET 0) AS l ON true
+LEFT JOIN LATERAL (SELECT * FROM replays WHERE tenant = $1 AND id = q.replay OFFSET 0) AS r ON true
+LEFT JOIN LATERAL (
+  SELECT * FROM prepared WHERE tenant = $1 AND event = q.event AND delivery = q.id OFFSET 0) AS p ON true
 
 -- name: insert_attempts
 INSERT INTO attempts (tenant, event, delivery, number, id, started_at, duration_us, connect_us, first_byte_us, status,

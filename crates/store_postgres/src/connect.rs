@@ -14,6 +14,11 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 /// What was sent and not acknowledged for this long breaks the connection.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 
+/// Lets the next use of each statement find its plan anew.
+pub(crate) const DISCARD_PLANS: &str = "DISCARD PLANS";
+/// Making all plans of a connection anew takes the server some 20 ms: of so many uses of a millisecond or more, nothing.
+const USES_OF_A_PLAN: usize = 1_024;
+
 /// Where the database is, and whom to trust there.
 #[derive(Clone)]
 pub(crate) struct Address {
@@ -95,13 +100,30 @@ pub(crate) fn pool(options: &OpenOptions, address: &Address) -> Result<Pool, Sto
             let setup = setup.clone();
             Box::pin(async move { client.batch_execute(&setup).await.map_err(HookError::Backend) })
         }))
+        .pre_recycle(Hook::async_fn(move |client, metrics| {
+            let due = makes_plans_anew(metrics.recycle_count + 1);
+            Box::pin(async move {
+                match due {
+                    true => client.batch_execute(DISCARD_PLANS).await.map_err(HookError::Backend),
+                    false => Ok(()),
+                }
+            })
+        }))
         .build()
         .map_err(|error| StoreError::Refused(error.to_string()))
 }
 
-/// Said on every new connection rather than in its start-up packet, which poolers do not pass on. Plans are made once:
-/// every statement here is one whose best plan does not depend on its values. Nor on how much there is: one that was made
-/// while a table was small must not read all of it when it is not, so tables are read by their indexes.
+/// Whether a connection forgets its plans before this use of it. A plan is made by how much there is at the time, and a
+/// table that was empty then is read from one end to the other for each row when it is not: so plans are made anew as
+/// often as the use of a connection doubles, and seldom after that. What is slow has them made anew besides, in
+/// [`crate::session`], and statistics do, which a server gathers once in a minute.
+const fn makes_plans_anew(uses: usize) -> bool {
+    uses.is_power_of_two() || uses.is_multiple_of(USES_OF_A_PLAN)
+}
+
+/// Said on every new connection rather than in its start-up packet, which poolers do not pass on. Plans are made without
+/// values: every statement here is one whose best plan does not depend on them. That it shall not depend on how much
+/// there is either is why tables are read by their indexes.
 fn setup(options: &OpenOptions) -> String {
     format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \

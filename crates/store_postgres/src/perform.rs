@@ -175,6 +175,7 @@ impl Inner {
                 Err(failure) if failure.again() && tries < AGAIN_MAX => tries += 1,
                 ended => {
                     if ended.is_ok() {
+                        session.look_after_plans().await;
                         self.figures.committed.fetch_add(rows as u64, Ordering::Relaxed);
                     }
                     return ended;
@@ -191,9 +192,13 @@ impl Inner {
         let mut tries = 0;
         loop {
             let session = self.session().await?;
-            match run(session).await {
+            match run(Arc::clone(&session)).await {
                 Err(failure) if failure.again() && tries < AGAIN_MAX => tries += 1,
-                ended => return ended,
+                Ok(value) => {
+                    session.look_after_plans().await;
+                    return Ok(value);
+                }
+                failed => return failed,
             }
         }
     }

@@ -1,21 +1,30 @@
 //! One connection while a verb uses it: what is read is awaited, what is written is gathered and sent with the commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use deadpool_postgres::Object;
 use domain::Tenant;
+use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 use store::dispatch::Claim;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::connect::DISCARD_PLANS;
 use crate::doubt::{Doubt, Doubts};
 use crate::failure::Failure;
+use crate::perform::Moment;
 use crate::query::Query;
 use crate::value::Param;
+
+/// A statement by an index takes a millisecond or two, and a batch of them some more.
+const SLOW: Duration = Duration::from_millis(50);
+/// Between two slow verbs that let plans be made anew: it takes the server some 20 ms.
+const PLANS_APART: Duration = Duration::from_millis(250);
 
 /// How much was done since the start.
 #[derive(Debug, Default)]
@@ -24,9 +33,23 @@ pub(crate) struct Figures {
     pub(crate) commits: AtomicU64,
     pub(crate) committed: AtomicU64,
     pub(crate) doubts: Doubts,
+    planned: Mutex<Option<Moment>>,
     /// What the server did for each statement, while a test looks.
     #[cfg(test)]
     pub(crate) plans: crate::query::plans::Plans,
+}
+
+impl Figures {
+    /// Whether a connection may forget its plans: on a machine that is slow in everything it would only add to the load.
+    fn may_plan_anew(&self) -> bool {
+        let mut last = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Moment::now();
+        let may = last.is_none_or(|last| now.since(last) >= PLANS_APART);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
 }
 
 pub(crate) struct Session {
@@ -37,7 +60,9 @@ pub(crate) struct Session {
     /// Claims that the transaction makes.
     claims: Mutex<Vec<Doubt>>,
     /// A transaction is open: the connection is of no use to anyone else.
-    open: std::sync::atomic::AtomicBool,
+    open: AtomicBool,
+    /// One of its statements took long.
+    slow: AtomicBool,
 }
 
 impl Drop for Session {
@@ -54,7 +79,8 @@ impl Drop for Session {
 
 impl Session {
     pub(crate) fn new(client: Object, figures: Arc<Figures>) -> Self {
-        Self { client: Some(client), figures, later: Mutex::default(), claims: Mutex::default(), open: false.into() }
+        let (open, slow) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { client: Some(client), figures, later: Mutex::default(), claims: Mutex::default(), open, slow }
     }
 
     fn client(&self) -> Result<&Object, Failure> {
@@ -73,7 +99,10 @@ impl Session {
         self.count(1);
         #[cfg(test)]
         self.figures.plans.look(client, text, statement.params(), &borrowed(&params)).await;
-        Ok(client.query(&statement, &borrowed(&params)).await?)
+        let began = Moment::now();
+        let rows = client.query(&statement, &borrowed(&params)).await?;
+        self.took(began);
+        Ok(rows)
     }
 
     pub(crate) async fn row(&self, query: Query, params: Vec<Param>) -> Result<Option<Row>, Failure> {
@@ -88,7 +117,28 @@ impl Session {
         let client = self.client()?;
         let statement = client.prepare_cached(text).await?;
         self.count(1);
-        Ok(client.execute(&statement, &borrowed(&params)).await?)
+        let began = Moment::now();
+        let touched = client.execute(&statement, &borrowed(&params)).await?;
+        self.took(began);
+        Ok(touched)
+    }
+
+    fn took(&self, began: Moment) {
+        if Moment::now().since(began) > SLOW {
+            self.slow.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A slow statement may have a plan from when there was next to nothing: the next one finds its plan anew. To be called
+    /// when a verb is done.
+    pub(crate) async fn look_after_plans(&self) {
+        if self.slow.load(Ordering::Relaxed)
+            && self.figures.may_plan_anew()
+            && let Ok(client) = self.client()
+        {
+            // A connection that fails here fails whoever uses it next, who is told.
+            let _ = client.batch_execute(DISCARD_PLANS).await;
+        }
     }
 
     /// Statements without parameters that are not worth preparing: definitions of tables.
@@ -156,7 +206,10 @@ impl Session {
             client.execute(statement, &params).await
         });
         self.count(later.len() + 1);
-        let (written, committed) = join(join_all(writes), client.batch_execute("COMMIT")).await;
+        let began = Moment::now();
+        // The commit is the disk's time, and no plan's.
+        let writes = join_all(writes).inspect(|_| self.took(began));
+        let (written, committed) = join(writes, client.batch_execute("COMMIT")).await;
         for write in written {
             write.map_err(|error| Failure::from(error).in_commit())?;
         }
