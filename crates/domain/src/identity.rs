@@ -105,6 +105,8 @@ pub fn message_key(scope: &Scope, identity: &MessageIdentity<'_>) -> Option<Iden
 pub enum StateMark {
     Version(Version),
     Change(u64),
+    /// What was read last of a version of which several states may be read.
+    Last(Version),
 }
 
 /// The key that joins a native arrival with a reading of the API: (object, id, version, deleted).
@@ -113,6 +115,7 @@ pub fn state_key(scope: &Scope, subject: &Subject, mark: StateMark, deleted: boo
     let (kind, mark) = match mark {
         StateMark::Version(version) => ("state-version", version.encode()),
         StateMark::Change(number) => ("state-change", number.to_string()),
+        StateMark::Last(version) => ("state-last", version.encode()),
     };
     let digest = scope.key(kind, &[subject.as_str().as_bytes(), mark.as_bytes(), &[u8::from(deleted)]]);
     IdentityKey { digest, within: None }

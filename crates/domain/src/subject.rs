@@ -42,7 +42,7 @@ pub enum Meeting {
     New,
     /// An event that this arrival joins.
     Joined,
-    /// It, and what was last read of it, are events that other native ones have joined: this one is a fact of its own.
+    /// What was last read of it is an event that another native one has joined: this one is a fact of its own.
     Met,
 }
 
@@ -53,18 +53,32 @@ pub struct Advance {
     pub row: SubjectRow,
     /// The mark of the state key to look up and remember; `None` when the reading tells nothing new.
     pub mark: Option<StateMark>,
-    /// Another one that counts as much: a deletion is told with a version by some ways and without by others, and of a
-    /// version as coarse as a second several states may have been read.
+    /// Another one that counts as much: a deletion is told with a version by some ways and without by others.
     pub also: Option<StateMark>,
-    /// The state is another one than the last of the same version: what is known of that version is not it.
-    pub is_another: bool,
+    /// It is gone, and was there in the same version: if its going was told, that it was there is the later.
+    pub is_gone_within_tick: bool,
+    /// What a native event may be besides: of its version, what was read last.
+    or: Option<StateMark>,
+    /// What a reading is from now on, in place of what was read before it.
+    becomes: Option<StateMark>,
     /// The row as it was, if a native event names the version that was known last.
     before: Option<SubjectRow>,
 }
 
 impl Advance {
     fn to(row: SubjectRow, mark: Option<StateMark>) -> Self {
-        Self { row, mark, also: None, is_another: false, before: None }
+        Self { row, mark, also: None, is_gone_within_tick: false, or: None, becomes: None, before: None }
+    }
+
+    /// The marks by which the state may have been told; if the last of them is known, and none can be joined, others have
+    /// met all that was read.
+    pub fn sought(&self) -> impl Iterator<Item = StateMark> {
+        [self.mark, self.also, self.or].into_iter().flatten()
+    }
+
+    /// The marks by which it is known from now on, if nobody has told it.
+    pub fn kept(&self) -> impl Iterator<Item = StateMark> {
+        [self.mark, self.also, self.becomes].into_iter().flatten()
     }
 
     /// The subject's row as it is after this.
@@ -96,9 +110,11 @@ pub fn advance(known: Option<&SubjectRow>, arrival: &SubjectState) -> Advance {
 
 fn native(row: SubjectRow, arrival: &SubjectState) -> Advance {
     let late = matches!((arrival.version, row.version), (Some(own), Some(last)) if own < last);
+    let or = arrival.version.filter(|_| !arrival.deleted).map(StateMark::Last);
     if late {
-        // An older version is a fact of its own, but it does not turn the subject back.
-        return Advance::to(row, arrival.version.map(StateMark::Version));
+        // An older version is a fact of its own, or what was read of that version: that a later one was read since says
+        // nothing of which. In either case it does not turn the subject back.
+        return Advance { or, ..Advance::to(row, arrival.version.map(StateMark::Version)) };
     }
     if arrival.deleted && row.deleted && row.digest.is_some() {
         // What a reading found gone is gone once: the webhook tells the same, whatever version it names.
@@ -106,10 +122,8 @@ fn native(row: SubjectRow, arrival: &SubjectState) -> Advance {
         return Advance { also: found, ..Advance::to(row, arrival.version.map(StateMark::Version).or(found)) };
     }
     let before = Some(row.clone()).filter(|row| arrival.version.is_some() && arrival.version == row.version);
-    // The last of several readings of one version is known by its number.
-    let also = before.as_ref().filter(|before| before.is_read_as(arrival.deleted) && before.digest != Some(UNSURE));
-    let also = also.map(|before| StateMark::Change(before.change));
-    Advance { before, also, ..changed(row, arrival, None) }
+    let or = or.filter(|_| before.is_some());
+    Advance { before, or, ..changed(row, arrival, None) }
 }
 
 fn read(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
@@ -124,35 +138,44 @@ fn read(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
         // and a change that is told twice is better than one that is told never.
         return changed(row, arrival, Some(digest));
     }
-    if arrival.deleted != row.deleted {
-        let is_another = arrival.version.is_some();
-        return Advance { is_another, ..changed(row, arrival, Some(digest)) };
+    if arrival.deleted && !row.deleted {
+        let is_gone_within_tick = arrival.version.is_some();
+        return Advance { is_gone_within_tick, ..changed(row, arrival, Some(digest)) };
+    }
+    if row.deleted && !arrival.deleted {
+        // That it is back was told by nobody, whatever is known of a version in which it was there and went.
+        return another(row, arrival, digest);
     }
     match row.digest {
         // The first reading after a native event: its shape was not known until now.
         None => Advance::to(SubjectRow { digest: Some(digest), ..row }, None),
         Some(last) if last == digest => Advance::to(row, None),
-        Some(_) => {
-            let change = row.change + 1;
-            let row = SubjectRow { digest: Some(digest), change, ..row };
-            Advance::to(row, Some(StateMark::Change(change)))
-        }
+        Some(_) => another(row, arrival, digest),
     }
+}
+
+/// Another state of the version that is known already, or of none.
+fn another(row: SubjectRow, arrival: &SubjectState, digest: Digest) -> Advance {
+    let change = row.change + 1;
+    let row = SubjectRow { digest: Some(digest), deleted: arrival.deleted, change, ..row };
+    let becomes = arrival.version.map(StateMark::Last);
+    Advance { becomes, ..Advance::to(row, Some(StateMark::Change(change))) }
 }
 
 fn changed(row: SubjectRow, arrival: &SubjectState, digest: Option<Digest>) -> Advance {
     let change = row.change + 1;
     let mark = arrival.version.map_or(StateMark::Change(change), StateMark::Version);
     let version = arrival.version.or(row.version);
-    let is_read_as_one_of_several = digest.is_some() && (arrival.deleted || is_coarse(arrival.version));
-    let also = is_read_as_one_of_several.then_some(StateMark::Change(change)).filter(|also| *also != mark);
-    let row = SubjectRow { version, digest, deleted: arrival.deleted, change };
-    Advance { also, ..Advance::to(row, Some(mark)) }
+    let (is_read, deleted) = (digest.is_some(), arrival.deleted);
+    let also = (is_read && deleted).then_some(StateMark::Change(change)).filter(|also| *also != mark);
+    let becomes = arrival.version.filter(|version| is_read && !deleted && is_coarse(*version)).map(StateMark::Last);
+    let row = SubjectRow { version, digest, deleted, change };
+    Advance { also, becomes, ..Advance::to(row, Some(mark)) }
 }
 
 /// Whether a version is a time in whole seconds: within finer ticks hardly two changes happen.
-fn is_coarse(version: Option<Version>) -> bool {
-    matches!(version, Some(Version::Time(at)) if at.as_micros() % 1_000_000 == 0)
+fn is_coarse(version: Version) -> bool {
+    matches!(version, Version::Time(at) if at.as_micros() % 1_000_000 == 0)
 }
 
 #[cfg(test)]
@@ -231,8 +254,8 @@ mod tests {
         let gone = SubjectState { deleted: true, ..native(Some(2)) };
         let row = advance(Some(&advance(None, &reading(Some(2), "b")).row), &gone).row;
         let back = advance(Some(&row), &reading(Some(2), "b"));
-        assert!(back.is_another && !back.row.deleted);
-        assert!(!advance(Some(&row), &reading(Some(3), "b")).is_another);
+        assert_eq!((back.mark, back.row.deleted), (change(3), false), "it has none of the marks of before it went");
+        assert_eq!(advance(Some(&row), &reading(Some(3), "b")).mark, version(3));
     }
 
     /// One that several states have.
@@ -256,14 +279,36 @@ mod tests {
 
     #[test]
     fn a_webhook_may_be_any_of_the_states_that_were_read_within_its_tick() {
-        for (readings, number) in [(&["a"][..], 1), (&["a", "b"], 2), (&["a", "b", "c"], 3)] {
-            let (_, webhook) = beside(readings);
-            assert_eq!((webhook.mark, webhook.also), (Some(StateMark::Version(TICK)), change(number)), "{readings:?}");
+        let both = [StateMark::Version(TICK), StateMark::Last(TICK)];
+        let marks = |marks: &mut dyn Iterator<Item = StateMark>| marks.collect::<Vec<_>>();
+        let first = advance(None, &within_tick(Some("a")));
+        assert_eq!(marks(&mut first.kept()), both, "it is the first and the last that was read");
+        let second = advance(Some(&first.row), &within_tick(Some("b")));
+        assert_eq!(marks(&mut second.kept()), [StateMark::Change(2), StateMark::Last(TICK)]);
+        for readings in [&["a"][..], &["a", "b"], &["a", "b", "c"]] {
+            let webhook = beside(readings).1;
+            assert_eq!(marks(&mut webhook.sought()), both, "{readings:?}");
+            assert_eq!(marks(&mut webhook.kept()), both[..1], "only what is read is what was read last");
         }
-        let read = advance(None, &within_tick(Some("a")));
-        assert_eq!((read.mark, read.also), (Some(StateMark::Version(TICK)), change(1)), "it is known by both");
         let counted = advance(None, &reading(Some(1), "a"));
-        assert_eq!((counted.mark, counted.also), (version(1), None), "no two states have one number");
+        assert_eq!(
+            marks(&mut counted.kept()),
+            [StateMark::Version(Version::Number(1))],
+            "no two states have one number"
+        );
+    }
+
+    #[test]
+    fn a_webhook_may_be_what_was_read_of_its_version_also_when_a_later_one_was_read_since() {
+        let (row, in_time) = beside(&["a", "b"]);
+        let later =
+            SubjectState { version: Some(Version::Time(Timestamp::from_secs(1_800_000_001))), ..reading(None, "c") };
+        let row = advance(Some(&row), &later).row;
+        let late = advance(Some(&row), &within_tick(None));
+        assert_eq!(late.sought().collect::<Vec<_>>(), in_time.sought().collect::<Vec<_>>());
+        for meeting in [Meeting::New, Meeting::Joined, Meeting::Met] {
+            assert_eq!(late.clone().row_after(meeting), row, "and turns nothing back");
+        }
     }
 
     #[test]

@@ -244,6 +244,50 @@ pub async fn several_readings_of_one_tick_are_each_joined_by_a_webhook_of_their_
     }
 }
 
+pub async fn webhooks_join_what_was_read_within_their_tick_also_after_a_later_one_was_read(open: impl Open) {
+    let mut w = World::new(open).await;
+    let mut read = Vec::new();
+    for (tick, record) in [(TICK, "a"), (TICK, "b"), (TICK + 1, "c")] {
+        let reading = w.event().about("orders/1").within_tick(tick).reading(record);
+        assert!(!w.accept(reading.clone()).await.duplicate, "{record}");
+        read.push(reading.event.id);
+    }
+    for (message, tick, joined) in [("m1", TICK, 0), ("m2", TICK, 1), ("m3", TICK + 1, 2)] {
+        let webhook = w.event().about("orders/1").within_tick(tick).message(message).moving();
+        assert_eq!(w.accept(webhook).await.id, read[joined], "{message}");
+    }
+    for (message, tick) in [("m4", TICK), ("m5", TICK), ("m6", TICK - 1)] {
+        let webhook = w.event().about("orders/1").within_tick(tick).message(message).moving();
+        assert!(!w.accept(webhook).await.duplicate, "{message}: as many as were read have joined them already");
+    }
+    let same = w.event().about("orders/1").within_tick(TICK + 1).reading("c");
+    assert!(w.accept(same).await.duplicate, "what comes late turns nothing back");
+}
+
+pub async fn webhooks_of_before_and_after_a_record_was_gone_within_one_tick_join_a_reading_each(open: impl Open) {
+    let mut w = World::new(open).await;
+    for (subject, is_late) in [("orders/1", false), ("orders/2", true)] {
+        let about = |w: &mut World| w.event().about(subject).within_tick(TICK);
+        let (before, gone, back) =
+            (about(&mut w).reading("a"), about(&mut w).reading("").gone(), about(&mut w).reading("b"));
+        for reading in [&before, &gone, &back] {
+            assert!(!w.accept(reading.clone()).await.duplicate);
+        }
+        if is_late {
+            let later = w.event().about(subject).within_tick(TICK + 1).reading("c");
+            assert!(!w.accept(later).await.duplicate);
+        }
+        for (number, joined) in [(1, before.event.id), (2, back.event.id)] {
+            let webhook = about(&mut w).message(&format!("{subject} {number}")).moving();
+            assert_eq!(w.accept(webhook).await.id, joined, "{number}, late: {is_late}");
+        }
+        let deletion = about(&mut w).message(&format!("{subject} gone")).moving().gone();
+        assert_eq!(w.accept(deletion).await.id, gone.event.id, "late: {is_late}");
+        let third = about(&mut w).message(&format!("{subject} 3")).moving();
+        assert!(!w.accept(third).await.duplicate, "late: {is_late}: two were read");
+    }
+}
+
 pub async fn a_change_within_the_tick_of_a_webhook_that_was_joined_is_told(open: impl Open) {
     let mut w = World::new(open).await;
     let first = w.event().about("orders/1").within_tick(TICK).reading("a");

@@ -73,15 +73,16 @@ pub(crate) async fn identify(
     let keys = arrivals.iter().flat_map(|new| new.identities.iter().map(move |key| (key.digest, first(new, false))));
     stored.claim_identities(session, tenant, keys.collect()).await?;
     stored.lock_subjects(session, tenant, arrivals).await?;
-    let mut known = stored.known.clone();
-    let mut missing = BTreeMap::new();
-    let mut judged = judge_all(&mut known, arrivals, &mut missing)?;
-    if !missing.is_empty() {
-        // State keys follow from the subjects' rows, which nobody else moves now: this round finds no new ones.
+    let (judged, known) = loop {
+        let (mut known, mut missing) = (stored.known.clone(), BTreeMap::new());
+        let judged = judge_all(&mut known, arrivals, &mut missing)?;
+        if missing.is_empty() {
+            break (judged, known);
+        }
+        // State keys follow from the subjects' rows, which nobody else moves now. What is known by them may move a row
+        // otherwise, and so lead to others: to no more than there are arrivals, and nearly always to none.
         stored.claim_identities(session, tenant, missing.into_iter().collect()).await?;
-        known = stored.known.clone();
-        judged = judge_all(&mut known, arrivals, &mut BTreeMap::new())?;
-    }
+    };
     write_identities(session, tenant, &stored, &known);
     write_subjects(session, tenant, &stored, &known);
     Ok(judged)
@@ -131,38 +132,34 @@ fn judge_state(
     let told = known.subjects.entry(key).or_default();
     let advance = advance(told.as_ref().map(|told| &told.row), state);
     let by = told.as_ref().and_then(|told| told.by);
-    let Some(mark) = advance.mark else {
+    if advance.mark.is_none() {
         *told = Some(Told { row: advance.row, by });
         return Ok(Arrival::Nothing(by.unwrap_or(event.id)));
-    };
+    }
     let scope = event.scope();
-    let marks = [Some(mark), advance.also].into_iter().flatten();
-    let digests: Vec<Digest> = marks.map(|mark| state_key(&scope, &subject, mark, state.deleted).digest).collect();
+    let digest_of = |mark| state_key(&scope, &subject, mark, state.deleted).digest;
+    let sought: Vec<Digest> = advance.sought().map(digest_of).collect();
+    let kept: Vec<Digest> = advance.kept().map(digest_of).collect();
     let native = matches!(event.origin, Origin::Native | Origin::Published);
-    for digest in &digests {
+    for digest in sought.iter().chain(&kept) {
         if !known.identities.contains_key(digest) {
             missing.entry(*digest).or_insert_with(|| first(new, native));
         }
     }
-    // What is back within the tick in which it went was not told, whatever is known of that version.
-    let is_back = advance.is_another && !state.deleted;
-    let joined = if is_back { None } else { known.joined(&digests, native) };
-    if let Some(joined) = joined.filter(|_| advance.is_another) {
+    let joined = known.joined(&sought, native);
+    if let Some(joined) = joined.filter(|_| advance.is_gone_within_tick) {
         // Its going was told, and what was read since in the same tick is the later.
         return Ok(Arrival::Known(joined));
     }
     let meeting = match joined {
         Some(_) => Meeting::Joined,
-        None if digests.iter().all(|digest| known.identity(digest).is_some()) => Meeting::Met,
+        None if sought.last().is_some_and(|digest| known.identity(digest).is_some()) => Meeting::Met,
         None => Meeting::New,
     };
-    for digest in digests {
-        let identity = known.identities.entry(digest).or_default();
-        *identity = match (joined, *identity) {
-            (None, _) => Some(first(new, native)),
-            (Some(joined), Some(own)) => Some(Identity { native: own.native || native && own.event == joined, ..own }),
-            (Some(_), None) => None,
-        };
+    match joined {
+        Some(joined) if native => known.meet(&sought, joined),
+        Some(_) => {}
+        None => known.identities.extend(kept.into_iter().map(|digest| (digest, Some(first(new, native))))),
     }
     let told = known.subjects.entry((event.source.clone(), event.connection.clone(), subject)).or_default();
     let row = advance.row_after(meeting);
@@ -194,6 +191,17 @@ impl Known {
     fn joined(&self, digests: &[Digest], native: bool) -> Option<EventId> {
         let mut known = digests.iter().filter_map(|digest| self.identity(digest));
         known.find(|known| !(native && known.native)).map(|known| known.event)
+    }
+
+    /// A native arrival joins an event: by whichever of these keys that is known, the next one is a fact of its own.
+    fn meet(&mut self, digests: &[Digest], joined: EventId) {
+        for digest in digests {
+            if let Some(Some(own)) = self.identities.get_mut(digest)
+                && own.event == joined
+            {
+                own.native = true;
+            }
+        }
     }
 
     /// Remembers what is not known yet, or known from too long ago, as `known`.

@@ -96,45 +96,55 @@ fn by_state(tx: &mut Tx<'_, '_>, place: Place, state: &SubjectState, event: &Eve
     let (known, told_by) = read_subject(tx, place, subject)?.unzip();
     let advance = advance(known.as_ref(), state);
     let told_by = told_by.flatten();
-    let Some(mark) = advance.mark else {
+    if advance.mark.is_none() {
         if known.as_ref() != Some(&advance.row) {
             put_subject(tx, place, subject, &advance.row, told_by)?;
         }
         return Ok(Arrival::Nothing(told_by.unwrap_or(event.id)));
-    };
+    }
     let scope = event.scope();
-    let marks = [Some(mark), advance.also].into_iter().flatten();
-    let digests = marks.map(|mark| state_key(&scope, subject, mark, state.deleted).digest);
-    let keys = digests.map(|digest| Ok((digest, look_up(tx, place, &digest)?))).collect::<Result<Vec<_>, Failure>>()?;
+    let digest_of = |mark| state_key(&scope, subject, mark, state.deleted).digest;
+    let kept: Vec<Digest> = advance.kept().map(digest_of).collect();
+    let sought = advance.sought().map(digest_of).map(|digest| Ok((digest, look_up(tx, place, &digest)?)));
+    let sought = sought.collect::<Result<Vec<_>, Failure>>()?;
     let native = matches!(event.origin, Origin::Native | Origin::Published);
-    // What is back within the tick in which it went was not told, whatever is known of that version.
-    let is_back = advance.is_another && !state.deleted;
-    let joined = if is_back { None } else { joined(&keys, native) };
-    if let Some(joined) = joined.filter(|_| advance.is_another) {
+    let joined = joined(&sought, native);
+    if let Some(joined) = joined.filter(|_| advance.is_gone_within_tick) {
         // Its going was told, and what was read since in the same tick is the later.
         return Ok(Arrival::Known(joined));
     }
     let meeting = match joined {
         Some(_) => Meeting::Joined,
-        None if keys.iter().all(|(_, known)| known.is_some()) => Meeting::Met,
+        None if sought.last().is_some_and(|(_, known)| known.is_some()) => Meeting::Met,
         None => Meeting::New,
     };
     let moved = advance.row_after(meeting);
     if known.as_ref() != Some(&moved) {
         put_subject(tx, place, subject, &moved, Some(joined.unwrap_or(event.id)))?;
     }
-    for (digest, known) in &keys {
-        match joined {
-            Some(joined) if known.as_ref().is_some_and(|known| native && known.event == joined) => {
-                tx.execute(Query::join_identity, params![place.tenant, digest.0])?;
-            }
-            Some(_) => {}
-            None => {
+    match joined {
+        Some(joined) if native => meet(tx, place, &sought, joined)?,
+        Some(_) => {}
+        None => {
+            for digest in &kept {
                 tx.execute(Query::put_identity, row(place, digest, event.id, event, native))?;
             }
         }
     }
     Ok(joined.map_or(Arrival::New, Arrival::Known))
+}
+
+/// A native arrival joins an event: by whichever of these keys that is known, the next one is a fact of its own.
+fn meet(
+    tx: &mut Tx<'_, '_>,
+    place: Place,
+    keys: &[(Digest, Option<Identity>)],
+    joined: EventId,
+) -> Result<(), Failure> {
+    for (digest, _) in keys.iter().filter(|(_, known)| known.as_ref().is_some_and(|known| known.event == joined)) {
+        tx.execute(Query::join_identity, params![place.tenant, digest.0])?;
+    }
+    Ok(())
 }
 
 /// The event of the first of the state's keys that is known. A native arrival that another native one has met already is
