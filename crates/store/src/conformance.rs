@@ -62,6 +62,7 @@ macro_rules! conformance_suite {
                 several_readings_of_one_tick_are_each_joined_by_a_webhook_of_their_own
                 webhooks_join_what_was_read_within_their_tick_also_after_a_later_one_was_read
                 webhooks_of_before_and_after_a_record_was_gone_within_one_tick_join_a_reading_each
+                after_one_webhook_too_many_of_a_record_that_is_back_within_its_tick_a_reading_has_the_last_word
                 a_change_within_the_tick_of_a_webhook_that_was_joined_is_told
                 a_late_webhook_of_a_deletion_does_not_undo_that_the_record_is_back
                 a_late_webhook_of_a_change_does_not_undo_that_the_record_is_gone

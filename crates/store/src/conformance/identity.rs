@@ -288,6 +288,27 @@ pub async fn webhooks_of_before_and_after_a_record_was_gone_within_one_tick_join
     }
 }
 
+pub async fn after_one_webhook_too_many_of_a_record_that_is_back_within_its_tick_a_reading_has_the_last_word(
+    open: impl Open,
+) {
+    let mut w = World::new(open).await;
+    let about = |w: &mut World| w.event().about("orders/1").within_tick(TICK);
+    let before = w.event().about("orders/1").within_tick(TICK - 1).reading("a");
+    let gone = about(&mut w).message("m1").moving().gone();
+    let back = about(&mut w).reading("b");
+    for told in [before, gone, back.clone()] {
+        assert!(!w.accept(told).await.duplicate);
+    }
+    let joins = about(&mut w).message("m2").moving();
+    assert_eq!(w.accept(joins).await.id, back.event.id);
+    let too_many = about(&mut w).message("m3").moving();
+    assert!(!w.accept(too_many).await.duplicate, "it may be of before it went, or of after that");
+    for told in [true, false] {
+        let read = about(&mut w).reading("b");
+        assert_eq!(w.accept(read).await.duplicate, !told);
+    }
+}
+
 pub async fn a_change_within_the_tick_of_a_webhook_that_was_joined_is_told(open: impl Open) {
     let mut w = World::new(open).await;
     let first = w.event().about("orders/1").within_tick(TICK).reading("a");
