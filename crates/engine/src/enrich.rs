@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::latest;
-use connectors::manifest::extension::OneRecord;
 use domain::{Purpose, Timestamp, Version};
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
@@ -16,6 +15,7 @@ use store::StoreError;
 use crate::clock::{Elapsed, SharedClock, timeout};
 use crate::engine::EngineError;
 use crate::reading::ReadFailure;
+use crate::spec::RequestSpec;
 use crate::topology::Topology;
 use crate::upstream::{Account, Unopened, Upstreams};
 
@@ -41,7 +41,7 @@ pub(crate) struct Need<'n> {
     /// Of the stream, or what the request is called.
     pub stream: &'n str,
     /// How it is asked for, if not as the connector says.
-    pub request: Option<&'n OneRecord>,
+    pub request: Option<&'n RequestSpec>,
     pub id: String,
     /// The event's version, if the record is its own subject.
     pub version: Option<Version>,
@@ -77,6 +77,8 @@ impl From<Unopened> for Unfetched {
 struct Key {
     account: Account,
     stream: Box<str>,
+    /// Routes may ask for other things under one name.
+    request: Option<Arc<Json>>,
     id: Box<str>,
 }
 
@@ -191,7 +193,7 @@ impl Enricher {
         let upstream = self.upstreams.get(&topology, &need.account).await?;
         let asked_at = self.clock.now();
         let record = match need.request {
-            Some(one) => upstream.record_by(Purpose::Enrich, need.stream, one, &need.id).await?,
+            Some(RequestSpec { one, .. }) => upstream.record_by(Purpose::Enrich, need.stream, one, &need.id).await?,
             None => upstream.record(Purpose::Enrich, need.stream, &need.id).await?,
         };
         let extension = upstream.connector().extension.streams.get(need.stream);
@@ -200,7 +202,9 @@ impl Enricher {
     }
 
     fn slot(&self, need: &Need<'_>) -> Arc<Slot> {
-        let key = Key { account: need.account.clone(), stream: need.stream.into(), id: need.id.as_str().into() };
+        let request = need.request.map(|request| Arc::clone(&request.written));
+        let (account, id) = (need.account.clone(), need.id.as_str().into());
+        let key = Key { account, stream: need.stream.into(), request, id };
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.uses += 1;
         let uses = slots.uses;

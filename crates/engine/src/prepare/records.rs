@@ -110,7 +110,7 @@ impl Preparer {
         }
         let (stream, request) = match way {
             EnrichWay::Stream(stream) => (&**stream, None),
-            EnrichWay::Request(request) => (&**name, Some(&*request.one)),
+            EnrichWay::Request(request) => (&**name, Some(request)),
         };
         let is_own = source.is_none() && is_about(event, &enrich.object, &id);
         let need = Need {

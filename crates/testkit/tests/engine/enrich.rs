@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use connectors::manifest::extension::OneRecord;
+use connectors::manifest::node::{Document, Read as _};
 use domain::DeliveryState;
 use engine::publish::Publication;
-use engine::spec::{EnrichSpec, EnrichWay, OnEnrichError, RouteSpec, SourceSpec, Specs};
+use engine::spec::{EnrichSpec, EnrichWay, OnEnrichError, RequestSpec, RouteSpec, SourceSpec, Specs};
 use serde_json::{Value as Json, json};
 
 use crate::rig::{Rig, clock, destination, memory, once, route, source};
@@ -35,15 +37,19 @@ fn item() -> EnrichSpec {
 impl World {
     /// A source with the shop's connector whose events are published, and a route that fetches.
     async fn start(enrich: Vec<EnrichSpec>, own: impl FnOnce(RouteSpec) -> RouteSpec) -> Self {
+        Self::routed(|route| vec![own(RouteSpec { enrich, ..route })]).await
+    }
+
+    async fn routed(own: impl FnOnce(RouteSpec) -> Vec<RouteSpec>) -> Self {
         let clock = clock();
         let shop = Shop::new(&clock);
         let Specs { mut sources, .. } = specs(&clock, &[], None, GET);
         let connector = sources.pop().and_then(|source| source.connector);
-        let app = RouteSpec { from: "shop".parse().expect("a name"), enrich, ..route("app") };
+        let app = RouteSpec { from: "shop".parse().expect("a name"), ..route("app") };
         let specs = Specs {
             sources: vec![SourceSpec { connector, publish: true, ..source("shop", None) }],
             destinations: vec![engine::spec::DestinationSpec { retry: once(), ..destination("app") }],
-            routes: vec![own(app)],
+            routes: own(app),
             ..Specs::default()
         };
         shop.item(7, "an item");
@@ -87,6 +93,37 @@ async fn a_record_stands_under_its_name_for_map_and_in_the_envelope() {
     world.rig.pass(SECOND).await;
     let records: Vec<Json> = world.delivered().iter().map(|body| body["enriched"]["item"].clone()).collect();
     assert_eq!(records, [json!({ "id": 7, "note": "an item" }), json!(null)], "no id, no record");
+    world.stop().await;
+}
+
+/// A record that is asked for as the route says.
+fn asked_at(path: &str) -> EnrichSpec {
+    let written = json!({ "requester": { "type": "HttpRequester", "url_base": "https://shop.example", "path": path } });
+    let one = OneRecord::read(&Document::from_json(&written).root()).expect("a request");
+    let way = EnrichWay::Request(RequestSpec { written: Arc::new(written), one: Arc::new(one) });
+    EnrichSpec { way, max_age: Some(60 * SECOND), ..item() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn routes_that_ask_for_other_things_under_one_name_each_get_their_own() {
+    let world = World::routed(|route| {
+        let asks = |name: &str, path: &str| {
+            let name = name.parse().expect("a name");
+            RouteSpec { name, enrich: vec![asked_at(path)], ..route.clone() }
+        };
+        vec![asks("one", "items/{{ stream_slice['id'] }}"), asks("other", "items/1{{ stream_slice['id'] }}")]
+    });
+    let world = world.await;
+    world.shop.item(17, "another");
+    for _ in 0..2 {
+        world.publish(json!({ "item": 7 })).await;
+        world.rig.pass(SECOND).await;
+    }
+    let mut notes: Vec<String> =
+        world.delivered().iter().map(|body| body["enriched"]["item"]["note"].to_string()).collect();
+    notes.sort();
+    assert_eq!(notes, ["\"an item\"", "\"an item\"", "\"another\"", "\"another\""]);
+    assert_eq!(world.shop.asked(), 2, "one request for each, which the second event shares");
     world.stop().await;
 }
 
