@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `model` | what is known of a stream: how its records are named, versioned and deleted |
+//! | `odd` | what cannot be a list of its records |
 //! | `fold` | records as readings, and what they tell |
 //! | `run` | takes a stream, reads it, commits page by page |
 //! | `poll` | polls, first scans and ordered runs, from being due to what they came to |
@@ -20,6 +21,7 @@ mod fold;
 mod gauges;
 mod handle;
 mod model;
+mod odd;
 mod order;
 mod poll;
 mod reconcile;

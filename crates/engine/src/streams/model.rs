@@ -18,7 +18,8 @@ use serde_json::Value as Json;
 use crate::connector::Connector;
 use crate::reading::ReadFailure;
 
-/// Longest id that is kept as it is; longer ones are kept as their digest, so that no two become one by being cut.
+/// Longest id that is kept as it is; longer ones are kept as their digest, so that no two become one by being cut. So
+/// are ids of several parts that could be parted otherwise.
 const ID_BYTES_MAX: usize = 128;
 /// The precision of a time of which nothing is said.
 const EXACT: Duration = Duration::from_micros(1);
@@ -146,6 +147,17 @@ impl Model {
         subject_of(&self.object, &parts?)
     }
 
+    /// Whether a record has anything of what names one, be it nothing; so has every record of a stream that names none.
+    pub fn may_name(&self, record: &Json) -> bool {
+        self.key.is_empty() || self.key.iter().any(|path| at(record, path).is_some())
+    }
+
+    /// What names a record, for people.
+    pub fn key_shown(&self) -> String {
+        let paths: Vec<String> = self.key.iter().map(|path| format!("'{}'", path.join("."))).collect();
+        paths.join(" and ")
+    }
+
     /// The id in a subject's name, if it was kept as it is.
     pub fn id_of<'s>(&self, subject: &'s Subject) -> Option<&'s str> {
         let id = subject.as_str().strip_prefix(&*self.object)?.strip_prefix('/')?;
@@ -183,7 +195,8 @@ fn id_text(parts: &[&Json]) -> Option<String> {
         });
     }
     let text = texts.join(",");
-    if text.len() <= ID_BYTES_MAX {
+    let is_plain = texts.len() == 1 || texts.iter().all(|text| !text.contains(','));
+    if text.len() <= ID_BYTES_MAX && is_plain {
         return Some(text);
     }
     // The parts, and not their joined text: "a,b" and "c" are other parts than "a" and "b,c".
@@ -267,6 +280,7 @@ mod tests {
         assert_eq!(text(&[json!(7), json!("a")]), Some("7,a".to_owned()));
         assert_ne!(text(&[json!(long)]), text(&[json!(longer)]));
         assert_ne!(text(&[json!(long.clone()), json!("b,c")]), text(&[json!(format!("{long},b")), json!("c")]));
+        assert_ne!(text(&[json!("a,b"), json!("c")]), text(&[json!("a"), json!("b,c")]));
         assert_eq!((text(&[json!(null)]), text(&[json!("")])), (None, None));
     }
 }

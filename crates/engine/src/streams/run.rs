@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use super::Parts;
 use super::fold::{Fold, Folded, Missed, Mode, is_tied, sooner};
 use super::model::{Model, Reading};
+use super::odd::oddity;
 use super::under_way::Shown;
 use crate::accept::Arrival;
 use crate::engine::EngineError;
@@ -275,20 +276,6 @@ fn begun_as(begun: Option<&Begun>) -> Outcome {
     Outcome { figures: figures.unwrap_or_default(), resumed: begun.map(|begun| begun.pages), ..Outcome::default() }
 }
 
-/// A list of something else than records: nothing of its page is believed.
-fn no_record(stream: &str, odd: &Json) -> ReadFailure {
-    let kind = match odd {
-        Json::Null => "null",
-        Json::Bool(_) => "true or false",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a text",
-        Json::Array(_) => "a list",
-        Json::Object(_) => "an object",
-    };
-    let message = format!("the source lists {kind} where a record of '{stream}' was expected, which is an object");
-    ReadFailure::transient("record_malformed", message)
-}
-
 /// Folds and commits what is read.
 struct Desk<'r> {
     parts: &'r Parts,
@@ -317,8 +304,8 @@ impl Desk<'_> {
     async fn commit(&self, page: Page, gathered: &mut Gathered) -> Result<(), Broken> {
         // What only says how far the reading leads is no page of the source's.
         let pages = u64::from(!page.records.is_empty());
-        if let Some(odd) = page.records.iter().find(|record| !record.is_object()) {
-            return Err(Broken::Source(no_record(&self.taken.key.stream, odd)));
+        if let Some(odd) = oddity(&self.taken.model, &page.records) {
+            return Err(Broken::Source(odd));
         }
         self.parts.acceptor.shapes.records(&self.taken.key, &page.records);
         let records = self.without_revived(page.records).await?;

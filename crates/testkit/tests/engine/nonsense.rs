@@ -15,6 +15,7 @@ async fn nonsense_moves_no_checkpoint_and_the_run_says_what_was_seen() {
     for (raw, says) in [
         ("<html><body>Down for maintenance</body></html>", "as web pages"),
         ("[{\"id\": 2, \"updated_at\": \"2027-01-15T", "JSON"),
+        ("{\"error\": \"down for maintenance\"}", "without what names a record of 'orders'"),
         ("[1, 2, 3]", "a number where a record of 'orders' was expected"),
     ] {
         let world = World::start(&[("orders", every(3_600 * SECOND))]).await;
@@ -58,5 +59,17 @@ async fn a_record_whose_time_is_no_time_is_told_and_moves_no_checkpoint() {
     }
     assert_eq!(world.types().await, ["orders.created orders/2"], "once, however often it is read");
     assert_eq!(state().await, before);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_list_of_a_streams_records_is_no_list_that_lacks_them() {
+    let world = World::start(&[("items", every(10 * SECOND))]).await;
+    world.rig.pass(15 * SECOND).await;
+    world.shop.state().raw = Some("{\"error\": \"down for maintenance\"}");
+    world.rig.pass(300 * SECOND).await;
+    world.shop.state().raw = None;
+    world.rig.pass(3_600 * SECOND).await;
+    assert_eq!(world.types().await, Vec::<String>::new());
     world.stop().await;
 }
