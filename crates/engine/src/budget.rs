@@ -8,6 +8,7 @@ mod word;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use connectors::manifest::extension::Deletes;
 use domain::budget::{Allowance, Counting};
 use domain::rate::Rate;
 use domain::{ConnectionName, Purpose, SourceName, Tenant, Timestamp};
@@ -77,6 +78,8 @@ pub struct Purse {
     own: Arc<Pacer>,
     /// What polls pay from beside it.
     polls: Option<Arc<Pacer>>,
+    /// Streams whose polls do not: they have times of their own.
+    apart: Arc<BTreeSet<Arc<str>>>,
     /// What is answered with 304 does not count at the source.
     free_unmodified: bool,
 }
@@ -97,7 +100,8 @@ impl Budgets {
             _ => None,
         });
         let polls = rate.map(|rate| self.polls(&account.tenant, &account.source, rate));
-        Purse { own, polls, free_unmodified: spec.connector.extension.free_unmodified }
+        let apart = if polls.is_some() { Arc::new(apart(spec)) } else { Arc::default() };
+        Purse { own, polls, apart, free_unmodified: spec.connector.extension.free_unmodified }
     }
 
     /// What the streams of a source that are polled from a shared budget pay from: spread over its time, and never more
@@ -159,6 +163,20 @@ impl Engine {
     }
 }
 
+/// The streams that are polled at times of their own, with those that list what is gone of them.
+fn apart(spec: &ConnectorSpec) -> BTreeSet<Arc<str>> {
+    let timed = spec.streams.iter().filter(|(_, stream)| matches!(stream.poll, Some(PollSpec::On(_))));
+    let with_feed = |name: &Arc<str>| {
+        let known = spec.connector.extension.streams.get(&**name);
+        let feed = known.and_then(|known| match &known.deletes {
+            Some(Deletes::Feed(feed)) => Some(Arc::from(feed.as_str())),
+            _ => None,
+        });
+        std::iter::once(Arc::clone(name)).chain(feed)
+    };
+    timed.flat_map(|(name, _)| with_feed(name)).collect()
+}
+
 /// Under which name a connection's requests are counted.
 fn scope_of(budget: Option<&BudgetSpec>, source: &SourceName, connection: &ConnectionName) -> Arc<str> {
     match budget.map(|budget| &budget.scope) {
@@ -168,6 +186,14 @@ fn scope_of(budget: Option<&BudgetSpec>, source: &SourceName, connection: &Conne
     }
 }
 
+/// How a request is paid for.
+#[derive(Clone, Copy, Debug)]
+pub struct Paying {
+    purpose: Purpose,
+    /// Also from what the polls of its source share.
+    shares: bool,
+}
+
 impl PartialEq for Purse {
     /// Whether both pay from the same.
     fn eq(&self, other: &Self) -> bool {
@@ -175,7 +201,7 @@ impl PartialEq for Purse {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        Arc::ptr_eq(&self.own, &other.own) && same(&self.polls, &other.polls)
+        Arc::ptr_eq(&self.own, &other.own) && same(&self.polls, &other.polls) && self.apart == other.apart
     }
 }
 
@@ -185,9 +211,16 @@ impl Purse {
         std::iter::once(&self.own).chain(&self.polls).map(|pacer| Arc::clone(pacer.scope()))
     }
 
+    /// How a request is paid for that reading this stream takes.
+    #[must_use]
+    pub fn paying(&self, purpose: Purpose, stream: Option<&str>) -> Paying {
+        let is_apart = stream.is_some_and(|stream| self.apart.contains(stream));
+        Paying { purpose, shares: purpose == Purpose::Poll && !is_apart }
+    }
+
     /// Waits until a request may be sent. Whoever gives up waiting has paid nothing.
-    pub async fn pay(&self, purpose: Purpose) -> Result<Paid, StoreError> {
-        if let Some(polls) = self.polls.as_ref().filter(|_| purpose == Purpose::Poll) {
+    pub async fn pay(&self, Paying { purpose, shares }: Paying) -> Result<Paid, StoreError> {
+        if let Some(polls) = self.polls.as_ref().filter(|_| shares) {
             polls.admit(purpose).await?;
         }
         self.own.admit(purpose).await?;

@@ -43,12 +43,14 @@ impl CallSink for Unwritten {
 #[derive(Clone, Debug)]
 pub(super) struct For {
     pub stream: Option<Arc<str>>,
+    /// The stream whose reading takes it, if that is another one: of its parents, or of what makes it.
+    pub sake: Option<Arc<str>>,
     pub purpose: Purpose,
 }
 
 impl For {
     /// A token belongs to no stream, whichever needed it first.
-    pub const TOKEN: Self = Self { stream: None, purpose: Purpose::Token };
+    pub const TOKEN: Self = Self { stream: None, sake: None, purpose: Purpose::Token };
 }
 
 /// A request under way.
@@ -69,7 +71,7 @@ impl Asking {
     /// How it ended: status, headers and bytes of the answer, or why there is none.
     pub fn end(self, ended: Result<(u16, &HeaderMap, u64), &Undelivered>, now: Duration) -> Asked {
         let Self { what, method, url, started_at, began } = self;
-        let For { stream, purpose } = what;
+        let For { stream, purpose, .. } = what;
         let duration = now.saturating_sub(began);
         let (status, error, bytes, budget_left) = match ended {
             Ok((status, headers, bytes)) => (Some(status), None, bytes, budget_left(headers)),

@@ -217,7 +217,8 @@ impl Client {
         self.pace.admit(request, &self.clock).await?;
         let timeouts = question.requester.timeouts();
         let patience = Patience { connect: timeouts.connect, read: timeouts.read };
-        let what = For { stream: Some(Arc::clone(question.stream)), purpose: question.occasion.purpose };
+        let (stream, sake) = (Some(Arc::clone(question.stream)), question.occasion.sake.clone());
+        let what = For { stream, sake, purpose: question.occasion.purpose };
         let answer = if question.spooled {
             let downloaded = self.wire.download(what, request.clone(), patience).await?;
             Answer { reply: downloaded.reply, spool: downloaded.body }

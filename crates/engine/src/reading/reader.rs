@@ -140,7 +140,7 @@ impl Reader {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         Run {
             client: &self.client,
-            occasion: Occasion { listener, purpose, number, cache: Cache::default() },
+            occasion: Occasion { listener, purpose, sake: None, number, cache: Cache::default() },
             allowed_hosts: Arc::clone(&self.allowed_hosts),
             files: &*self.files,
             level: self.level,
@@ -152,7 +152,10 @@ impl Reader {
 
     /// Reads the streams, several at once, and says whether all were read whole. What fails is told as it fails.
     pub async fn read(&self, purpose: Purpose, wanted: Vec<Wanted>, listener: &dyn Listener) -> Result<bool, Closed> {
-        let run = self.run(purpose, listener);
+        let mut run = self.run(purpose, listener);
+        if let [only] = &wanted[..] {
+            run.occasion.sake = Some(only.name.as_str().into());
+        }
         match self.read_all(&run, wanted).await {
             Ok(is_whole) => Ok(is_whole),
             Err(failure) if failure.is_closed() => Err(Closed),

@@ -15,6 +15,8 @@ use super::told::{Level, Listener, Standing, Told};
 pub(super) struct Occasion<'r> {
     pub listener: &'r dyn Listener,
     pub purpose: Purpose,
+    /// The stream that is read, if it is one.
+    pub sake: Option<Arc<str>>,
     /// Later runs of a reader have greater ones.
     pub number: u64,
     /// Answers that this run asks for again.

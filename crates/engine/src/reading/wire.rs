@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connectors::manifest::wire::{Reply, Request, plain_url};
-use domain::{Purpose, Timestamp};
+use domain::Timestamp;
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -16,7 +16,7 @@ use super::hosts::Hosts;
 use super::inflate::{ACCEPTED, inflate};
 use super::redirect::{REDIRECTS_MAX, follow};
 use super::spool::Spool;
-use crate::budget::{Paid, Purse};
+use crate::budget::{Paid, Paying, Purse};
 use crate::clock::{Elapsed, SharedClock, timeout};
 use crate::transport::{
     BodyEnd, EgressPolicy, Limits, OpenResponse, OutboundRequest, OutboundResponse, SendError, Target, Transport,
@@ -90,10 +90,10 @@ pub(super) struct Wire {
 impl Wire {
     /// Sends and reads the answer whole.
     pub async fn send(&self, what: For, request: Request, patience: Patience) -> Result<Reply, Undelivered> {
-        let purpose = what.purpose;
-        let paid = self.pay(purpose).await?;
+        let paying = self.paying(&what);
+        let paid = self.pay(paying).await?;
         let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
-        let sent = self.send_on((purpose, paid), request, patience).await;
+        let sent = self.send_on((paying, paid), request, patience).await;
         let ended = sent.as_ref().map(|reply| (reply.status, &reply.headers, reply.body.len() as u64));
         self.calls.asked(asking.end(ended, self.clock.monotonic()));
         sent
@@ -102,30 +102,30 @@ impl Wire {
     /// Sends what was paid for. Every further request that it takes is paid as well.
     async fn send_on(
         &self,
-        (purpose, mut paid): (Purpose, Option<Paid>),
+        (paying, mut paid): (Option<Paying>, Option<Paid>),
         request: Request,
         patience: Patience,
     ) -> Result<Reply, Undelivered> {
         let mut request = with_our_headers(request);
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.once((purpose, paid), &request, patience.limits()).await?;
+            let response = self.once((paying, paid), &request, patience.limits()).await?;
             let next =
                 follow(&request, response.status, &response.headers).map_err(|not| refused_redirect(&request, &not))?;
             match next {
                 Some(next) => request = next,
                 None => return whole(response, request.url),
             }
-            paid = self.pay(purpose).await?;
+            paid = self.pay(paying).await?;
         }
         Err(too_many_redirects(&request).into())
     }
 
     /// Sends and spools the answer.
     pub async fn download(&self, what: For, request: Request, patience: Patience) -> Result<Downloaded, Undelivered> {
-        let purpose = what.purpose;
-        let paid = self.pay(purpose).await?;
+        let paying = self.paying(&what);
+        let paid = self.pay(paying).await?;
         let asking = Asking::begin(what, &request, self.clock.now(), self.clock.monotonic());
-        let sent = self.download_on((purpose, paid), request, patience).await;
+        let sent = self.download_on((paying, paid), request, patience).await;
         let ended = sent.as_ref().map(|got| {
             let bytes = got.body.as_ref().map_or(got.reply.body.len() as u64, Spool::len);
             (got.reply.status, &got.reply.headers, bytes)
@@ -136,7 +136,7 @@ impl Wire {
 
     async fn download_on(
         &self,
-        (purpose, mut paid): (Purpose, Option<Paid>),
+        (paying, mut paid): (Option<Paying>, Option<Paid>),
         request: Request,
         patience: Patience,
     ) -> Result<Downloaded, Undelivered> {
@@ -154,16 +154,22 @@ impl Wire {
                 return self.spooled(&mut response, request.url, silence).await;
             };
             request = next;
-            paid = self.pay(purpose).await?;
+            paid = self.pay(paying).await?;
         }
         Err(too_many_redirects(&request).into())
     }
 
+    /// `None`: it costs nobody anything.
+    fn paying(&self, what: &For) -> Option<Paying> {
+        let stream = what.sake.as_deref().or(what.stream.as_deref());
+        self.purse.as_ref().map(|purse| purse.paying(what.purpose, stream))
+    }
+
     /// Waits until the budget has room for a request.
-    async fn pay(&self, purpose: Purpose) -> Result<Option<Paid>, Undelivered> {
-        let Some(purse) = &self.purse else { return Ok(None) };
+    async fn pay(&self, paying: Option<Paying>) -> Result<Option<Paid>, Undelivered> {
+        let Some((purse, paying)) = self.purse.as_ref().zip(paying) else { return Ok(None) };
         let unreachable = |error| ReadFailure::transient("budget_unreachable", format!("the budget: {error}"));
-        Ok(Some(purse.pay(purpose).await.map_err(unreachable)?))
+        Ok(Some(purse.pay(paying).await.map_err(unreachable)?))
     }
 
     fn outbound(&self, request: &Request, limits: Limits) -> Result<OutboundRequest, Undelivered> {
@@ -182,13 +188,13 @@ impl Wire {
     /// Servers close kept connections at any time; a question that met such a close is asked once more.
     async fn once(
         &self,
-        (purpose, paid): (Purpose, Option<Paid>),
+        (paying, paid): (Option<Paying>, Option<Paid>),
         request: &Request,
         limits: Limits,
     ) -> Result<OutboundResponse, Undelivered> {
         match self.sent(paid, request, limits).await? {
             Err(SendError::ConnectionReset { kept: true, .. }) if is_question(&request.method) => {
-                let paid = self.pay(purpose).await?;
+                let paid = self.pay(paying).await?;
                 self.sent(paid, request, limits).await?.map_err(undelivered)
             }
             other => other.map_err(undelivered),
