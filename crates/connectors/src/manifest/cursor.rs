@@ -139,18 +139,19 @@ impl Cursor {
         scope: &Scope<'_>,
         catalog_field: &[String],
     ) -> Result<Self, CursorError> {
-        Self::begin_overlapping(sync, router, state, scope, catalog_field, Duration::ZERO)
+        Self::begin_overlapping(sync, router, state, scope, catalog_field, None)
     }
 
     /// The same, reading at least `overlap` again of what was read before, whatever the manifest's lookback is: what
-    /// sources show late, or under the time of something shown already, is not lost then.
+    /// sources show late, or under the time of something shown already, is not lost then. Nor is what comes after a record
+    /// whose time is yet to come: that moves the cursor to now at most.
     pub fn begin_overlapping(
         sync: Option<&IncrementalSync>,
         router: Option<&PartitionRouter>,
         state: &StreamState,
         scope: &Scope<'_>,
         catalog_field: &[String],
-        overlap: Duration,
+        overlap: Option<Duration>,
     ) -> Result<Self, CursorError> {
         let state = state.fields();
         let kind = match (sync, router) {

@@ -67,8 +67,8 @@ pub struct Wanted {
     pub cursor_field: Vec<String>,
     /// The schema that the catalog asks for.
     pub schema: Option<Json>,
-    /// How much of what was read before is read again at least.
-    pub overlap: Duration,
+    /// How much of what was read before is read again at least; `None`: as the format has it.
+    pub overlap: Option<Duration>,
     /// `None`: everything is asked for in full.
     pub conditions: Option<Arc<Conditions>>,
     /// A slice that was begun goes on there.

@@ -40,8 +40,8 @@ pub(super) struct Circumstances {
     pub wanted_schema: Option<Json>,
     /// Its answers are asked for again by others.
     pub is_shared: bool,
-    /// How much of what was read before is read again at least.
-    pub overlap: Duration,
+    /// How much of what was read before is read again at least; `None`: as the format has it.
+    pub overlap: Option<Duration>,
     /// Of its pages; those of its helpers are asked for in full.
     pub conditions: Option<Arc<Conditions>>,
     /// Where a slice goes on that was begun before.

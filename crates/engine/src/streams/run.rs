@@ -155,7 +155,7 @@ impl Parts {
         let wanted = Wanted {
             name: taken.key.stream.to_string(),
             state: reading.state,
-            overlap: reading.overlap,
+            overlap: Some(reading.overlap),
             conditions: reading.conditions.clone(),
             within: begun.map(|begun| begun.place),
             tells_place: reading.resumes,

@@ -83,7 +83,7 @@ impl OpenSlice {
         match &mut self.watch {
             Watch::Nothing => {}
             Watch::Dates { rules, highest, trouble, .. } => match date_of(rules, record) {
-                Ok(value) => raise(highest, value),
+                Ok(value) => raise(highest, rules.held(value)),
                 Err(notice) => {
                     trouble.get_or_insert_with(notice);
                 }

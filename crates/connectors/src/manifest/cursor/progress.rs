@@ -34,7 +34,9 @@ impl Progress {
     fn from_value(rules: &Rules, state: &Map<String, Json>) -> Result<Self, CursorError> {
         let saved = match state.get(&*rules.field) {
             None => None,
-            Some(value) => Some(rules.formats.read(value).map_err(|reason| unreadable(&rules.field, reason))?),
+            Some(value) => {
+                Some(rules.held(rules.formats.read(value).map_err(|reason| unreadable(&rules.field, reason))?))
+            }
         };
         let resumed = saved.filter(|saved| *saved >= rules.start).unwrap_or(rules.start);
         let before = Span { start: rules.start, end: resumed, highest: Some(resumed) };

@@ -28,6 +28,8 @@ pub struct Rules {
     /// The length of a window; `None` is all there is.
     pub step: Option<Period>,
     pub granularity: Option<Period>,
+    /// The furthest that the cursor moves, whatever time a record names; `None`: as far as records do.
+    pub ceiling: Option<Point>,
     pub clamp: Clamp,
     /// The source refuses windows whose start equals their end.
     pub strict: bool,
@@ -39,6 +41,12 @@ impl Rules {
     /// The smallest step to another value, as far as touching spans go.
     pub(crate) fn next(&self, point: Point) -> Point {
         point.plus(self.unit().unwrap_or(exactly(TOUCH_MICROS))).unwrap_or(point)
+    }
+
+    /// A value as far as the cursor may move by it.
+    #[must_use]
+    pub(crate) fn held(&self, point: Point) -> Point {
+        self.ceiling.map_or(point, |ceiling| point.min(ceiling))
     }
 
     /// The end of reading, whole units only where the windows are clamped.

@@ -17,7 +17,7 @@ use super::clamp::Clamping;
 use super::count::Count;
 use super::error::CursorError;
 use super::formats::Formats;
-use super::point::{exactly, is_nothing};
+use super::point::{Point, exactly, is_nothing};
 use super::rules::Rules;
 
 /// What a stream's cursor is made of.
@@ -93,15 +93,15 @@ impl DatetimeCursor {
 
     /// Its settings for one run. `catalog_field` is what the catalog names as cursor field, if anything.
     pub fn rules(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<Rules>, CursorError> {
-        self.rules_overlapping(scope, catalog_field, Duration::ZERO)
+        self.rules_overlapping(scope, catalog_field, None)
     }
 
-    /// The same with a lookback of at least `overlap`.
+    /// The same with a lookback of at least `overlap`, and no further than now.
     pub(super) fn rules_overlapping(
         &self,
         scope: &Scope<'_>,
         catalog_field: &[String],
-        overlap: Duration,
+        overlap: Option<Duration>,
     ) -> Result<Arc<Rules>, CursorError> {
         let text = |option, setting: &Setting| setting.text(scope).map_err(|failure| template(option, failure));
         let duration = |option, setting: &Option<Setting>| {
@@ -117,9 +117,10 @@ impl DatetimeCursor {
             formats: Formats::new(self.inputs.clone(), self.output.clone()),
             start: self.start.point("start_datetime", &self.output, scope)?,
             end: self.end.as_ref().map(|end| end.point("end_datetime", &self.output, scope)).transpose()?,
-            lookback: longer(duration("lookback_window", &self.lookback)?, overlap),
+            lookback: longer(duration("lookback_window", &self.lookback)?, overlap.unwrap_or_default()),
             step: duration("step", &self.step)?,
             granularity: self.granularity,
+            ceiling: overlap.map(|_| Point::at(scope.now())),
             clamp: self.clamping.as_ref().map(|clamping| clamping.evaluate(scope)).transpose()?.unwrap_or_default(),
             strict: self.strict,
             bounds: [text("partition_field_start", first)?.into(), text("partition_field_end", last)?.into()],
