@@ -324,7 +324,7 @@ impl Parts {
     ) -> Ending {
         let taken = match self.take(key).await {
             Ok(taken) => taken,
-            Err(not) => return self.not_taken(not, answer),
+            Err(not) => return as_compared(self.not_taken(not, answer), dry),
         };
         if taken.checkpoint.baseline_at.is_none() {
             let ending = match answer {
@@ -338,14 +338,14 @@ impl Parts {
         let run = self.begun(key, RunKind::Reconcile, dry);
         if let Err(failed) = self.announce(&run, answer).await {
             self.leave(&taken).await;
-            return failed;
+            return as_compared(failed, dry);
         }
         let (run, outcome) = self.reconcile(&taken, run, deletes_confirmed).await;
         self.write_run(run).await;
         self.tell_credentials(&taken, outcome.failure.as_ref());
         crate::telemetry::reconciled(key.source.as_str(), outcome.figures.missed, outcome.figures.requests);
         self.leave(&taken).await;
-        Ending::Reconciled { dry }
+        Ending::Reconciled { dry, message: outcome.failure.as_ref().map(Broken::message) }
     }
 
     fn not_taken(&self, not: NotTaken, answer: Option<Answer>) -> Ending {
@@ -405,11 +405,19 @@ impl Parts {
     }
 }
 
+/// What kept a reconciliation from being begun is its failure, and no poll's: it is put off by that.
+fn as_compared(ending: Ending, dry: bool) -> Ending {
+    match ending {
+        Ending::Polled { message, .. } => Ending::Reconciled { dry, message },
+        other => other,
+    }
+}
+
 /// A run that only reports has nothing to compare with before the first complete scan, which would do more than that.
 fn refuse_dry(key: &StreamKey, answer: Answer) -> Ending {
     let detail =
         format!("'{}' was never read to its end, so there is nothing to compare with: poll it first", key.stream);
     // Whoever asked may have gone.
     let _ = answer.send(Err(EngineError::Invalid { code: "state_refused", detail }));
-    Ending::Reconciled { dry: true }
+    Ending::Reconciled { dry: true, message: None }
 }

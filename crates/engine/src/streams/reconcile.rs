@@ -128,7 +128,10 @@ impl Parts {
         if let Err(error) = self.note_gaps(taken, &run, gaps).await {
             outcome.failure.get_or_insert(Broken::Store(error));
         }
-        learned.delays = outcome.trust.delays.to_bytes();
+        // A run in which no webhook told anything says nothing of how long they take.
+        if outcome.trust.caught > 0 {
+            learned.delays = outcome.trust.delays.to_bytes();
+        }
         if outcome.failure.is_none() && !run.dry {
             learned.reconciled_at = Some(run.started_at);
             self.keep_learned(taken, &learned).await;

@@ -20,7 +20,7 @@ use super::slot::{BUSY_WAIT, Due, Past, Reach, Slot};
 use super::view::{Shown, add};
 use super::wanted::{spec_of, wanted};
 use super::{Order, Parts, Wish};
-use crate::alert::{STREAM_FAILING, stream_object};
+use crate::alert::{Alerts, STREAM_FAILING, stream_object};
 use crate::spec::{PollBudget, PollSpec, StreamSpec};
 use crate::subscriptions::Covering;
 
@@ -28,8 +28,6 @@ use crate::subscriptions::Covering;
 const RUNS_MAX: usize = 64;
 /// How often what polls came to is written down.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
-/// Polls that fail in a row before a person is told.
-const FAILURES_TOLD: u32 = 3;
 /// How long a stream whose polls rest is left out of a shared budget before it is looked at again.
 const RESTS_FOR: Duration = Duration::from_secs(600);
 /// Longest sleep: what is due is looked through again then, whatever was missed.
@@ -60,6 +58,8 @@ pub(super) enum Ending {
     /// A dry one leaves the schedule as it is.
     Reconciled {
         dry: bool,
+        /// Why it failed.
+        message: Option<String>,
     },
     /// Another node has it.
     Busy,
@@ -377,14 +377,7 @@ impl Scheduler {
             Ending::Polled { found, failed, again_at, progress, message } => {
                 let not_before = slot.polled(failed, again_at, now);
                 add(self.notes.entry(slot.key.clone()).or_default(), progress);
-                let (tenant, object) = (slot.key.tenant.clone(), stream_object(&slot.key));
-                match message {
-                    Some(message) if slot.failures >= FAILURES_TOLD => {
-                        self.parts.alerts.note(&tenant, STREAM_FAILING, object, message);
-                    }
-                    None if !failed => self.parts.alerts.gone(&tenant, STREAM_FAILING, object),
-                    Some(_) | None => {}
-                }
+                tell_failing(&self.parts.alerts, slot, message);
                 if let Some(shared) = self.shared.get_mut(&owner) {
                     if failed {
                         shared.pool.failed(&index, now, not_before);
@@ -397,7 +390,12 @@ impl Scheduler {
                     }
                 }
             }
-            Ending::Reconciled { dry } => slot.reconciled(dry, now),
+            Ending::Reconciled { dry, message } => {
+                slot.reconciled((dry, message.is_some()), now);
+                if !dry {
+                    tell_failing(&self.parts.alerts, slot, message);
+                }
+            }
             Ending::Busy => {
                 slot.busy(now);
                 if let Some(shared) = self.shared.get_mut(&owner) {
@@ -465,5 +463,15 @@ impl Scheduler {
                 self.parts.failure.report(error);
             }
         }
+    }
+}
+
+/// Tells that a stream cannot be read, or that it can be again: polled, and compared.
+fn tell_failing(alerts: &Alerts, slot: &Slot, message: Option<String>) {
+    let (tenant, object) = (&slot.key.tenant, stream_object(&slot.key));
+    match message {
+        Some(message) if slot.is_failing() => alerts.note(tenant, STREAM_FAILING, object, message),
+        None if slot.failures + slot.uncompared == 0 => alerts.gone(tenant, STREAM_FAILING, object),
+        Some(_) | None => {}
     }
 }

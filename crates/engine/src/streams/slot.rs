@@ -15,6 +15,8 @@ use crate::spec::{PollSpec, ReconcileSpec, Schedule, StreamSpec};
 /// First wait after a poll that failed, doubled each time.
 const FAILED_WAIT: Duration = Duration::from_secs(5);
 const FAILED_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Polls or reconciliations that fail in a row before a person is told.
+const FAILURES_TOLD: u32 = 3;
 /// A reading right after the tick of a version would be within it again by a hair.
 const TICK_SLACK: Duration = Duration::from_millis(100);
 
@@ -37,6 +39,8 @@ pub(super) struct Slot {
     pub orders: Vec<Order>,
     /// Polls that failed in a row.
     pub failures: u32,
+    /// Reconciliations that did.
+    pub uncompared: u32,
     pub past: Past,
     /// A subscription tells its changes, so it is not polled by itself.
     pub rests: bool,
@@ -103,6 +107,7 @@ impl Slot {
             in_full: false,
             orders: Vec::new(),
             failures: 0,
+            uncompared: 0,
             past,
             rests: false,
             owes_poll: false,
@@ -147,7 +152,7 @@ impl Slot {
         let taken = std::mem::replace(&mut self.elsewhere, elsewhere) && !elsewhere;
         if taken {
             self.past = self.past.after(past);
-            self.failures = 0;
+            (self.failures, self.uncompared) = (0, 0);
             self.plan(now);
             if self.rests {
                 // Whether the other one came to its last poll is not known.
@@ -229,7 +234,9 @@ impl Slot {
         }
         let due = if self.orders.is_empty() {
             let polls = self.poll_at <= now || (self.hinted && self.hint_at(now) <= now);
-            if polls { Due::Poll(self.reach()) } else { Due::Reconcile }
+            // Polls go first, but only one of them: of a slow source the next is due whenever one ends.
+            let waited = self.reconcile_at <= now && self.past.asked_at.is_some_and(|asked| asked >= self.reconcile_at);
+            if polls && !waited { Due::Poll(self.reach()) } else { Due::Reconcile }
         } else {
             Due::Ordered(self.orders.remove(0))
         };
@@ -262,8 +269,7 @@ impl Slot {
             self.poll_at = self.poll_at.max(now);
         }
         if failed {
-            let wait = FAILED_WAIT * 2_u32.saturating_pow((self.failures - 1).min(16));
-            let not_before = now + wait.min(FAILED_WAIT_MAX);
+            let not_before = now + failed_wait(self.failures);
             let owes = self.rests && self.spec.poll.is_some();
             (self.owes_poll, self.reads_wide) = (owes, true);
             self.poll_at = if owes { not_before } else { self.poll_at.max(not_before) };
@@ -289,12 +295,24 @@ impl Slot {
         self.reconcile_at = self.reconcile_at.max(now + BUSY_WAIT);
     }
 
-    pub fn reconciled(&mut self, dry: bool, now: Timestamp) {
+    /// A reconciliation has ended. One that failed is tried again soon; whoever names times wants none between them.
+    pub fn reconciled(&mut self, (dry, failed): (bool, bool), now: Timestamp) {
         self.running = false;
         if dry {
             return;
         }
-        self.compared(now);
+        self.uncompared = if failed { self.uncompared.saturating_add(1) } else { 0 };
+        match &self.spec.reconcile {
+            Some(ReconcileSpec { schedule: Schedule::Every(interval), .. }) if failed => {
+                self.reconcile_at = now + failed_wait(self.uncompared).min(*interval);
+            }
+            _ => self.compared(now),
+        }
+    }
+
+    /// Whether a person is to be told that it cannot be read.
+    pub fn is_failing(&self) -> bool {
+        self.failures.max(self.uncompared) >= FAILURES_TOLD
     }
 
     /// All that there is was read: the next time is an interval later.
@@ -304,6 +322,11 @@ impl Slot {
             self.reconcile_at = spec.schedule.next(Some(now), now).max(now + Duration::from_secs(1));
         }
     }
+}
+
+fn failed_wait(failures: u32) -> Duration {
+    let wait = FAILED_WAIT.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
+    wait.min(FAILED_WAIT_MAX)
 }
 
 #[cfg(test)]

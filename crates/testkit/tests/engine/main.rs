@@ -25,6 +25,7 @@ mod resume;
 mod retired;
 mod retries;
 mod rig;
+mod schedule;
 mod shop;
 mod sns;
 mod streams;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::identity::Digest;
@@ -45,6 +46,8 @@ pub struct State {
     pub raw: Option<&'static str>,
     /// The next answers are cut short, under the validator of the whole.
     pub cut_short: usize,
+    /// How long it takes to answer.
+    pub takes: Duration,
     /// Nothing ever changes, it says to everybody who asks whether it did.
     pub lies: bool,
 }
@@ -179,8 +182,12 @@ impl Transport for Shop {
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
             reused: false,
         };
+        let takes = self.state().takes;
         Box::pin(async move {
             tokio::task::yield_now().await;
+            if !takes.is_zero() {
+                self.clock.sleep(takes).await;
+            }
             Ok(response)
         })
     }
