@@ -87,8 +87,8 @@ impl Parts {
         Ok(gone)
     }
 
-    /// Known subjects that were not seen. One that changed so lately that a replica need not have
-    /// it is left to the next scan.
+    /// Known subjects that were not seen and should have been. One that changed so lately that a replica need not have
+    /// it is left to the next scan; one from before what the stream lists has been left by it, and may well be there.
     async fn absent(&self, taken: &Taken, seen: &HashSet<Digest>) -> Result<Absent, StoreError> {
         let (mut absent, mut after) = (Absent::default(), None);
         let settled = self.clock.now() - taken.spec.overlap;
@@ -99,7 +99,10 @@ impl Parts {
             let is_last = step.len() < STEP as usize;
             absent.known += step.len() as u64;
             after = step.last().map(|(subject, _)| subject.clone());
-            let unseen = step.into_iter().filter(|(subject, _)| !seen.contains(&digest_of_name(subject)));
+            let is_due = |row: &SubjectRow| taken.model.is_listed(row.version);
+            let unseen = step
+                .into_iter()
+                .filter(|(subject, row)| is_due(row) && !seen.contains(&digest_of_name(subject)));
             for (subject, row) in unseen {
                 if is_young(&row) {
                     absent.young += 1;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connectors::manifest::cursor::IncrementalSync;
+use connectors::manifest::cursor::{IncrementalSync, Point};
 use connectors::manifest::extension::{Deletes, VersionField};
 use connectors::manifest::node::Read as _;
 use connectors::manifest::scope::Scope;
@@ -40,6 +40,8 @@ pub(crate) struct Model {
     pub pages_are_durable: bool,
     /// Each reading of the stream gives all of its records.
     pub is_whole: bool,
+    /// No reading gives what changed last before this time, which may move along with now.
+    listed_from: Option<Timestamp>,
     /// It lists what is gone of another stream's records: that stream, if one of them can be asked for by its id.
     lists_gone: bool,
     asked_of: Option<Arc<str>>,
@@ -63,21 +65,28 @@ impl Model {
         let typed = declared.map(|declared| Stream::read(&declared.node.afresh())).transpose()?;
         let extension = connector.extension.streams.get(stream);
         let ways = typed.iter().flat_map(Stream::ways);
-        let (mut key, mut cursor) = (Vec::new(), None);
+        let (mut key, mut cursor, mut listed_from) = (Vec::new(), None, None);
         for way in ways {
             key.clone_from(&way.primary_key.0);
             if let Some(sync) = &way.sync {
                 let scope = Scope::new(config, crate::reading::timestamp(now));
                 // A cursor of dates is as exact as it is written, one of counts counts.
-                let precision = match sync {
-                    IncrementalSync::Dates(_) => EXACT,
-                    IncrementalSync::Counts(_) => Duration::ZERO,
+                let (precision, from) = match sync {
+                    // A start that cannot be read fails the reading, which says more.
+                    IncrementalSync::Dates(dates) => (EXACT, dates.rules(&scope, &[]).ok()),
+                    IncrementalSync::Counts(_) => (Duration::ZERO, None),
                 };
+                let ago = from.map(|rules| rules.start.micros_since(Point::at(scope.now())));
+                listed_from = ago.map(|ago| Timestamp::from_micros(now.as_micros().saturating_add(ago)));
                 cursor = Some(VersionField { field: vec![sync.field(&scope, &[])?.to_string()], precision });
             }
         }
         let is_whole = cursor.is_none();
-        let version = extension.and_then(|extension| extension.version.clone()).or(cursor);
+        let own = extension.and_then(|extension| extension.version.clone());
+        // A version that is not the cursor does not say what a reading gives.
+        let by_version =
+            own.as_ref().is_none_or(|own| cursor.as_ref().is_some_and(|cursor| cursor.field == own.field));
+        let version = own.or(cursor);
         Ok(Self {
             stream: stream.into(),
             object: extension.and_then(|extension| extension.object.as_deref()).unwrap_or(stream).into(),
@@ -92,6 +101,7 @@ impl Model {
                 None => Deletes::None,
             },
             is_whole,
+            listed_from: listed_from.filter(|_| by_version),
             lists_gone: false,
             asked_of: None,
         })
@@ -106,6 +116,11 @@ impl Model {
             asked_of: other.has_get.then(|| Arc::clone(&other.stream)),
             ..self
         }
+    }
+
+    /// Whether a complete reading has to give a record, if it is still there.
+    pub fn is_listed(&self, version: Option<Version>) -> bool {
+        !matches!((version, self.listed_from), (Some(Version::Time(at)), Some(from)) if at < from)
     }
 
     /// Whether what it lists is gone.

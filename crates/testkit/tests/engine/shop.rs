@@ -244,10 +244,18 @@ pub const GET: &str = "get: { requester: { type: HttpRequester, url_base: 'https
 /// In what a test says of the items, that 304s are free.
 pub const FREE: &str = "# 304s are free";
 
+/// In what a test says of the items, that orders are listed that changed within two days, and gone if they are not listed.
+pub const RECENT: &str = "# orders of two days";
+
 pub fn specs(clock: &SharedClock, streams: &[(&str, StreamSpec)], budget: Option<BudgetSpec>, get: &str) -> Specs {
     let entropy: SharedEntropy = Arc::new(SeededEntropy::new(3));
     let free = if get.contains(FREE) { "true" } else { "false" };
-    let manifest = MANIFEST.replace("$GET", get).replace("$FREE", free);
+    let mut manifest = MANIFEST.replace("$GET", get).replace("$FREE", free);
+    if get.contains(RECENT) {
+        let start = "\"{{ day_delta(-2, format='%Y-%m-%dT%H:%M:%SZ') }}\"";
+        manifest = manifest.replace("\"2020-01-01T00:00:00Z\"", start);
+        manifest = manifest.replace("      orders:\n", "      orders:\n        deletes: scan\n");
+    }
     let named = Named { name: "shop.yaml", text: &manifest };
     let connector = Connector::load(named, None, Arc::new(|_| None), clock, &entropy);
     let spec = ConnectorSpec {

@@ -15,7 +15,7 @@ use store::reading::RunFilter;
 use testkit::faulty_store::{Death, Fate, Fates, FaultyStore, Stall};
 
 use crate::rig::{Rig, clock, memory};
-use crate::shop::{GET, Shop, specs};
+use crate::shop::{GET, RECENT, Shop, specs};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -167,6 +167,23 @@ async fn without_a_way_to_ask_two_complete_scans_have_to_miss_it() {
     assert_eq!(world.types().await, Vec::<String>::new(), "it was there in between");
     world.rig.pass(10 * SECOND).await;
     assert_eq!(world.types().await, ["item.deleted item/2"]);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_list_has_left_behind_is_not_gone() {
+    let reconciled = StreamSpec { reconcile: Some(reconciled(360 * MINUTE)), ..StreamSpec::default() };
+    let world = World::with(&[("orders", reconciled)], None, RECENT).await;
+    for _ in 0..4 {
+        world.rig.pass(24 * 60 * MINUTE).await;
+    }
+    assert!(world.runs(RunKind::Reconcile).await.len() > 10);
+    assert_eq!(world.types().await, Vec::<String>::new(), "it is only older than what is listed");
+    world.shop.order(2, "new");
+    world.rig.pass(400 * MINUTE).await;
+    world.shop.state().orders.remove(&2);
+    world.rig.pass(800 * MINUTE).await;
+    assert_eq!(world.types().await, ["orders.created orders/2", "orders.deleted orders/2"]);
     world.stop().await;
 }
 
