@@ -22,7 +22,7 @@ use crate::engine::Engine;
 use crate::spec::{BudgetScope, BudgetSpec, ConnectorSpec, PollSpec};
 use crate::upstream::Account;
 use pacer::Pacer;
-pub(crate) use shared::disagreements;
+pub(crate) use shared::wrong;
 
 /// How a budget stands, for people.
 #[derive(Clone, Debug, PartialEq)]

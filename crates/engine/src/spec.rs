@@ -27,8 +27,8 @@ pub use self::alerting::{
 pub use self::enrich::{EnrichSpec, EnrichWay, OnEnrichError, RequestSpec};
 pub use self::reply::ReplySpec;
 pub use self::stream::{
-    BudgetScope, BudgetSpec, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec, Schedule, Start,
-    StreamSpec,
+    BudgetScope, BudgetSpec, Cost, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec, Schedule,
+    Start, StreamSpec,
 };
 use crate::connector::Connector;
 

@@ -274,7 +274,7 @@ pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>
         let routes = leaving.remove(&(spec.tenant.clone(), spec.name.clone())).unwrap_or_default();
         compiler.source(spec, routes, before);
     }
-    compiler.errors.extend(crate::budget::disagreements(&specs.sources));
+    compiler.errors.extend(crate::budget::wrong(&specs.sources));
     if compiler.errors.is_empty() { Ok(compiler.topology) } else { Err(compiler.errors) }
 }
 

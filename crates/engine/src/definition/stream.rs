@@ -15,7 +15,7 @@ use super::reader::{At, Fields};
 use super::units::print_duration;
 use crate::connector::Connector;
 use crate::spec::{
-    BudgetScope, BudgetSpec, ConnectorSpec, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec,
+    BudgetScope, BudgetSpec, ConnectorSpec, Cost, Cron, OVERLAP_DEFAULT, POLL_MIN, PollBudget, PollSpec, ReconcileSpec,
     Schedule, Start, StreamSpec,
 };
 
@@ -71,7 +71,7 @@ pub(super) fn streams(
             found.insert(name.into(), stream);
         }
     }
-    check_shares(&found, &places);
+    check_shares(&found, &places, spec.configs.len().max(1));
     if let (Some(budget), Some(at)) = (&budget, &budget_at) {
         check_cost(at, &found, budget, spec.configs.len().max(1));
     }
@@ -275,9 +275,11 @@ fn doubt_lookback(at: &At<'_>, stream: &StreamSpec) {
     }
 }
 
-/// Streams that are polled from one budget say the same of it.
-fn check_shares(streams: &BTreeMap<Arc<str>, StreamSpec>, places: &BTreeMap<Arc<str>, At<'_>>) {
+/// Streams that are polled from one budget say the same of it, and no less than asking each of them in time takes.
+fn check_shares(streams: &BTreeMap<Arc<str>, StreamSpec>, places: &BTreeMap<Arc<str>, At<'_>>, connections: usize) {
     let mut first: Option<(&Arc<str>, Rate)> = None;
+    // Whoever names no longest wait wants none kept.
+    let (mut wanted, mut waiting) = (0.0, 0.0);
     for (name, stream) in streams {
         let Some(PollSpec::Budget(share)) = &stream.poll else { continue };
         match first {
@@ -288,24 +290,28 @@ fn check_shares(streams: &BTreeMap<Arc<str>, StreamSpec>, places: &BTreeMap<Arc<
             }
             Some(_) => {}
         }
+        if share.at_least <= share.at_most && share.at_most < AT_MOST_DEFAULT {
+            wanted += connections as f64 / share.at_most.as_secs_f64();
+            waiting += connections as f64;
+        }
+    }
+    let Some((name, rate)) = first else { return };
+    let allowed = f64::from(rate.count) / rate.per.as_secs_f64();
+    if wanted > allowed {
+        let most = print_duration(Duration::from_secs_f64((waiting / allowed).ceil()));
+        let needs = (wanted * 3_600.0).ceil();
+        let message = format!("{rate} is too small: to ask each stream by its 'at_most' takes at least {needs}/h");
+        places[name].error("budget_too_small", message, format!("an at_most of {most} is what it allows"));
     }
 }
 
 /// Fixed intervals need no more requests than the source allows: at least one each, for each connection.
 fn check_cost(at: &At<'_>, streams: &BTreeMap<Arc<str>, StreamSpec>, budget: &BudgetSpec, connections: usize) {
-    let sharing = if budget.scope == BudgetScope::Connection { 1.0 } else { connections as f64 };
-    let per_second = |stream: &StreamSpec| match &stream.poll {
-        Some(PollSpec::On(Schedule::Every(interval))) => 1.0 / interval.as_secs_f64(),
-        _ => 0.0,
-    };
-    let wanted: f64 = streams.values().map(per_second).sum::<f64>() * sharing;
-    let Allowance { rate, .. } = budget.allowance;
-    let allowed = f64::from(rate.count) / rate.per.as_secs_f64();
-    if wanted > allowed {
-        let polled = streams.values().filter(|stream| per_second(stream) > 0.0).count() as f64;
-        let interval = Duration::from_secs_f64((polled * sharing / allowed).ceil().max(1.0));
-        let message =
-            format!("{rate} is too small: the polls of its streams need at least {}/h", (wanted * 3_600.0).ceil());
+    let sharing = if budget.scope == BudgetScope::Connection { 1 } else { connections };
+    let cost = Cost::of(streams.values(), sharing);
+    let rate = budget.allowance.rate;
+    if let Some(interval) = cost.too_much_for(rate) {
+        let message = format!("{rate} is too small: the polls of its streams need at least {}/h", cost.per_hour());
         let help =
             format!("an interval of {} is what it allows, or poll: {{ budget: {rate} }}", print_duration(interval));
         at.error("budget_too_small", message, help);

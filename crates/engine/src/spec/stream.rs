@@ -174,6 +174,44 @@ pub struct BudgetSpec {
     pub scope: BudgetScope,
 }
 
+/// What polls at fixed intervals cost at least: one request each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    per_second: f64,
+    polls: f64,
+}
+
+impl Cost {
+    /// Of so many connections' streams.
+    pub fn of<'s>(streams: impl Iterator<Item = &'s StreamSpec>, connections: usize) -> Self {
+        let intervals = streams.filter_map(|stream| match &stream.poll {
+            Some(PollSpec::On(schedule)) => schedule.interval(),
+            Some(PollSpec::Budget(_)) | None => None,
+        });
+        let connections = connections as f64;
+        intervals.fold(Self::default(), |sum, interval| {
+            sum.and(Self { per_second: connections / interval.as_secs_f64(), polls: connections })
+        })
+    }
+
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { per_second: self.per_second + other.per_second, polls: self.polls + other.polls }
+    }
+
+    #[must_use]
+    pub fn per_hour(self) -> u64 {
+        (self.per_second * 3_600.0).ceil() as u64
+    }
+
+    /// The interval for all of them that a budget allows, if these are too short for it.
+    #[must_use]
+    pub fn too_much_for(self, rate: Rate) -> Option<Duration> {
+        let allowed = f64::from(rate.count) / rate.per.as_secs_f64();
+        (self.per_second > allowed).then(|| Duration::from_secs_f64((self.polls / allowed).ceil().max(1.0)))
+    }
+}
+
 /// Who shares a budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BudgetScope {

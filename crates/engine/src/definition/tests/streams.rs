@@ -205,6 +205,17 @@ fn a_budget_that_is_too_small_says_what_interval_it_allows() {
     for enough in [json!("180/h"), shared("360/h")] {
         connector_of(small(enough, two.clone()));
     }
+    // Who says how long each may wait at most cannot have that of any budget.
+    let two_by = |rate: &str, most: &str| {
+        let poll = json!({"poll": {"budget": rate, "at_most": most}});
+        json!({"connector": "./shop.yaml", "streams": {"orders": poll, "items": poll}, "connections": two})
+    };
+    connector_of(two_by("240/h", "1m"));
+    let report = read(two_by("239/h", "1m")).expect_err("too small");
+    let finding = report.errors().next().expect("one");
+    assert_eq!((finding.code, finding.pointer.as_str()), ("budget_too_small", "/streams/items"));
+    assert!(finding.message.contains("at least 240/h"), "{}", finding.message);
+    assert_eq!(finding.help.as_deref(), Some("an at_most of 61s is what it allows"));
     // Polls that share a budget wait instead.
     let paced = shop(json!({"budget": "5/h", "streams": {"orders": {"poll": {"budget": "5000/h"}}}}));
     connector_of(paced);
