@@ -215,8 +215,7 @@ impl Client {
             return Ok(Answer { reply, spool: None });
         }
         self.pace.admit(request, &self.clock).await?;
-        let timeouts = question.requester.timeouts();
-        let patience = Patience { connect: timeouts.connect, read: timeouts.read };
+        let patience = Patience::of(&question.requester.timeouts(), question.occasion.purpose);
         let (stream, sake) = (Some(Arc::clone(question.stream)), question.occasion.sake.clone());
         let what = For { stream, sake, purpose: question.occasion.purpose };
         let answer = if question.spooled {

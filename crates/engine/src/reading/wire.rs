@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use connectors::manifest::request::Timeouts;
 use connectors::manifest::wire::{Reply, Request, plain_url};
-use domain::Timestamp;
+use domain::{Purpose, Timestamp};
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -39,17 +40,29 @@ const LIMITS: Limits = Limits {
     body_bytes: PAGE_BYTES_MAX,
 };
 
-/// Time limits that a manifest states for its requester.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How long a poll waits for an answer to begin where its manifest says nothing: what is asked again in a moment is no
+/// report, and a connection that was lost without a word must not keep the next poll waiting for minutes.
+const POLL_FIRST_BYTE: Duration = Duration::from_secs(60);
+
+/// Time limits that a manifest states for its requester, and the usual one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Patience {
-    pub connect: Option<Duration>,
-    pub read: Option<Duration>,
+    connect: Option<Duration>,
+    read: Option<Duration>,
+    first_byte: Duration,
 }
 
 impl Patience {
+    /// Those that a manifest states, and what is usual for the purpose.
+    pub fn of(timeouts: &Timeouts, purpose: Purpose) -> Self {
+        let first_byte = if purpose == Purpose::Poll { POLL_FIRST_BYTE } else { LIMITS.first_byte };
+        Self { connect: timeouts.connect, read: timeouts.read, first_byte }
+    }
+
     fn limits(self) -> Limits {
-        let read = self.read.unwrap_or(LIMITS.first_byte);
-        Limits { connect: self.connect.unwrap_or(LIMITS.connect), first_byte: read, body: read, ..LIMITS }
+        let connect = self.connect.unwrap_or(LIMITS.connect);
+        let (first_byte, body) = (self.read.unwrap_or(self.first_byte), self.read.unwrap_or(LIMITS.body));
+        Limits { connect, first_byte, body, ..LIMITS }
     }
 }
 

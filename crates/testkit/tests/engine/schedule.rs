@@ -81,6 +81,16 @@ async fn failing(world: &World) -> usize {
     world.rig.open().await.iter().filter(|(kind, _)| kind == "stream_failing").count()
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_poll_waits_a_minute_for_an_answer_and_a_first_scan_as_long_as_a_report_takes() {
+    let world = World::start(&[("orders", every(MINUTE))]).await;
+    world.rig.pass(SECOND).await;
+    let scan = world.shop.state().patience;
+    world.rig.pass(MINUTE).await;
+    assert_eq!((scan, world.shop.state().patience), (5 * MINUTE, MINUTE));
+    world.stop().await;
+}
+
 /// Refuses to write runs down, once it is full.
 #[derive(Default)]
 struct Full {

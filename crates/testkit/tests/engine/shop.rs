@@ -46,6 +46,8 @@ pub struct State {
     pub raw: Option<&'static str>,
     /// The next answers are cut short, under the validator of the whole.
     pub cut_short: usize,
+    /// How long the last request would have waited for its answer.
+    pub patience: Duration,
     /// How long it takes to answer.
     pub takes: Duration,
     /// Nothing ever changes, it says to everybody who asks whether it did.
@@ -163,6 +165,7 @@ impl Transport for Shop {
             self.state().delivered.push(body);
             (200, json!({}))
         } else {
+            self.state().patience = request.limits.first_byte;
             self.state().asked.push((self.clock.now(), url.clone()));
             self.answer(&url)
         };
