@@ -100,9 +100,8 @@ impl Parts {
             absent.known += step.len() as u64;
             after = step.last().map(|(subject, _)| subject.clone());
             let is_due = |row: &SubjectRow| taken.model.is_listed(row.version);
-            let unseen = step
-                .into_iter()
-                .filter(|(subject, row)| is_due(row) && !seen.contains(&digest_of_name(subject)));
+            let unseen =
+                step.into_iter().filter(|(subject, row)| is_due(row) && !seen.contains(&digest_of_name(subject)));
             for (subject, row) in unseen {
                 if is_young(&row) {
                     absent.young += 1;

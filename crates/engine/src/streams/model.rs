@@ -84,8 +84,7 @@ impl Model {
         let is_whole = cursor.is_none();
         let own = extension.and_then(|extension| extension.version.clone());
         // A version that is not the cursor does not say what a reading gives.
-        let by_version =
-            own.as_ref().is_none_or(|own| cursor.as_ref().is_some_and(|cursor| cursor.field == own.field));
+        let by_version = own.as_ref().is_none_or(|own| cursor.as_ref().is_some_and(|cursor| cursor.field == own.field));
         let version = own.or(cursor);
         Ok(Self {
             stream: stream.into(),

@@ -134,6 +134,11 @@ async fn polling_works_as_written() {
 }
 
 #[tokio::test]
+async fn fetching_works_as_written() {
+    run("enrich.md", &Destination::start().await).await;
+}
+
+#[tokio::test]
 async fn subscribing_works_as_written() {
     run("subscriptions.md", &Destination::start().await).await;
 }
