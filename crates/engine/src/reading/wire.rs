@@ -44,24 +44,26 @@ const LIMITS: Limits = Limits {
 /// report, and a connection that was lost without a word must not keep the next poll waiting for minutes.
 const POLL_FIRST_BYTE: Duration = Duration::from_secs(60);
 
-/// Time limits that a manifest states for its requester, and the usual one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Time limits that a manifest states for its requester.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Patience {
     connect: Option<Duration>,
     read: Option<Duration>,
-    first_byte: Duration,
+    /// What is usual for the purpose, if that is less.
+    first_byte: Option<Duration>,
 }
 
 impl Patience {
     /// Those that a manifest states, and what is usual for the purpose.
     pub fn of(timeouts: &Timeouts, purpose: Purpose) -> Self {
-        let first_byte = if purpose == Purpose::Poll { POLL_FIRST_BYTE } else { LIMITS.first_byte };
+        let first_byte = (purpose == Purpose::Poll).then_some(POLL_FIRST_BYTE);
         Self { connect: timeouts.connect, read: timeouts.read, first_byte }
     }
 
     fn limits(self) -> Limits {
         let connect = self.connect.unwrap_or(LIMITS.connect);
-        let (first_byte, body) = (self.read.unwrap_or(self.first_byte), self.read.unwrap_or(LIMITS.body));
+        let first_byte = self.read.or(self.first_byte).unwrap_or(LIMITS.first_byte);
+        let body = self.read.unwrap_or(LIMITS.body);
         Limits { connect, first_byte, body, ..LIMITS }
     }
 }
