@@ -179,7 +179,7 @@ async fn read(
         name: chosen.name,
         cursor_field: chosen.cursor_field,
         schema: chosen.schema,
-        overlap: Duration::ZERO,
+        overlap: None,
         conditions: None,
         within: None,
         tells_place: false,
