@@ -158,6 +158,7 @@ impl Replayer {
         let step = ReplayStep {
             id: replay.id,
             tenant: replay.tenant.clone(),
+            from: replay.position.clone(),
             deliveries,
             events_done: batch.seen,
             position: batch.position,

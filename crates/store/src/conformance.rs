@@ -138,6 +138,7 @@ macro_rules! conformance_suite {
             replays:
                 a_step_makes_its_deliveries_and_moves_the_position_at_once
                 a_cancelled_replay_takes_no_more_steps
+                a_step_from_where_a_replay_stands_no_more_is_not_made
                 running_replays_go_on_after_a_restart_from_where_they_were
                 events_that_retention_removed_are_passed_over
                 replayed_deliveries_keep_the_order_of_their_lane;

@@ -121,6 +121,9 @@ impl ReplayState {
 pub struct ReplayStep {
     pub id: ReplayId,
     pub tenant: Tenant,
+    /// Where the replay stood when the step was read. If it stands elsewhere by now, the step was made already, by a
+    /// node that took over or by ourselves without hearing of it.
+    pub from: Option<String>,
     pub deliveries: Vec<ReplayDelivery>,
     pub events_done: u64,
     pub position: Option<String>,
@@ -160,8 +163,8 @@ pub trait People: Send + Sync + 'static {
     fn create_replay(&self, replay: Replay) -> Verb<'_, ()>;
 
     /// Commits one step of a running replay. Its deliveries are claimed when they fall due, not at birth, and events
-    /// that retention has removed are passed over; gives the replay as it is then (its state tells if it was cancelled,
-    /// in which case nothing of the step was written).
+    /// that retention has removed are passed over; gives the replay as it is then. Nothing of the step is written if it
+    /// was cancelled, as its state tells, or does not stand any more where the step begins: go on from where it is.
     fn replay_step(&self, step: ReplayStep, owner: Owner, now: Timestamp) -> Verb<'_, Replay>;
 
     /// `running → cancelled`. Gives the replay, or `None` if there is none of this id.

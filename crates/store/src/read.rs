@@ -170,6 +170,10 @@ pub struct Backlog {
     pub oldest: Option<Timestamp>,
 }
 
+/// Events are accepted almost in the order in which they are received. So many in a row that were received before a moment
+/// are never accepted after one that was received since then: twice what waits in a node's queue.
+pub const OUT_OF_ORDER: u32 = 10_000;
+
 pub trait Read: Send + Sync + 'static {
     /// Newest received first.
     fn events(&self, tenant: Tenant, filter: EventFilter, page: Page) -> Verb<'_, Listed<EventRow>>;
@@ -183,7 +187,8 @@ pub trait Read: Send + Sync + 'static {
     /// The position of the newest event: a tail that starts now starts here.
     fn tail_position(&self, tenant: Tenant) -> Verb<'_, Position>;
 
-    /// The position after which everything lies that was received since then: a tail that looks back starts here.
+    /// The position after which everything lies that was received since then: a tail that looks back starts here. It is
+    /// looked for around the first one that was received since then, [`OUT_OF_ORDER`] deep.
     fn position_since(&self, tenant: Tenant, since: Timestamp) -> Verb<'_, Position>;
 
     fn event(&self, tenant: Tenant, id: EventId) -> Verb<'_, Option<EventDetail>>;

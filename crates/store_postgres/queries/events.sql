@@ -54,11 +54,12 @@ SELECT connection FROM found WHERE connection IS NOT NULL
 SELECT greatest((SELECT max(e.seq) FROM events e WHERE e.tenant = $1),
   (SELECT t.floor FROM tenants t WHERE t.tenant = $1), 0)
 
--- Accepted later is not received later, so the whole range of the index is looked at.
--- name: seq_since
-SELECT coalesce((SELECT min(e.seq) - 1 FROM events e WHERE e.tenant = $1 AND e.received_at >= $2),
-  greatest((SELECT max(e.seq) FROM events e WHERE e.tenant = $1),
-    (SELECT t.floor FROM tenants t WHERE t.tenant = $1), 0))
+-- The one that was received first since then. Not the one that was accepted first: that is looked for before it.
+-- name: first_since
+SELECT seq FROM events WHERE tenant = $1 AND received_at >= $2 ORDER BY received_at, seq LIMIT 1
+
+-- name: accepted_before
+SELECT seq FROM events WHERE tenant = $1 AND seq >= $3 AND seq < $4 AND received_at >= $2 ORDER BY seq LIMIT 1
 
 -- The columns of event_by_id; the payload's length is in its place.
 -- name: event_heads

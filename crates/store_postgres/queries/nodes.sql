@@ -6,11 +6,18 @@ FROM (SELECT coalesce($8::bigint, (extract(epoch FROM clock_timestamp()) * 10000
 ON CONFLICT (owner) DO UPDATE SET name = excluded.name, address = excluded.address, version = excluded.version,
   wanted = excluded.wanted, leaving = excluded.leaving, beat_at = excluded.beat_at, until = excluded.until
 
--- Those with charges stay until somebody takes them.
--- name: forget_gone
-DELETE FROM nodes n
+-- Those with charges stay until somebody takes them. Of all tenants.
+-- name: gone_nodes
+SELECT n.owner FROM nodes n
 WHERE n.until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint) - $3::bigint
   AND NOT EXISTS (SELECT 1 FROM charges c WHERE c.owner = n.owner)
+
+-- Apart from how they are found: no distributed database deletes from a table that each of its servers has by what lies
+-- in one that is spread over them.
+-- name: forget_nodes
+DELETE FROM nodes
+WHERE owner = ANY ($4::bigint[])
+  AND until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint) - $3::bigint
 
 -- name: nodes
 SELECT owner, name, address, version, started_at, wanted, leaving, beat_at,

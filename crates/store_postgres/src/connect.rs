@@ -152,6 +152,19 @@ mod tests {
         }
     }
 
+    /// A pooler that passes connections on loses what is said on them.
+    #[test]
+    fn the_guide_gives_to_the_user_whatever_a_connection_is_told() {
+        let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/scale.md"));
+        let guide = guide.expect("the guide");
+        let said = setup(&OpenOptions::at("", domain::Timestamp::EPOCH));
+        let said: Vec<&str> = said.split(';').map(str::trim).collect();
+        for setting in &said {
+            assert!(guide.contains(&format!("ALTER ROLE trireme {setting};")), "the guide lacks {setting}");
+        }
+        assert_eq!(guide.matches("ALTER ROLE trireme").count(), said.len(), "and has no more");
+    }
+
     #[test]
     fn it_is_listened_unless_the_address_says_otherwise() {
         let listens = |text| Address::read(text).map(|address| address.listen);

@@ -1,7 +1,7 @@
 //! What a failed statement means for its row, its group and its caller.
 
 use store::StoreError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 /// How a verb failed.
 #[derive(Clone, Debug)]
@@ -81,16 +81,18 @@ fn of_state(state: &SqlState, text: String) -> Failure {
         _ => {}
     }
     match code.get(..2).unwrap_or_default() {
-        // Connection exceptions, operator intervention (a restart, a fail-over), and a transaction ended for standing
-        // still.
-        "08" | "57" => Failure::Lost { text, during_commit: false },
+        // Connection exceptions, operator intervention (a restart, a fail-over), a statement that this connection has
+        // prepared no more, and a transaction ended for standing still.
+        "08" | "57" | "26" => Failure::Lost { text, during_commit: false },
         "25" if code == "25P03" => Failure::Lost { text, during_commit: false },
-        // A standby that has not become the primary yet.
-        "25" if code == "25006" => StoreError::Unreachable(text).into(),
         "53" => StoreError::Overloaded.into(),
-        "58" | "28" | "3D" => StoreError::Unreachable(text).into(),
-        "XX" => StoreError::Corrupt(text).into(),
-        _ => StoreError::Refused(text).into(),
+        // What lies on the disk is not what was written; or a table of ours is somebody else's.
+        _ if matches!(code, "XX001" | "XX002" | "42P07") => StoreError::Corrupt(text).into(),
+        // These values, or what is there already, and so no other try would do better.
+        "21" | "22" | "23" | "54" => StoreError::Refused(text).into(),
+        // Anything else is no fault of the row: no right to do it, a schema that is changing, a standby that is not the
+        // primary yet, a bug in the server. A row that it were blamed on would be given up.
+        _ => StoreError::Unreachable(text).into(),
     }
 }
 
@@ -105,15 +107,21 @@ fn source_is_io(error: &tokio_postgres::Error) -> bool {
     false
 }
 
-/// The error with all that is behind it: the driver's own words are only "db error".
+/// The error with all that is behind it, in one line: where the server said something, what it said.
 pub(crate) fn whole(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        if let Some(said) = cause.downcast_ref::<DbError>() {
+            let detail = said.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            return format!("{}: {}{detail}", said.severity(), said.message()).replace('\n', " ");
+        }
+        // The driver repeats what is behind it.
+        let behind = cause.to_string();
+        text = if text.contains(&behind) { text } else { format!("{text}: {behind}") };
         source = cause.source();
     }
-    text
+    text.replace('\n', " ")
 }
 
 #[cfg(test)]
@@ -130,6 +138,11 @@ mod tests {
             ("55P03", "store_unreachable", false),
             ("57014", "store_unreachable", false),
             ("25006", "store_unreachable", false),
+            ("26000", "store_unreachable", true),
+            ("42501", "store_unreachable", false),
+            ("0A000", "store_unreachable", false),
+            ("XX000", "store_unreachable", false),
+            ("42P07", "store_corrupt", false),
             ("53100", "store_disk_full", false),
             ("53300", "store_overloaded", false),
             ("23505", "store_refused", false),

@@ -125,6 +125,7 @@ fn at_place(error: StoreError, place: &str) -> StoreError {
     match error {
         StoreError::Unreachable(why) => StoreError::Unreachable(format!("{why} (at {place})")),
         StoreError::Corrupt(why) => StoreError::Corrupt(format!("{why} (at {place})")),
+        StoreError::Refused(why) => StoreError::Refused(format!("{why} (at {place})")),
         other => other,
     }
 }

@@ -155,11 +155,20 @@ async fn beat(inner: &Inner, own: &NodeSelf, span: Duration, now: Timestamp) -> 
                 }
             }
             if beat.nodes.iter().any(|node| !node.lives()) {
-                session.later(Query::forget_gone, params![at, offset, micros(GONE_SHOWN_FOR)]);
+                forget_gone(&session, (at, offset), micros(GONE_SHOWN_FOR)).await?;
             }
             Ok(beat)
         })
         .await
+}
+
+async fn forget_gone(session: &Session, (at, offset): (Option<i64>, i64), shown_for: i64) -> Result<(), Failure> {
+    let rows = session.rows(Query::gone_nodes, params![at, offset, shown_for]).await?;
+    let gone: Vec<i64> = rows.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?;
+    if !gone.is_empty() {
+        session.later(Query::forget_nodes, params![at, offset, shown_for, gone]);
+    }
+    Ok(())
 }
 
 async fn listed(session: &Session, (at, offset): (Option<i64>, i64)) -> Result<Vec<Node>, Failure> {

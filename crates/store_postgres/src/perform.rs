@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Pool, PoolError};
+use deadpool_postgres::{Pool, PoolError, TimeoutType};
 use domain::Tenant;
 use rustc_hash::FxHashSet;
 use store::StoreError;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::failure::{Failure, whole};
 use crate::migrate;
-use crate::options::{CLOSE_TIME, LeaseClock, OpenOptions, VERB_TIME, VERBS};
+use crate::options::{CLOSE_TIME, CONNECT_TIME, LeaseClock, OpenOptions, VERB_TIME, VERBS};
 use crate::query::Query;
 use crate::row::cell;
 use crate::session::{Figures, Session};
@@ -123,6 +123,7 @@ impl Inner {
         let figures = Arc::new(Figures::default());
         let client = pool.get().await.map_err(|error| no_connection(&error))?;
         let session = Arc::new(Session::new(client, Arc::clone(&figures)));
+        check_encoding(&session).await?;
         migrate::migrate(&session, &options).await?;
         let row = session.row(Query::new_instance, params![]).await?;
         let instance = row.map(|row| cell(&row, 0)).transpose()?.unwrap_or_default();
@@ -293,13 +294,26 @@ pub(crate) const fn owner_code(owner: Owner) -> i64 {
     owner.0.cast_signed()
 }
 
+/// A database that cannot hold every text would refuse a webhook some day, for a letter in it.
+async fn check_encoding(session: &Session) -> Result<(), Failure> {
+    let row = session.row(Query::encoding, params![]).await?;
+    let encoding = row.as_ref().map(|row| cell::<&str>(row, 0)).transpose()?.unwrap_or_default();
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    let error = format!("the database keeps text as {encoding}: make one with the encoding UTF8");
+    Err(StoreError::Refused(error).into())
+}
+
 fn no_connection(error: &PoolError) -> Failure {
     match error {
-        PoolError::Timeout(_) => {
+        PoolError::Timeout(TimeoutType::Wait) => {
             StoreError::Unreachable("no connection to the database became free in time".to_owned()).into()
         }
+        PoolError::Timeout(_) => StoreError::Unreachable(format!("nobody answered within {CONNECT_TIME:?}")).into(),
         PoolError::Closed => StoreError::Closed.into(),
         // Nothing listens, or it does not let us in: said as it is, and not tried again by ourselves.
+        PoolError::Backend(error) => StoreError::Unreachable(whole(error)).into(),
         other => StoreError::Unreachable(whole(other)).into(),
     }
 }

@@ -22,12 +22,12 @@ macro_rules! queries {
 }
 
 queries! {
-    "schema.sql": bookkeeping has_bookkeeping lock_schema applied_migrations note_migration ping database_bytes
+    "schema.sql": bookkeeping encoding has_bookkeeping lock_schema applied_migrations note_migration ping database_bytes
         new_instance;
     "identities.sql": insert_identities lock_identities put_identities delete_identities
         insert_subjects lock_subjects put_subjects sight;
     "events.sql": insert_tenant lock_tenant tenants insert_events event_by_id events_whole event_heads event_versions
-        connections last_seq seq_since;
+        connections last_seq first_since accepted_before;
     "lanes.sql": insert_lanes lock_lanes put_lanes lane_heads next_of_lanes;
     "deliveries.sql": insert_open set_behind hurry peek_lanes lock_open end_open move_open promote
         due_deliveries due_backfill next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
@@ -54,7 +54,7 @@ queries! {
         forget_checkpoint add_progress checkpoints known_subjects subjects_from absent_of forget_absent insert_absent
         put_run trim_runs lost_runs interrupt_runs run_by_id insert_gaps gaps_of_run mark_late
         insert_budget lock_budget put_budget budgets;
-    "nodes.sql": beat forget_gone nodes counters count_up charges lock_lapsed_nodes lock_living_node take_charges
+    "nodes.sql": beat gone_nodes forget_nodes nodes counters count_up charges lock_lapsed_nodes lock_living_node take_charges
         leave_charges leave_all_charges tenants_in_charge forget_node own_claims;
     "audit.sql": insert_audit_chain lock_audit_chain put_audit_head insert_audit audit_by_time audit_chain audit_chains audit_chains_of
         insert_audit_statement audit_statements last_audit_statement cut_audit delete_audit delete_audit_statements;

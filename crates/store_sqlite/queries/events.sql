@@ -28,9 +28,13 @@ FROM events WHERE seq > ?1 ORDER BY seq
 -- name: last_seq
 SELECT coalesce(max(seq), 0) FROM events
 
--- Accepted later is not received later, so the whole range of the index is looked at.
--- name: seq_since
-SELECT min(seq) FROM events INDEXED BY events_time WHERE tenant = ?1 AND received_at >= ?2
+-- The one that was received first since then. Not the one that was accepted first: that is looked for before it.
+-- name: first_since
+SELECT seq FROM events INDEXED BY events_time WHERE tenant = ?1 AND received_at >= ?2 ORDER BY received_at, seq LIMIT 1
+
+-- name: accepted_before
+SELECT seq FROM events NOT INDEXED
+WHERE tenant = ?1 AND seq >= ?3 AND seq < ?4 AND received_at >= ?2 ORDER BY seq LIMIT 1
 
 -- The lists go by time and, where times are equal, by acceptance: ?2 and ?3 are where the page before ended.
 -- name: events_by_time

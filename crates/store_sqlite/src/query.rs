@@ -25,7 +25,7 @@ queries! {
     "transaction.sql": begin begin_read commit rollback savepoint savepoint_rollback savepoint_release;
     "names.sql": name_id name_text insert_name;
     "counters.sql": counter put_counter last_event last_delivery;
-    "events.sql": insert_event event_by_id event_by_seq event_row events_after last_seq seq_since
+    "events.sql": insert_event event_by_id event_by_seq event_row events_after last_seq first_since accepted_before
         events_by_time events_by_source events_by_subject next_connection;
     "identities.sql": insert_identity identity put_identity join_identity subject put_subject sight sightings;
     "deliveries.sql": insert_delivery recover_fresh due_deliveries due_backfill claim_delivery move_delivery bury_delivery

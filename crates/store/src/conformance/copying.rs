@@ -207,7 +207,7 @@ async fn fill_replay(w: &mut World, event: EventId) -> domain::ReplayId {
     let id = replay.id;
     w.store.create_replay(replay).await.expect("create_replay");
     let position = w.detail(event).await.expect("it is there").position.0;
-    let step = replays::step(w, id, event, &position);
+    let step = replays::step(w, id, event, None, &position);
     w.store.replay_step(step, w.owner, w.now).await.expect("replay_step");
     id
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::{DeliveryId, EventId, RequestId, RunId, SourceName, Tenant};
 
 use super::growth::{Growth, Kind, SOURCES};
-use crate::read::{Listed, Page};
+use crate::read::{Listed, OUT_OF_ORDER, Page};
 use crate::{Store, Verb};
 
 /// Rows of one page: more than a person looks at, fewer than a program may ask for.
@@ -25,11 +25,11 @@ pub enum Cost {
     Indexed,
     /// Looks at row after row, newest first, within the time of its page; and why it has no index.
     Searches(&'static str),
+    /// Looks at so many rows at most, however large the store.
+    Looks(u32),
     /// All that there is of something that does not grow with the events; and what bounds it.
     Whole(&'static str),
 }
-
-const SINCE: Cost = Cost::Whole("whoever asks reads all of it next");
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl Asked {
             Question::new("tail_position", "tenant", Cost::Indexed, move |store| {
                 then(store.tail_position(tenant()), move |_| one(true))
             }),
-            Question::new("position_since", "time", SINCE, move |store| {
+            Question::new("position_since", "time", Cost::Looks(OUT_OF_ORDER + PAGE), move |store| {
                 then(store.position_since(tenant(), at), move |_| one(true))
             }),
         ]

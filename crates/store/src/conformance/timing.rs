@@ -33,7 +33,7 @@ impl Timed {
     #[must_use]
     pub fn is_late(&self) -> bool {
         match self.cost {
-            Cost::Indexed => self.p95 > INDEXED_WITHIN,
+            Cost::Indexed | Cost::Looks(_) => self.p95 > INDEXED_WITHIN,
             Cost::Searches(_) => self.most > search_time() + SEARCH_BEYOND,
             Cost::Whole(_) => false,
         }
@@ -47,6 +47,7 @@ impl Timed {
         let cost = match self.cost {
             Cost::Indexed => "indexed",
             Cost::Searches(_) => "searched",
+            Cost::Looks(_) => "looks",
             Cost::Whole(_) => "whole",
         };
         format!("{cost:<8} {name:<48} p50 {p50:>8.2} ms, p95 {p95:>8.2} ms, most {most:>8.2} ms")

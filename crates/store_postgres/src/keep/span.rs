@@ -29,9 +29,11 @@ const TABLES: [(&str, &str); 5] = [
 pub(super) const REST: &str = "events_rest";
 /// Spans that are made before they begin: a node that is down for days finds its partitions there.
 const AHEAD: u32 = 4;
-/// Spans that are made for what is copied here: longer than most keep their events. What is older lies outside of spans,
-/// as that many partitions would cost every statement.
+/// Spans that are made for what is copied here: longer than most keep their events.
 const BACK: i64 = 120;
+/// What is older has spans so many times as long, because every partition costs every statement; none has it lie outside of
+/// spans, because all of that is looked through whenever a span is made, while ingest waits.
+const COARSE: i64 = 16;
 /// What making or dropping a span may wait for those who use its tables, before it is left for a later round: whoever
 /// comes meanwhile, ingest above all, waits behind it.
 const TABLE_LOCK_TIME_MS: u32 = 200;
@@ -82,8 +84,10 @@ pub(crate) async fn prepare(inner: &Inner) -> Result<(), Failure> {
 /// Makes the span of this time and those after it, where they are missing. Where others use the tables all the time, that
 /// is left for a later round: the next spans were made days ago.
 pub(super) async fn make(inner: &Inner, now: Timestamp) -> Result<(), Failure> {
-    let first = now.as_millis().div_euclid(length_ms(inner));
-    match make_all(inner, first..first.saturating_add(i64::from(AHEAD))).await {
+    let length = length_ms(inner);
+    let first = now.as_millis().div_euclid(length);
+    let spans = (first..first.saturating_add(i64::from(AHEAD))).map(|index| Span::of(index, length));
+    match make_all(inner, spans).await {
         Err(Failure::Locked(_)) => Ok(()),
         made => made,
     }
@@ -91,10 +95,15 @@ pub(super) async fn make(inner: &Inner, now: Timestamp) -> Result<(), Failure> {
 
 /// Makes the spans of events that are about to be copied here.
 pub(crate) async fn make_of(inner: &Inner, ids: &BTreeSet<Uuid>) -> Result<(), Failure> {
-    let oldest = inner.options.now.as_millis().div_euclid(length_ms(inner)).saturating_sub(BACK);
-    let indexes: BTreeSet<i64> =
-        ids.iter().map(|id| time_of(*id).as_millis().div_euclid(length_ms(inner))).filter(|at| *at >= oldest).collect();
-    make_all(inner, indexes.into_iter()).await
+    let length = length_ms(inner);
+    let oldest = inner.options.now.as_millis().div_euclid(length).saturating_sub(BACK);
+    let indexes: BTreeSet<i64> = ids.iter().map(|id| time_of(*id).as_millis().div_euclid(length)).collect();
+    let spans = indexes.into_iter().flat_map(|index| {
+        let coarse = Span::of(index.div_euclid(COARSE), length.saturating_mul(COARSE));
+        // A short one where a long one would overlap those that were short when the copy began.
+        (index < oldest).then_some(coarse).into_iter().chain([Span::of(index, length)])
+    });
+    make_all(inner, spans).await
 }
 
 fn length_ms(inner: &Inner) -> i64 {
@@ -102,13 +111,14 @@ fn length_ms(inner: &Inner) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
-async fn make_all(inner: &Inner, indexes: impl Iterator<Item = i64>) -> Result<(), Failure> {
-    let there = all(inner).await?;
-    for index in indexes {
-        let span = Span::of(index, length_ms(inner));
+/// Makes those that overlap none that is there.
+async fn make_all(inner: &Inner, spans: impl Iterator<Item = Span>) -> Result<(), Failure> {
+    let mut there = all(inner).await?;
+    for span in spans {
         if !there.iter().any(|known| known.from < span.to && span.from < known.to) {
-            let span = &span;
-            inner.transaction(0, |session| async move { make_one(&session, span).await }).await?;
+            let making = &span;
+            inner.transaction(0, |session| async move { make_one(&session, making).await }).await?;
+            there.push(span);
         }
     }
     Ok(())
@@ -291,13 +301,18 @@ async fn drop_one(session: &Session, span: &Span, bounds: Bounds, now: Timestamp
     Ok(Some(carried))
 }
 
-/// Numbers are never given twice, even if the events that had the highest are gone.
+/// Numbers are never given twice, even if the events that had the highest are gone. Looked for among all tenants, raised
+/// in each of them.
 async fn raise_floors(session: &Session, suffix: &str) -> Result<(), Failure> {
     let text = format!(
-        "UPDATE tenants t SET floor = m.seq FROM (SELECT o.tenant, (SELECT max(e.seq) FROM events_{suffix} e \
-         WHERE e.tenant = o.tenant) AS seq FROM tenants o) AS m WHERE t.tenant = m.tenant AND t.floor < m.seq"
+        "SELECT o.tenant, o.seq FROM (SELECT t.tenant, t.floor, (SELECT max(e.seq) FROM events_{suffix} e \
+         WHERE e.tenant = t.tenant) AS seq FROM tenants t) AS o WHERE o.floor < o.seq ORDER BY o.tenant"
     );
-    session.execute_text(&text, params![]).await.map(drop)
+    for row in session.rows_of(&text, params![]).await? {
+        let (tenant, seq): (Tenant, i64) = (name(&row, 0)?, cell(&row, 1)?);
+        session.execute(Query::raise_floor_to, params![Text::from(tenant.as_str()), seq]).await?;
+    }
+    Ok(())
 }
 
 /// Lanes that stand still for a dead delivery that goes with the span.
@@ -327,7 +342,11 @@ async fn free_lanes_of(
 
 #[cfg(test)]
 mod tests {
+    use store::keep::Keep;
+
     use super::*;
+    use crate::testkit::{Database, NOW};
+    use crate::{OpenOptions, PostgresStore};
 
     #[test]
     fn a_span_holds_the_ids_that_begin_in_it() {
@@ -338,5 +357,36 @@ mod tests {
             |millis: i64| uuid::Builder::from_unix_timestamp_millis(millis.unsigned_abs(), &[0xff; 10]).into_uuid();
         assert!(id(from.as_millis()) >= span.from && id(to.as_millis() - 1) < span.to);
         assert!(id(from.as_millis() - 1) < span.from && id(to.as_millis()) >= span.to);
+    }
+
+    #[tokio::test]
+    async fn whatever_is_copied_lies_in_a_span_and_years_of_it_in_few() {
+        let database = Database::new();
+        let day = Duration::from_secs(86_400);
+        let ids = |ago: std::ops::Range<u32>| -> BTreeSet<Uuid> {
+            ago.map(|days| lowest_id((NOW - day * days).as_millis())).collect()
+        };
+        let made = |from: &str| -> u64 {
+            let made = format!("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '{from}\\_p%'");
+            database.sql(&made).parse().expect("a number")
+        };
+        let before = made("events");
+        // The second part of a copy comes a fortnight later, when other days are long ago.
+        for (now, ago) in [(NOW, 60..1_500), (NOW + day * 14, 0..1_500)] {
+            let options = OpenOptions { now, listen: false, ..database.options() };
+            let store = PostgresStore::open(options).await.expect("a store");
+            make_of(&store.inner, &ids(ago)).await.expect("spans");
+            store.close().await.expect("it closes");
+        }
+        let covered = |days: u32| {
+            let id = lowest_id((NOW - day * days).as_millis());
+            format!("SELECT count(*) FROM spans WHERE from_id <= '{id}' AND to_id > '{id}'")
+        };
+        for days in [0, 59, 60, 119, 120, 121, 135, 136, 137, 400, 1_499] {
+            assert_eq!(database.sql(&covered(days)), "1", "{days} days ago");
+        }
+        let spans = made("events") - before;
+        assert!((200..260).contains(&spans), "{spans} spans for 1,500 days");
+        assert_eq!(made("attempts"), made("events"));
     }
 }

@@ -42,7 +42,8 @@ pub(crate) async fn create(inner: &Inner, replay: &Replay) -> Result<(), Failure
         .await
 }
 
-/// Makes the step's deliveries and moves the replay's position; nothing of it if the replay is not running any more.
+/// Makes the step's deliveries and moves the replay's position; nothing of it if the replay is not running any more, or
+/// not where the step begins.
 pub(crate) async fn step(inner: &Inner, step: &ReplayStep, now: Timestamp) -> Result<Replay, Failure> {
     inner
         .transaction(step.deliveries.len() + 1, |session| async move { take_step(&session, inner, step, now).await })
@@ -51,7 +52,7 @@ pub(crate) async fn step(inner: &Inner, step: &ReplayStep, now: Timestamp) -> Re
 
 async fn take_step(session: &Session, inner: &Inner, step: &ReplayStep, now: Timestamp) -> Result<Replay, Failure> {
     let replay = find(session, &step.tenant, step.id).await?.ok_or_else(|| missing(step.id))?;
-    if replay.state != ReplayState::Running {
+    if replay.state != ReplayState::Running || replay.position != step.from {
         return Ok(replay);
     }
     let events: Vec<Uuid> = step.deliveries.iter().map(|one| one.event.uuid()).collect();

@@ -1,5 +1,10 @@
 //! What every statement and every table keeps to, so that tables can be distributed by tenant.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::plans::steps;
 use super::*;
 use crate::testkit::Database;
 
@@ -7,8 +12,9 @@ use crate::testkit::Database;
 const NODE_WIDE: [&str; 7] = ["settings", "api_keys", "duties", "spans", "schema_migrations", "nodes", "counters"];
 
 /// Statements that look among all tenants, and only look: what they find is changed tenant by tenant.
-const AMONG_ALL: [Query; 21] = [
+pub(super) const AMONG_ALL: [Query; 22] = [
     Query::tenants,
+    Query::gone_nodes,
     Query::tenants_in_charge,
     Query::charges,
     Query::lapsed,
@@ -54,7 +60,7 @@ fn every_statement_in_the_files_is_used() {
 fn every_statement_names_one_tenant_unless_it_only_looks_among_all() {
     for query in ALL {
         let text = query.text();
-        let bare = ["ping", "database_bytes", "new_instance", "has_bookkeeping"];
+        let bare = ["ping", "database_bytes", "new_instance", "has_bookkeeping", "encoding"];
         if is_node_wide(text) || bare.contains(&format!("{query:?}").as_str()) {
             continue;
         }
@@ -70,39 +76,111 @@ fn every_statement_names_one_tenant_unless_it_only_looks_among_all() {
     }
 }
 
-#[test]
-fn every_table_that_a_statement_reads_is_read_by_tenant() {
-    for query in ALL.iter().filter(|query| !AMONG_ALL.contains(query)) {
-        let text = query.text();
-        if is_node_wide(text) {
-            continue;
-        }
-        // Each table that is named after FROM, JOIN, UPDATE or INTO needs a tenant of its own.
-        let tables =
-            ["FROM", "JOIN", "UPDATE", "INTO"].iter().flat_map(|word| text.match_indices(word)).filter(|(at, word)| {
-                let next = text[at + word.len()..].trim_start();
-                let own = ["SET", "SKIP", "unnest", "(", "CURRENT", "found", "gone", "chosen", "old", "LATERAL"];
-                // `FOR UPDATE`, `DO UPDATE`, `EXTRACT(epoch FROM …)` and what a statement made itself are no tables.
-                !own.iter().any(|own| next.starts_with(own))
-                    && !next.starts_with("clock_timestamp")
-                    && !text[..*at].trim_end().ends_with("FOR")
-                    && !text[..*at].trim_end().ends_with("DO")
-                    && !text[..*at].trim_end().ends_with("DISTINCT")
-                    && !next.is_empty()
-            });
-        let tables = tables.count();
-        let tenants = text.matches("tenant").count();
-        assert!(tenants >= tables, "{query:?} reads {tables} tables by {tenants} tenants:\n{text}");
-    }
+/// The conditions of a plan, with the names that its tables have in it.
+fn conditions(plan: &Value) -> Vec<&str> {
+    let kinds = ["Index Cond", "Recheck Cond", "Filter", "Join Filter", "Hash Cond", "Merge Cond"];
+    steps(plan).into_iter().flat_map(|step| kinds.iter().filter_map(|kind| step[*kind].as_str())).collect()
+}
+
+/// Whether one of the conditions compares this table's tenant with something.
+fn is_bound(conditions: &[&str], alias: &str) -> bool {
+    let column = format!("{alias}.tenant");
+    let is_end = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    conditions.iter().any(|condition| {
+        condition.match_indices(&column).any(|(at, found)| {
+            let (before, after) = (&condition[..at], &condition[at + found.len()..]);
+            let compared = after.starts_with(" = ") || before.ends_with(" = ");
+            compared && is_end(before.chars().next_back()) && is_end(after.chars().next())
+        })
+    })
+}
+
+/// What a plan reads of these tables without naming a tenant.
+pub(super) fn read_without_tenant(plan: &Value, tables: &BTreeSet<String>) -> Vec<String> {
+    let conditions = conditions(plan);
+    let reads = steps(plan).into_iter().filter(|step| step["Node Type"] != "ModifyTable");
+    let reads = reads.filter(|step| step["Relation Name"].as_str().is_some_and(|table| tables.contains(table)));
+    let unbound = reads.filter(|step| !is_bound(&conditions, step["Alias"].as_str().unwrap_or_default()));
+    unbound.map(|step| step["Relation Name"].to_string()).collect()
+}
+
+/// Tables that have a tenant, partitions included.
+pub(super) fn tables_of_tenants(database: &Database) -> BTreeSet<String> {
+    let named = database.sql(
+        "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant' \
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'api_keys'",
+    );
+    named.lines().map(str::to_owned).collect()
 }
 
 #[test]
-fn nothing_locks_outside_of_rows() {
-    // Poolers and distributed databases lose such locks, or do not have them.
-    for query in ALL {
-        assert!(!query.text().contains("advisory"), "{query:?}");
-        assert!(!query.text().contains("LOCK TABLE"), "{query:?}");
+fn the_server_reads_every_table_by_its_tenant() {
+    let database = Database::new();
+    let tables = tables_of_tenants(&database);
+    let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
+    let planned = |query: &&Query| verbs.iter().any(|verb| query.text().trim_start().starts_with(verb));
+    let planned: Vec<Query> = ALL.iter().filter(planned).filter(|query| !AMONG_ALL.contains(query)).copied().collect();
+    let mut text = String::from("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;");
+    for query in &planned {
+        let count = (1..=40).filter(|number| query.text().contains(&format!("${number}"))).max().unwrap_or(0);
+        let values = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
+        text.push_str(&format!(
+            "PREPARE {query:?} AS {}; EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {query:?}{values};\n",
+            query.text()
+        ));
     }
+    let plans = database.sql(&text);
+    let mut looked = 0;
+    for (query, plan) in planned.iter().zip(serde_json::Deserializer::from_str(&plans).into_iter::<Value>()) {
+        let plan = &plan.expect("a plan is JSON")[0]["Plan"];
+        let unbound = read_without_tenant(plan, &tables);
+        assert!(unbound.is_empty(), "{query:?} reads {unbound:?} of all tenants:\n{plan:#}");
+        looked += steps(plan).iter().filter(|step| !step["Relation Name"].is_null()).count();
+    }
+    assert!(planned.len() > 150 && looked > planned.len(), "{} statements, {looked} tables", planned.len());
+}
+
+#[test]
+fn a_table_that_is_read_of_all_tenants_is_seen() {
+    let tables = BTreeSet::from(["events".to_owned(), "gaps".to_owned()]);
+    let gaps = serde_json::json!({ "Node Type": "Index Scan", "Relation Name": "gaps", "Alias": "g",
+        "Index Cond": "(g.run = $2)" });
+    let events = |condition: &str| serde_json::json!({ "Node Type": "Index Scan", "Relation Name": "events", "Alias": "e", "Index Cond": condition });
+    let joined = |one: Value| serde_json::json!({ "Node Type": "Nested Loop", "Plans": [one, gaps.clone()] });
+    for (condition, found) in [
+        ("(e.tenant = $1)", vec!["\"gaps\""]),
+        ("(e.tenant = g.tenant)", vec![]),
+        ("((g.tenant = $1) AND (e.id = $2))", vec!["\"events\""]),
+        ("(ge.tenant = $1)", vec!["\"events\"", "\"gaps\""]),
+        ("(e.tenant IS NOT NULL)", vec!["\"events\"", "\"gaps\""]),
+    ] {
+        assert_eq!(read_without_tenant(&joined(events(condition)), &tables), found, "{condition}");
+    }
+}
+
+/// Everything that is written in a folder of this crate, file by file.
+fn texts_in(folder: &std::path::Path) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file").path());
+    let read = |path: std::path::PathBuf| match path.is_dir() {
+        true => texts_in(&path),
+        false => vec![(path.display().to_string(), std::fs::read_to_string(&path).expect("text"))],
+    };
+    entries.flat_map(read).collect()
+}
+
+#[test]
+fn nothing_locks_outside_of_rows_but_a_span_that_is_dropped() {
+    // Poolers and distributed databases lose such locks, or do not have them.
+    let (advisory, table) = (["pg_", "advisory"].concat(), ["LOCK ", "TABLE"].concat());
+    let mut seen = 0;
+    for folder in ["src", "queries", "migrations"] {
+        for (path, text) in texts_in(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
+            seen += 1;
+            assert!(!text.contains(&advisory), "{path}");
+            assert!(!text.contains(&table) || path.ends_with("keep/span.rs"), "{path}");
+        }
+    }
+    assert!(seen > 60, "only {seen} files");
 }
 
 #[test]
@@ -110,9 +188,9 @@ fn the_guide_keeps_the_same_tables_whole_when_the_others_are_distributed() {
     let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/scale.md"));
     let guide = guide.expect("the guide");
     let list = guide.split("create_reference_table(t) FROM unnest(ARRAY[").nth(1).expect("it distributes");
-    let named: std::collections::BTreeSet<&str> =
+    let named: BTreeSet<&str> =
         list.split(']').next().expect("a list").split(',').map(|name| name.trim_matches('\'')).collect();
-    assert_eq!(named, std::collections::BTreeSet::from(NODE_WIDE));
+    assert_eq!(named, BTreeSet::from(NODE_WIDE));
 }
 
 #[test]
@@ -131,7 +209,10 @@ fn every_unique_index_begins_with_the_tenant() {
         assert!(first == "tenant" || NODE_WIDE.contains(&table), "a unique index of {table} begins with {first}");
     }
     assert!(tables > 20, "{indexes}");
-    let sequences = database.sql("SELECT count(*) FROM pg_class WHERE relkind = 'S'");
-    let foreign_keys = database.sql("SELECT count(*) FROM pg_constraint WHERE contype = 'f'");
-    assert_eq!((sequences.as_str(), foreign_keys.as_str()), ("0", "0"));
+    let none_of = [
+        "SELECT count(*) FROM pg_class WHERE relkind = 'S'",
+        "SELECT count(*) FROM pg_constraint WHERE contype IN ('f', 'x')",
+        "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal",
+    ];
+    assert_eq!(none_of.map(|counted| database.sql(counted)), ["0", "0", "0"], "no sequence, foreign key or trigger");
 }

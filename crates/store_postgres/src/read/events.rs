@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::{Tenant, Timestamp};
 use store::StoreError;
 use store::patience::Patience;
-use store::read::{EventFilter, EventRow, Listed, Page, Position, STRETCH_BYTES_MAX, Stretch};
+use store::read::{EventFilter, EventRow, Listed, OUT_OF_ORDER, Page, Position, STRETCH_BYTES_MAX, Stretch};
 use uuid::Uuid;
 
 use crate::code::origin_code;
@@ -287,9 +287,17 @@ pub(super) async fn tail_position(session: &Session, tenant: &Tenant) -> Result<
 
 /// Where everything begins that was received since then.
 pub(super) async fn position_since(session: &Session, tenant: &Tenant, since: Timestamp) -> Result<Position, Failure> {
-    let row = session.row(Query::seq_since, params![Text::from(tenant.as_str()), since.as_micros()]).await?;
-    let before = row.map(|row| cell::<i64>(&row, 0)).transpose()?.unwrap_or(0);
-    Ok(Position(before.to_string()))
+    // First: what is accepted in between lies after it.
+    let last = tail_position(session, tenant).await?;
+    let (since, mut first) = (since.as_micros(), None);
+    let mut found = session.row(Query::first_since, params![Text::from(tenant.as_str()), since]).await?;
+    while let Some(row) = found {
+        let seq: i64 = cell(&row, 0)?;
+        let row = params![Text::from(tenant.as_str()), since, seq.saturating_sub(i64::from(OUT_OF_ORDER)), seq];
+        found = session.row(Query::accepted_before, row).await?;
+        first = Some(seq);
+    }
+    Ok(first.map_or(last, |first| Position((first - 1).to_string())))
 }
 
 fn parse(position: &Position) -> Result<Key, Failure> {

@@ -36,10 +36,11 @@ pub(crate) fn create(tx: &mut Tx<'_, '_>, replay: &Replay) -> Result<(), Failure
     tx.execute(Query::insert_replay, row).map(drop)
 }
 
-/// Makes the step's deliveries and moves the replay's position; nothing of it if the replay is not running any more.
+/// Makes the step's deliveries and moves the replay's position; nothing of it if the replay is not running any more, or
+/// not where the step begins.
 pub(crate) fn step(tx: &mut Tx<'_, '_>, step: &ReplayStep, now: Timestamp) -> Result<Replay, Failure> {
     let (tenant, seq, replay) = find(tx, step.tenant.as_str(), step.id)?.ok_or_else(|| missing(step.id))?;
-    if replay.state != ReplayState::Running {
+    if replay.state != ReplayState::Running || replay.position != step.from {
         return Ok(replay);
     }
     let mut made = 0i64;

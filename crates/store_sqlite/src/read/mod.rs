@@ -12,8 +12,8 @@ use domain::{DeliveryId, EventId, RequestId, Tenant, Timestamp};
 use store::Verb;
 use store::intake::KeptRequest;
 use store::read::{
-    Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, Page, Position,
-    Read, RequestFilter, Sighting, Stretch,
+    Backlog, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Listed, OUT_OF_ORDER,
+    Page, Position, Read, RequestFilter, Sighting, Stretch,
 };
 use uuid::Uuid;
 
@@ -58,8 +58,13 @@ impl Read for SqliteStore {
             // First: what is accepted in between lies after it.
             let last = view.row(Query::last_seq, [], |row| Ok(row.get::<_, i64>(0)?))?.unwrap_or(0);
             let Some(tenant) = view.lookup().id(tenant.as_str())? else { return Ok(Position(last.to_string())) };
-            let row = (tenant, since.as_micros());
-            let first = view.row(Query::seq_since, row, |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten();
+            let (since, mut first) = (since.as_micros(), None);
+            let mut found = view.row(Query::first_since, (tenant, since), |row| Ok(row.get::<_, i64>(0)?))?;
+            while let Some(seq) = found {
+                let row = (tenant, since, seq.saturating_sub(i64::from(OUT_OF_ORDER)), seq);
+                found = view.row(Query::accepted_before, row, |row| Ok(row.get::<_, i64>(0)?))?;
+                first = Some(seq);
+            }
             Ok(Position(first.map_or(last, |first| first - 1).to_string()))
         })
     }
