@@ -184,6 +184,10 @@ impl Account {
     /// How many more may be reserved, and when to ask again if that is none.
     fn room(&mut self, allowance: &Allowance, hold: Duration, now: Timestamp) -> (u64, Timestamp) {
         if let Counting::Bucket { burst } = allowance.counting {
+            // Set by a clock that was wrong: nobody has to wait for that time to come.
+            if let Some(level) = self.level.as_mut().filter(|level| level.at > now + allowance.rate.per) {
+                level.at = now;
+            }
             let filled = self.filled(allowance, allowance.full(burst, hold), now);
             return (filled / ONE, now + allowance.time_of(ONE.saturating_sub(filled)));
         }
@@ -197,7 +201,10 @@ impl Account {
         if let Counting::Bucket { burst } = allowance.counting {
             let full = allowance.full(burst, until.since(from));
             let left = self.filled(allowance, full, from).saturating_sub(requests * ONE);
-            self.level = Some(Level { micros: left, at: from });
+            // Of the nodes that reserve, one may have a clock that is behind. Were the time set back by it, the next one
+            // would be given twice what came in between.
+            let at = self.level.map_or(from, |level| level.at.max(from));
+            self.level = Some(Level { micros: left, at });
             return;
         }
         let near = allowance.rate.per / MERGED;
@@ -304,6 +311,26 @@ mod tests {
             assert_eq!(granted(&mut account, &ten, 1, again), 1, "{counting:?}");
             assert_eq!(granted(&mut account, &ten, 40, again + Duration::from_secs(120)), most, "{counting:?}");
         }
+    }
+
+    #[test]
+    fn two_clocks_that_are_apart_are_given_no_more_than_one() {
+        for counting in [Counting::Moving, Counting::Bucket { burst: 10 }] {
+            let ten = allowance("10/m", counting);
+            let (mut account, mut sent) = (Account::default(), 0);
+            // Two nodes in turn, each as often as it is let; the second one's clock is a second behind.
+            for second in 0..600 {
+                let now = START + Duration::from_secs(second);
+                sent += granted(&mut account, &ten, 1, now) + granted(&mut account, &ten, 1, now - HOLD);
+            }
+            assert!((90..=112).contains(&sent), "{sent} in ten minutes, {counting:?}");
+        }
+        // One that was an hour ahead does not stop the others for an hour.
+        let bucket = allowance("10/m", Counting::Bucket { burst: 1 });
+        let mut account = Account::default();
+        assert_eq!(granted(&mut account, &bucket, 1, START + Duration::from_secs(3_600)), 1);
+        let sent: u32 = (0..180).map(|second| granted(&mut account, &bucket, 1, START + HOLD * second)).sum();
+        assert!(sent >= 10, "{sent} in three minutes");
     }
 
     #[test]

@@ -56,8 +56,8 @@ use deadpool_postgres::Pool;
 use store::{StoreError, Verb};
 
 pub use options::{
-    CONNECTIONS, DROP_BYTES, GROUP_BYTES, GROUP_ROWS, LOCK_TIME, LeaseClock, OpenOptions, QUEUE_BYTES, QUEUE_COMMANDS,
-    SPAN, STATEMENT_TIME, VERB_TIME,
+    CARRY_BYTES, CONNECTIONS, DROP_BYTES, GROUP_BYTES, GROUP_ROWS, LOCK_TIME, LeaseClock, OpenOptions, QUEUE_BYTES,
+    QUEUE_COMMANDS, SPAN, STATEMENT_TIME, VERB_TIME,
 };
 
 use crate::connect::Address;

@@ -36,6 +36,9 @@ pub const SPAN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Partitions smaller than this are emptied row by row, to the second; larger ones are dropped when all of their span
 /// is old enough, because deleting that many rows would leave the disk to be cleaned up after.
 pub const DROP_BYTES: u64 = 32 * 1024 * 1024;
+/// Most bytes of events that are carried over out of a span that is dropped: nobody else gets at its tables while they are
+/// copied, a second or two, and ingest waits.
+pub const CARRY_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Whose clock judges when a lease is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,7 @@ pub struct OpenOptions {
     pub queue_bytes: usize,
     pub span: Duration,
     pub drop_bytes: u64,
+    pub carry_bytes: u64,
     pub statement_time: Duration,
     pub lock_time: Duration,
     /// Written beside a migration that opening applies, and where spans begin.
@@ -82,6 +86,7 @@ impl OpenOptions {
             queue_bytes: QUEUE_BYTES,
             span: SPAN,
             drop_bytes: DROP_BYTES,
+            carry_bytes: CARRY_BYTES,
             statement_time: STATEMENT_TIME,
             lock_time: LOCK_TIME,
             now,

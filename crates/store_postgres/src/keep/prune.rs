@@ -81,13 +81,14 @@ pub(super) async fn prune(inner: &Inner, retention: &Retention, now: Timestamp, 
     let mut pruning = inner.pruning.lock().await;
     let round = Round { inner, retention, now, limit: limit.max(1) };
     let mut pruned = Pruned::default();
-    span::make(inner, now).await?;
+    // Where no span can be made, what is old goes all the same.
+    let made = span::make(inner, now).await;
     round.events(&mut pruning, &mut pruned).await?;
     round.by_tenant(&mut pruned).await?;
     round.identities(&mut pruning.identities, &mut pruned).await?;
     round.lanes(&mut pruning.lanes, &mut pruned).await?;
     super::measure(inner).await?;
-    Ok(pruned)
+    made.map(|()| pruned)
 }
 
 impl Round<'_> {
@@ -100,13 +101,10 @@ impl Round<'_> {
         let before = self.now - self.retention.events;
         let bounds = Bounds { before, dead_before: self.now - self.retention.dead_letters };
         for span in span::all(self.inner).await?.into_iter().filter(|span| span.begins_at() < before) {
-            let old = span.ends_at() <= before;
-            if old && span.bytes >= self.inner.options.drop_bytes {
-                span::drop_whole(self.inner, &span, bounds, self.now, pruned).await?;
-            } else if span.bytes < self.inner.options.drop_bytes {
-                let removed = self.events_of(&span.table("events"), pruning, pruned).await?;
-                if removed == 0 && old && !pruned.more {
-                    span::drop_whole(self.inner, &span, bounds, self.now, pruned).await?;
+            if let Err(failure) = self.events_in(&span, bounds, pruning, pruned).await {
+                // Another node may have dropped it meanwhile: then its tables were not to be found.
+                if span::all(self.inner).await?.iter().any(|other| other.suffix == span.suffix) {
+                    return Err(failure);
                 }
             }
             if pruned.more {
@@ -114,6 +112,23 @@ impl Round<'_> {
             }
         }
         self.events_of(span::REST, pruning, pruned).await.map(drop)
+    }
+
+    async fn events_in(
+        &self,
+        span: &Span,
+        bounds: Bounds,
+        pruning: &mut Pruning,
+        pruned: &mut Pruned,
+    ) -> Result<(), Failure> {
+        let old = span.ends_at() <= bounds.before;
+        if span.bytes < self.inner.options.drop_bytes {
+            let removed = self.events_of(&span.table("events"), pruning, pruned).await?;
+            if removed > 0 || pruned.more {
+                return Ok(());
+            }
+        }
+        if old { span::drop_whole(self.inner, span, bounds, self.now, pruned).await } else { Ok(()) }
     }
 
     /// Row by row, in the order of their time. Gives how many rows were removed.

@@ -174,6 +174,7 @@ struct Outlook {
     events: u64,
     deliveries: u64,
     staying: u64,
+    staying_bytes: u64,
 }
 
 /// What has to stay of a span: events with an open delivery, those with a dead one that finished from `dead_before` on,
@@ -198,9 +199,9 @@ pub(super) async fn drop_whole(
         look(&session, span, bounds).await
     });
     let outlook = outlook.await?;
-    if outlook.staying > CARRY_MAX {
-        let (suffix, staying) = (&span.suffix, outlook.staying);
-        tracing::warn!(%suffix, staying, "a span of time is old enough, but too much of it is still owed: it stays");
+    if outlook.staying > CARRY_MAX || outlook.staying_bytes > inner.options.carry_bytes {
+        let (suffix, staying, bytes) = (&span.suffix, outlook.staying, outlook.staying_bytes);
+        tracing::warn!(%suffix, staying, bytes, "a span of time is old enough, but too much of it is still owed: it stays");
         return Ok(());
     }
     // Before the tables are locked: whoever accepts has its tenant's row when it comes to them.
@@ -229,8 +230,17 @@ async fn look(session: &Session, span: &Span, bounds: Bounds) -> Result<Outlook,
         Some(row) => (count(row, 0)?, count(row, 1)?),
         None => (0, 0),
     };
-    let staying = staying(session, span, bounds, CARRY_MAX + 1).await?.values().map(|ids| ids.len() as u64).sum();
-    Ok(Outlook { events, deliveries, staying })
+    let (mut staying, mut staying_bytes) = (0, 0);
+    for (tenant, ids) in self::staying(session, span, bounds, CARRY_MAX + 1).await? {
+        staying += ids.len() as u64;
+        let text = format!(
+            "SELECT coalesce(sum(octet_length(head) + octet_length(payload)), 0)::bigint FROM events_{suffix} \
+             WHERE tenant = $1 AND id = ANY ($2)"
+        );
+        let rows = session.rows_of(&text, params![Text::from(tenant.as_str()), ids]).await?;
+        staying_bytes += rows.first().map(|row| count(row, 0)).transpose()?.unwrap_or(0);
+    }
+    Ok(Outlook { events, deliveries, staying, staying_bytes })
 }
 
 /// Found from the few that are open or dead, not from the many that are neither.

@@ -78,6 +78,51 @@ async fn an_old_span_is_dropped_and_what_is_owed_or_dead_is_carried_over() {
 }
 
 #[tokio::test]
+async fn a_span_of_which_too_much_is_owed_stays_whole_until_less_is() {
+    let database = Database::new();
+    let options = OpenOptions { drop_bytes: 0, carry_bytes: 1, lease_clock: LeaseClock::Caller, ..database.options() };
+    let store = open(options).await;
+    for number in 1..=2 {
+        accept(&store, event(NOW, number)).await;
+    }
+    settle(&store, DeliveryState::Delivered, 1, NOW).await;
+    let (before, later) = (partitions(&database), NOW + DAY * 3);
+    let pruned = store.prune(KEPT, later, 1_000).await.expect("prune");
+    assert_eq!(
+        (pruned.events, partitions(&database).contains(&before[0])),
+        (0, true),
+        "copying it would take too long"
+    );
+    settle(&store, DeliveryState::Delivered, 1, later).await;
+    let pruned = store.prune(KEPT, later, 1_000).await.expect("prune");
+    assert_eq!((pruned.events, partitions(&database).contains(&before[0])), (2, false));
+}
+
+#[tokio::test]
+async fn two_nodes_that_look_for_what_is_old_at_once_are_not_in_each_others_way() {
+    const DAYS: u32 = 24;
+    let database = Database::new();
+    for day in 0..DAYS {
+        // Every opening makes the spans of its time.
+        let now = NOW + DAY * day;
+        let store =
+            open(OpenOptions { now, listen: false, lease_clock: LeaseClock::Caller, ..database.options() }).await;
+        accept(&store, event(now, u64::from(day))).await;
+        settle(&store, DeliveryState::Delivered, 1, now).await;
+        store.close().await.expect("it closes");
+    }
+    assert!(partitions(&database).len() >= DAYS as usize && database.sql("SELECT count(*) FROM events_rest") == "0");
+    let nodes = [dropping(&database).await, dropping(&database).await];
+    let later = NOW + DAY * (DAYS + 10);
+    let mut gone = 0;
+    while gone < u64::from(DAYS) {
+        let (one, other) = tokio::join!(nodes[0].prune(KEPT, later, 1_000), nodes[1].prune(KEPT, later, 1_000));
+        gone += one.expect("prune").events + other.expect("prune").events;
+    }
+    assert_eq!((gone, database.sql("SELECT count(*) FROM events")), (u64::from(DAYS), "0".to_owned()));
+}
+
+#[tokio::test]
 async fn numbers_go_on_after_the_newest_were_dropped() {
     let database = Database::new();
     let store = dropping(&database).await;

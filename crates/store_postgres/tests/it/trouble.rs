@@ -101,6 +101,65 @@ async fn a_row_that_is_held_is_not_waited_for_without_end_and_nothing_is_lost() 
 }
 
 #[tokio::test]
+async fn what_others_were_in_the_way_of_is_done_again_and_what_the_server_cannot_now_is_blamed_on_no_row() {
+    for (code, again) in [("40001", true), ("40P01", true), ("42501", false), ("XX000", false)] {
+        let database = Database::new();
+        let store = node(&database).await;
+        // Numbers of a sequence stay used: only the first try fails.
+        let _ = database.sql(&format!(
+            "CREATE SEQUENCE tries; CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('tries') = 1 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER once BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION once()"
+        ));
+        let groups = || vec![AcceptGroup { events: vec![event(NOW, 1)], request: None }];
+        match store.accept(groups(), NOW).await {
+            Ok(answers) => {
+                assert!(again && answers[0].as_ref().is_ok_and(|made| !made[0].duplicate), "{code}: {answers:?}")
+            }
+            Err(error) => assert!(!again && matches!(error, StoreError::Unreachable(_)), "{code}: {error}"),
+        }
+        assert_eq!(accept(&store, event(NOW, 1)).await.duplicate, again, "{code}");
+        assert_eq!(database.sql("SELECT last_value FROM tries"), "2", "{code}: one failed and one did not");
+        assert_eq!(database.sql("SELECT count(*) FROM events"), "1", "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_hold_every_text_is_refused() {
+    let database = Database::new();
+    let name = database.sql("SELECT current_database() || '_latin'");
+    let _ = database
+        .sql(&format!("CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"));
+    let address = database.address();
+    let (server, _) = address.rsplit_once('/').expect("an address of a database");
+    let Err(error) = PostgresStore::open(OpenOptions::at(format!("{server}/{name}"), NOW)).await else {
+        panic!("it is taken")
+    };
+    let _ = database.sql(&format!("DROP DATABASE {name} WITH (FORCE)"));
+    assert_eq!(error.code(), "store_refused");
+    assert!(error.to_string().contains("LATIN1") && error.to_string().contains("UTF8"), "{error}");
+}
+
+#[tokio::test]
+async fn why_a_database_cannot_be_had_is_one_line_in_the_servers_words() {
+    let database = Database::new();
+    let address = database.address();
+    let (server, _) = address.rsplit_once('/').expect("an address of a database");
+    let nowhere = PostgresStore::open(OpenOptions::at(format!("{server}/nowhere"), NOW)).await;
+    let Err(error) = nowhere else { panic!("it is there") };
+    let said = error.to_string();
+    assert!(
+        said.contains("reached: FATAL: database \"nowhere\" does not exist") && said.lines().count() == 1,
+        "{said}"
+    );
+    let database = Database::new();
+    let _ = database.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE TABLE events (theirs integer)");
+    let Err(error) = PostgresStore::open(database.options()).await else { panic!("it is somebody else's") };
+    assert_eq!(error.code(), "store_corrupt");
+    assert!(error.to_string().contains("not ours") && error.to_string().contains("events"), "{error}");
+}
+
+#[tokio::test]
 async fn work_that_is_in_each_others_way_is_done_again_and_done_once() {
     let database = Database::new();
     let stores = [std::sync::Arc::new(node(&database).await), std::sync::Arc::new(node(&database).await)];

@@ -16,6 +16,7 @@ mod http;
 mod ledger;
 mod oracle;
 mod payload;
+mod polled;
 mod pressure;
 mod setup;
 mod sink;

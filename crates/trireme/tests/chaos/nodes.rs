@@ -1,5 +1,6 @@
 //! Three real nodes on one PostgreSQL behind a balancer, traffic going on: restarted in turn, killed in turn, and one
-//! stopped for longer than its lease. One oracle for all of it, and one node per destination at every rest.
+//! stopped for longer than its lease. One oracle for all of it, one node per destination at every rest, and one budget for
+//! the source that they all poll.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,8 +12,10 @@ use crate::api::Api;
 use crate::dice::Dice;
 use crate::gateway::{Gateway, Home};
 use crate::generator::{Generator, Plan};
+use crate::http;
 use crate::ledger::Ledger;
 use crate::oracle::{Owed, Verdict, judge_at_rest, panics};
+use crate::polled::Polled;
 use crate::setup::{Setup, no_breaker, quick_retries};
 use crate::sink::{Behaviour, Sink};
 use crate::wait::{pause, until};
@@ -42,6 +45,7 @@ pub struct Cluster {
     homes: Vec<Home>,
     nodes: Vec<Gateway>,
     sink: Sink,
+    polled: Polled,
 }
 
 impl Cluster {
@@ -57,19 +61,21 @@ impl Cluster {
         sink.behave("stubborn", Behaviour::Stubborn(2));
         let http = json!({ "concurrency": CONCURRENCY });
         let destination = json!({ "http": http, "retry": quick_retries(30), "breaker": no_breaker() });
-        let mut setup = Setup::new().source("load");
+        let polled = Polled::start();
+        let mut setup = Setup::new().source("load").source_of("shop", &polled.source());
         for owed in OWED {
             let order = if owed.ordered { json!({ "ordering": "subject" }) } else { json!({}) };
             setup = setup.destination(owed.destination, &sink, &destination).route("load", owed.destination, &order);
         }
         let home = |number: usize| {
             let home = Home::new(setup.value()).with_environment("TRIREME_STORE", address);
+            std::fs::write(home.folder().join("shop.yaml"), polled.manifest()).expect("the manifest is written");
             home.with_environment("TRIREME_MASTER_KEY", MASTER_KEY)
                 .with_environment("TRIREME_NODE", format!("n{number}"))
         };
         let homes: Vec<Home> = (0..NODES).map(home).collect();
         let nodes = homes.iter().map(Home::start).collect();
-        Self { _database: None, homes, nodes, sink }
+        Self { _database: None, homes, nodes, sink, polled }
     }
 
     pub fn plan(&self) -> Plan {
@@ -125,7 +131,21 @@ impl Cluster {
         for home in &self.homes {
             assert_eq!(panics(&home.log()), Vec::<String>::new());
         }
+        let asked = self.polled.judge();
+        assert!(asked > 20, "only {asked} requests were paid from the budget that all share");
         judge_at_rest(&self.homes[0], ledger, &self.sink, &OWED)
+    }
+
+    /// Tries at a destination that were never answered.
+    fn hung_at(&self, destination: &str) -> usize {
+        self.sink.count(|arrival| &*arrival.destination == destination && arrival.status == 0)
+    }
+
+    /// Settlements of this node that the store refused, because others had taken over.
+    fn fenced(&self, number: usize) -> u64 {
+        let figures = http::once(self.address(number), "GET", "/metrics", &[], b"").expect("an answer").text();
+        let told = figures.lines().find_map(|line| line.strip_prefix("trireme_settlements_fenced_total "));
+        told.map_or(0, |count| count.parse().expect("a number"))
     }
 }
 
@@ -186,7 +206,13 @@ fn a_node_that_stands_still_for_longer_than_its_lease_settles_nothing_that_other
     for _ in 0..rounds() {
         let number = 1 + dice.index(NODES - 1);
         pause(dice.millis(500..1_500));
+        let own = cluster.shares(0).remove(&format!("n{number}")).expect("it lives");
+        let held = own.iter().find(|name| *name != "stubborn").expect("it has two");
+        let (hung, fenced) = (cluster.hung_at(held), cluster.fenced(number));
+        cluster.sink.behave(held, Behaviour::Hang);
+        until("something is under way", || cluster.hung_at(held) > hung);
         cluster.nodes[number].stand_still();
+        cluster.sink.behave(held, Behaviour::Healthy);
         pauses += 1;
         let taken = || {
             cluster.shares(0).len() == NODES - 1
@@ -195,6 +221,7 @@ fn a_node_that_stands_still_for_longer_than_its_lease_settles_nothing_that_other
         until("the others have what it had", taken);
         pause(dice.millis(500..3_000));
         cluster.nodes[number].go_on();
+        until("what it had under way is refused, and counted", || cluster.fenced(number) > fenced);
         cluster.until_shared();
     }
     generator.stop();
