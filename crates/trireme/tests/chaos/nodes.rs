@@ -75,6 +75,7 @@ impl Cluster {
         };
         let homes: Vec<Home> = (0..NODES).map(home).collect();
         let nodes = homes.iter().map(Home::start).collect();
+        polled.ask_at(homes.iter().map(|home| home.address).collect());
         Self { _database: None, homes, nodes, sink, polled }
     }
 
@@ -131,8 +132,7 @@ impl Cluster {
         for home in &self.homes {
             assert_eq!(panics(&home.log()), Vec::<String>::new());
         }
-        let asked = self.polled.judge();
-        assert!(asked > 20, "only {asked} requests were paid from the budget that all share");
+        self.polled.judge();
         judge_at_rest(&self.homes[0], ledger, &self.sink, &OWED)
     }
 
