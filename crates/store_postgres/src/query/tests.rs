@@ -145,7 +145,10 @@ fn a_table_that_is_read_of_all_tenants_is_seen() {
     let tables = BTreeSet::from(["events".to_owned(), "gaps".to_owned()]);
     let gaps = serde_json::json!({ "Node Type": "Index Scan", "Relation Name": "gaps", "Alias": "g",
         "Index Cond": "(g.run = $2)" });
-    let events = |condition: &str| serde_json::json!({ "Node Type": "Index Scan", "Relation Name": "events", "Alias": "e", "Index Cond": condition });
+    let events = |condition: &str| {
+        serde_json::json!({ "Node Type": "Index Scan", "Relation Name": "events", "Alias": "e",
+            "Index Cond": condition })
+    };
     let joined = |one: Value| serde_json::json!({ "Node Type": "Nested Loop", "Plans": [one, gaps.clone()] });
     for (condition, found) in [
         ("(e.tenant = $1)", vec!["\"gaps\""]),
