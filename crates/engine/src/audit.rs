@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use domain::Tenant;
 use domain::audit::{AuditKey, Head, Note, Outcome, Who};
+use domain::{Tenant, Timestamp};
 use rustc_hash::FxHashMap;
 use store::{Store, StoreError};
 
@@ -108,6 +108,18 @@ pub struct Audit {
     bound: Mutex<Bound>,
     /// What this process last said of each tenant's chains.
     said: Mutex<FxHashMap<Tenant, Said>>,
+    /// The last statement of this process about each tenant.
+    stated: Mutex<FxHashMap<Tenant, Stated>>,
+}
+
+/// A statement that the store took.
+#[derive(Clone, Copy)]
+struct Stated {
+    /// Every later one has a higher number, also if somebody took this one out.
+    number: u64,
+    at: Timestamp,
+    /// That it is gone was told.
+    missed: bool,
 }
 
 /// Ends of chains, by node.
@@ -129,7 +141,16 @@ impl Engine {
 impl Audit {
     #[must_use]
     pub(crate) fn new(store: Arc<dyn Store>, clock: SharedClock, entropy: SharedEntropy, node: Arc<str>) -> Self {
-        Self { store, clock, entropy, node, key: OnceLock::new(), bound: Mutex::default(), said: Mutex::default() }
+        Self {
+            store,
+            clock,
+            entropy,
+            node,
+            key: OnceLock::new(),
+            bound: Mutex::default(),
+            said: Mutex::default(),
+            stated: Mutex::default(),
+        }
     }
 
     /// Writes down that something is about to be done. Unless this succeeds it must not be done.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::engine::Engine;
 use crate::spec::{BudgetScope, BudgetSpec, ConnectorSpec, PollSpec};
+use crate::topology::Topology;
 use crate::upstream::Account;
 use pacer::Pacer;
 pub(crate) use shared::wrong;
@@ -127,8 +128,10 @@ impl Budgets {
         pacer
     }
 
-    /// Every budget of a tenant that was used, by its scope.
-    pub async fn views(&self, tenant: &Tenant) -> Result<Vec<BudgetView>, StoreError> {
+    /// Every budget of a tenant that was used, or that one of its sources pays from, by its scope.
+    pub async fn views(&self, topology: &Topology, tenant: &Tenant) -> Result<Vec<BudgetView>, StoreError> {
+        // Asking for it makes it known.
+        self.configured(topology, tenant);
         let rows = self.store.budgets(tenant.clone()).await?;
         let pacers: Vec<Arc<Pacer>> = {
             let pacers = self.pacers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,22 +146,27 @@ impl Budgets {
         views.sort_by(|one, other| one.scope.cmp(&other.scope));
         Ok(views)
     }
+
+    /// The scopes that a tenant's sources pay from, as they are configured.
+    fn configured(&self, topology: &Topology, tenant: &Tenant) -> BTreeSet<Arc<str>> {
+        let mut scopes = BTreeSet::new();
+        for source in topology.sources().filter(|source| source.spec.tenant == *tenant) {
+            let Some(spec) = &source.spec.connector else { continue };
+            for connection in spec.connections() {
+                let account = Account { tenant: tenant.clone(), source: source.spec.name.clone(), connection };
+                scopes.extend(self.purse(&account, spec).scopes());
+            }
+        }
+        scopes
+    }
 }
 
 impl Engine {
     /// Every budget that a tenant's sources pay from, those included that were not used since the start, by its scope.
     pub async fn budget_views(&self, tenant: &Tenant) -> Result<Vec<BudgetView>, StoreError> {
         let topology = self.topology();
-        let mut scopes = BTreeSet::new();
-        for source in topology.sources().filter(|source| source.spec.tenant == *tenant) {
-            let Some(spec) = &source.spec.connector else { continue };
-            for connection in spec.connections() {
-                let account = Account { tenant: tenant.clone(), source: source.spec.name.clone(), connection };
-                // Asking for it makes it known.
-                scopes.extend(self.budgets().purse(&account, spec).scopes());
-            }
-        }
-        let views = self.budgets().views(tenant).await?;
+        let scopes = self.budgets().configured(&topology, tenant);
+        let views = self.budgets().views(&topology, tenant).await?;
         Ok(views.into_iter().filter(|view| scopes.contains(&view.scope)).collect())
     }
 }

@@ -23,6 +23,8 @@ use crate::spec::{DestinationSpec, RouteSpec, SourceSpec, Specs};
 use crate::topology::{Topology, compile};
 use crate::work::DestinationKey;
 
+/// Longest reason of a person that is kept, in bytes: it stands in lists.
+pub const REASON_BYTES_MAX: usize = 500;
 /// Why a destination is paused that its own definition says is paused: taken back when the definition changes.
 const PAUSED_BY_DEFINITION: &str = "configured as paused";
 

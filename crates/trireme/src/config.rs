@@ -89,7 +89,7 @@ pub fn load(path: &Path, env: Env<'_>) -> Result<Config, ConfigErrors> {
 pub fn load_allowing(path: &Path, env: Env<'_>, egress_allow: &[IpNet]) -> Result<Config, ConfigErrors> {
     let file = path.display().to_string();
     let source = read_file(path).map_err(|problem| {
-        let help = "give the path with --config, or TRIREME_CONFIG".to_owned();
+        let help = "give the path with --config, or TRIREME_CONFIG; an empty file is enough to begin with".to_owned();
         let message = format!("the configuration cannot be read: {problem}");
         ConfigErrors(vec![Diagnosis::of_file(&file, "file_unreadable", message, Some(help))])
     })?;

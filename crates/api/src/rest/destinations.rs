@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::{DestinationName, Tenant, Timestamp};
 use engine::definition::write_destination;
+use engine::manage::REASON_BYTES_MAX;
 use engine::topology::Destination;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,9 +20,6 @@ use crate::cursor::{Listing, Mark, page_by_name};
 use crate::extract::{Json as Body, Named, Params};
 use crate::problem::{Code, Fault, Problem};
 use engine::access::Caller;
-
-/// Longest reason that is kept, in bytes.
-const REASON_BYTES_MAX: usize = 500;
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Destination)]

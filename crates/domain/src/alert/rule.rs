@@ -61,6 +61,12 @@ pub const STANDARD: &[Standard] = {
     const AT_ONCE: Duration = Duration::ZERO;
     &[
         rule(
+            "audit_broken",
+            Critical,
+            AT_ONCE,
+            "Look into who could write to the store; `trireme audit verify` names every entry that does not hold.",
+        ),
+        rule(
             "backlog_growing",
             Warning,
             AT_ONCE,

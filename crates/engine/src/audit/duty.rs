@@ -10,7 +10,7 @@ use store::StoreError;
 use store::audit::Chain;
 use tokio_util::sync::CancellationToken;
 
-use super::{Act, Audit, RECENT_ENTRIES, Said, bound};
+use super::{Act, Audit, RECENT_ENTRIES, Said, Stated, bound};
 use crate::alert::{AUDIT_BROKEN, Alerts};
 use crate::failure::Failure;
 use crate::telemetry;
@@ -55,6 +55,8 @@ impl Duty {
     async fn round(&self) -> Result<(), StoreError> {
         self.audit.tell_left_out().await?;
         for (tenant, chains) in self.audit.chains().await? {
+            let missing = self.audit.taken_out(&tenant, self.kept).await?;
+            self.tell(&tenant, missing.as_slice());
             let faults = self.audit.sign(&tenant, &chains).await?;
             self.tell(&tenant, &faults);
             for chain in &chains {
@@ -131,7 +133,8 @@ impl Audit {
         }
         let heads: Vec<Head> = moved.iter().map(|chain| chain.head.clone()).collect();
         said.extend(heads.iter().map(|head| (Arc::clone(&head.node), head.clone())));
-        let number = last.map_or(0, |last| last.number) + 1;
+        let own = super::lock(&self.stated).get(tenant).map_or(0, |stated| stated.number);
+        let number = last.map_or(0, |last| last.number).max(own) + 1;
         let (of, signer, at) = (tenant.clone(), Arc::clone(&self.node), self.clock.now());
         let statement =
             Statement { tenant: of, signer, number, at, heads, key: "".into(), signature: GENESIS }.signed(key);
@@ -142,7 +145,23 @@ impl Audit {
             done => done?,
         }
         super::lock(&self.said).insert(tenant.clone(), said);
+        super::lock(&self.stated).insert(tenant.clone(), Stated { number, at, missed: false });
         Ok(faults)
+    }
+
+    /// Which statements of this process somebody took out, told once. What is too old any node may have removed.
+    async fn taken_out(&self, tenant: &Tenant, kept: Duration) -> Result<Option<Fault>, StoreError> {
+        let stated = super::lock(&self.stated).get(tenant).copied();
+        let young = |stated: &Stated| !stated.missed && stated.at >= self.clock.now() - kept;
+        let Some(stated) = stated.filter(young) else { return Ok(None) };
+        let signer = Arc::clone(&self.node);
+        let last = self.store.last_audit_statement(tenant.clone(), Arc::clone(&signer)).await?;
+        let there = last.map_or(0, |last| last.number);
+        if there >= stated.number {
+            return Ok(None);
+        }
+        super::lock(&self.stated).insert(tenant.clone(), Stated { missed: true, ..stated });
+        Ok(Some(Fault::Unsaid { signer, first: there + 1, last: stated.number }))
     }
 
     /// What this process last said of each chain. At its start it goes by the last statement of its predecessor.

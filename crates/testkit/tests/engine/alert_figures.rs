@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::alert::rule::STANDARD;
 use domain::{Tenant, Timestamp};
 use engine::alert::{Alerts, DEAD_LETTERS, STORE};
 use engine::entropy::SeededEntropy;
@@ -24,6 +25,14 @@ fn kinds() -> Vec<&'static str> {
     let kinds: Vec<_> = text.lines().filter_map(code).filter(|code| *code != STORE).collect();
     assert!(kinds.len() >= 13, "{kinds:?}");
     kinds
+}
+
+#[test]
+fn every_kind_has_a_rule_that_says_how_much_it_matters_and_what_to_do() {
+    let mut kinds = kinds();
+    kinds.sort_unstable();
+    let ruled: Vec<_> = STANDARD.iter().map(|rule| rule.kind).collect();
+    assert_eq!(kinds, ruled, "without one it matters little, advises nothing and cannot be configured");
 }
 
 /// What one process tells: its figures and its log.

@@ -27,7 +27,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a kind was opened, and whether it is open now.
-async fn seen(rig: &Rig, kind: &str) -> (usize, bool) {
+pub async fn seen(rig: &Rig, kind: &str) -> (usize, bool) {
     let alerts: Vec<_> = rig.alerts().await.into_iter().filter(|alert| *alert.kind == *kind).collect();
     (alerts.len(), alerts.iter().any(|alert| alert.resolved_at.is_none()))
 }
@@ -169,18 +169,24 @@ async fn a_source_that_falls_silent_is_told_once_its_rhythm_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_that_is_used_up_is_told_while_requests_wait_for_it() {
-    for (allowed, expected) in [(3, true), (30_000, false)] {
+async fn a_budget_that_is_used_up_is_told_once_while_requests_wait_for_it() {
+    for (allowed, expected) in [(3, 1), (30_000, 0)] {
         let clock = clock();
         let shop = Shop::new(&clock);
-        let allowance = Allowance { rate: Rate { count: allowed, per: HOUR }, counting: Counting::Fixed };
-        let budget = BudgetSpec { allowance, scope: BudgetScope::Source };
-        let specs = crate::shop::specs(&clock, &[("orders", every(SECOND))], Some(budget), GET);
-        let rig = Rig::reaching(memory(), specs, clock, shop as _).await;
+        let of = |allowed| {
+            let allowance = Allowance { rate: Rate { count: allowed, per: HOUR }, counting: Counting::Fixed };
+            let budget = BudgetSpec { allowance, scope: BudgetScope::Source };
+            crate::shop::specs(&clock, &[("orders", every(SECOND))], Some(budget), GET)
+        };
+        let rig = Rig::reaching(memory(), of(allowed), Arc::clone(&clock), shop as _).await;
         rig.pass(30 * MINUTE).await;
-        let open = rig.open().await;
-        let told = open.iter().any(|(kind, object)| kind == "budget_exhausted" && object == "budget/source/shop");
-        assert_eq!(told, expected, "{open:?}");
+        assert_eq!(seen(&rig, "budget_exhausted").await, (expected, expected == 1), "{:?}", rig.open().await);
+        if expected == 1 {
+            assert!(rig.open().await.contains(&("budget_exhausted".to_owned(), "budget/source/shop".to_owned())));
+        }
+        rig.engine.configure(of(30_000)).await.expect("valid");
+        rig.pass(HOUR).await;
+        assert_eq!(seen(&rig, "budget_exhausted").await, (expected, false), "there is enough");
     }
 }
 

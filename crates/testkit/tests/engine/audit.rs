@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::audit::{AuditKey, Cut, Line, Outcome, Statement, Verdict, Verifier};
+use domain::audit::{AuditKey, Cut, Head, Line, Outcome, Statement, Verdict, Verifier};
 use domain::{DeliveryState, Tenant, Timestamp};
 use engine::EngineError;
 use engine::audit::{Act, open_sealed_key};
@@ -146,6 +146,30 @@ async fn a_log_that_does_not_hold_raises_an_alert_that_stays() {
     assert!(detail.contains("the chain of n7 begins at 2"), "{detail}");
     rig.pass(HOUR * 3).await;
     assert_eq!(rig.open().await, [broken], "only a person resolves it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn statements_that_are_taken_out_at_the_newest_end_are_missed_by_the_process_that_made_them() {
+    let rig = Rig::start().await;
+    rig.pass(MINUTE * 2).await;
+    record(&rig, "destination.pause").await;
+    rig.pass(HOUR).await;
+    assert_eq!(said(&rig, "n7").await.0, 2);
+    // A cut before the first entry takes nothing but statements.
+    let nothing = Cut::signed(tenant(), Head::genesis("n7".into()), rig.clock.now(), &AuditKey::new(&[9; 32]));
+    rig.store.prune_audit(nothing, rig.clock.now() - MINUTE * 30).await.expect("it is the store's to refuse nothing");
+    assert_eq!(rig.open().await, [], "what is left is the second one");
+    let nothing = Cut::signed(tenant(), Head::genesis("n7".into()), rig.clock.now(), &AuditKey::new(&[9; 32]));
+    rig.store.prune_audit(nothing, rig.clock.now()).await.expect("it is the store's to refuse nothing");
+    rig.pass(HOUR).await;
+    let alert = rig.alerts().await.remove(0);
+    assert_eq!((&*alert.kind, alert.count), ("audit_broken", 1));
+    assert!(alert.detail.contains("statements 1 to 2 of n7 are missing"), "{}", alert.detail);
+    rig.pass(HOUR * 3).await;
+    assert_eq!(rig.alerts().await[0].count, 1, "it is told once");
+    record(&rig, "destination.resume").await;
+    rig.pass(HOUR).await;
+    assert_eq!(said(&rig, "n7").await.0, 3, "no number is given twice");
 }
 
 /// A store that takes everything but entries, while it is told so; or whose process dies at an ending.

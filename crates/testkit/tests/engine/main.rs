@@ -4,6 +4,7 @@ mod addresses;
 mod alert_figures;
 mod alert_notices;
 mod alert_rules;
+mod alert_twins;
 mod alerts;
 mod assurance;
 mod audit;

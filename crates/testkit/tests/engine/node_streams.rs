@@ -114,3 +114,26 @@ async fn a_budget_holds_over_all_nodes_whoever_asks_and_whoever_dies() {
     }
     assert!(asked.len() >= 50, "and what is allowed is used: {}", asked.len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_about_a_budget_does_not_outlive_the_node_that_raised_it() {
+    let allowance = Allowance { rate: "3/h".parse().expect("a rate"), counting: Counting::Fixed };
+    let budget = BudgetSpec { allowance, scope: BudgetScope::Connection };
+    let world = World::of(Duration::from_secs(6 * 60 * 60), Some(budget));
+    let (first, _) = world.node(1).await;
+    let (second, death) = world.node(2).await;
+    world.clock.sleep(MINUTE).await;
+    // Persons ask by the node that does not lead: no other node's requests wait.
+    for _ in 0..4 {
+        let engine = second.engine.clone();
+        tokio::spawn(async move { engine.read_records(&account(), "orders", 10).await });
+    }
+    world.clock.sleep(15 * MINUTE).await;
+    let exhausted = ("budget_exhausted".to_owned(), "budget/connection/shop/default".to_owned());
+    assert_eq!(first.open().await, std::slice::from_ref(&exhausted));
+    world.clock.sleep(5 * MINUTE).await;
+    assert_eq!(first.open().await, [exhausted], "it is used up still, whoever looks");
+    death.strike();
+    world.clock.sleep(2 * 60 * MINUTE).await;
+    assert_eq!(first.open().await, [], "there is something left, and nobody waits");
+}

@@ -290,7 +290,7 @@ async fn a_budget_is_never_exceeded_whoever_asks() {
         assert!(within <= 10, "{within} requests in a minute");
     }
     assert!(asked.len() >= 40, "and what is allowed is used: {}", asked.len());
-    let views = world.rig.engine.budgets().views(&Tenant::default_tenant()).await.expect("views");
+    let views = world.rig.engine.budget_views(&Tenant::default_tenant()).await.expect("views");
     assert_eq!((views.len(), views[0].allowance), (1, Some(allowance)));
     assert!(views[0].used <= 10 && views[0].by_purpose.contains_key(&domain::Purpose::Poll), "{views:?}");
     world.stop().await;

@@ -70,6 +70,7 @@ async fn events_come_signed_with_the_secret_that_is_shown_and_each_reply_is_a_li
     assert_eq!(fields[..4], ["1", "issues.opened", "issue/1", "200"], "{line}");
     assert!(fields[4].starts_with("evt_") && fields.len() == 7, "{line}");
     let log = listener.log();
+    assert!(log.contains("It is new, and begins with what comes from now on."), "{log}");
     let secret = log.split_whitespace().find(|word| word.starts_with("whsec_")).expect("it is shown").to_owned();
     let got = program.got().remove(0);
     assert!(is_signed(&got, &secret), "{got:?}");
@@ -84,7 +85,9 @@ async fn events_come_signed_with_the_secret_that_is_shown_and_each_reply_is_a_li
     assert!(listener.ended().success(), "{}", listener.log());
     let mut once_more = listen(&gateway, &folder, &program.url(), &["--json"]);
     listening(&gateway, &once_more).await;
-    assert!(once_more.log().contains(&secret), "the same secret each time");
+    let log = once_more.log();
+    assert!(log.contains(&secret), "the same secret each time");
+    assert!(log.contains("It goes on after what was answered last."), "{log}");
     send(&gateway, 4).await;
     let line: Value = serde_json::from_str(&once_more.line()).expect("JSON");
     assert_eq!(
@@ -147,6 +150,7 @@ async fn the_senders_own_request_comes_raw_and_an_earlier_time_can_be_begun_with
     send(&gateway, 7).await;
     let mut listener = listen(&gateway, &folder, &program.url(), &["--since", "1h", "--body", "raw"]);
     assert!(listener.line().contains("\tissue/7\t200\t"), "{}", listener.log());
+    assert!(listener.log().contains("It is new, and begins with what was received since 20"), "{}", listener.log());
     let (sent, body) = github_webhook(7);
     let got = program.got().remove(0);
     assert_eq!(got.body, body);

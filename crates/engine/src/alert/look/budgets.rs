@@ -29,13 +29,12 @@ impl Lookout {
         let mut kept = BTreeSet::new();
         for tenant in tenants {
             let waits_for = topology.alerting(&tenant).rules.thresholds.budget_for;
-            for view in self.budgets.views(&tenant).await? {
+            for view in self.budgets.views(topology, &tenant).await? {
                 let key = (tenant.clone(), Arc::clone(&view.scope));
                 kept.insert((tenant.clone(), object(&view.scope)));
                 if !is_exhausted(&view, now) {
                     let was_ours = known.0.remove(&key).is_some();
-                    // Elsewhere requests may wait for it still.
-                    if view.waiting == 0 && (was_ours || self.held.borrow().sole) {
+                    if view.waiting == 0 && (was_ours || self.speaks_for_all(&view, now)) {
                         self.found(&tenant, BUDGET_EXHAUSTED, object(&view.scope), Found::Well, String::new);
                     }
                     continue;
@@ -47,18 +46,29 @@ impl Lookout {
                 }
             }
         }
-        if self.held.borrow().sole {
+        if self.held.borrow().leads() {
             self.over_except(BUDGET_EXHAUSTED, &kept);
         }
         Ok(())
     }
+
+    /// Whether no other node's requests wait for more than their turn. Whoever found it used up may have died since, so
+    /// the one that leads resolves it too, as soon as what all of them share has something left.
+    fn speaks_for_all(&self, view: &BudgetView, now: Timestamp) -> bool {
+        let (sole, leads) = (self.held.borrow().sole, self.held.borrow().leads());
+        sole || (leads && view.allowance.is_some() && !is_used_up(view, now))
+    }
 }
 
-/// Somebody waits, and there is nothing left or the source said to stop. Whoever only keeps a pace waits too, and gets
-/// on.
+/// Somebody waits, and there is nothing left. Whoever only keeps a pace waits too, and gets on.
 fn is_exhausted(view: &BudgetView, now: Timestamp) -> bool {
+    view.waiting > 0 && is_used_up(view, now)
+}
+
+/// There is nothing left, or the source said to stop.
+fn is_used_up(view: &BudgetView, now: Timestamp) -> bool {
     let is_stopped = view.stopped_until.is_some_and(|until| until > now);
-    view.waiting > 0 && (is_stopped || view.left == Some(0) || view.share().is_some_and(|share| share >= 1.0))
+    is_stopped || view.left == Some(0) || view.share().is_some_and(|share| share >= 1.0)
 }
 
 fn object(scope: &str) -> String {
