@@ -68,6 +68,13 @@ export const acts = {
     expect((await page.locator('tbody tr').count()) === 50, 'a page has 50 rows');
     await page.locator('.pager').scrollIntoViewIfNeeded();
     await eventually('the list goes on', async () => (await page.locator('tbody tr').count()) >= 70);
+    // Where the next page cannot be had, a list does not look as if it were at its end.
+    await page.route(/after=/, (route) => route.fulfill({ status: 401, contentType: 'text/html', body: '<p>no</p>' }));
+    await go('/events?type=many');
+    const asked = page.waitForResponse(/after=/);
+    await page.locator('.pager').scrollIntoViewIfNeeded();
+    await asked;
+    await page.waitForSelector('.pager a[rel=next]:not([aria-busy])');
     return complaints;
   },
 

@@ -111,6 +111,8 @@ pub(crate) async fn known_only(State(desk): State<Desk>, mut request: Request, n
             next.run(request).await
         }
         Ok(None) if came_from_elsewhere(request.headers()) => knock_again(),
+        // A form that is sent again by a link is another thing: after that the person looks first.
+        Ok(None) if request.method() != Method::GET => Redirect::to("/login").into_response(),
         Ok(None) => Redirect::to(&login_for(request.uri())).into_response(),
         Err(trouble) => trouble.into_response(),
     }

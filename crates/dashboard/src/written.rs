@@ -1,6 +1,7 @@
 //! Forms: each names the scope that it needs and what it is called in the audit log, where it is written down before it
 //! is done and after. Other than through here no page takes a form.
 
+use axum::Extension;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
@@ -103,6 +104,12 @@ async fn act_of(visitor: &Visitor, action: Action, parts: &mut Parts) -> Act {
 
 fn address(parts: &Parts) -> std::sync::Arc<str> {
     parts.extensions.get::<CallerAddress>().map_or_else(|| "".into(), |address| address.0.clone())
+}
+
+/// An answer with what the log says of it beside its code: to what it was done, where the path does not say so, and what
+/// it was. Names and numbers alone: what a form says may be a secret.
+pub(crate) fn told(object: Option<String>, detail: impl Into<String>, response: impl IntoResponse) -> Response {
+    (Extension(Told { object, detail: detail.into() }), response).into_response()
 }
 
 /// How it ended: pages answer what was done with another page, or with the way to one.

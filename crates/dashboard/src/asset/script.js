@@ -46,8 +46,10 @@ function followEvents(table) {
   addEventListener("pagehide", () => source.close());
 }
 
+// What is no page, and a page other than the one that was asked for, such as the login, says nothing of it.
 async function pageOf(address, options) {
   const answer = await fetch(address, options);
+  if (!answer.ok || new URL(answer.url).pathname !== new URL(address, location).pathname) throw new Error(answer.url);
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 

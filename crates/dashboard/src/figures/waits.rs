@@ -14,7 +14,7 @@ use crate::reply::Trouble;
 /// What waited for one destination, or for all of them, in bars, the oldest first.
 #[derive(Clone, Debug)]
 pub(crate) struct Waits {
-    /// Deliveries, on average over the looks at which any waited.
+    /// Deliveries, on average over the looks at which any waited: a short jam is not made to look like none.
     pub(crate) deliveries: Vec<u64>,
     /// How long the oldest had waited at most.
     pub(crate) oldest: Vec<Duration>,

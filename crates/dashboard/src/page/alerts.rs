@@ -1,5 +1,7 @@
 //! Alerts: what a person should know, who looks after it, and the channels by which people are told.
 
+use std::cmp::Reverse;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::alert::Severity;
@@ -21,18 +23,40 @@ use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::page;
 
+/// Open alerts that are put in order. There is one per cause and object.
+const OPEN_MAX: u32 = 500;
+
+/// What is open: what nobody looks after first, the worst of it at the top.
+pub(crate) async fn open(desk: &Desk, visitor: &Visitor) -> Result<Vec<(Severity, Alert)>, Trouble> {
+    let open = desk.store().alerts(visitor.tenant().clone(), true, OPEN_MAX).await?;
+    let mut open: Vec<_> = open.into_iter().map(|alert| (severity(desk, visitor, &alert), alert)).collect();
+    // Among equals the newest stays first.
+    open.sort_by_key(|(severity, alert)| (alert.acknowledged_at.is_some(), Reverse(*severity)));
+    Ok(open)
+}
+
+fn severity(desk: &Desk, visitor: &Visitor, alert: &Alert) -> Severity {
+    desk.engine.alert_rule(visitor.tenant(), &alert.kind).severity
+}
+
+/// What is open stands above what is over, however much is over since.
 pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor) -> Answer {
     visitor.needs(Scope::Read)?;
-    let alerts = desk.store().alerts(visitor.tenant().clone(), false, ROWS).await?;
+    let mut alerts = open(&desk, &visitor).await?;
+    let more = alerts.len().saturating_sub(ROWS as usize);
+    alerts.truncate(ROWS as usize);
+    let newest = desk.store().alerts(visitor.tenant().clone(), false, ROWS).await?;
+    let over = newest.into_iter().filter(|alert| alert.resolved_at.is_some()).take(ROWS as usize - alerts.len());
+    alerts.extend(over.map(|alert| (severity(&desk, &visitor, &alert), alert)));
     let channels = desk.engine.channels(visitor.tenant()).await?;
     let now = desk.now();
     let headings = ["State", "Severity", "What", "About", "Since", "Times", ""];
-    let severity = |alert: &Alert| desk.engine.alert_rule(visitor.tenant(), &alert.kind).severity;
     let content = html! {
         h1 { "Alerts" }
         @if alerts.is_empty() { (part::empty("Nothing to tell", &html! { p { "What needs a person shows up here." } })) }
         @else {
-            (table::table("Alerts", &headings, alerts.iter().map(|alert| row(&visitor, alert, severity(alert), now))))
+            @if more > 0 { p.dim { (number(more as u64)) " more are open, which matter less: " code { "trireme alert list --limit 500" } " has them." } }
+            (table::table("Alerts", &headings, alerts.iter().map(|(severity, alert)| row(&visitor, alert, *severity, now))))
         }
         (told(&visitor, &channels, now))
     };
@@ -47,7 +71,7 @@ fn row(visitor: &Visitor, alert: &Alert, severity: Severity, now: Timestamp) -> 
         html! {
             strong { (alert.kind.replace('_', " ")) }
             div.dim { (alert.detail) }
-            @if let Some(rule) = standard_of(&alert.kind).filter(|_| is_open) { div { (rule.advice) } }
+            @if let Some(rule) = standard_of(&alert.kind).filter(|_| is_open) { div { (part::words(rule.advice)) } }
         },
         about(&alert.object),
         html! { (Ago { at: alert.opened_at, now }) @if alert.count > 1 { div.dim { "last " (Ago { at: alert.last_at, now }) } } },
@@ -75,7 +99,7 @@ fn state(alert: &Alert) -> Markup {
     }
 }
 
-fn tone(severity: Severity) -> Tone {
+pub(crate) fn tone(severity: Severity) -> Tone {
     match severity {
         Severity::Critical => Tone::Bad,
         Severity::Warning => Tone::Warn,

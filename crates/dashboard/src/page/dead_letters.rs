@@ -1,7 +1,7 @@
 //! Dead letters, grouped by what they died of; and trying a group again, after a look at what that would do.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use domain::breaker::BreakerState;
 use domain::{DeliveryState, Timestamp};
 use engine::access::Scope;
@@ -22,6 +22,7 @@ use crate::part::{self, table};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::{crumbs, page};
+use crate::written::told;
 
 /// Groups of one page; beyond so many causes a filter helps more.
 const GROUPS_MAX: usize = 60;
@@ -48,6 +49,19 @@ pub(crate) struct Which {
 }
 
 impl Which {
+    /// Which ones, for the log.
+    fn told(&self) -> String {
+        let by = [
+            ("destination", &self.destination),
+            ("route", &self.route),
+            ("source", &self.source),
+            ("cause", &self.cause),
+        ];
+        let chosen: Vec<String> =
+            by.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}/{value}")).collect();
+        if chosen.is_empty() { String::new() } else { format!(" of {}", chosen.join(" ")) }
+    }
+
     fn filter(&self) -> Result<DeliveryFilter, Trouble> {
         fn read<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<Option<T>, Trouble> {
             let read = said(text).map(str::parse).transpose();
@@ -217,5 +231,5 @@ pub(crate) async fn retry(
     let count = retried.count.to_string();
     let code = if retried.more { "retried_some" } else { "retried" };
     let done = [("done", Some(code)), ("count", Some(count.as_str()))];
-    Ok(Redirect::to(&address("/dead-letters", &done)).into_response())
+    Ok(told(None, format!("{count}{}", which.told()), Redirect::to(&address("/dead-letters", &done))))
 }

@@ -6,6 +6,7 @@ use domain::{DestinationName, Timestamp};
 use engine::access::Scope;
 use engine::definition::{SECRET_MARKER, print_duration, write_destination};
 use engine::dispatch::DestinationLive;
+use engine::manage::REASON_BYTES_MAX;
 use engine::topology::Destination;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -29,8 +30,6 @@ use crate::view::{crumbs, page};
 
 /// Deliveries on this page; all of them are listed by the API.
 const DELIVERIES_MAX: u32 = 15;
-/// Longest reason that is kept, in bytes, as the API has it.
-const REASON_BYTES_MAX: usize = 500;
 
 #[derive(Deserialize)]
 pub(crate) struct Place {
@@ -131,7 +130,7 @@ fn about(destination: &Destination, live: Option<&DestinationLive>) -> Markup {
 /// What waits, and what did.
 pub(crate) fn waiting(owed: &Owed, more: &Markup, waited: &Waits, span: Span) -> Markup {
     let bars: Vec<_> = waited.deliveries.iter().map(|deliveries| (*deliveries, 0)).collect();
-    let heard = format!("Deliveries that waited {}, on average, {}", span.words(), span.bar_words());
+    let heard = format!("Deliveries that waited {}, on average while any did, {}", span.words(), span.bar_words());
     tile("Waiting", &number(owed.open), &html! { span.dim { (more) } (chart::bars(&heard, &bars)) })
 }
 

@@ -51,7 +51,10 @@ pub(crate) async fn show(
     let tail = desk.store().tail_position(visitor.tenant().clone()).await?;
     let seen = desk.store().events(visitor.tenant().clone(), filter, page_after(None)).await?;
     let live = address("/events/live", &[("source", Some(name.as_str())), ("from", Some(tail.0.as_str()))]);
-    let waits = part::empty("Waiting for the first request", &html! { p { "It shows up here by itself." } });
+    let waits = part::empty(
+        "Waiting for the first request",
+        &html! { p { "It shows up here by itself." noscript { " Without JavaScript: once you load the page again." } } },
+    );
     let content = html! {
         (crumbs(&format!("/sources/{name}"), name.as_str()))
         h1 { "Endpoint" }

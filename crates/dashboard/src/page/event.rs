@@ -3,13 +3,11 @@
 mod curl;
 mod way;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::request::Head;
 use domain::{Event, EventId, Timestamp};
 use engine::access::Scope;
-use engine::audit::Told;
 use engine::replay::ReplayRequest;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use maud::{Markup, html};
@@ -17,22 +15,24 @@ use serde::Deserialize;
 use store::people::ReplaySelection;
 use store::read::EventDetail;
 
-use super::request::{headers, pretty};
+use super::request::headers;
 use crate::desk::{Base, Desk};
 use crate::extract::{Path, Query};
 use crate::list::address;
 use crate::part::form::{Weight, button};
+use crate::part::json::laid_out;
 use crate::part::tag::{self, bytes};
 use crate::part::time::{Ago, rough};
-use crate::part::{self, facts, text_block};
+use crate::part::{self, cut, facts, length_of, text_block};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::{crumbs, page};
+use crate::written::told;
 
-/// Payload shown on the page; all of it can be downloaded.
-const SHOWN_BYTES_MAX: usize = 20 * 1024;
-/// A raw text is worth showing beside the laid out one only while it is short.
-const RAW_BYTES_MAX: usize = 8 * 1024;
+/// Payload shown on the page, laid out and as it came; all of it can be downloaded.
+const SHOWN_BYTES_MAX: usize = 40 * 1024;
+/// What the payload and the way that an event took may take of the page together, which has a head and headers too.
+const BOTH_BYTES_MAX: usize = 72 * 1024;
 /// Sightings shown, one for each path that it came by.
 const SIGHTINGS_MAX: usize = 20;
 
@@ -53,6 +53,8 @@ pub(crate) async fn show(
     let detail = found.ok_or_else(|| Trouble::not_found("event"))?;
     let (event, now) = (&detail.event, desk.now());
     let head = Head::decode(&event.head);
+    let taken = way::taken(&desk, &visitor, &detail, now).await?;
+    let left = BOTH_BYTES_MAX.saturating_sub(taken.0.len()).min(SHOWN_BYTES_MAX);
     let content = html! {
         (crumbs("/events", "Events"))
         div.head {
@@ -63,8 +65,8 @@ pub(crate) async fn show(
         }
         (part::done(place.done.as_deref(), None))
         (about(&detail, now))
-        (way::taken(&desk, &visitor, &detail, now).await?)
-        (payload(event))
+        (taken)
+        (payload(event, left))
         (came(event, &head, &base.ingest(visitor.tenant(), &event.source)))
     };
     Ok(page(&visitor, "/events", &event.event_type, &content))
@@ -101,17 +103,19 @@ fn sightings(detail: &EventDetail, now: Timestamp) -> Markup {
     }
 }
 
-fn payload(event: &Event) -> Markup {
+/// The payload in so many bytes of the page.
+fn payload(event: &Event, most: usize) -> Markup {
     let whole = &event.payload;
-    let cut = whole.len() > SHOWN_BYTES_MAX;
-    let raw = String::from_utf8_lossy(&whole[..whole.len().min(SHOWN_BYTES_MAX)]).into_owned();
-    let laid_out = if cut { None } else { pretty(whole) };
-    let both = laid_out.is_some() && whole.len() <= RAW_BYTES_MAX;
+    let raw = String::from_utf8_lossy(&whole[..whole.len().min(SHOWN_BYTES_MAX)]);
+    let laid_out = laid_out(whole, most);
+    let text = laid_out.as_deref().unwrap_or_else(|| cut(&raw, most));
+    let is_whole = laid_out.is_some() || text.len() >= whole.len();
+    let both = laid_out.is_some() && length_of(text) + length_of(&raw) <= most && raw.len() >= whole.len();
     html! {
         h2 { "Payload " span.dim { (bytes(whole.len() as u64)) " " (event.content_type) } }
         p { a.button href={ "/events/" (event.id) "/payload" } download { "Download the exact bytes" } }
-        @if cut { p.dim { "The first " (bytes(SHOWN_BYTES_MAX as u64)) "." } }
-        (text_block("payload", "Payload", laid_out.as_ref().unwrap_or(&raw)))
+        @if !is_whole { p.dim { "The first " (bytes(text.len() as u64)) "." } }
+        (text_block("payload", "Payload", text))
         @if both { details { summary { "As it came" } (text_block("raw", "Payload as it came", &raw)) } }
     }
 }
@@ -167,6 +171,5 @@ pub(crate) async fn replay(
         new_ids: false,
     };
     let replay = desk.engine.start_replay(request).await?;
-    let told = Told { object: None, detail: format!("replay/{}", replay.id) };
-    Ok((Extension(told), Redirect::to(&format!("/events/{id}?done=replayed"))).into_response())
+    Ok(told(None, format!("replay/{}", replay.id), Redirect::to(&format!("/events/{id}?done=replayed"))))
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use domain::Timestamp;
+use domain::alert::Severity;
 use engine::access::Scope;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use store::read::{EventFilter, Page};
 use store::registry::Alert;
 use store::watch::Series;
 
-use super::alerts::about;
+use super::alerts::{self, about};
 use super::destinations::{Owed, owed};
 use crate::desk::Desk;
 use crate::extract::Query;
@@ -23,7 +24,7 @@ use crate::session::Visitor;
 use crate::view::page;
 
 /// Alerts on this page; all of them have a page of their own.
-const ALERTS_MAX: u32 = 5;
+const ALERTS_MAX: usize = 5;
 /// Destinations that something waits for.
 const WAITING_MAX: usize = 50;
 
@@ -36,7 +37,7 @@ pub(crate) struct Place {
 pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Query(place): Query<Place>) -> Answer {
     visitor.needs(Scope::Read)?;
     let (now, tenant, span) = (desk.now(), visitor.tenant(), place.span);
-    let alerts = desk.store().alerts(tenant.clone(), true, ALERTS_MAX).await?;
+    let alerts = alerts::open(&desk, &visitor).await?;
     let owed = owed(&desk, tenant).await?;
     let content = html! {
         h1 { "Now" }
@@ -72,15 +73,16 @@ fn welcome(visitor: &Visitor) -> Markup {
     )
 }
 
-fn attention(alerts: &[Alert], now: Timestamp) -> Markup {
+fn attention(alerts: &[(Severity, Alert)], now: Timestamp) -> Markup {
+    let more = alerts.len().saturating_sub(ALERTS_MAX);
     html! {
         @if alerts.is_empty() { p.fine { (tag(Tone::Good, "well")) " Nothing needs a person." } }
         @else {
             section aria-label="What needs a person" {
-                @for alert in alerts {
-                    p.note { strong { (alert.kind.replace('_', " ")) } " " (about(&alert.object)) ": " (alert.detail) " (" (Ago { at: alert.last_at, now }) ")" }
+                @for (severity, alert) in alerts.iter().take(ALERTS_MAX) {
+                    p.note { (tag(alerts::tone(*severity), severity.as_str())) " " strong { (alert.kind.replace('_', " ")) } " " (about(&alert.object)) ": " (alert.detail) " (" (Ago { at: alert.last_at, now }) ")" }
                 }
-                p { a href="/alerts" { "All alerts" } }
+                p { a href="/alerts" { @if more > 0 { (number(more as u64)) " more, and all alerts" } @else { "All alerts" } } }
             }
         }
     }

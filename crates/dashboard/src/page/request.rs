@@ -12,9 +12,10 @@ use super::ask;
 use crate::desk::Desk;
 use crate::extract::Path;
 use crate::part::form::{Weight, button};
+use crate::part::json::laid_out;
 use crate::part::tag::{self, bytes};
 use crate::part::time::Ago;
-use crate::part::{explain, facts, text_block};
+use crate::part::{cut, explain, facts, text_block};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::{crumbs, page};
@@ -86,19 +87,14 @@ pub(crate) fn body(bytes_: &[u8]) -> Markup {
     if bytes_.is_empty() {
         return html! { p.dim { "There is none." } };
     }
-    let cut = bytes_.len() > SHOWN_BYTES_MAX;
-    let pretty = if cut { None } else { pretty(bytes_) };
-    let text =
-        pretty.unwrap_or_else(|| String::from_utf8_lossy(&bytes_[..bytes_.len().min(SHOWN_BYTES_MAX)]).into_owned());
+    let raw = String::from_utf8_lossy(&bytes_[..bytes_.len().min(SHOWN_BYTES_MAX)]);
+    let laid_out = laid_out(bytes_, SHOWN_BYTES_MAX);
+    let text = laid_out.as_deref().unwrap_or_else(|| cut(&raw, SHOWN_BYTES_MAX));
+    let is_whole = laid_out.is_some() || text.len() >= bytes_.len();
     html! {
-        @if cut { p.dim { "The first " (bytes(SHOWN_BYTES_MAX as u64)) "." } }
-        (text_block("body", "Body", &text))
+        @if !is_whole { p.dim { "The first " (bytes(text.len() as u64)) "." } }
+        (text_block("body", "Body", text))
     }
-}
-
-pub(crate) fn pretty(bytes: &[u8]) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    serde_json::to_string_pretty(&value).ok()
 }
 
 pub(crate) async fn reverify(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use domain::Timestamp;
 use domain::request::{Verdict, masked_url};
 use engine::EngineError;
@@ -23,6 +23,7 @@ use crate::part::{self, table};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::page;
+use crate::written::told;
 
 /// Requests that are looked at to say which reasons there are.
 const GROUPED_MAX: u32 = 500;
@@ -210,7 +211,8 @@ pub(crate) async fn reverify(
     }
     let count = count.to_string();
     let done = [("source", Some(which.source.as_str())), ("done", Some("reverified")), ("count", Some(count.as_str()))];
-    Ok(Redirect::to(&address("/requests", &done)).into_response())
+    let detail = format!("{count} of source/{} reason/{}", which.source, which.reason);
+    Ok(told(None, detail, Redirect::to(&address("/requests", &done))))
 }
 
 #[cfg(test)]

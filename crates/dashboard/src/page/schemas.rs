@@ -20,6 +20,7 @@ use crate::part::{self, facts, table};
 use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::{crumbs, page};
+use crate::written::told;
 
 /// Places that a page shows: a schema with more is read as JSON Schema, not as a table.
 const PLACES_MAX: usize = 200;
@@ -237,5 +238,6 @@ pub(crate) async fn forget(
     if !desk.store().forget_shape(which.key(&visitor)?).await? {
         return Err(Trouble::not_found("schema"));
     }
-    Ok(Redirect::to("/schemas?done=forgotten").into_response())
+    let object = format!("source/{}/{}/{}", which.source, which.of, which.name);
+    Ok(told(Some(object), "", Redirect::to("/schemas?done=forgotten")))
 }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::form::{Weight, button};
 use super::tag::{Tone, tag};
+use super::words;
 
 /// What the rules say, the surest first. `ask`: where a model is asked, if there is one and the visitor may.
 pub(crate) fn why(diagnoses: &[Diagnosis], ask: Option<&str>) -> Markup {
@@ -30,8 +31,8 @@ fn one(diagnosis: &Diagnosis) -> Markup {
         Certainty::Possible => Tone::Dim,
     };
     html! {
-        p data-rule=(diagnosis.rule) { (tag(tone, diagnosis.certainty.as_str())) " " (diagnosis.cause) }
-        p { strong { "Next: " } (diagnosis.next) }
+        p data-rule=(diagnosis.rule) { (tag(tone, diagnosis.certainty.as_str())) " " (words(&diagnosis.cause)) }
+        p { strong { "Next: " } (words(&diagnosis.next)) }
     }
 }
 

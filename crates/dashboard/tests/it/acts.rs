@@ -6,6 +6,7 @@ use domain::{DeliveryState, Tenant};
 use engine::receive::Receipt;
 use serde_json::json;
 use store::people::DestinationState;
+use store::registry::ObjectKind;
 
 use crate::desk::{Answer, Browser};
 
@@ -61,6 +62,23 @@ async fn a_failure_is_explained_and_a_model_is_asked_on_a_wish_and_shown_as_text
     let request = list.split("/requests/").filter_map(|rest| rest.split('"').next()).find(|id| id.starts_with("req_"));
     let page = browser.get(&format!("/requests/{}", request.expect("it is listed"))).await.text;
     assert!(page.contains("data-rule=\"signature_stripped_by_proxy\""), "{page}");
+}
+
+#[tokio::test]
+async fn an_event_says_what_when_let_through_and_what_it_stopped() {
+    let mut browser = Browser::furnished(&["operate"]).await;
+    for (name, when) in [("passes", "data.total > 40"), ("stops", "data.total > 50")] {
+        browser.put(ObjectKind::Route, name, json!({ "from": "own", "to": "app", "when": when })).await;
+    }
+    let event = browser.publishes("order.paid", None, &json!({ "total": 42 })).await;
+    browser.until(DeliveryState::Filtered, 1).await;
+    browser.until(DeliveryState::Delivered, 2).await;
+    let page = browser.get(&format!("/events/{event}")).await.text;
+    assert_eq!(page.matches("let through").count(), 1, "a route without a when has nothing to say: {page}");
+    assert!(
+        page.contains("<code>data.total &gt; 40</code>") && page.contains("`when` did not let it through"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -124,7 +142,7 @@ async fn a_rejected_request_is_judged_again_by_the_secret_of_now() {
     // Once nothing has to be signed, what was rejected is accepted.
     let tenant = Tenant::default_tenant();
     let open = json!({ "webhook": { "provider": "none" } });
-    let put = browser.engine.put_object(store::registry::ObjectKind::Source, tenant, "signed", open, false);
+    let put = browser.engine.put_object(ObjectKind::Source, tenant, "signed", open, false);
     put.await.expect("it can be put");
     let all = browser.post("/requests/reverify", "source=signed&reason=signature_mismatch").await;
     went_to(&all, "/requests?source=signed&done=reverified&count=1");

@@ -81,6 +81,39 @@ async fn what_a_form_does_is_written_down_once_with_how_it_ended() {
 }
 
 #[tokio::test]
+async fn an_entry_says_to_what_it_was_done_and_how_much_of_it() {
+    let mut browser = Browser::furnished(&["admin"]).await;
+    browser.publishes("broken", None, &serde_json::json!({})).await;
+    browser.until(domain::DeliveryState::Dead, 1).await;
+    browser.arrives("signed", &[], "{}").await;
+    browser.learned("own", "order.paid", vec![serde_json::json!({ "id": 1 }); 3]).await;
+    let form = "connection=default&stream=orders&wish=dry_run";
+    assert_eq!(browser.post("/sources/shop/order", form).await.status, 303);
+    assert_eq!(browser.post("/sources/shop/check", "connection=default").await.status, 303);
+    assert_eq!(browser.post("/dead-letters/retry", "route=own-app&cause=expression_failed").await.status, 303);
+    assert_eq!(browser.post("/requests/reverify", "source=signed&reason=signature_missing").await.status, 303);
+    assert_eq!(browser.post("/schemas/forget", "source=own&of=event&name=order.paid").await.status, 303);
+    assert_eq!(browser.post("/routes", "from=open&to=app&when=&map=").await.status, 303);
+    let made = browser.post("/endpoints", "").await;
+    let endpoint = made.location().trim_start_matches("/endpoints/").trim_end_matches("?done=made").to_owned();
+    let all = entries(&browser).await;
+    let endpoint = format!("endpoint.create source/{endpoint} ");
+    let expected = [
+        endpoint.as_str(),
+        "route.put route/open-app ",
+        "schema.forget source/own/event/order.paid ",
+        "requests.reverify requests 0 of source/signed reason/signature_missing",
+        "dead_letters.retry deliveries 1 of route/own-app cause/expression_failed",
+        "connection.check source/shop/connection/default ",
+        "stream.order source/shop/connection/default/stream/orders dry_run run/run_",
+    ];
+    let told = |entry: &Entry| format!("{} {} {}", entry.note.action, entry.note.object, entry.note.detail);
+    for (entry, expected) in all.iter().zip(expected) {
+        assert!(told(entry).starts_with(expected), "{} is not {expected}", told(entry));
+    }
+}
+
+#[tokio::test]
 async fn what_a_key_may_not_do_here_is_written_down_and_not_done() {
     let mut browser = Browser::furnished(&["read"]).await;
     assert_eq!(browser.post("/destinations/app/pause", "").await.status, 403);

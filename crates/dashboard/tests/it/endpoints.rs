@@ -34,6 +34,10 @@ async fn a_newcomer_is_led_to_an_address_and_sees_what_comes() {
     let receipt = browser.arrives(&name, &[("x-any", "thing")], "not even JSON").await;
     let Receipt::Accepted { events, reply: None, delay } = receipt else { panic!("{receipt:?}") };
     assert!(delay.is_zero() && browser.get(&path).await.text.contains(&events[0].0.to_string()));
+    let event = browser.get(&format!("/events/{}", events[0].0)).await.text;
+    for expected in [&format!("curl -X POST {url} "), "-H 'x-any: thing'", "--data-raw 'not even JSON'"] {
+        assert!(event.contains(expected), "{expected}: {event}");
+    }
     assert!(!browser.get("/now").await.text.contains("No event has come yet"));
     assert!(browser.get("/sources").await.text.contains(&name));
 }

@@ -42,6 +42,7 @@ async fn paths(browser: &mut Browser) -> Vec<String> {
         "/alerts",
         "/try",
         "/keys",
+        "/audit",
     ];
     let own = [
         format!("/events/{event}"),

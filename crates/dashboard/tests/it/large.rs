@@ -39,6 +39,33 @@ async fn filled() -> Browser {
 }
 
 #[tokio::test]
+async fn a_page_is_no_larger_where_each_letter_takes_six_and_each_bracket_a_line() {
+    let mut browser = Browser::furnished(&["operate"]).await;
+    browser.put(ObjectKind::Route, "whole", json!({ "from": "own", "to": "app", "map": "data" })).await;
+    let nested = |depth: usize| {
+        let inner = (0..4_000).map(|_| json!(1)).collect::<serde_json::Value>();
+        (0..depth).fold(inner, |value, _| json!([value]))
+    };
+    for data in [json!("\"".repeat(18_000)), nested(3), nested(100)] {
+        let event = browser.publishes("wide", None, &data).await;
+        browser.arrives("signed", &[], &data.to_string()).await;
+        let page = store::read::Page::first(1);
+        let requests =
+            browser.engine.store().requests(domain::Tenant::default_tenant(), Default::default(), page).await;
+        let request = requests.expect("read").rows.remove(0).request.id;
+        for path in
+            [format!("/events/{event}"), format!("/try?route=whole&event={event}"), format!("/requests/{request}")]
+        {
+            let answer = browser.get(&path).await;
+            assert_eq!(answer.status, 200, "{path}");
+            assert!(answer.text.len() <= PAGE_BYTES_MAX, "{path} has {} bytes", answer.text.len());
+            assert!(answer.text.len() > 3_000, "{path} shows something of it: {}", answer.text);
+        }
+    }
+    browser.until(DeliveryState::Delivered, 6).await;
+}
+
+#[tokio::test]
 async fn every_page_stays_below_its_size_with_thousands_of_rows() {
     let mut browser = filled().await;
     let found = browser.get("/events?type=large").await.text;
@@ -62,6 +89,7 @@ async fn every_page_stays_below_its_size_with_thousands_of_rows() {
         "/schemas",
         "/schemas/show?source=own&of=event&name=large",
         "/alerts",
+        "/audit",
         "/keys",
         "/try",
         event.as_str(),

@@ -1,6 +1,7 @@
 //! The dashboard as a browser meets it, through its router and over a real engine and store.
 
 mod acts;
+mod alerts;
 mod audit;
 mod desk;
 mod endpoints;

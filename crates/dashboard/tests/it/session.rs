@@ -65,6 +65,13 @@ async fn a_link_from_elsewhere_asks_once_more_with_its_cookie() {
 }
 
 #[tokio::test]
+async fn whose_session_ended_before_a_button_was_pressed_comes_in_at_the_start_and_nothing_was_done() {
+    let mut browser = Browser::stranger().await;
+    let pressed = browser.post("/alerts/alr_01h455vb4pex5vsknk084sn02q/resolve", "").await;
+    assert_eq!((pressed.status, pressed.location()), (303, "/login"), "a form's address is no page");
+}
+
+#[tokio::test]
 async fn scopes_hold_here_too() {
     let mut publisher = Browser::with(&["ingest:publish"]).await;
     for path in PAGES {

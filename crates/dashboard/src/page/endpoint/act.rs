@@ -16,11 +16,12 @@ use crate::extract::{Form, Path};
 use crate::list::said;
 use crate::reply::Trouble;
 use crate::session::Visitor;
+use crate::written::told;
 
 pub(crate) async fn make(State(desk): State<Desk>, visitor: Visitor) -> Result<Response, Trouble> {
     visitor.needs(Scope::Admin)?;
     let name = desk.engine.make_endpoint(visitor.tenant().clone()).await?;
-    Ok(Redirect::to(&format!("/endpoints/{name}?done=made")).into_response())
+    Ok(told(Some(format!("source/{name}")), "", Redirect::to(&format!("/endpoints/{name}?done=made"))))
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! A request once more, as a command for a shell. Whatever strangers sent is quoted, so that no shell runs any of it.
 
 use domain::Event;
-use domain::request::{Head, is_secret};
+use domain::request::{Head, MASK, is_secret};
 
 /// Larger payloads are no text that anybody pastes.
 const BODY_BYTES_MAX: usize = 8 * 1024;
@@ -20,10 +20,12 @@ const LEFT_OUT: [&str; 9] = [
 /// Headers taken along.
 const HEADERS_MAX: usize = 30;
 
-/// `None` where the payload is no text, or too much of one. Credentials and signatures are left out.
+/// `None` where the payload is no text, or too much of one. Credentials and signatures are left out. `url` is where its
+/// source takes requests.
 pub(super) fn command(event: &Event, head: &Head, url: &str) -> Option<String> {
     let body = std::str::from_utf8(&event.payload).ok().filter(|body| body.len() <= BODY_BYTES_MAX)?;
-    let mut command = format!("curl -X {} {}", quoted(&head.method), quoted(url));
+    let place = place(url, event.source.as_str(), &head.url);
+    let mut command = format!("curl -X {} {}", quoted(&head.method), quoted(&place));
     let travels = |name: &str| !LEFT_OUT.contains(&name) && !is_secret(name) && !name.starts_with("x-forwarded-");
     for (name, value) in head.headers.iter().filter(|(name, _)| travels(name)).take(HEADERS_MAX) {
         command.push_str(&format!(" \\\n  -H {}", quoted(&format!("{name}: {value}"))));
@@ -32,6 +34,21 @@ pub(super) fn command(event: &Event, head: &Head, url: &str) -> Option<String> {
         command.push_str(&format!(" \\\n  --data-raw {}", quoted(body)));
     }
     Some(command)
+}
+
+/// Where it came, as the source is called now: behind the source's name stand its connection and the query, without
+/// which it would be another request.
+fn place(url: &str, source: &str, came: &str) -> String {
+    let own = format!("/in/{source}");
+    let behind = came.find(&own).map_or("", |at| &came[at + own.len()..]);
+    if !behind.starts_with(['/', '?']) {
+        return url.to_owned();
+    }
+    let (path, query) = behind.split_once('?').unwrap_or((behind, ""));
+    let masked = format!("={MASK}");
+    let kept: Vec<&str> = query.split('&').filter(|one| !one.is_empty() && !one.ends_with(&masked)).collect();
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+    format!("{url}{path}{query}")
 }
 
 /// One word to a POSIX shell, whatever it holds.
@@ -47,6 +64,21 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_goes_to_the_connection_to_which_it_came_and_without_what_was_masked() {
+        let url = "https://hooks.example/in/shop";
+        for (came, behind) in [
+            ("http://10.0.0.7:8080/in/shop", ""),
+            ("https://hooks.example/in/shop/acme", "/acme"),
+            ("https://hooks.example/t/own/in/shop/acme?topic=a%26b&token=***&flag", "/acme?topic=a%26b&flag"),
+            ("https://hooks.example/in/shop?signature=***", ""),
+            ("https://hooks.example/in/shops/acme", ""),
+            ("", ""),
+        ] {
+            assert_eq!(place(url, "shop", came), format!("{url}{behind}"), "{came}");
+        }
+    }
 
     #[test]
     fn whatever_it_holds_it_is_one_word_to_a_shell() {

@@ -13,11 +13,11 @@ use store::read::{DeliveryDetail, EventDetail};
 use crate::desk::Desk;
 use crate::list::address;
 use crate::page::ask;
-use crate::page::request::pretty;
 use crate::part::form::{Weight, button};
+use crate::part::json::laid_out;
 use crate::part::tag::{self, Tone, bytes};
 use crate::part::time::{Ago, took};
-use crate::part::{explain, text_block};
+use crate::part::{cut, explain, text_block};
 use crate::reply::Trouble;
 use crate::session::Visitor;
 
@@ -25,9 +25,15 @@ use crate::session::Visitor;
 const DELIVERIES_MAX: usize = 10;
 /// Tries of one delivery: the last ones, which say how it stands.
 const ATTEMPTS_MAX: usize = 12;
+/// Tries of all that are shown together.
+const ALL_ATTEMPTS_MAX: usize = 40;
 /// Of what a destination answered, and of what it was sent.
 const ANSWER_BYTES_MAX: usize = 300;
 const SENT_BYTES_MAX: usize = 6 * 1024;
+/// Of what destinations were sent, together.
+const ALL_SENT_BYTES_MAX: usize = 24 * 1024;
+/// Of a route's `when`, which its own page has whole.
+const WHEN_CHARS_MAX: usize = 200;
 /// Routes that did not take it.
 const OTHERS_MAX: usize = 20;
 
@@ -49,7 +55,7 @@ pub(super) async fn taken(
             section.card.dim { "No route leaves its source: it is kept, and goes nowhere." }
         }
         @for (index, delivery) in deliveries.iter().enumerate() {
-            (one(visitor, delivery, reasons.get(&delivery.row.id), index, now))
+            (one(visitor, delivery, (reasons.get(&delivery.row.id), when_of(desk, visitor, delivery).as_ref()), (index, deliveries.len()), now))
         }
         @if detail.deliveries.len() > DELIVERIES_MAX {
             p.dim { (detail.deliveries.len() - DELIVERIES_MAX) " more deliveries of this event are not shown." }
@@ -113,7 +119,23 @@ fn trying(route: &str, event: &Event) -> Markup {
     html! { a.button href=(address("/try", &[("route", Some(route)), ("event", Some(event.as_str()))])) { "Try it" } }
 }
 
-fn one(visitor: &Visitor, delivery: &DeliveryDetail, why: Option<&Markup>, index: usize, now: Timestamp) -> Markup {
+/// What `when` said of what came past it. Those that it stopped, or that are not judged yet, say so by their state.
+fn when_of(desk: &Desk, visitor: &Visitor, delivery: &DeliveryDetail) -> Option<Markup> {
+    let row = &delivery.row;
+    let judged = !delivery.attempts.is_empty() && row.state != DeliveryState::Filtered;
+    let topology = desk.engine.topology();
+    let route = topology.route(visitor.tenant().as_str(), row.route.as_str()).filter(|_| judged)?;
+    let when: String = route.spec.when.as_ref()?.chars().take(WHEN_CHARS_MAX).collect();
+    Some(html! { p { (tag::tag(Tone::Good, "let through")) " " code { (when) } span.dim { " is its route's when" } } })
+}
+
+fn one(
+    visitor: &Visitor,
+    delivery: &DeliveryDetail,
+    (why, when): (Option<&Markup>, Option<&Markup>),
+    (index, of): (usize, usize),
+    now: Timestamp,
+) -> Markup {
     let row = &delivery.row;
     html! {
         section.card {
@@ -126,13 +148,14 @@ fn one(visitor: &Visitor, delivery: &DeliveryDetail, why: Option<&Markup>, index
                 @if row.behind { span.dim { "waits for another of its subject" } }
                 @else if let Some(at) = row.due_at { span.dim { "next try " (Ago { at, now }) } }
             }
+            @if let Some(when) = when { (when) }
             @if let Some(cause) = &row.cause {
                 @if row.state == DeliveryState::Filtered { p.dim { (cause.detail) } }
                 @else { p.note { strong { (cause.code.replace('_', " ")) } ": " (cause.detail) } }
             }
             @if let Some(why) = why { (why) }
-            (tries(&delivery.attempts, now))
-            @if let Some(prepared) = &delivery.prepared { (sent(prepared, index)) }
+            (tries(&delivery.attempts, (ALL_ATTEMPTS_MAX / of).min(ATTEMPTS_MAX), now))
+            @if let Some(prepared) = &delivery.prepared { (sent(prepared, index, (ALL_SENT_BYTES_MAX / of).min(SENT_BYTES_MAX))) }
             (acts(visitor, delivery))
         }
     }
@@ -157,8 +180,8 @@ fn acts(visitor: &Visitor, delivery: &DeliveryDetail) -> Markup {
 }
 
 /// Tries from the first to the last, each with what it took and what came back.
-fn tries(attempts: &[Attempt], now: Timestamp) -> Markup {
-    let left_out = attempts.len().saturating_sub(ATTEMPTS_MAX);
+fn tries(attempts: &[Attempt], most: usize, now: Timestamp) -> Markup {
+    let left_out = attempts.len().saturating_sub(most);
     html! {
         @if left_out > 0 { p.dim { (left_out) " earlier tries are not shown." } }
         @if !attempts.is_empty() {
@@ -171,6 +194,7 @@ fn one_try(attempt: &Attempt, now: Timestamp) -> Markup {
     let good = &*attempt.outcome == "delivered";
     let micros = std::time::Duration::from_micros;
     let answer = String::from_utf8_lossy(&attempt.response[..attempt.response.len().min(ANSWER_BYTES_MAX)]);
+    let answer = cut(&answer, 2 * ANSWER_BYTES_MAX);
     html! {
         li.(if good { "good" } else { "bad" }) {
             div.row {
@@ -189,14 +213,16 @@ fn one_try(attempt: &Attempt, now: Timestamp) -> Markup {
     }
 }
 
-fn sent(prepared: &Prepared, index: usize) -> Markup {
+fn sent(prepared: &Prepared, index: usize, most: usize) -> Markup {
     let body = &prepared.body;
-    let shown = if body.len() <= SENT_BYTES_MAX { pretty(body) } else { None };
-    let shown = shown.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(SENT_BYTES_MAX)]).into_owned());
+    let raw = String::from_utf8_lossy(&body[..body.len().min(most)]);
+    let laid_out = laid_out(body, most);
+    let shown = laid_out.as_deref().unwrap_or_else(|| cut(&raw, most));
+    let is_whole = laid_out.is_some() || shown.len() >= body.len();
     html! {
         details { summary { "What is sent: " (bytes(body.len() as u64)) " " (prepared.content_type) }
-            @if body.len() > SENT_BYTES_MAX { p.dim { "The first " (bytes(SENT_BYTES_MAX as u64)) "." } }
-            (text_block(&format!("sent-{index}"), "The body that is sent", &shown))
+            @if !is_whole { p.dim { "The first " (bytes(shown.len() as u64)) "." } }
+            (text_block(&format!("sent-{index}"), "The body that is sent", shown))
         }
     }
 }

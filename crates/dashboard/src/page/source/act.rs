@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use domain::run::StreamKey;
 use domain::{ConnectionName, SourceName};
 use engine::access::Scope;
+use engine::alert::stream_object;
 use engine::streams::Wish;
 use engine::upstream::Account;
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use crate::desk::Desk;
 use crate::extract::{Form, Path};
 use crate::reply::Trouble;
 use crate::session::Visitor;
+use crate::written::told;
 
 #[derive(Deserialize)]
 pub(crate) struct Which {
@@ -34,7 +36,8 @@ pub(crate) async fn check(
         Account { tenant: visitor.tenant().clone(), source: name.clone(), connection: which.connection.clone() };
     let checked = desk.engine.check_connection(&account).await?;
     if checked.works {
-        return Ok(Redirect::to(&format!("/sources/{name}?done=works")).into_response());
+        let object = format!("source/{name}/connection/{}", which.connection);
+        return Ok(told(Some(object), "", Redirect::to(&format!("/sources/{name}?done=works"))));
     }
     let why = checked.why.unwrap_or_else(|| "it does not say why".to_owned());
     Err(Trouble::failed("The source does not accept it", format!("Connection '{}': {why}", which.connection)))
@@ -55,6 +58,18 @@ enum Wanted {
     Reconcile,
     /// The same, though it tells more deletions than a run may by itself.
     ConfirmDeletes,
+}
+
+impl Wanted {
+    /// As the form says it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::DryRun => "dry_run",
+            Self::Reconcile => "reconcile",
+            Self::ConfirmDeletes => "confirm_deletes",
+        }
+    }
 }
 
 impl From<Wanted> for Wish {
@@ -82,6 +97,8 @@ pub(crate) async fn order(
         connection: order.connection,
         stream: Arc::from(order.stream),
     };
+    let object = stream_object(&key);
     let run = desk.engine.order_stream(key, order.wish.into()).await?;
-    Ok(Redirect::to(&format!("/runs/{}", run.id)).into_response())
+    let detail = format!("{} run/{}", order.wish.as_str(), run.id);
+    Ok(told(Some(object), detail, Redirect::to(&format!("/runs/{}", run.id))))
 }

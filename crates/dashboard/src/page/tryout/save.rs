@@ -1,7 +1,7 @@
 //! A tried route as configuration: written for the file, or saved here where the API owns it.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Redirect, Response};
 use engine::access::Scope;
 use engine::definition::write_route;
 use engine::prepare::Draft;
@@ -13,6 +13,7 @@ use crate::desk::Desk;
 use crate::extract::Form;
 use crate::reply::Trouble;
 use crate::session::Visitor;
+use crate::written::told;
 
 /// What the configuration file would hold. JSON texts are YAML texts, so that nothing has to be quoted twice.
 pub(super) fn definition_text(bench: &Bench, draft: &Draft) -> String {
@@ -63,5 +64,5 @@ pub(crate) async fn save(
     let definition = Json::Object(definition(known, &draft));
     let tenant = visitor.tenant().clone();
     desk.engine.put_object(ObjectKind::Route, tenant, &name, definition, draft.route.is_none()).await?;
-    Ok(Redirect::to(&format!("/routes/{name}?done=saved")).into_response())
+    Ok(told(Some(format!("route/{name}")), "", Redirect::to(&format!("/routes/{name}?done=saved"))))
 }

@@ -9,11 +9,11 @@ use store::read::EventRow;
 
 use super::Bench;
 use super::save::definition_text;
-use crate::page::request::pretty;
 use crate::part::form::{area, choice, field};
+use crate::part::json::laid_out;
 use crate::part::tag::{Tone, bytes, tag};
 use crate::part::time::{Ago, rough};
-use crate::part::{empty, text_block};
+use crate::part::{self, empty, text_block};
 use crate::session::Visitor;
 use crate::view::crumbs;
 
@@ -108,12 +108,13 @@ fn sent(trial: &Trial) -> Markup {
 }
 
 fn shown_body(body: &Prepared) -> String {
-    let text = pretty(&body.body).unwrap_or_else(|| String::from_utf8_lossy(&body.body).into_owned());
+    let text =
+        laid_out(&body.body, SHOWN_BYTES_MAX).unwrap_or_else(|| String::from_utf8_lossy(&body.body).into_owned());
     cut(&text)
 }
 
 fn cut(text: &str) -> String {
-    let end = text.floor_char_boundary(SHOWN_BYTES_MAX);
+    let end = part::cut(text, SHOWN_BYTES_MAX).len();
     if end == text.len() {
         text.to_owned()
     } else {
@@ -122,7 +123,8 @@ fn cut(text: &str) -> String {
 }
 
 fn root(bench: &Bench, now: Timestamp) -> Markup {
-    let root = bench.root().and_then(|root| pretty(&root));
+    let as_text = |root: Vec<u8>| String::from_utf8_lossy(&root).into_owned();
+    let root = bench.root().map(|root| laid_out(&root, SHOWN_BYTES_MAX).unwrap_or_else(|| as_text(root)));
     html! {
         @if let (Some(root), Some(event)) = (root, &bench.event) {
             details data-root open { summary { "The event, as expressions see it" }
