@@ -6,7 +6,6 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use connectors::manifest::node::{Document, Limits};
 use connectors::manifest::overrides::Overrides;
