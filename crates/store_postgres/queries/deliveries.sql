@@ -191,7 +191,8 @@ WITH chosen AS MATERIALIZED (
 UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
 
 -- name: open_ids
-SELECT d.id FROM open_deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event
+SELECT d.id FROM open_deliveries d
+CROSS JOIN LATERAL (SELECT source FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
 WHERE d.tenant = $1 AND ($2::smallint IS NULL OR d.state = $2) AND ($3::text IS NULL OR d.destination = $3)
   AND ($4::text IS NULL OR d.route = $4) AND ($5::text IS NULL OR e.source = $5)
   AND ($6::uuid IS NULL OR d.replay = $6) AND ($7::text IS NULL OR d.cause_code = $7)
@@ -201,18 +202,22 @@ ORDER BY d.id LIMIT $10
 -- name: delivery_by_id
 SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
   d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
-FROM deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event WHERE d.tenant = $1 AND d.id = $2
+FROM deliveries d CROSS JOIN LATERAL (
+  SELECT type, source, connection, subject FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
+WHERE d.tenant = $1 AND d.id = $2
 
 -- name: delivery_rows
 SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
   d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
-FROM deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event
+FROM deliveries d CROSS JOIN LATERAL (
+  SELECT type, source, connection, subject FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
 WHERE d.tenant = $1 AND d.id = ANY ($2::uuid[]) ORDER BY d.id DESC
 
 -- name: deliveries_of_event
 SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
   d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
-FROM deliveries d JOIN events e ON e.tenant = $1 AND e.id = d.event
+FROM deliveries d CROSS JOIN LATERAL (
+  SELECT type, source, connection, subject FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
 WHERE d.tenant = $1 AND d.event = $2 ORDER BY d.id
 
 -- name: attempts

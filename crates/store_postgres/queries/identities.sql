@@ -49,7 +49,7 @@ INSERT INTO sightings AS s (tenant, event, path, first_at, last_at, count)
 SELECT $1, u.event, u.path, u.first_at, u.last_at, u.count
 FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
   AS u (event, path, first_at, last_at, count)
-WHERE EXISTS (SELECT 1 FROM events e WHERE e.tenant = $1 AND e.id = u.event)
+WHERE EXISTS (SELECT 1 FROM events e WHERE e.tenant = $1 AND e.id = u.event OFFSET 0)
 ORDER BY u.event, u.path
 ON CONFLICT (tenant, event, path) DO UPDATE SET first_at = least(s.first_at, excluded.first_at),
   last_at = greatest(s.last_at, excluded.last_at), count = s.count + excluded.count

@@ -51,7 +51,8 @@ FROM checkpoints WHERE tenant = $1 AND ($2::text IS NULL OR source = $2)
 
 -- name: known_subjects
 SELECT s.subject, s.version_kind, s.version, s.digest, s.deleted, s.change, s.event, e.origin, e.received_at
-FROM subjects s LEFT JOIN events e ON e.tenant = $1 AND e.id = s.event
+FROM subjects s
+LEFT JOIN LATERAL (SELECT origin, received_at FROM events WHERE tenant = $1 AND id = s.event OFFSET 0) AS e ON true
 WHERE s.tenant = $1 AND s.source = $2 AND s.connection = $3 AND s.subject = ANY ($4::text[])
 
 -- Those that are there, from behind a subject, while they begin with the object's name.
