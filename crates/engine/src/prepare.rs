@@ -6,6 +6,7 @@ mod trial;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use domain::Event;
 use serde_json::{Map, Value as Json};
 use store::dispatch::Prepared;
@@ -22,6 +23,9 @@ use crate::topology::{FILTER_SUSPECT_AFTER, FilterSuspicion, Route};
 use crate::work::Work;
 
 pub use trial::{Draft, Passing, Trial};
+
+/// Of a record that is kept beside what was made of it: a store is not for copies of what the source has.
+const KEPT_RECORD_BYTES_MAX: usize = 64 * 1024;
 
 /// What preparing led to.
 #[derive(Debug)]
@@ -169,7 +173,7 @@ impl Basis {
 
 fn plain(event: &Event, route: &Route, stale: bool) -> Prepared {
     let body = body_of(event, route.body_mode(), stale);
-    Prepared { content_type: body.content_type, body: body.bytes, stale }
+    Prepared { content_type: body.content_type, body: body.bytes, stale, enriched: None }
 }
 
 /// Whether `when` lets the event through.
@@ -183,8 +187,32 @@ fn filter(root: &Root, route: &Route, moment: &Moment) -> Result<(), Preparation
 
 /// The body. `is_fetched`: something in it is not in the event, and might be another the next time.
 fn shape(basis: &Basis, root: &Root, route: &Route, moment: &Moment, is_fetched: bool) -> Preparation {
+    let mut shaped = shaped(basis, root, route, moment, is_fetched);
+    // An envelope has them, and anybody can see them there.
+    let is_envelope = route.map.is_none() && route.body_mode() == BodyMode::Envelope;
+    if let (Preparation::Ready { body, .. }, Some(records), false) = (&mut shaped, &basis.records, is_envelope) {
+        body.enriched = Some(kept(records));
+    }
+    shaped
+}
+
+/// Records as they are kept with what was made of them.
+fn kept(records: &Map<String, Json>) -> Bytes {
+    let kept = records.iter().map(|(name, record)| {
+        let length = record.to_string().len();
+        let is_large = length > KEPT_RECORD_BYTES_MAX;
+        let too_large = || Json::String(format!("{length} bytes of JSON, too large to be kept"));
+        (name.clone(), if is_large { too_large() } else { record.clone() })
+    });
+    Json::Object(kept.collect()).to_string().into()
+}
+
+fn shaped(basis: &Basis, root: &Root, route: &Route, moment: &Moment, is_fetched: bool) -> Preparation {
     let stale = basis.stale;
-    let json = |body| Preparation::Ready { body: Prepared { content_type: JSON.into(), body, stale }, mapped: true };
+    let json = |body| Preparation::Ready {
+        body: Prepared { content_type: JSON.into(), body, stale, enriched: None },
+        mapped: true,
+    };
     match route.map.as_ref().map(|map| map.evaluate(root, moment)) {
         None if basis.records.is_some() && route.body_mode() == BodyMode::Envelope => {
             json(basis.envelope().to_string().into())

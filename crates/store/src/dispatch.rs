@@ -108,6 +108,9 @@ pub struct Prepared {
     pub content_type: Arc<str>,
     pub body: Bytes,
     pub stale: bool,
+    /// The records that were fetched for it, as a JSON object by their names: for people, who are not told by every body.
+    /// A claim does not give them.
+    pub enriched: Option<Bytes>,
 }
 
 #[derive(Clone, Debug)]

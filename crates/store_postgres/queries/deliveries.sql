@@ -122,10 +122,10 @@ SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::uuid[], $6
   $8::bigint[], $9::bigint[], $10::integer[], $11::text[], $12::text[], $13::text[], $14::bytea[]) AS u
 
 -- name: put_prepared
-INSERT INTO prepared (tenant, event, delivery, stale, content_type, body)
-SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[], $4::boolean[], $5::text[], $6::bytea[]) AS u
+INSERT INTO prepared (tenant, event, delivery, stale, content_type, body, enriched)
+SELECT $1, u.* FROM unnest($2::uuid[], $3::uuid[], $4::boolean[], $5::text[], $6::bytea[], $7::bytea[]) AS u
 ON CONFLICT (tenant, event, delivery) DO UPDATE SET stale = excluded.stale, content_type = excluded.content_type,
-  body = excluded.body
+  body = excluded.body, enriched = excluded.enriched
 
 -- name: delete_prepared
 DELETE FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
@@ -225,7 +225,7 @@ SELECT number, id, started_at, duration_us, outcome, status, error, connect_us, 
 FROM attempts WHERE tenant = $1 AND event = $2 AND delivery = $3 ORDER BY number
 
 -- name: prepared
-SELECT content_type, stale, body FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
+SELECT content_type, stale, body, enriched FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
 
 -- name: sightings
 SELECT path, first_at, last_at, count FROM sightings WHERE tenant = $1 AND event = $2 ORDER BY first_at, path

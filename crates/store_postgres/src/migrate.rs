@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0008_alerts.sql"),
     include_str!("../migrations/0009_waiting.sql"),
     include_str!("../migrations/0010_audit.sql"),
+    include_str!("../migrations/0011_enriched.sql"),
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.

@@ -111,11 +111,12 @@ SELECT seq, created_at FROM deliveries INDEXED BY deliveries_open
 WHERE tenant = ?1 AND state = ?2 AND state IN (3, 4, 5, 8) AND destination = ?3 ORDER BY id
 
 -- name: prepared
-SELECT content_type, stale, body FROM prepared WHERE delivery = ?1
+SELECT content_type, stale, body, enriched FROM prepared WHERE delivery = ?1
 
 -- name: put_prepared
-INSERT INTO prepared (delivery, content_type, stale, body) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT DO UPDATE SET content_type = excluded.content_type, stale = excluded.stale, body = excluded.body
+INSERT INTO prepared (delivery, content_type, stale, body, enriched) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT DO UPDATE SET content_type = excluded.content_type, stale = excluded.stale, body = excluded.body,
+  enriched = excluded.enriched
 
 -- name: delete_prepared
 DELETE FROM prepared WHERE delivery = ?1

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0008_alerts.sql"),
     include_str!("../migrations/0009_waiting.sql"),
     include_str!("../migrations/0010_audit.sql"),
+    include_str!("../migrations/0011_enriched.sql"),
 ];
 
 /// Beside the migrations, because it has to be there before the first.

@@ -174,6 +174,10 @@ pub struct PreparedView {
     body_bytes: u64,
     #[serde(flatten)]
     body: PayloadView,
+    /// The records that `enrich` fetched for it, by their names, where `map` made something else of them; one of more than
+    /// 64 KiB is named by its size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enriched: Option<serde_json::Value>,
 }
 
 /// A delivery with its whole context.
@@ -227,6 +231,7 @@ pub async fn get(State(app): State<App>, caller: Caller, Named(id): Named<Delive
             content_type: prepared.content_type.to_string(),
             body_bytes: prepared.body.len() as u64,
             body: PayloadView::of(&prepared.body),
+            enriched: prepared.enriched.and_then(|records| serde_json::from_slice(&records).ok()),
         }),
     }))
 }

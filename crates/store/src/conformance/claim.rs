@@ -152,8 +152,10 @@ pub async fn prepared_bytes_come_with_every_later_try(open: impl Open) {
         content_type: "application/json".into(),
         body: bytes::Bytes::from_static(body),
         stale: true,
+        enriched: None,
     };
-    let keep = |claim, body| PreparedDelivery { tenant: w.tenant.clone(), id, claim, prepared: prepared(body) };
+    let fetched = |body| Prepared { enriched: Some(bytes::Bytes::from_static(br#"{"customer":{}}"#)), ..prepared(body) };
+    let keep = |claim, body| PreparedDelivery { tenant: w.tenant.clone(), id, claim, prepared: fetched(body) };
     let mut wrong = claimed.claim;
     wrong.generation += 1;
     let batch = vec![keep(wrong, b"stolen"), keep(claimed.claim, b"ours")];
@@ -161,9 +163,9 @@ pub async fn prepared_bytes_come_with_every_later_try(open: impl Open) {
     assert_eq!(kept.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true]);
     assert_eq!(super::world::code(kept[0].clone()), "claim_fenced");
     w.settle(&claimed, DeliveryState::Retrying).await;
-    assert_eq!(w.claim_one().await.prepared, Some(prepared(b"ours")));
+    assert_eq!(w.claim_one().await.prepared, Some(prepared(b"ours")), "what was fetched is not sent");
     let detail = w.store.delivery(w.tenant.clone(), id).await.expect("delivery").expect("it is there");
-    assert_eq!(detail.prepared, Some(prepared(b"ours")));
+    assert_eq!(detail.prepared, Some(fetched(b"ours")));
 }
 
 pub async fn a_lapsed_lease_is_a_try_of_unknown_end_that_counts(open: impl Open) {

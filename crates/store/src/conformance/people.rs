@@ -75,7 +75,7 @@ pub async fn a_retried_one_starts_over_and_keeps_its_history(open: impl Open) {
     let mut w = World::new(open).await;
     let id = w.owed().await;
     let claimed = w.claim_one().await;
-    let prepared = Prepared { content_type: "text/plain".into(), body: "old".into(), stale: false };
+    let prepared = Prepared { content_type: "text/plain".into(), body: "old".into(), stale: false, enriched: None };
     let keep = PreparedDelivery { tenant: w.tenant.clone(), id, claim: claimed.claim, prepared };
     w.store.keep_prepared(vec![keep]).await.expect("keep_prepared")[0].clone().expect("ours");
     let mut settlement = w.settlement(&claimed, DeliveryState::Dead);

@@ -97,7 +97,8 @@ tables! {
     Attempts "attempts": tenant Name, event Uuid, delivery Uuid, number Int, id Uuid, started_at Int,
         duration_us Int, connect_us Int, first_byte_us Int, status Int, outcome Text, error Text, peer Text,
         response Bytes;
-    Prepared "prepared": tenant Name, event Uuid, delivery Uuid, stale Flag, content_type Text, body Bytes;
+    Prepared "prepared": tenant Name, event Uuid, delivery Uuid, stale Flag, content_type Text, body Bytes,
+        enriched Bytes;
     Requests "requests": tenant Name, id Uuid, received_at Int, due_at Int, bytes Int, verdict Int, source Name,
         reason_code Text, reason_detail Text, connection Text, method Text, url Text, remote Text, headers Bytes,
         body Bytes;

@@ -326,7 +326,8 @@ fn claimed(row: &Row, claim: Claim) -> Result<Claimed, Failure> {
         backfill: cell(row, AT + 14)?,
         prepared: prepared_stale
             .map(|stale| {
-                Ok::<_, Failure>(Prepared { stale, content_type: text(row, AT + 12)?, body: bytes(row, AT + 13)? })
+                let (content_type, body) = (text(row, AT + 12)?, bytes(row, AT + 13)?);
+                Ok::<_, Failure>(Prepared { stale, content_type, body, enriched: None })
             })
             .transpose()?,
     })

@@ -247,6 +247,7 @@ pub(crate) async fn keep_prepared(
             column(&kept, |(_, (_, prepared))| prepared.stale),
             column(&kept, |(_, (_, prepared))| Text::from(&prepared.content_type)),
             column(&kept, |(_, (_, prepared))| Blob(prepared.body.clone())),
+            column(&kept, |(_, (_, prepared))| prepared.enriched.clone().map(Blob)),
         ];
         session.later(Query::put_prepared, row);
     }

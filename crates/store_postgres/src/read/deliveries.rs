@@ -122,7 +122,9 @@ pub(super) async fn detail(
     let attempts = session.rows(Query::attempts, key()).await?;
     let prepared = session.row(Query::prepared, key()).await?;
     let prepared = prepared.map(|row| {
-        Ok::<_, Failure>(Prepared { content_type: text(&row, 0)?, stale: cell(&row, 1)?, body: bytes(&row, 2)? })
+        let enriched = cell::<Option<Vec<u8>>>(&row, 3)?.map(bytes::Bytes::from);
+        let (content_type, stale) = (text(&row, 0)?, cell(&row, 1)?);
+        Ok::<_, Failure>(Prepared { content_type, stale, body: bytes(&row, 2)?, enriched })
     });
     Ok(Some(DeliveryDetail {
         attempts: attempts.iter().map(attempt).collect::<Result<_, _>>()?,

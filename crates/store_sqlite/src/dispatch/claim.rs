@@ -172,5 +172,5 @@ fn replay(row: &Row<'_>) -> Result<Option<ReplayOf>, Failure> {
 
 fn prepared(row: &Row<'_>) -> Result<Option<Prepared>, Failure> {
     let Some(stale) = row.get::<_, Option<bool>>(33)? else { return Ok(None) };
-    Ok(Some(Prepared { content_type: text(row, 32)?, stale, body: bytes(row, 34)? }))
+    Ok(Some(Prepared { content_type: text(row, 32)?, stale, body: bytes(row, 34)?, enriched: None }))
 }

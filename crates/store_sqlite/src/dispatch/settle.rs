@@ -23,7 +23,8 @@ pub(crate) fn keep_prepared(tx: &mut Tx<'_, '_>, one: &PreparedDelivery) -> Resu
     let Some(tenant) = tx.known_name(one.tenant.as_str())? else { return Ok(Err(StoreError::Fenced)) };
     let Some(held) = tx.shared().claims.under(one.id, tenant, one.claim) else { return Ok(Err(StoreError::Fenced)) };
     let prepared = &one.prepared;
-    let row = params![held.seq, &*prepared.content_type, prepared.stale, &*prepared.body];
+    let enriched = prepared.enriched.as_deref();
+    let row = params![held.seq, &*prepared.content_type, prepared.stale, &*prepared.body, enriched];
     tx.execute(Query::put_prepared, row)?;
     Ok(Ok(()))
 }

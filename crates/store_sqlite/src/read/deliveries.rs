@@ -1,5 +1,6 @@
 //! Lists of deliveries, newest first by id: by state and destination where they wait, by replay, else row after row.
 
+use bytes::Bytes;
 use domain::{DeliveryId, DeliveryState};
 use rusqlite::Row;
 use store::dispatch::Prepared;
@@ -170,7 +171,8 @@ pub(crate) fn detail(view: &mut View<'_, '_>, tenant: &str, id: DeliveryId) -> R
     let Some((seq, row)) = found else { return Ok(None) };
     let attempts = view.rows(Query::attempts, [seq], attempt)?;
     let prepared = view.row(Query::prepared, [seq], |row| {
-        Ok(Prepared { content_type: text(row, 0)?, stale: row.get(1)?, body: bytes(row, 2)? })
+        let enriched = row.get::<_, Option<Vec<u8>>>(3)?.map(Bytes::from);
+        Ok(Prepared { content_type: text(row, 0)?, stale: row.get(1)?, body: bytes(row, 2)?, enriched })
     })?;
     Ok(Some(DeliveryDetail { row, attempts, prepared }))
 }

@@ -73,6 +73,14 @@ impl World {
         self.shop.state().delivered.clone()
     }
 
+    /// The records that are kept beside the body of the one delivery; null where there are none.
+    async fn kept(&self) -> Json {
+        let id = self.rig.deliveries(DeliveryState::Delivered).await[0].id;
+        let detail = self.rig.store.delivery(domain::Tenant::default_tenant(), id).await.expect("delivery");
+        let prepared = detail.and_then(|detail| detail.prepared).expect("it was prepared");
+        prepared.enriched.map_or(Json::Null, |records| serde_json::from_slice(&records).expect("JSON"))
+    }
+
     async fn stop(self) {
         self.rig.engine.stop(SECOND * 60).await;
     }
@@ -85,6 +93,7 @@ async fn a_record_stands_under_its_name_for_map_and_in_the_envelope() {
     world.publish(json!({ "item": 7, "paid": true })).await;
     world.rig.pass(SECOND).await;
     assert_eq!(world.delivered(), [json!({ "note": "an item", "paid": true })]);
+    assert_eq!(world.kept().await, json!({ "item": { "id": 7, "note": "an item" } }), "what map was given is kept");
     world.stop().await;
     let world = World::start(vec![item()], |route| route).await;
     world.publish(json!({ "item": 7 })).await;
@@ -124,6 +133,24 @@ async fn routes_that_ask_for_other_things_under_one_name_each_get_their_own() {
     notes.sort();
     assert_eq!(notes, ["\"an item\"", "\"an item\"", "\"another\"", "\"another\""]);
     assert_eq!(world.shop.asked(), 2, "one request for each, which the second event shares");
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_are_kept_have_a_bound_and_an_envelope_has_them_itself() {
+    let map = Some("{ 'length': $length(enriched.item.note) }".to_owned());
+    let world = World::start(vec![item()], |route| RouteSpec { map, ..route }).await;
+    world.shop.item(8, &"x".repeat(70_000));
+    world.publish(json!({ "item": 8 })).await;
+    world.rig.pass(SECOND).await;
+    assert_eq!(world.delivered(), [json!({ "length": 70_000 })]);
+    let kept = world.kept().await["item"].as_str().map(str::to_owned);
+    assert!(kept.is_some_and(|kept| kept.ends_with("bytes of JSON, too large to be kept")));
+    world.stop().await;
+    let world = World::start(vec![item()], |route| route).await;
+    world.publish(json!({ "item": 7 })).await;
+    world.rig.pass(SECOND).await;
+    assert_eq!((world.delivered().len(), world.kept().await), (1, json!(null)));
     world.stop().await;
 }
 

@@ -155,7 +155,11 @@ fn one(
             }
             @if let Some(why) = why { (why) }
             (tries(&delivery.attempts, (ALL_ATTEMPTS_MAX / of).min(ATTEMPTS_MAX), now))
-            @if let Some(prepared) = &delivery.prepared { (sent(prepared, index, (ALL_SENT_BYTES_MAX / of).min(SENT_BYTES_MAX))) }
+            @if let Some(prepared) = &delivery.prepared {
+                @let most = (ALL_SENT_BYTES_MAX / of).min(SENT_BYTES_MAX);
+                @if let Some(records) = &prepared.enriched { (fetched(records, index, most / 2)) }
+                (sent(prepared, index, most / if prepared.enriched.is_some() { 2 } else { 1 }))
+            }
             (acts(visitor, delivery))
         }
     }
@@ -213,16 +217,41 @@ fn one_try(attempt: &Attempt, now: Timestamp) -> Markup {
     }
 }
 
+fn fetched(records: &[u8], index: usize, most: usize) -> Markup {
+    let summary = html! { "What was fetched for it: " (bytes(records.len() as u64)) };
+    folded(&summary, (&format!("fetched-{index}"), "The records that were fetched"), records, most)
+}
+
 fn sent(prepared: &Prepared, index: usize, most: usize) -> Markup {
-    let body = &prepared.body;
+    let summary = html! { "What is sent: " (bytes(prepared.body.len() as u64)) " " (prepared.content_type) };
+    folded(&summary, (&format!("sent-{index}"), "The body that is sent"), &prepared.body, most)
+}
+
+/// Bytes to be opened, laid out where they are JSON.
+fn folded(summary: &Markup, (id, label): (&str, &str), body: &[u8], most: usize) -> Markup {
     let raw = String::from_utf8_lossy(&body[..body.len().min(most)]);
     let laid_out = laid_out(body, most);
     let shown = laid_out.as_deref().unwrap_or_else(|| cut(&raw, most));
     let is_whole = laid_out.is_some() || shown.len() >= body.len();
     html! {
-        details { summary { "What is sent: " (bytes(body.len() as u64)) " " (prepared.content_type) }
+        details { summary { (summary) }
             @if !is_whole { p.dim { "The first " (bytes(shown.len() as u64)) "." } }
-            (text_block(&format!("sent-{index}"), "The body that is sent", shown))
+            (text_block(id, label, shown))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_fetched_is_shown_as_text_and_cut() {
+        let shown = fetched(br#"{"customer":{"name":"<b>Ada</b>"}}"#, 0, 1_000).into_string();
+        assert!(shown.contains("&lt;b&gt;Ada&lt;/b&gt;") && !shown.contains("<b>"), "{shown}");
+        assert!(!shown.contains("The first"), "{shown}");
+        let long = format!(r#"{{"customer":"{}"}}"#, "x".repeat(5_000));
+        let shown = fetched(long.as_bytes(), 0, 1_000).into_string();
+        assert!(shown.contains("The first") && shown.len() < 2_000, "{shown}");
     }
 }

@@ -1,0 +1,2 @@
+-- The records that were fetched for a delivery, for people.
+ALTER TABLE prepared ADD COLUMN enriched bytea;
