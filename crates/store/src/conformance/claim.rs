@@ -154,7 +154,8 @@ pub async fn prepared_bytes_come_with_every_later_try(open: impl Open) {
         stale: true,
         enriched: None,
     };
-    let fetched = |body| Prepared { enriched: Some(bytes::Bytes::from_static(br#"{"customer":{}}"#)), ..prepared(body) };
+    let fetched =
+        |body| Prepared { enriched: Some(bytes::Bytes::from_static(br#"{"customer":{}}"#)), ..prepared(body) };
     let keep = |claim, body| PreparedDelivery { tenant: w.tenant.clone(), id, claim, prepared: fetched(body) };
     let mut wrong = claimed.claim;
     wrong.generation += 1;

@@ -122,13 +122,12 @@ async fn fill_lanes(w: &mut World) -> (DeliveryId, DeliveryId) {
     let (first, _) = in_lane(w, "orders/2", 5);
     w.accept(first).await;
     let claimed = w.claim_one().await;
-    let prepared =
-        Prepared {
-            content_type: "application/json".into(),
-            body: Bytes::from_static(b"ours"),
-            stale: false,
-            enriched: Some(Bytes::from_static(br#"{"customer":{}}"#)),
-        };
+    let prepared = Prepared {
+        content_type: "application/json".into(),
+        body: Bytes::from_static(b"ours"),
+        stale: false,
+        enriched: Some(Bytes::from_static(br#"{"customer":{}}"#)),
+    };
     let keep = PreparedDelivery { tenant: w.tenant.clone(), id: claimed.id, claim: claimed.claim, prepared };
     w.store.keep_prepared(vec![keep]).await.expect("keep_prepared")[0].as_ref().expect("kept");
     let retrying = w.settlement(&claimed, DeliveryState::Retrying);

@@ -25,7 +25,7 @@ fn entries(tenant: &Tenant, filter: &DeliveryFilter, before: Uuid, chunk: i64) -
         Some(_) => "ended_deliveries",
         None => "deliveries",
     };
-    // Of the rows of this chunk only: planned without them, a join reads every event there is.
+    // One by one: planned as a join, the statement reads every event there is.
     let join = match filter.source {
         Some(_) => {
             "LEFT JOIN LATERAL (SELECT source FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e ON true"
@@ -41,8 +41,8 @@ fn entries(tenant: &Tenant, filter: &DeliveryFilter, before: Uuid, chunk: i64) -
         within.push_str(&format!(" AND d.replay = {replay} AND d.replay <> '{}'", Uuid::nil()));
     }
     statement.push(&format!(
-        "SELECT d.id, d.created_at, {} FROM (SELECT * FROM {table} d WHERE d.tenant = $1 AND d.id < $2{within} \
-         ORDER BY d.id DESC LIMIT $3) AS d {join} ORDER BY d.id DESC",
+        "SELECT d.id, d.created_at, {} FROM {table} d {join} WHERE d.tenant = $1 AND d.id < $2{within} \
+         ORDER BY d.id DESC LIMIT $3",
         wanted.text()
     ));
     (statement, wanted.is_anything())
