@@ -16,7 +16,8 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Lets the next use of each statement find its plan anew.
 pub(crate) const DISCARD_PLANS: &str = "DISCARD PLANS";
-/// Making all plans of a connection anew takes the server some 20 ms: of so many uses of a millisecond or more, nothing.
+/// A plan takes the server 0.1 to 1.3 ms to make (pg_stat_statements, planning tracked, on a busy machine): with some thirty
+/// statements, little beside so many uses.
 const USES_OF_A_PLAN: usize = 1_024;
 
 /// Where the database is, and whom to trust there.

@@ -23,7 +23,7 @@ use crate::value::Param;
 
 /// A statement by an index takes a millisecond or two, and a batch of them some more.
 const SLOW: Duration = Duration::from_millis(50);
-/// Between two slow verbs that let plans be made anew: it takes the server some 20 ms.
+/// Between two slow verbs that let plans be made anew: each plan is a millisecond's work at most, or a little more.
 const PLANS_APART: Duration = Duration::from_millis(250);
 
 /// How much was done since the start.
