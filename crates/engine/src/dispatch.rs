@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::delivery::{Outcome, settle};
+use domain::ordering::Ordering;
 use domain::{DeliveryId, DeliveryState, Timestamp};
 use futures_util::future::{BoxFuture, OptionFuture};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -328,11 +329,12 @@ impl Dispatcher {
     fn start(&mut self, work: Work) {
         self.in_flight += 1;
         let (deliverer, handle) = (Arc::clone(&self.deliverer), self.handle.clone());
-        tokio::spawn(async move {
+        // Boxed, because a task is moved a few times before and after it runs, and this one is kilobytes.
+        tokio::spawn(Box::pin(async move {
             let span = telemetry::deliver_span(&work);
             let tried = deliverer.try_once(work).instrument(span).await;
             handle.tell(Message::Tried(Box::new(tried)));
-        });
+        }));
     }
 
     fn tried(&mut self, mut tried: Tried) {
@@ -461,5 +463,6 @@ fn settlement_of(tried: &Tried, transition: &domain::delivery::Transition) -> Se
         cause: cause.clone(),
         on_dead: work.route.spec.on_dead,
         sent_version: if sent { work.event.version } else { None },
+        ordered: work.route.spec.ordering != Ordering::None,
     }
 }

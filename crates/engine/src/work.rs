@@ -162,5 +162,6 @@ fn untried(
         cause: None,
         on_dead: OnDead::Continue,
         sent_version: None,
+        ordered: true,
     }
 }

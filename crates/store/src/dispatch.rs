@@ -160,6 +160,8 @@ pub struct Settlement {
     /// Of the lane: what a dead head does to it, and the version that was sent.
     pub on_dead: OnDead,
     pub sent_version: Option<Version>,
+    /// Whether its route keeps an order, so that it may be in a lane: a store may look there first, and relies on nothing.
+    pub ordered: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,6 +35,35 @@ FROM unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[], $6::integer
   AS u (id, state, at, attempts, tried, cause_code, cause_detail)
 WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
 
+-- Those in no lane that are still under their claims, which only those in flight are: taken out, kept as ended, and their
+-- tries appended, in one statement. Gives those that were; who was in a lane, or under another claim, is left as it was.
+-- name: end_plain
+WITH gone AS (
+  DELETE FROM open_deliveries AS o
+  USING unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::smallint[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
+    $10::uuid[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::integer[], $16::text[], $17::text[],
+    $18::text[], $19::bytea[])
+    AS u (id, owner, generation, state, at, attempts, cause_code, cause_detail, attempt, started_at, duration_us,
+      connect_us, first_byte_us, status, outcome, error, peer, response)
+  WHERE o.tenant = $1 AND o.id = u.id AND o.owner = u.owner AND o.generation = u.generation AND o.lane IS NULL
+  RETURNING o.id, o.event, o.replay, o.created_at, o.generation, o.version_kind, o.version, o.tried, o.route,
+    o.destination, u.state, u.at, u.attempts, u.cause_code, u.cause_detail, u.attempt, u.started_at, u.duration_us,
+    u.connect_us, u.first_byte_us, u.status, u.outcome, u.error, u.peer, u.response
+), ended AS (
+  INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, version_kind, version,
+    state, attempts, tried, route, destination, cause_code, cause_detail)
+  SELECT $1, id, event, replay, created_at, at, generation, version_kind, version, state, attempts,
+    tried + CASE WHEN attempt IS NULL THEN 0 ELSE 1 END, route, destination, cause_code, cause_detail
+  FROM gone
+), tries AS (
+  INSERT INTO attempts (tenant, event, delivery, number, id, started_at, duration_us, connect_us, first_byte_us, status,
+    outcome, error, peer, response)
+  SELECT $1, event, id, tried + 1, attempt, started_at, duration_us, connect_us, first_byte_us, status, outcome, error,
+    peer, response
+  FROM gone WHERE attempt IS NOT NULL
+)
+SELECT id FROM gone
+
 -- name: end_open
 WITH gone AS (
   DELETE FROM open_deliveries WHERE tenant = $1 AND id = ANY ($2::uuid[])

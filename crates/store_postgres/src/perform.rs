@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use store::StoreError;
 use store::dispatch::Owner;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -83,6 +83,12 @@ impl Performer {
         &self.handle
     }
 
+    /// Waits for what somebody else's task answers, without a task of one's own where the caller need not stand still.
+    pub(crate) async fn wait<T: Send + 'static>(&self, answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
+        let answered = if self.apart.is_none() { answer.await } else { self.perform(answer).await? };
+        answered.map_err(|_| StoreError::Closed)
+    }
+
     /// Runs a task to its end and gives what it gave.
     pub(crate) async fn perform<T: Send + 'static>(
         &self,
@@ -113,6 +119,7 @@ pub(crate) struct Inner {
     pub(crate) floors: crate::dispatch::Floors,
     /// As of the last look, for the figures.
     pub(crate) database_bytes: AtomicU64,
+    pub(crate) statistics: crate::keep::Statistics,
     closed: AtomicBool,
     under_way: Semaphore,
 }
@@ -138,6 +145,7 @@ impl Inner {
             pruning: tokio::sync::Mutex::default(),
             floors: crate::dispatch::Floors::default(),
             database_bytes: AtomicU64::new(0),
+            statistics: crate::keep::Statistics::default(),
             closed: AtomicBool::new(false),
             under_way: Semaphore::new(VERBS),
         })

@@ -213,5 +213,6 @@ fn settlement(delivery: DeliveryId, claim: Claim, at: Timestamp) -> Settlement {
         cause: None,
         on_dead: OnDead::Continue,
         sent_version: None,
+        ordered: false,
     }
 }

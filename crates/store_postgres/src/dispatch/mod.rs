@@ -1,6 +1,7 @@
 //! Dispatch: the verbs of [`store::dispatch::Dispatch`].
 
 mod claim;
+mod end;
 mod floor;
 pub(crate) mod settle;
 

@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use uuid::{Builder, Uuid};
 
 use super::claim::Unreadable;
+use super::end;
 use crate::code::{state_code, state_of};
 use crate::failure::Failure;
 use crate::lane::{LaneKey, Lanes};
@@ -105,40 +106,60 @@ fn by_tenant<T>(batch: &[T], tenant: impl Fn(&T) -> &Tenant) -> BTreeMap<&Tenant
 pub(crate) async fn settle(session: &Session, batch: &[Settlement], now: Timestamp) -> Result<Vec<Settled>, Failure> {
     let mut answers = vec![Settled { fenced: true, lane_moved: false }; batch.len()];
     for (tenant, indexes) in by_tenant(batch, |one| &one.tenant) {
-        let ids: Vec<Uuid> = indexes.iter().map(|index| batch[*index].id.uuid()).collect();
-        let (mut lanes, mut open) = lock(session, tenant, &ids, now).await?;
-        let mut late = Vec::new();
-        let (mut moves, mut attempts, mut left, mut leaving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for index in indexes {
-            let one = &batch[index];
-            // Taken out, so that a second settlement of the same claim finds it gone.
-            let held = open.get(&one.id.uuid()).is_some_and(|open| open.is_under(one.claim));
-            let Some(known) = held.then(|| open.remove(&one.id.uuid())).flatten() else {
-                late.push(one);
-                continue;
-            };
-            answers[index].fenced = false;
-            let tried = known.tried + u32::from(one.attempt.is_some());
-            attempts.extend(one.attempt.as_ref().map(|attempt| (known.clone(), attempt.clone())));
-            if let Some(lane) = &known.lane
-                && lanes.settled(lane, known.id, (one.state, one.on_dead), one.sent_version, now)
-            {
-                left.push(lane.clone());
-                leaving.push((index, lane.clone()));
-            }
-            let cause = one.cause.clone();
-            moves.push(Move { open: known, state: one.state, at: one.due, attempts: one.attempts, tried, cause });
-        }
-        keep_late(session, tenant, &late, &mut attempts).await?;
-        insert_attempts(session, tenant, &attempts);
-        move_all(session, tenant, &moves);
-        let moved = lanes.advance(session, &left, now).await?;
-        for (index, lane) in leaving {
-            answers[index].lane_moved = moved.contains(&lane);
-        }
-        lanes.write(session);
+        let (plain, others) = end::split(batch, indexes);
+        // Lanes are locked before deliveries, so the plain ones come last.
+        settle_each(session, tenant, batch, others, now, &mut answers).await?;
+        let left = end::plain(session, tenant, batch, plain, &mut answers).await?;
+        settle_each(session, tenant, batch, left, now, &mut answers).await?;
     }
     Ok(answers)
+}
+
+/// Those of one tenant, each with its lane.
+async fn settle_each(
+    session: &Session,
+    tenant: &Tenant,
+    batch: &[Settlement],
+    indexes: Vec<usize>,
+    now: Timestamp,
+    answers: &mut [Settled],
+) -> Result<(), Failure> {
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = indexes.iter().map(|index| batch[*index].id.uuid()).collect();
+    let (mut lanes, mut open) = lock(session, tenant, &ids, now).await?;
+    let mut late = Vec::new();
+    let (mut moves, mut attempts, mut left, mut leaving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for index in indexes {
+        let one = &batch[index];
+        // Taken out, so that a second settlement of the same claim finds it gone.
+        let held = open.get(&one.id.uuid()).is_some_and(|open| open.is_under(one.claim));
+        let Some(known) = held.then(|| open.remove(&one.id.uuid())).flatten() else {
+            late.push(one);
+            continue;
+        };
+        answers[index].fenced = false;
+        let tried = known.tried + u32::from(one.attempt.is_some());
+        attempts.extend(one.attempt.as_ref().map(|attempt| (known.clone(), attempt.clone())));
+        if let Some(lane) = &known.lane
+            && lanes.settled(lane, known.id, (one.state, one.on_dead), one.sent_version, now)
+        {
+            left.push(lane.clone());
+            leaving.push((index, lane.clone()));
+        }
+        let cause = one.cause.clone();
+        moves.push(Move { open: known, state: one.state, at: one.due, attempts: one.attempts, tried, cause });
+    }
+    keep_late(session, tenant, &late, &mut attempts).await?;
+    insert_attempts(session, tenant, &attempts);
+    move_all(session, tenant, &moves);
+    let moved = lanes.advance(session, &left, now).await?;
+    for (index, lane) in leaving {
+        answers[index].lane_moved = moved.contains(&lane);
+    }
+    lanes.write(session);
+    Ok(())
 }
 
 /// The try of a delivery that was cancelled meanwhile changes nothing about it, but a person sees that it was made.
@@ -174,8 +195,7 @@ pub(crate) fn move_all(session: &Session, tenant: &Tenant, moves: &[Move]) {
     let text = |cause: &Option<Cause>, of: fn(&Cause) -> Text| cause.as_ref().map(of);
     let code = |one: &&Move| text(&one.cause, |cause| Text::from(&cause.code));
     let detail = |one: &&Move| text(&one.cause, |cause| Text::from(&cause.detail));
-    // The end of time has a meaning of its own: a delivery that waits for something else.
-    let at = |one: &&Move| one.at.as_micros().min(Timestamp::NEVER.as_micros() - 1);
+    let at = |one: &&Move| before_never(one.at);
     for (query, some) in [(Query::move_open, &open), (Query::end_open, &ended)] {
         if some.is_empty() {
             continue;
@@ -194,12 +214,21 @@ pub(crate) fn move_all(session: &Session, tenant: &Tenant, moves: &[Move]) {
     }
 }
 
+/// The end of time has a meaning of its own: a delivery that waits for something else.
+pub(super) fn before_never(at: Timestamp) -> i64 {
+    at.as_micros().min(Timestamp::NEVER.as_micros() - 1)
+}
+
+/// What is kept of an answer.
+pub(super) fn response(attempt: &Attempt) -> bytes::Bytes {
+    attempt.response.slice(..attempt.response.len().min(RESPONSE_BYTES_MAX))
+}
+
 /// Appends tries under the numbers that they are, whatever they say of themselves.
 fn insert_attempts(session: &Session, tenant: &Tenant, attempts: &[(Open, Attempt)]) {
     if attempts.is_empty() {
         return;
     }
-    let response = |attempt: &Attempt| attempt.response.slice(..attempt.response.len().min(RESPONSE_BYTES_MAX));
     let row = params![
         Text::from(tenant.as_str()),
         column(attempts, |(open, _)| open.event),

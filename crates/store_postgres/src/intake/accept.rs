@@ -100,8 +100,8 @@ async fn accept_of(
     }
     let ids: Vec<DeliveryId> = owed.iter().map(|one| one.id).collect();
     let destinations: Vec<_> = owed.iter().map(|one| one.destination.clone()).collect();
-    insert_events(session, tenant, &own, &arrivals);
     let made = owe::make(session, inner, tenant, owed).await?;
+    insert_events(session, tenant, &own, &arrivals);
     let mut made = ids.into_iter().zip(destinations).zip(made);
     let answer = |(new, arrival): (&&NewEvent, &Arrival)| {
         let mut accepted = Accepted { id: new.event.id, duplicate: false, claims: Vec::new(), waiting: Vec::new() };
@@ -151,7 +151,8 @@ fn insert_events(session: &Session, tenant: &Tenant, own: &[&NewEvent], arrivals
         column(&events, |event| Blob(event.head.clone())),
         column(&events, |event| Blob(event.payload.clone())),
     ];
-    // Both go with the commit: a node that is stopped in between holds nobody up.
+    // Both go with the commit, after all that other nodes need not wait for: a node that is stopped in between holds
+    // nobody up.
     session.later(Query::lock_tenant, params![Text::from(tenant.as_str())]);
     session.later(Query::insert_events, row);
 }

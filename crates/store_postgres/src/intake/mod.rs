@@ -24,7 +24,7 @@ impl Intake for PostgresStore {
             self.inner.is_open()?;
             let tenants = hint::tenants(&groups);
             let answers = self.gatherer.hand_over(groups, now)?;
-            let answered = self.performer.perform(answers).await?.map_err(|_| StoreError::Closed)??;
+            let answered = self.performer.wait(answers).await??;
             self.hints.tell_waiting(&tenants, &answered);
             Ok(answered)
         })

@@ -2,6 +2,7 @@
 
 mod prune;
 mod span;
+mod statistics;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use store::{StoreError, Verb};
 
 pub(crate) use self::prune::Pruning;
 pub(crate) use self::span::{make_of as make_spans_of, prepare as prepare_spans};
+pub(crate) use self::statistics::Statistics;
 use crate::PostgresStore;
 use crate::failure::Failure;
 use crate::perform::{Inner, within};
@@ -43,7 +45,9 @@ impl Keep for PostgresStore {
                 let standby = "this server is a standby, or still recovering, and takes no writes";
                 return Err(StoreError::Unreachable(standby.to_owned()).into());
             }
-            measure(&inner).await
+            measure(&inner).await?;
+            statistics::look_after(&inner);
+            Ok(())
         })
     }
 

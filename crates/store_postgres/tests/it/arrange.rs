@@ -98,6 +98,7 @@ pub fn settlement(id: DeliveryId, claim: Claim, state: DeliveryState) -> Settlem
         cause: None,
         on_dead: OnDead::Continue,
         sent_version: None,
+        ordered: false,
     }
 }
 

@@ -9,3 +9,4 @@ mod growth;
 mod nodes;
 mod spans;
 mod trouble;
+mod work;

@@ -76,6 +76,7 @@ pub fn delivered(number: u64, claim: Claim) -> Settlement {
         cause: None,
         on_dead: OnDead::Continue,
         sent_version: None,
+        ordered: false,
     }
 }
 

@@ -115,6 +115,7 @@ impl Making {
             cause: None,
             on_dead: OnDead::Continue,
             sent_version: None,
+            ordered: false,
         }
     }
 }
