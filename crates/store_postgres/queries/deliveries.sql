@@ -37,30 +37,32 @@ WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
 
 -- Those in no lane that are still under their claims, which only those in flight are: taken out, kept as ended, and their
 -- tries appended, in one statement. Gives those that were; who was in a lane, or under another claim, is left as it was.
+-- They are found by their ids alone, and what is said of each by its place: joined, a table that is believed to be small
+-- would be read as a whole, with all the dead rows that it had in the last minute.
 -- name: end_plain
 WITH gone AS (
-  DELETE FROM open_deliveries AS o
-  USING unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::smallint[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
-    $10::uuid[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::integer[], $16::text[], $17::text[],
-    $18::text[], $19::bytea[])
-    AS u (id, owner, generation, state, at, attempts, cause_code, cause_detail, attempt, started_at, duration_us,
-      connect_us, first_byte_us, status, outcome, error, peer, response)
-  WHERE o.tenant = $1 AND o.id = u.id AND o.owner = u.owner AND o.generation = u.generation AND o.lane IS NULL
-  RETURNING o.id, o.event, o.replay, o.created_at, o.generation, o.version_kind, o.version, o.tried, o.route,
-    o.destination, u.state, u.at, u.attempts, u.cause_code, u.cause_detail, u.attempt, u.started_at, u.duration_us,
-    u.connect_us, u.first_byte_us, u.status, u.outcome, u.error, u.peer, u.response
+  DELETE FROM open_deliveries
+  WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND lane IS NULL
+    AND owner = ($3::bigint[])[array_position($2::uuid[], id)]
+    AND generation = ($4::bigint[])[array_position($2::uuid[], id)]
+  RETURNING id, event, replay, created_at, generation, version_kind, version, tried, route, destination
 ), ended AS (
   INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, version_kind, version,
     state, attempts, tried, route, destination, cause_code, cause_detail)
-  SELECT $1, id, event, replay, created_at, at, generation, version_kind, version, state, attempts,
-    tried + CASE WHEN attempt IS NULL THEN 0 ELSE 1 END, route, destination, cause_code, cause_detail
-  FROM gone
+  SELECT $1, g.id, g.event, g.replay, g.created_at, u.at, g.generation, g.version_kind, g.version, u.state, u.attempts,
+    g.tried + CASE WHEN u.attempt IS NULL THEN 0 ELSE 1 END, g.route, g.destination, u.cause_code, u.cause_detail
+  FROM gone g, unnest($2::uuid[], $5::smallint[], $6::bigint[], $7::integer[], $8::text[], $9::text[], $10::uuid[])
+    AS u (id, state, at, attempts, cause_code, cause_detail, attempt)
+  WHERE g.id = u.id
 ), tries AS (
   INSERT INTO attempts (tenant, event, delivery, number, id, started_at, duration_us, connect_us, first_byte_us, status,
     outcome, error, peer, response)
-  SELECT $1, event, id, tried + 1, attempt, started_at, duration_us, connect_us, first_byte_us, status, outcome, error,
-    peer, response
-  FROM gone WHERE attempt IS NOT NULL
+  SELECT $1, g.event, g.id, g.tried + 1, u.attempt, u.started_at, u.duration_us, u.connect_us, u.first_byte_us, u.status,
+    u.outcome, u.error, u.peer, u.response
+  FROM gone g, unnest($2::uuid[], $10::uuid[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+    $15::integer[], $16::text[], $17::text[], $18::text[], $19::bytea[])
+    AS u (id, attempt, started_at, duration_us, connect_us, first_byte_us, status, outcome, error, peer, response)
+  WHERE g.id = u.id AND u.attempt IS NOT NULL
 )
 SELECT id FROM gone
 
@@ -120,15 +122,15 @@ CROSS JOIN LATERAL (
 -- A generation is higher than every earlier one of its delivery. Where who asks says under which generation it is in
 -- charge of the destination, it has to be so still.
 -- name: claim_deliveries
-UPDATE open_deliveries SET state = 2, owner = $4, generation = greatest(open_deliveries.generation + 1, u.generation),
+UPDATE open_deliveries SET state = 2, owner = $4,
+  generation = greatest(generation + 1, ($3::bigint[])[array_position($2::uuid[], id)]),
   lease_until = coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint)
     + $7::bigint
-FROM unnest($2::uuid[], $3::bigint[], $8::bigint[]) AS u (id, generation, charge)
-WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
-  AND (u.charge IS NULL OR EXISTS (SELECT 1 FROM charges c
+WHERE tenant = $1 AND id = ANY ($2::uuid[])
+  AND (($8::bigint[])[array_position($2::uuid[], id)] IS NULL OR EXISTS (SELECT 1 FROM charges c
     WHERE c.tenant = $1 AND c.kind = 'destination' AND c.name = open_deliveries.destination AND c.owner = $4
-      AND c.generation = u.charge))
-RETURNING open_deliveries.id, open_deliveries.generation
+      AND c.generation = ($8::bigint[])[array_position($2::uuid[], open_deliveries.id)]))
+RETURNING id, generation
 
 -- name: claimed_whole
 SELECT e.seq, e.id, e.tenant, e.source, e.connection, e.origin, e.assurance, e.action, e.version_kind, e.version,
