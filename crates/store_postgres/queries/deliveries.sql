@@ -237,12 +237,15 @@ FROM deliveries d CROSS JOIN LATERAL (
   SELECT type, source, connection, subject FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
 WHERE d.tenant = $1 AND d.id = $2
 
+-- By their events too: those that ended lie with them.
 -- name: delivery_rows
 SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
   d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
-FROM deliveries d CROSS JOIN LATERAL (
+FROM unnest($2::uuid[], $3::uuid[]) AS a (id, event)
+CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE tenant = $1 AND id = a.id AND event = a.event OFFSET 0) AS d
+CROSS JOIN LATERAL (
   SELECT type, source, connection, subject FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
-WHERE d.tenant = $1 AND d.id = ANY ($2::uuid[]) ORDER BY d.id DESC
+ORDER BY d.id DESC
 
 -- name: deliveries_of_event
 SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,

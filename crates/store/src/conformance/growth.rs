@@ -6,8 +6,8 @@ use std::time::Duration;
 use domain::Timestamp;
 use uuid::Uuid;
 
-/// When the first event was received.
-pub const BEGIN: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// When the first event was received, unless a test says otherwise.
+const BEGIN: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub const SOURCES: u64 = 7;
 /// Connections of each source; the last source has [`CONNECTIONS_MANY`].
 pub const CONNECTIONS: u64 = 3;
@@ -38,6 +38,8 @@ pub const REPLAYED: std::ops::Range<u64> = 20..30;
 /// How much there is.
 #[derive(Clone, Copy, Debug)]
 pub struct Growth {
+    /// When the first event was received.
+    pub begin: Timestamp,
     pub events: u64,
     /// The time over which they came, evenly.
     pub days: u32,
@@ -61,13 +63,13 @@ impl Growth {
     /// What `make test` looks at: small enough to fill in seconds, large enough that a scan is told from a look-up.
     #[must_use]
     pub const fn tested() -> Self {
-        Self { events: 100_000, days: 3, payload_bytes: 300 }
+        Self { begin: BEGIN, events: 100_000, days: 3, payload_bytes: 300 }
     }
 
     /// What `make soak` looks at, unless it is told otherwise.
     #[must_use]
     pub const fn soaked(events: u64) -> Self {
-        Self { events, days: 30, payload_bytes: 300 }
+        Self { begin: BEGIN, events, days: 30, payload_bytes: 300 }
     }
 
     /// Microseconds from one event to the next.
@@ -79,7 +81,7 @@ impl Growth {
 
     #[must_use]
     pub fn at(&self, number: u64) -> Timestamp {
-        BEGIN + Duration::from_micros(number * self.step_us())
+        self.begin + Duration::from_micros(number * self.step_us())
     }
 
     #[must_use]
@@ -122,7 +124,7 @@ impl Growth {
             ("from", from),
             ("to", to),
             ("last", self.events - 1),
-            ("begin_us", u64::try_from(BEGIN.as_micros()).unwrap_or(0)),
+            ("begin_us", u64::try_from(self.begin.as_micros()).unwrap_or(0)),
             ("step_us", self.step_us()),
             ("payload_bytes", u64::from(self.payload_bytes)),
             ("subjects", self.subjects()),

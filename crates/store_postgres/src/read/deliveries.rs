@@ -41,7 +41,7 @@ fn entries(tenant: &Tenant, filter: &DeliveryFilter, before: Uuid, chunk: i64) -
         within.push_str(&format!(" AND d.replay = {replay} AND d.replay <> '{}'", Uuid::nil()));
     }
     statement.push(&format!(
-        "SELECT d.id, d.created_at, {} FROM {table} d {join} WHERE d.tenant = $1 AND d.id < $2{within} \
+        "SELECT d.id, d.event, d.created_at, {} FROM {table} d {join} WHERE d.tenant = $1 AND d.id < $2{within} \
          ORDER BY d.id DESC LIMIT $3",
         wanted.text()
     ));
@@ -88,25 +88,32 @@ pub(super) async fn list(
         let mut chunk = Vec::new();
         let text = statement.text().to_owned();
         for row in session.rows_of(&text, statement.params).await? {
-            chunk.push(Entry { key: cell::<Uuid>(&row, 0)?, at: time(&row, 1)?, wanted: cell(&row, 2)? });
+            let key: (Uuid, Uuid) = (cell(&row, 0)?, cell(&row, 1)?);
+            chunk.push(Entry { key, at: time(&row, 2)?, wanted: cell(&row, 3)? });
         }
-        before = chunk.last().map_or(before, |entry| entry.key);
+        before = chunk.last().map_or(before, |entry| entry.key.0);
         if !pager.goes_on(chunk) {
             break;
         }
     }
-    let next = pager.next_position(|id| id.simple().to_string());
+    let next = pager.next_position(|(id, _)| id.simple().to_string());
     let rows = delivery_rows(session, tenant, pager.chosen).await?;
     // One that went on in the meantime is shown as it is; one that is not what was asked for any more is left out.
     let rows = rows.into_iter().filter(|row| filter.state.is_none_or(|state| state == row.state)).collect();
     Ok(Listed { rows, next, searched_until: pager.searched_until })
 }
 
-async fn delivery_rows(session: &Session, tenant: &Tenant, ids: Vec<Uuid>) -> Result<Vec<DeliveryRow>, Failure> {
-    if ids.is_empty() {
+/// Those of these ids and events.
+async fn delivery_rows(
+    session: &Session,
+    tenant: &Tenant,
+    keys: Vec<(Uuid, Uuid)>,
+) -> Result<Vec<DeliveryRow>, Failure> {
+    if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = session.rows(Query::delivery_rows, params![Text::from(tenant.as_str()), ids]).await?;
+    let (ids, events): (Vec<Uuid>, Vec<Uuid>) = keys.into_iter().unzip();
+    let rows = session.rows(Query::delivery_rows, params![Text::from(tenant.as_str()), ids, events]).await?;
     rows.iter().map(delivery).collect()
 }
 

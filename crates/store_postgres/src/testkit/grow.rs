@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::conformance::growth::{BEGIN, Growth};
+use store::conformance::growth::Growth;
 use store::keep::Keep;
 
 use super::Database;
@@ -22,7 +22,7 @@ const EVENTS: &str = include_str!("events.sql");
 pub async fn grow(database: &Database, growth: &Growth) {
     for day in 0..=growth.days {
         // Every opening makes the spans of its time and of a few days after it.
-        let options = OpenOptions { now: BEGIN + DAY * day, listen: false, ..database.options() };
+        let options = OpenOptions { now: growth.begin + DAY * day, listen: false, ..database.options() };
         let store = PostgresStore::open(options).await.expect("a store opens");
         store.close().await.expect("it closes");
     }

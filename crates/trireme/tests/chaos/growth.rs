@@ -14,6 +14,8 @@ use crate::setup::Setup;
 
 const EVENTS: u64 = 20_000;
 const EVENTS_SOAK: u64 = 1_000_000;
+/// Events are kept for thirty days unless it is said otherwise.
+const DAYS_MAX: u32 = 29;
 /// How often each is asked for.
 const ROUNDS: usize = 40;
 /// Until the first byte of a page, and for a list that an index serves: 95 of 100 times.
@@ -78,7 +80,12 @@ fn growth() -> Growth {
     let given = std::env::var("TRIREME_SOAK_EVENTS").ok().map(|text| text.parse().expect("a whole number of events"));
     // Pages are promised for a million; more is for the stores' own tests.
     let most = given.map_or(EVENTS_SOAK, |given: u64| given.min(EVENTS_SOAK));
-    if soaks { Growth::soaked(most) } else { Growth { events: EVENTS, ..Growth::tested() } }
+    let growth = if soaks { Growth::soaked(most) } else { Growth { events: EVENTS, ..Growth::tested() } };
+    // They came until just now, as to a gateway that runs, and the first of them are not yet to be removed.
+    let days = growth.days.min(DAYS_MAX);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+    let begin = now.as_secs() - u64::from(days) * 24 * 60 * 60;
+    Growth { begin: domain::Timestamp::from_secs(begin.cast_signed()), days, ..growth }
 }
 
 fn setup() -> Setup {

@@ -23,7 +23,7 @@ type Case<F> = (&'static str, F, Cost, bool);
 impl Asked {
     /// Each field of the filter by itself, and those together that an index has together.
     fn event_cases(&self) -> Vec<Case<EventFilter>> {
-        let (at, begin) = (self.growth.at(self.number), super::super::growth::BEGIN);
+        let (at, begin) = (self.growth.at(self.number), self.growth.begin);
         let whole = EventFilter {
             source: Some(self.source()),
             connection: Some(name(format!("c{}", connection_of(self.number)))),
@@ -92,7 +92,7 @@ impl Asked {
             replay: Some(ReplayId::from_uuid(self.growth.id(Kind::Replay, 0))),
             cause: Some("never".to_owned()),
             since: Some(self.growth.at(self.number)),
-            until: Some(super::super::growth::BEGIN),
+            until: Some(self.growth.begin),
         };
         let none = DeliveryFilter::default;
         let DeliveryFilter { state, destination, route, source, replay, cause, since, until } = whole;

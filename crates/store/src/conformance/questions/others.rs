@@ -24,6 +24,7 @@ pub(super) fn all(asked: &Asked) -> Vec<Question> {
 impl Asked {
     fn configured(&self) -> Vec<Question> {
         let scope: Arc<str> = "k0".into();
+        let begin = self.growth.begin;
         vec![
             Question::new("objects", "all tenants", CONFIGURED, |store| then(store.objects(), |all| counted(&all)))
                 .in_vain(),
@@ -42,10 +43,8 @@ impl Asked {
             })
             .in_vain(),
             Question::new("budgets", "tenant", CONFIGURED, |store| then(store.budgets(tenant()), |all| counted(&all))),
-            Question::new("nodes", "all", CONFIGURED, |store| {
-                then(store.nodes(super::super::growth::BEGIN), |all| counted(&all))
-            })
-            .in_vain(),
+            Question::new("nodes", "all", CONFIGURED, move |store| then(store.nodes(begin), |all| counted(&all)))
+                .in_vain(),
             Question::new("charges", "all", CONFIGURED, |store| then(store.charges(), |all| Answer::rows(all.len())))
                 .in_vain(),
         ]
@@ -111,7 +110,7 @@ impl Asked {
     }
 
     fn open(&self) -> Vec<Question> {
-        let (begin, source) = (super::super::growth::BEGIN, self.source());
+        let (begin, source) = (self.growth.begin, self.source());
         let replay = domain::ReplayId::from_uuid(self.growth.id(Kind::Replay, 0));
         let last = self.growth.at(self.growth.events - 1);
         vec![

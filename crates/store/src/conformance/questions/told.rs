@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::audit::Outcome;
 
-use super::super::growth::{BEGIN, LISTENERS};
+use super::super::growth::LISTENERS;
 use super::others::{CONFIGURED, counted};
 use super::{Answer, Asked, Cost, PAGE, Question, name, tenant, then};
 use crate::audit::AuditFilter;
@@ -31,8 +31,8 @@ impl Asked {
             action: Some("never*".to_owned()),
             object: Some("nothing".to_owned()),
             outcome: Some(Outcome::Refused),
-            since: Some(BEGIN),
-            until: Some(BEGIN + Duration::from_secs(1)),
+            since: Some(self.growth.begin),
+            until: Some(self.growth.begin + Duration::from_secs(1)),
         };
         let none = AuditFilter::default;
         let AuditFilter { who, action, object, outcome, since, until } = whole;
