@@ -8,8 +8,9 @@ use store::read::{DeliveryFilter, DeliveryRow, PAGE_MAX, Page, Position};
 
 use crate::engine::{Engine, EngineError};
 
-/// Dead letters that are looked at to group them: what is older is behind the same causes nearly always.
-pub const GROUPED_MAX: usize = 5_000;
+/// Dead letters that are looked at to group them, in whole pages: what is older is behind the same causes nearly always, and
+/// whoever looks wants the page at once.
+pub const GROUPED_MAX: usize = 3 * PAGE_MAX as usize;
 /// Dead letters that one wish tries again. More would hold whoever asks for minutes; they ask again.
 pub const RETRIED_MAX: usize = 20_000;
 
