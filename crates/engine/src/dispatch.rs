@@ -329,7 +329,7 @@ impl Dispatcher {
     fn start(&mut self, work: Work) {
         self.in_flight += 1;
         let (deliverer, handle) = (Arc::clone(&self.deliverer), self.handle.clone());
-        // Boxed, because a task is moved a few times before and after it runs, and this one is kilobytes.
+        // Boxed, because a task is moved a few times before and after it runs, with all that it keeps while it does.
         tokio::spawn(Box::pin(async move {
             let span = telemetry::deliver_span(&work);
             let tried = deliverer.try_once(work).instrument(span).await;

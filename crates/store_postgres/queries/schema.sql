@@ -34,7 +34,7 @@ SELECT gen_random_uuid()
 
 -- Tables of ours that hold something of which the planner has no statistics.
 -- name: unknown_tables
-SELECT c.relname FROM pg_class c
+SELECT quote_ident(c.relname) FROM pg_class c
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND pg_relation_size(c.oid) > 0
   AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant')
   AND NOT EXISTS (SELECT 1 FROM pg_stats s WHERE s.schemaname = current_schema() AND s.tablename = c.relname)
