@@ -14,7 +14,8 @@ use super::target::Origin;
 pub struct PoolLimits {
     /// Longest time a connection waits for its next use. Servers close them after 5 s (Node) to 75 s (nginx).
     pub idle_time: Duration,
-    /// Idle connections of one origin: as many as one destination's window usually is.
+    /// Idle connections of one origin, which all destinations at one host share: what one commit lets go is sent at once,
+    /// and whoever finds no connection then dials.
     pub idle_per_origin: usize,
     /// Idle connections in all; each is a file descriptor and some 10 KiB (with TLS 40 KiB).
     pub idle_total: usize,
@@ -22,7 +23,7 @@ pub struct PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { idle_time: Duration::from_secs(60), idle_per_origin: 64, idle_total: 512 }
+        Self { idle_time: Duration::from_secs(60), idle_per_origin: 256, idle_total: 512 }
     }
 }
 

@@ -176,6 +176,19 @@ async fn idle_connections_are_bounded_per_origin_and_in_all() {
 }
 
 #[tokio::test]
+async fn what_is_sent_at_once_again_and_again_dials_once() {
+    const AT_ONCE: usize = 200;
+    let transport = plain();
+    let peer = Peer::answering(OK).await;
+    let target = at(peer.address);
+    for _ in 0..3 {
+        let sends = (0..AT_ONCE).map(|_| transport.send(post(&target)));
+        assert!(futures_util::future::join_all(sends).await.iter().all(Result::is_ok));
+        assert_eq!(peer.accepted(), AT_ONCE);
+    }
+}
+
+#[tokio::test]
 async fn idle_connections_are_closed_in_time_without_further_requests() {
     let (peer, mut hearing) = listening().await;
     let transport = pooled(PoolLimits { idle_time: SHORT, ..PoolLimits::default() });
