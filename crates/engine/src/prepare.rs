@@ -61,7 +61,8 @@ impl Preparer {
         if route.when.is_none() && route.map.is_none() && route.enrich.is_empty() && route.whole.is_none() {
             return Preparation::Ready { body: plain(event, route, work.stale), mapped: false };
         }
-        let prepared = self.by_steps(work).await.unwrap_or_else(|ended| ended);
+        // Boxed, because what fetches records is large, and would make every delivery that needs none as large.
+        let prepared = Box::pin(self.by_steps(work)).await.unwrap_or_else(|ended| ended);
         match prepared {
             Preparation::Ready { .. } if route.when.is_some() => self.watch_filter(route, true),
             Preparation::Filtered { .. } => self.watch_filter(route, false),
