@@ -5,11 +5,13 @@ INSERT INTO open_deliveries (tenant, id, event, replay, created_at, due_at, gene
 SELECT $1, u.id, u.event, u.replay, u.created_at, u.due_at, u.generation, u.owner,
   coalesce(u.lease_from, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $20::bigint) + u.span,
   u.place, u.version_kind, u.version, u.state, u.behind, u.backfill, 0, u.tried, u.route, u.destination, u.lane
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-  $10::bigint[], $11::bigint[], $12::smallint[], $13::bigint[], $14::smallint[], $15::boolean[], $16::integer[],
-  $17::text[], $18::text[], $19::text[], $21::boolean[])
-  AS u (id, event, replay, created_at, due_at, generation, owner, lease_from, span, place, version_kind, version,
-    state, behind, tried, route, destination, lane, backfill)
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS event, unnest($4::uuid[]) AS replay,
+  unnest($5::bigint[]) AS created_at, unnest($6::bigint[]) AS due_at, unnest($7::bigint[]) AS generation,
+  unnest($8::bigint[]) AS owner, unnest($9::bigint[]) AS lease_from, unnest($10::bigint[]) AS span,
+  unnest($11::bigint[]) AS place, unnest($12::smallint[]) AS version_kind, unnest($13::bigint[]) AS version,
+  unnest($14::smallint[]) AS state, unnest($15::boolean[]) AS behind, unnest($16::integer[]) AS tried,
+  unnest($17::text[]) AS route, unnest($18::text[]) AS destination, unnest($19::text[]) AS lane,
+  unnest($21::boolean[]) AS backfill) AS u
 
 -- name: set_behind
 UPDATE open_deliveries SET behind = true, backfill = false WHERE tenant = $1 AND id = ANY ($2::uuid[])
@@ -51,17 +53,19 @@ WITH gone AS (
     state, attempts, tried, route, destination, cause_code, cause_detail)
   SELECT $1, g.id, g.event, g.replay, g.created_at, u.at, g.generation, g.version_kind, g.version, u.state, u.attempts,
     g.tried + CASE WHEN u.attempt IS NULL THEN 0 ELSE 1 END, g.route, g.destination, u.cause_code, u.cause_detail
-  FROM gone g, unnest($2::uuid[], $5::smallint[], $6::bigint[], $7::integer[], $8::text[], $9::text[], $10::uuid[])
-    AS u (id, state, at, attempts, cause_code, cause_detail, attempt)
+  FROM gone g, (SELECT unnest($2::uuid[]) AS id, unnest($5::smallint[]) AS state, unnest($6::bigint[]) AS at,
+    unnest($7::integer[]) AS attempts, unnest($8::text[]) AS cause_code, unnest($9::text[]) AS cause_detail,
+    unnest($10::uuid[]) AS attempt) AS u
   WHERE g.id = u.id
 ), tries AS (
   INSERT INTO attempts (tenant, event, delivery, number, id, started_at, duration_us, connect_us, first_byte_us, status,
     outcome, error, peer, response)
   SELECT $1, g.event, g.id, g.tried + 1, u.attempt, u.started_at, u.duration_us, u.connect_us, u.first_byte_us, u.status,
     u.outcome, u.error, u.peer, u.response
-  FROM gone g, unnest($2::uuid[], $10::uuid[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-    $15::integer[], $16::text[], $17::text[], $18::text[], $19::bytea[])
-    AS u (id, attempt, started_at, duration_us, connect_us, first_byte_us, status, outcome, error, peer, response)
+  FROM gone g, (SELECT unnest($2::uuid[]) AS id, unnest($10::uuid[]) AS attempt, unnest($11::bigint[]) AS started_at,
+    unnest($12::bigint[]) AS duration_us, unnest($13::bigint[]) AS connect_us, unnest($14::bigint[]) AS first_byte_us,
+    unnest($15::integer[]) AS status, unnest($16::text[]) AS outcome, unnest($17::text[]) AS error,
+    unnest($18::text[]) AS peer, unnest($19::bytea[]) AS response) AS u
   WHERE g.id = u.id AND u.attempt IS NOT NULL
 )
 SELECT id FROM gone

@@ -9,6 +9,8 @@ SELECT tenant FROM tenants ORDER BY tenant
 
 -- The numbers go on after the highest: whoever runs this has locked the tenant. Without the tenant's row there is no
 -- number, and the statement fails.
+-- What is written for each event is unnested in a select list: as a table in FROM each of its columns would be written
+-- down apart first, which takes as long as the row itself.
 -- name: insert_events
 INSERT INTO events (tenant, id, seq, source, connection, origin, assurance, action, version_kind, version,
   occurred_at, received_at, request, type, native_type, subject, content_type, head, payload)
@@ -17,11 +19,12 @@ SELECT $1, u.id,
    WHERE t.tenant = $1) + u.nth,
   u.source, u.connection, u.origin, u.assurance, u.action, u.version_kind, u.version, u.occurred_at, u.received_at,
   u.request, u.type, u.native_type, u.subject, u.content_type, u.head, u.payload
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::smallint[], $8::smallint[],
-  $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::text[],
-  $17::bytea[], $18::bytea[]) WITH ORDINALITY
-  AS u (id, source, connection, origin, assurance, action, version_kind, version, occurred_at, received_at, request,
-    type, native_type, subject, content_type, head, payload, nth)
+FROM (SELECT generate_subscripts($2::uuid[], 1) AS nth, unnest($2::uuid[]) AS id, unnest($3::text[]) AS source,
+  unnest($4::text[]) AS connection, unnest($5::smallint[]) AS origin, unnest($6::smallint[]) AS assurance,
+  unnest($7::smallint[]) AS action, unnest($8::smallint[]) AS version_kind, unnest($9::bigint[]) AS version,
+  unnest($10::bigint[]) AS occurred_at, unnest($11::bigint[]) AS received_at, unnest($12::uuid[]) AS request,
+  unnest($13::text[]) AS type, unnest($14::text[]) AS native_type, unnest($15::text[]) AS subject,
+  unnest($16::text[]) AS content_type, unnest($17::bytea[]) AS head, unnest($18::bytea[]) AS payload) AS u
 
 -- name: event_by_id
 SELECT seq, id, tenant, source, connection, origin, assurance, action, version_kind, version, occurred_at,

@@ -3,7 +3,8 @@
 -- name: insert_identities
 INSERT INTO identities (tenant, digest, event, seen_at, native)
 SELECT $1, u.digest, u.event, u.seen_at, u.native
-FROM unnest($2::bytea[], $3::uuid[], $4::bigint[], $5::boolean[]) AS u (digest, event, seen_at, native)
+FROM (SELECT unnest($2::bytea[]) AS digest, unnest($3::uuid[]) AS event, unnest($4::bigint[]) AS seen_at,
+  unnest($5::boolean[]) AS native) AS u
 ORDER BY u.digest ON CONFLICT DO NOTHING RETURNING digest
 
 -- name: lock_identities
