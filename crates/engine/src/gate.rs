@@ -66,11 +66,12 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate for a destination that sends `concurrency` at once. Four rounds of work are kept at hand, so that a
-    /// destination never waits for the store.
+    /// A gate for a destination that sends `concurrency` at once. Eight rounds of work are kept at hand: a place is
+    /// taken before the event is committed and given back when its settlement is, and on a database each of those waits
+    /// for the commit before it.
     #[must_use]
     pub fn new(hall: Arc<Hall>, concurrency: u32) -> Self {
-        let capacity = concurrency.saturating_mul(4).clamp(4, 1_024);
+        let capacity = concurrency.saturating_mul(8).clamp(8, 1_024);
         Self {
             hall,
             capacity,
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     fn gate(hall: &Arc<Hall>) -> Arc<Gate> {
-        Arc::new(Gate::new(Arc::clone(hall), 2))
+        Arc::new(Gate::new(Arc::clone(hall), 1))
     }
 
     #[test]
