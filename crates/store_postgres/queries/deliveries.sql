@@ -39,14 +39,13 @@ WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
 
 -- Those in no lane that are still under their claims, which only those in flight are: taken out, kept as ended, and their
 -- tries appended, in one statement. Gives those that were; who was in a lane, or under another claim, is left as it was.
--- They are found by their ids alone, and what is said of each by its place: joined, a table that is believed to be small
--- would be read as a whole, with all the dead rows that it had in the last minute.
+-- They are found by their ids alone, and their claims by a look into a hash (`IS TRUE` keeps it from being made a join):
+-- joined, a table that is believed to be small would be read as a whole, with all its dead rows of the last minute.
 -- name: end_plain
 WITH gone AS (
   DELETE FROM open_deliveries
   WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND lane IS NULL
-    AND owner = ($3::bigint[])[array_position($2::uuid[], id)]
-    AND generation = ($4::bigint[])[array_position($2::uuid[], id)]
+    AND ((id, owner, generation) IN (SELECT unnest($2::uuid[]), unnest($3::bigint[]), unnest($4::bigint[]))) IS TRUE
   RETURNING id, event, replay, created_at, generation, version_kind, version, tried, route, destination
 ), ended AS (
   INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, version_kind, version,
