@@ -92,6 +92,22 @@ impl Calibration {
         })
     }
 
+    /// Its parts of [`Calibration::ideal_us`] measured once more, beside what a store costs now: some machines change their
+    /// speed within minutes.
+    ///
+    /// # Errors
+    /// When loopback cannot be used.
+    pub fn renewed(&self, connections: usize, seconds: Duration, store: StoreCost) -> Result<Self, BenchError> {
+        Ok(Self {
+            server_us: median(&rounds(|| http::server(connections, seconds))?, |cost| cost.part_us),
+            client_us: median(&rounds(|| http::client(connections, seconds))?, |cost| cost.part_us),
+            hmac_us: primitives::hmac_us(),
+            lookup_us: primitives::lookup_us(),
+            store: Some(store),
+            ..self.clone()
+        })
+    }
+
     /// Ideal CPU time for one event from ingest to delivered: accept and parse, verify, write durably, sign and post,
     /// record the outcome.
     #[must_use]

@@ -150,6 +150,7 @@ impl Plan {
                 // More senders fill larger groups.
                 set_ups: vec![(1, connections), (2, connections), (3, connections), (1, 4 * connections)],
                 throughput: load,
+                calibration,
                 per_second,
                 window: latency / if rounds == 1 { 1 } else { 2 },
             },

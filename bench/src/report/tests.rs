@@ -102,7 +102,7 @@ fn postgres() -> Postgres {
     let load = Throughput { database_us_per_event: 60.0, ..throughput(8_000.0, Some(0.45)) };
     let nodes = vec![Nodes { nodes: 1, load: load.clone() }, Nodes { nodes: 2, load }];
     let cost = StoreCost { write_us: 20.0, settle_us: 9.0 };
-    Postgres { cost, ideal_us: Some(43.0), nodes, heard: waits(2.0, 9.0), unheard: waits(500.0, 990.0) }
+    Postgres { cost, ideal_us: 43.0, nodes, heard: waits(2.0, 9.0), unheard: waits(500.0, 990.0) }
 }
 
 fn held() -> Held {

@@ -27,6 +27,8 @@ pub struct PostgresOptions {
     /// How many nodes, and how many senders at all of them together, one set-up after another.
     pub set_ups: Vec<(usize, usize)>,
     pub throughput: ThroughputOptions,
+    /// How long each ideal part that needs load is measured, before and after each set-up.
+    pub calibration: Duration,
     /// Events a second for a destination that another node looks after, and for how long.
     pub per_second: f64,
     pub window: Duration,
@@ -34,15 +36,30 @@ pub struct PostgresOptions {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Postgres {
-    /// What an event costs a bare table of the same server.
+    /// What an event costs a bare table of the same server: the mean of before, between and after the set-ups.
     pub cost: StoreCost,
-    /// Ideal CPU time for one event with it.
-    pub ideal_us: Option<f64>,
+    /// Ideal CPU time for one event with it, likewise.
+    pub ideal_us: f64,
     pub nodes: Vec<Nodes>,
     /// From the 2xx of one node to the delivery by another, where nodes hear of it.
     pub heard: Percentiles,
     /// The same where they have to look.
     pub unheard: Percentiles,
+}
+
+/// The ideal, measured once.
+#[derive(Clone, Copy, Debug)]
+struct Yardstick {
+    cost: StoreCost,
+    ideal_us: f64,
+}
+
+impl Yardstick {
+    fn mean(all: &[Self]) -> Self {
+        let of = |part: fn(&Self) -> f64| all.iter().map(part).sum::<f64>() / all.len() as f64;
+        let cost = StoreCost { write_us: of(|one| one.cost.write_us), settle_us: of(|one| one.cost.settle_us) };
+        Self { cost, ideal_us: of(|one| one.ideal_us) }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -59,15 +76,23 @@ pub fn postgres(
     calibration: &Calibration,
 ) -> Result<Postgres, BenchError> {
     let server = bench.databases.ok_or(BenchError::NoDatabase)?;
-    let cost = server.cost().map_err(BenchError::Database)?;
-    let ideal_us = Calibration { store: Some(cost), ..calibration.clone() }.ideal_us();
-    let mut nodes = Vec::new();
+    let ideal = || {
+        let cost = server.cost().map_err(BenchError::Database)?;
+        let renewed = calibration.renewed(options.throughput.connections, options.calibration, cost)?;
+        Ok(Yardstick { cost, ideal_us: renewed.ideal_us().unwrap_or_default() })
+    };
+    let (mut nodes, mut yardsticks) = (Vec::new(), vec![ideal()?]);
     for (count, connections) in options.set_ups.iter().copied() {
         (bench.say)(&format!("{count} nodes on one database, {connections} senders"));
         let load = ThroughputOptions { connections, ..options.throughput };
         let rig = start(bench, load.destinations, capacity(&load), (count, true))?;
-        nodes.push(Nodes { nodes: count, load: through(rig, &load, ideal_us)? });
+        let load = through(rig, &load, None)?;
+        yardsticks.push(ideal()?);
+        // What the machine gave just before and just after.
+        let around = Yardstick::mean(&yardsticks[nodes.len()..]);
+        nodes.push(Nodes { nodes: count, load: load.judged_by(around.ideal_us) });
     }
+    let Yardstick { cost, ideal_us } = Yardstick::mean(&yardsticks);
     let (heard, unheard) = (wake(bench, options, true)?, wake(bench, options, false)?);
     Ok(Postgres { cost, ideal_us, nodes, heard, unheard })
 }

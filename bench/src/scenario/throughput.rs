@@ -61,6 +61,14 @@ pub struct Throughput {
     pub others_cores: f64,
 }
 
+impl Throughput {
+    /// The same with R by an ideal that was measured only now.
+    pub(super) fn judged_by(self, ideal_us: f64) -> Self {
+        let us_per_event = self.cpu_us_per_event + self.database_us_per_event;
+        Self { ratio: Some(ideal_us / us_per_event), ..self }
+    }
+}
+
 /// A moment's counts, to be subtracted.
 pub(super) struct Mark {
     pub at_us: u32,

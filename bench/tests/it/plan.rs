@@ -43,7 +43,13 @@ fn tiny() -> Plan {
             interval: time,
             window: time,
         },
-        postgres: PostgresOptions { set_ups: vec![(1, 2)], throughput, per_second: 100.0, window: time },
+        postgres: PostgresOptions {
+            set_ups: vec![(1, 2)],
+            throughput,
+            calibration: time,
+            per_second: 100.0,
+            window: time,
+        },
         held: HeldOptions { load: throughput, held: time },
     }
 }

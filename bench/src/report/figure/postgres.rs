@@ -42,7 +42,7 @@ fn load(rows: &mut Rows, runs: &[Postgres], at: usize, on: &str) {
 
 /// What the yardstick is.
 fn yardstick(rows: &mut Rows, runs: &[Postgres]) {
-    rows.add("ideal CPU per event, PostgreSQL", "µs", None, runs, |run| run.ideal_us);
+    rows.add("ideal CPU per event, PostgreSQL", "µs", None, runs, |run| Some(run.ideal_us));
     rows.add("bare table: write an event durably", "µs", None, runs, |run| Some(run.cost.write_us));
     rows.add("bare table: claim and end a delivery", "µs", None, runs, |run| Some(run.cost.settle_us));
 }
