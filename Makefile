@@ -15,7 +15,7 @@ check: ## what reviews should not have to say: format, lints, docs, licences, ti
 bench: ## speed and size against a bare server and a bare client
 	tools/need cc postgres
 	cargo bench --package bench --bench verify --bench timing
-	tools/with_postgres sh -c 'cargo run --release --package trireme -- bench --full --postgres "$$POSTGRES" --write docs/performance.md'
+	tools/with_postgres sh -c 'cargo run --profile dist --package trireme -- bench --full --postgres "$$POSTGRES" --write docs/performance.md'
 
 soak: ## the long rounds: hours, by hand, never in CI
 	tools/need cc node python postgres chromium deploy image
