@@ -9,6 +9,7 @@ pub mod doubt;
 mod error;
 mod guard;
 mod names;
+mod patience;
 mod regex;
 mod result;
 mod rewrite;
@@ -37,6 +38,7 @@ use crate::clock::thread_cpu_time;
 use crate::entropy::SharedEntropy;
 use error::is_out_of_time;
 use guard::HostFunction;
+use patience::patiently;
 
 /// Longest text of an expression. The longest real mappings are a few kilobytes.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -45,14 +47,11 @@ pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// millisecond, and so does every expression that does not loop. See [`Expression::is_quick`].
 pub const QUICK_ROOT_BYTES_MAX: usize = 32 * 1024;
 
-/// How many times its computing time an evaluation may take by the wall clock, when the machine is busy.
-const PATIENCE_MAX: u32 = 16;
-
 /// What one evaluation may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Computing time, checked between steps. A single built-in is bounded by the size of its arguments instead, so the whole may
-    /// take a few times as long with arguments of megabytes.
+    /// Computing time, checked between steps; what it is not enough for is tried once more. A single built-in is bounded by the
+    /// size of its arguments instead, so the whole may take a few times as long with arguments of megabytes.
     pub time: Duration,
     /// Nested evaluations. A recursive call takes about three.
     pub depth: usize,
@@ -150,20 +149,14 @@ impl Expression {
         Ok(truth.map_err(ExpressionError::failed)?.as_bool().unwrap_or(false))
     }
 
-    /// The library measures by the wall clock. On a busy machine that runs out while nothing is computed, and a
-    /// delivery must not die of that: what did not use its time itself is tried again with more patience.
     fn run(&self, root: &Root, moment: &Moment) -> Result<JValue, ExpressionError> {
-        let mut patience = moment.limits.time;
-        loop {
-            let started = thread_cpu_time();
-            let result = unbroken(|| self.run_once(root, moment, patience))?;
-            let used = thread_cpu_time().saturating_sub(started);
-            let busy_elsewhere = used < moment.limits.time && patience < moment.limits.time * PATIENCE_MAX;
-            match result {
-                Err(error) if is_out_of_time(&error) && busy_elsewhere => patience *= 2,
-                other => return other.map_err(ExpressionError::failed),
-            }
-        }
+        let is_out_of_time = |result: &Result<Result<_, EvaluatorError>, _>| match result {
+            Ok(Err(error)) => is_out_of_time(error),
+            _ => false,
+        };
+        let evaluate = |patience| unbroken(|| self.run_once(root, moment, patience));
+        let result = patiently(moment.limits.time, thread_cpu_time, is_out_of_time, evaluate);
+        result?.map_err(ExpressionError::failed)
     }
 
     fn run_once(&self, root: &Root, moment: &Moment, patience: Duration) -> Result<JValue, EvaluatorError> {
