@@ -21,9 +21,24 @@ pub struct PoolLimits {
     pub idle_total: usize,
 }
 
+/// One origin has no more than so many of all that may be idle: that one is busy must not have all others dial.
+const SHARE_OF_ONE: usize = 4;
+
+impl PoolLimits {
+    /// As many as there are by default where nothing else is scarce.
+    pub const IDLE_MAX: usize = 1_024;
+
+    /// No more than `idle_total` connections wait for their next use.
+    #[must_use]
+    pub fn of(idle_total: usize) -> Self {
+        let idle_per_origin = (idle_total / SHARE_OF_ONE).max(1);
+        Self { idle_time: Duration::from_secs(60), idle_per_origin, idle_total }
+    }
+}
+
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { idle_time: Duration::from_secs(60), idle_per_origin: 256, idle_total: 512 }
+        Self::of(Self::IDLE_MAX)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How many files and sockets the process may have open: raised as far as it goes, then shared out.
 
 use engine::dispatch::IN_FLIGHT_MAX;
+use engine::transport::PoolLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// For the store, its readers and log, the listeners, name lookups and whatever else is open for a moment.
@@ -14,38 +15,49 @@ pub struct Descriptors {
     pub inbound: usize,
     /// Deliveries under way: each holds a socket.
     pub outbound: u32,
+    /// Sockets to destinations and sources that wait for their next use.
+    pub idle: usize,
 }
 
 impl Descriptors {
     /// Raises the limit to the hard one and shares it out. `inbound` is what is wanted for those who call.
     pub fn raise(inbound: usize) -> Self {
         let limit = raised();
-        let shared = Self::share(limit, inbound);
-        if let Some(limit) = limit.filter(|_| shared.inbound < inbound || shared.outbound < IN_FLIGHT_MAX) {
+        let (shared, wanted) = (Self::share(limit, inbound), Self::wanted(inbound));
+        if let Some(limit) = limit.filter(|_| shared != wanted) {
             tracing::warn!(
                 limit,
                 connections = shared.inbound,
                 deliveries = shared.outbound,
-                "few files may be open, so fewer connections are taken and fewer deliveries made at once: \
+                kept = shared.idle,
+                "few files may be open, so fewer connections are taken and kept and fewer deliveries made at once: \
                  raise the hard limit (ulimit -Hn, LimitNOFILE=) to {}",
-                inbound as u64 + u64::from(IN_FLIGHT_MAX) + KEPT_BACK,
+                wanted.all() + KEPT_BACK,
             );
         }
         shared
     }
 
-    /// Callers get as large a share of what there is as they would of what is wanted.
+    fn wanted(inbound: usize) -> Self {
+        Self { inbound, outbound: IN_FLIGHT_MAX, idle: PoolLimits::IDLE_MAX }
+    }
+
+    fn all(self) -> u64 {
+        self.inbound as u64 + u64::from(self.outbound) + self.idle as u64
+    }
+
+    /// Each gets as large a share of what there is as it would of what is wanted.
     fn share(limit: Option<u64>, inbound: usize) -> Self {
-        let wanted = Self { inbound, outbound: IN_FLIGHT_MAX };
-        let all = inbound as u64 + u64::from(IN_FLIGHT_MAX);
+        let wanted = Self::wanted(inbound);
+        let all = wanted.all();
         let Some(there) = limit.map(|limit| limit.saturating_sub(KEPT_BACK)).filter(|there| *there < all) else {
             return wanted;
         };
-        let of_callers = (there * inbound as u64 / all).max(LEAST);
-        let of_deliveries = there.saturating_sub(of_callers).max(LEAST);
+        let of = |part: u64| (there * part / all).max(LEAST).min(part);
         Self {
-            inbound: usize::try_from(of_callers).unwrap_or(inbound).min(inbound),
-            outbound: u32::try_from(of_deliveries).unwrap_or(IN_FLIGHT_MAX).min(IN_FLIGHT_MAX),
+            inbound: usize::try_from(of(inbound as u64)).unwrap_or(inbound),
+            outbound: u32::try_from(of(u64::from(IN_FLIGHT_MAX))).unwrap_or(IN_FLIGHT_MAX),
+            idle: usize::try_from(of(wanted.idle as u64)).unwrap_or(wanted.idle),
         }
     }
 }
@@ -71,13 +83,14 @@ mod tests {
 
     #[test]
     fn what_there_is_is_shared_out_and_never_more() {
-        for limit in [None, Some(1 << 20), Some(14_096 + KEPT_BACK)] {
-            assert_eq!(Descriptors::share(limit, 10_000), Descriptors { inbound: 10_000, outbound: IN_FLIGHT_MAX });
+        let wanted = Descriptors { inbound: 10_000, outbound: IN_FLIGHT_MAX, idle: PoolLimits::IDLE_MAX };
+        for limit in [None, Some(1 << 20), Some(wanted.all() + KEPT_BACK)] {
+            assert_eq!(Descriptors::share(limit, 10_000), wanted);
         }
         let usual = Descriptors::share(Some(1_024), 10_000);
-        assert!(usual.inbound as u64 + u64::from(usual.outbound) + KEPT_BACK <= 1_024, "{usual:?}");
-        assert!(usual.inbound > 600 && usual.outbound > 200, "{usual:?}");
-        let least = Descriptors { inbound: 16, outbound: 16 };
+        assert!(usual.all() + KEPT_BACK <= 1_024, "{usual:?}");
+        assert!(usual.inbound > 550 && usual.outbound > 200 && usual.idle > 50, "{usual:?}");
+        let least = Descriptors { inbound: 16, outbound: 16, idle: 16 };
         assert_eq!([Descriptors::share(Some(0), 10_000), Descriptors::share(Some(64), 10_000)], [least, least]);
         assert_eq!(Descriptors::share(Some(1_024), 8).inbound, 8);
     }

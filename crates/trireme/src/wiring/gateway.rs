@@ -17,7 +17,7 @@ use engine::entropy::{SharedEntropy, SystemEntropy};
 use engine::nodes::{FileStanding, Identity, may_go_by, now_goes_by, of_cluster};
 use engine::spec::{Secret, Specs};
 use engine::topology::{self, SpecError};
-use engine::transport::{HttpTransport, TransportOptions};
+use engine::transport::{HttpTransport, PoolLimits, TransportOptions};
 use engine::vault::Vault;
 use engine::{Engine, EngineError, Parts};
 use store::keep::Retention;
@@ -128,7 +128,8 @@ impl Gateway {
         file.goes_by(settings.file);
         let own = listeners.iter().map(|listener| listener.address).collect();
         let policies = Arc::new(TenantPolicies::new(&settings.egress, own));
-        let transport = HttpTransport::new(SharedClock::clone(&clock), TransportOptions::default())
+        let transport = TransportOptions { pool: PoolLimits::of(sockets_max.idle), ..TransportOptions::default() };
+        let transport = HttpTransport::new(SharedClock::clone(&clock), transport)
             .map_err(|error| Failure::general("tls_setup", error.to_string()))?;
         let engine = Engine::start(Parts {
             store,

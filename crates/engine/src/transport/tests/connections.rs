@@ -176,6 +176,20 @@ async fn idle_connections_are_bounded_per_origin_and_in_all() {
 }
 
 #[tokio::test]
+async fn a_crowd_at_one_origin_leaves_the_connections_of_the_others() {
+    let transport = pooled(PoolLimits::of(8));
+    let (quiet, busy) = (Peer::answering(OK).await, Peer::answering(OK).await);
+    let first = transport.send(post(&at(quiet.address))).await;
+    assert!(first.is_ok_and(|response| !response.reused));
+    let target = at(busy.address);
+    let sends = (0..20).map(|_| transport.send(post(&target)));
+    assert!(futures_util::future::join_all(sends).await.iter().all(Result::is_ok));
+    assert_eq!(transport.idle_connections(), 3, "two of eight are one origin's, and one the other's");
+    let again = transport.send(post(&at(quiet.address))).await;
+    assert!(again.is_ok_and(|response| response.reused));
+}
+
+#[tokio::test]
 async fn what_is_sent_at_once_again_and_again_dials_once() {
     const AT_ONCE: usize = 200;
     let transport = plain();
