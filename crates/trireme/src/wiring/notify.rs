@@ -4,10 +4,19 @@ use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use engine::clock::SharedClock;
+use tokio::task::JoinHandle;
+
+/// How often a supervisor hears that we are still starting. Its own patience has to be longer.
+const STILL_STARTING: Duration = Duration::from_secs(30);
 
 /// How far the process is.
 #[derive(Clone, Copy, Debug)]
 pub enum Stage {
+    /// Still at it: a store is brought up to date, or reads its log. Asks for 90 s more (`sd_notify(3)`).
+    Starting,
     Ready,
     Stopping,
 }
@@ -32,6 +41,7 @@ impl Supervisor {
     pub fn tell(&self, stage: Stage) {
         let Some(address) = &self.address else { return };
         let message: &[u8] = match stage {
+            Stage::Starting => b"EXTEND_TIMEOUT_USEC=90000000",
             Stage::Ready => b"READY=1",
             Stage::Stopping => b"STOPPING=1",
         };
@@ -42,9 +52,58 @@ impl Supervisor {
     }
 }
 
+/// Tells a supervisor that we are still starting, until it is dropped: to bring a large store up to date takes minutes, and
+/// whoever is stopped in the middle of it begins anew.
+#[must_use]
+pub struct StillStarting(JoinHandle<()>);
+
+impl StillStarting {
+    /// Must be called within a runtime. It has a task of its own, because a store that opens may hold its thread.
+    pub fn tell(supervisor: &Supervisor, clock: SharedClock) -> Self {
+        let supervisor = supervisor.clone();
+        Self(tokio::spawn(async move {
+            loop {
+                clock.sleep(STILL_STARTING).await;
+                supervisor.tell(Stage::Starting);
+            }
+        }))
+    }
+}
+
+impl Drop for StillStarting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::clock::SystemClock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_supervisor_waits_for_as_long_as_the_start_takes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_nonblocking(true).expect("a socket that answers at once");
+        let supervisor = Supervisor::new(Some(path.as_os_str()));
+        let clock = SystemClock::shared();
+        let starting = StillStarting::tell(&supervisor, SharedClock::clone(&clock));
+        let heard = || {
+            let mut buffer = [0; 64];
+            let length = socket.recv(&mut buffer).ok()?;
+            Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+        };
+        assert_eq!(heard(), None, "a quick start has nothing to say");
+        for _ in 0..3 {
+            clock.sleep(STILL_STARTING + Duration::from_millis(1)).await;
+            assert_eq!(heard().as_deref(), Some("EXTEND_TIMEOUT_USEC=90000000"));
+        }
+        drop(starting);
+        clock.sleep(2 * STILL_STARTING).await;
+        assert_eq!(heard(), None, "it has started, or failed");
+    }
 
     #[test]
     fn a_supervisor_hears_each_stage_wherever_it_listens() {

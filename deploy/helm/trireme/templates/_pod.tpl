@@ -58,11 +58,12 @@ spec:
         - secretRef: { name: {{ . }} }
         {{- end }}
       {{- end }}
-      # Until it has started the others wait: a store that was not closed in order reads its log first.
+      # Until it has started the others wait: a store that was not closed in order reads its log first, and that of an older
+      # release is brought up to date. To stop it in the middle would have it begin anew, so it has an hour.
       startupProbe:
         httpGet: { path: /healthz, port: http }
         periodSeconds: 2
-        failureThreshold: 60
+        failureThreshold: 1800
       # A database that is away makes it unready, not dead: a restart would mend nothing.
       livenessProbe:
         httpGet: { path: /healthz, port: http }
