@@ -54,10 +54,13 @@ impl Descriptors {
             return wanted;
         };
         let of = |part: u64| (there * part / all).max(LEAST).min(part);
+        let (of_callers, of_deliveries) = (of(inbound as u64), of(u64::from(IN_FLIGHT_MAX)));
+        // What is left, since any of them can be done without.
+        let idle = there.saturating_sub(of_callers + of_deliveries).max(1);
         Self {
-            inbound: usize::try_from(of(inbound as u64)).unwrap_or(inbound),
-            outbound: u32::try_from(of(u64::from(IN_FLIGHT_MAX))).unwrap_or(IN_FLIGHT_MAX),
-            idle: usize::try_from(of(wanted.idle as u64)).unwrap_or(wanted.idle),
+            inbound: usize::try_from(of_callers).unwrap_or(inbound),
+            outbound: u32::try_from(of_deliveries).unwrap_or(IN_FLIGHT_MAX),
+            idle: usize::try_from(idle).unwrap_or(wanted.idle).min(wanted.idle),
         }
     }
 }
@@ -87,10 +90,13 @@ mod tests {
         for limit in [None, Some(1 << 20), Some(wanted.all() + KEPT_BACK)] {
             assert_eq!(Descriptors::share(limit, 10_000), wanted);
         }
+        for limit in [200, 364, 1_024, 5_000, 15_000] {
+            let shared = Descriptors::share(Some(limit), 10_000);
+            assert!(shared.all() + KEPT_BACK <= limit, "{limit}: {shared:?}");
+        }
         let usual = Descriptors::share(Some(1_024), 10_000);
-        assert!(usual.all() + KEPT_BACK <= 1_024, "{usual:?}");
         assert!(usual.inbound > 550 && usual.outbound > 200 && usual.idle > 50, "{usual:?}");
-        let least = Descriptors { inbound: 16, outbound: 16, idle: 16 };
+        let least = Descriptors { inbound: 16, outbound: 16, idle: 1 };
         assert_eq!([Descriptors::share(Some(0), 10_000), Descriptors::share(Some(64), 10_000)], [least, least]);
         assert_eq!(Descriptors::share(Some(1_024), 8).inbound, 8);
     }
