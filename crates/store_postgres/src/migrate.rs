@@ -16,9 +16,10 @@ use crate::row::cell;
 use crate::session::Session;
 use crate::value::params;
 
-/// What one statement of a migration may take, and so what another node's start waits for it: an index of ten million
-/// rows takes minutes.
+/// What one statement of a migration may take: an index of ten million rows takes minutes.
 const MIGRATE_TIME: Duration = Duration::from_secs(15 * 60);
+/// What another node's start waits for all of them.
+const MIGRATED_WITHIN: Duration = Duration::from_secs(60 * 60);
 
 /// Every migration there ever was, oldest first. A released one never changes.
 const MIGRATIONS: &[&str] = &[
@@ -57,18 +58,18 @@ async fn apply(
     session
         .transaction(|session| async move {
             // Whoever holds this row applies them; the others wait for it, as long as that takes, and find them applied.
-            session.batch(&limits(MIGRATE_TIME)).await?;
+            session.batch(&limits(MIGRATED_WITHIN, MIGRATED_WITHIN)).await?;
             session.rows(Query::lock_schema, params![]).await?;
             // Those that run already wait behind whoever waits for their tables: not for as long as that.
-            session.batch(&limits(options.lock_time)).await?;
+            session.batch(&limits(MIGRATE_TIME, options.lock_time)).await?;
             apply_missing(&session, migrations, options.now).await
         })
         .await
 }
 
 /// What one statement of this transaction may take, and what waiting for a lock may.
-fn limits(lock_time: Duration) -> String {
-    let (statement, lock) = (MIGRATE_TIME.as_millis(), lock_time.as_millis());
+fn limits(statement_time: Duration, lock_time: Duration) -> String {
+    let (statement, lock) = (statement_time.as_millis(), lock_time.as_millis());
     format!("SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}")
 }
 

@@ -69,14 +69,16 @@ pub fn run(args: DemoArgs, output: Output, environment: Environment<'_>) -> Outc
 }
 
 async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Environment<'_>) -> Outcome {
-    let mut signals = Signals::new()?;
+    let (mut signals, supervisor) = (Signals::new()?, Supervisor::default());
     let listener = listen(args.listen)?;
     let address = listener.address;
     let destinations = Destinations::start().await?;
     let plan = Plan::new(&SystemEntropy::new(), destinations.address, Plan::kept_key(&data)?);
     let config = plan.write(&data)?;
     let start = start(data, &config, listener, &plan, environment)?;
-    let Some(Launched { gateway, folder, control, .. }) = launch(start, &mut signals).await? else { return Ok(()) };
+    let Some(Launched { gateway, folder, control, .. }) = launch(start, &mut signals, &supervisor).await? else {
+        return Ok(());
+    };
     Hints::new(address, &plan, folder.path(), &config).print(output)?;
 
     let over = CancellationToken::new();
@@ -85,7 +87,7 @@ async fn show(args: &DemoArgs, data: PathBuf, output: Output, environment: Envir
     let view = View::new(gateway.engine.clone(), heard, output);
     let watching = tokio::spawn(over.clone().run_until_cancelled_owned(view.run()));
     let feeding = tokio::spawn(over.clone().run_until_cancelled_owned(feeder.run(args.rate)));
-    let (supervisor, config) = (Supervisor::default(), Some(config));
+    let config = Some(config);
     let around = Surroundings { signals, supervisor, drain: DRAIN, config };
     let reload = |path: &Path| Ok(serve::read_config(path, environment, &[])?.settings);
     let ended = stop::run(gateway, control, around, &reload).await;

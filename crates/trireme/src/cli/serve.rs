@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::FirstKey;
-use engine::clock::SystemClock;
 use engine::explain::Model;
 use engine::spec::Secret;
 use ipnet::IpNet;
@@ -22,7 +21,7 @@ use crate::wiring::gateway::{Gateway, Settings};
 use crate::wiring::launch::{Launch, Launched, launch};
 use crate::wiring::listeners::{self, Addresses, Role};
 use crate::wiring::logging::LogArgs;
-use crate::wiring::notify::{Stage, StillStarting, Supervisor};
+use crate::wiring::notify::{Stage, Supervisor};
 use crate::wiring::open::Intent;
 use crate::wiring::runtime::Process;
 use crate::wiring::stop::{self, Signals, Surroundings};
@@ -99,9 +98,7 @@ pub fn run(args: ServeArgs, output: Output, environment: Environment<'_>) -> Out
     };
     process.run(async {
         let mut signals = Signals::new()?;
-        let starting = StillStarting::tell(&supervisor, SystemClock::shared());
-        let launched = launch(start, &mut signals).await?;
-        drop(starting);
+        let launched = launch(start, &mut signals, &supervisor).await?;
         let Some(Launched { gateway, folder, control, node_lock }) = launched else { return Ok(()) };
         announce(&gateway, folder.path(), output)?;
         supervisor.tell(Stage::Ready);

@@ -15,6 +15,7 @@ use super::folder::DataFolder;
 use super::gateway::{Foundation, Gateway, Settings};
 use super::listeners::{Addresses, Listener};
 use super::master_key;
+use super::notify::{StillOpening, Supervisor};
 use super::open::{self, Intent, Opened, Place};
 use super::predecessor::NodeLock;
 use super::state::StoreOptions;
@@ -51,7 +52,7 @@ pub struct Launched {
 }
 
 /// `None` if it was asked to end before it could serve.
-pub async fn launch(launch: Launch, signals: &mut Signals) -> Outcome<Option<Launched>> {
+pub async fn launch(launch: Launch, signals: &mut Signals, supervisor: &Supervisor) -> Outcome<Option<Launched>> {
     let clock: SharedClock = SystemClock::shared();
     launch.settings.check()?;
     let folder = DataFolder::open(&launch.data)?;
@@ -62,7 +63,9 @@ pub async fn launch(launch: Launch, signals: &mut Signals) -> Outcome<Option<Lau
     let key_id = master_key::known(&folder, launch.master_key.as_ref())?.map(|key| key.id().to_owned());
     let Launch { addresses, inherited, .. } = launch;
     let place = Place { folder: &folder, store: options, addresses, inherited, key_id };
+    let opening = StillOpening::tell(supervisor, SharedClock::clone(&clock));
     let Opened { store, listeners, starting } = open::open(place, launch.intent, &clock).await?;
+    drop(opening);
     let sockets = listeners.iter().filter_map(|listener| listener.share().ok()).collect::<Vec<_>>();
     let keys = Keys { master: launch.master_key, admin: launch.admin_key, cluster: launch.cluster };
     let assembled = assemble(&folder, store, listeners, keys, launch.settings, &clock, signals).await;

@@ -9,14 +9,14 @@ use std::time::Duration;
 use engine::clock::SharedClock;
 use tokio::task::JoinHandle;
 
-/// How often a supervisor hears that we are still starting. Its own patience has to be longer.
-const STILL_STARTING: Duration = Duration::from_secs(30);
+/// How often a supervisor hears that the store is still being opened. Its own patience has to be longer.
+const STILL_OPENING: Duration = Duration::from_secs(30);
 
 /// How far the process is.
 #[derive(Clone, Copy, Debug)]
 pub enum Stage {
-    /// Still at it: a store is brought up to date, or reads its log. Asks for 90 s more (`sd_notify(3)`).
-    Starting,
+    /// The store is brought up to date, or reads its log. Asks for 90 s more (`sd_notify(3)`).
+    Opening,
     Ready,
     Stopping,
 }
@@ -41,7 +41,7 @@ impl Supervisor {
     pub fn tell(&self, stage: Stage) {
         let Some(address) = &self.address else { return };
         let message: &[u8] = match stage {
-            Stage::Starting => b"EXTEND_TIMEOUT_USEC=90000000",
+            Stage::Opening => b"EXTEND_TIMEOUT_USEC=90000000",
             Stage::Ready => b"READY=1",
             Stage::Stopping => b"STOPPING=1",
         };
@@ -52,25 +52,25 @@ impl Supervisor {
     }
 }
 
-/// Tells a supervisor that we are still starting, until it is dropped: to bring a large store up to date takes minutes, and
-/// whoever is stopped in the middle of it begins anew.
+/// Tells a supervisor that the store is still being opened, until it is dropped: to bring a large one up to date takes
+/// minutes, and whoever is stopped in the middle of it begins anew.
 #[must_use]
-pub struct StillStarting(JoinHandle<()>);
+pub struct StillOpening(JoinHandle<()>);
 
-impl StillStarting {
+impl StillOpening {
     /// Must be called within a runtime. It has a task of its own, because a store that opens may hold its thread.
     pub fn tell(supervisor: &Supervisor, clock: SharedClock) -> Self {
         let supervisor = supervisor.clone();
         Self(tokio::spawn(async move {
             loop {
-                clock.sleep(STILL_STARTING).await;
-                supervisor.tell(Stage::Starting);
+                clock.sleep(STILL_OPENING).await;
+                supervisor.tell(Stage::Opening);
             }
         }))
     }
 }
 
-impl Drop for StillStarting {
+impl Drop for StillOpening {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -82,27 +82,27 @@ mod tests {
     use engine::clock::SystemClock;
 
     #[tokio::test(start_paused = true)]
-    async fn a_supervisor_waits_for_as_long_as_the_start_takes() {
+    async fn a_supervisor_waits_for_as_long_as_the_store_takes_to_open() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_nonblocking(true).expect("a socket that answers at once");
         let supervisor = Supervisor::new(Some(path.as_os_str()));
         let clock = SystemClock::shared();
-        let starting = StillStarting::tell(&supervisor, SharedClock::clone(&clock));
+        let opening = StillOpening::tell(&supervisor, SharedClock::clone(&clock));
         let heard = || {
             let mut buffer = [0; 64];
             let length = socket.recv(&mut buffer).ok()?;
             Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
         };
-        assert_eq!(heard(), None, "a quick start has nothing to say");
+        assert_eq!(heard(), None, "what opens quickly has nothing to say");
         for _ in 0..3 {
-            clock.sleep(STILL_STARTING + Duration::from_millis(1)).await;
+            clock.sleep(STILL_OPENING + Duration::from_millis(1)).await;
             assert_eq!(heard().as_deref(), Some("EXTEND_TIMEOUT_USEC=90000000"));
         }
-        drop(starting);
-        clock.sleep(2 * STILL_STARTING).await;
-        assert_eq!(heard(), None, "it has started, or failed");
+        drop(opening);
+        clock.sleep(2 * STILL_OPENING).await;
+        assert_eq!(heard(), None, "it is open, or failed");
     }
 
     #[test]
