@@ -161,9 +161,10 @@ def the_pod_fits_the_program_and_the_image():
         assert probes == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
         assert set(probes.values()) <= set(paths)
         environment = {one["name"]: one.get("value") for one in container["env"]}
+        downloads = environment.pop("TMPDIR")
         assert set(environment) <= serve_variables(), environment
         written = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
-        assert written == [str(Path(environment["TRIREME_DATA"]).parent)]
+        assert written == [str(Path(environment["TRIREME_DATA"]).parent), downloads]
         assert spec["terminationGracePeriodSeconds"] > 5 + int(environment["TRIREME_DRAIN"].rstrip("s"))
 
 

@@ -42,6 +42,8 @@ def compose_takes_the_file_once_the_secrets_are_made_and_not_before():
             assert values["POSTGRES_PASSWORD"] in environment["TRIREME_STORE"]
             assert environment["TRIREME_CLUSTER"] == "compose", "a store of another cluster is refused"
             assert node["read_only"] and node["cap_drop"] == ["ALL"]
+            places = [volume if isinstance(volume, str) else volume["target"] for volume in node["volumes"]]
+            assert environment["TMPDIR"] in places, "large downloads have nowhere to wait"
         published = [name for name, service in services.items() if service.get("ports")]
         assert published == ["balancer"], "the nodes and the database are reached from inside only"
 

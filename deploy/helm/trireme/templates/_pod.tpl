@@ -39,6 +39,8 @@ spec:
         - { name: TRIREME_DATA, value: /var/lib/trireme/data }
         - { name: TRIREME_DRAIN, value: {{ printf "%ds" (int .Values.drainSeconds) | quote }} }
         - { name: TRIREME_LOG_FORM, value: json }
+        # Large downloads of sources wait there.
+        - { name: TMPDIR, value: /tmp }
         {{- $secret := required "existingSecret has to name a Secret with master-key and admin-key (and store, with postgres)" .Values.existingSecret }}
         - name: TRIREME_MASTER_KEY
           valueFrom: { secretKeyRef: { name: {{ $secret }}, key: master-key } }
@@ -87,9 +89,12 @@ spec:
       volumeMounts:
         - { name: config, mountPath: /etc/trireme, readOnly: true }
         - { name: data, mountPath: /var/lib/trireme }
+        - { name: downloads, mountPath: /tmp }
   volumes:
     - name: config
       configMap: { name: {{ include "trireme.name" . }} }
+    - name: downloads
+      emptyDir: { sizeLimit: {{ .Values.downloads.size | quote }} }
     {{- if eq .Values.store "postgres" }}
     # Locks and a socket; the state is in the database.
     - name: data
