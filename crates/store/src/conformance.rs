@@ -111,6 +111,8 @@ macro_rules! conformance_suite {
                 a_blocking_dead_head_gives_way_when_it_is_cancelled
                 a_dead_one_that_others_passed_joins_its_lane_again
                 a_cancelled_head_lets_the_next_go_and_a_cancelled_other_does_not
+                many_of_a_lane_are_cancelled_together_and_the_first_of_the_others_goes
+                many_of_a_lane_are_retried_together_and_go_in_their_order
                 a_held_head_keeps_its_lane
                 a_lapsed_head_keeps_its_lane
                 a_lane_of_many_gives_them_in_the_order_of_the_rule;
@@ -132,6 +134,7 @@ macro_rules! conformance_suite {
                 wishes_are_answered_in_order_and_unknown_ones_are_told
                 a_retried_one_starts_over_and_keeps_its_history
                 many_are_cancelled_by_filter_a_few_at_a_time
+                wishes_for_many_are_answered_each_by_its_state
                 a_held_destination_keeps_what_it_is_owed_until_it_is_resumed
                 one_route_is_held_without_the_others
                 a_destination_is_remembered_unless_it_is_plainly_active;

@@ -162,7 +162,7 @@ ON CONFLICT (tenant, event, delivery) DO UPDATE SET stale = excluded.stale, cont
   body = excluded.body, enriched = excluded.enriched
 
 -- name: delete_prepared
-DELETE FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3
+DELETE FROM prepared WHERE tenant = $1 AND event = ANY ($2::uuid[]) AND delivery = ANY ($3::uuid[])
 
 -- Of all tenants. The claims of a node hold as long as it lives; those of nobody that is known, as long as their lease.
 -- name: lapsed
@@ -182,14 +182,14 @@ ORDER BY id FOR UPDATE SKIP LOCKED
 
 -- name: lock_ended
 SELECT id, event, replay, created_at, generation, tried, place, version_kind, version, state, route, destination, lane
-FROM ended_deliveries WHERE tenant = $1 AND id = $2 FOR UPDATE
+FROM ended_deliveries WHERE tenant = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR UPDATE
 
 -- Retention does not take an event from under who makes a delivery of it.
 -- name: lock_event
-SELECT id FROM events WHERE tenant = $1 AND id = $2 FOR SHARE
+SELECT id FROM events WHERE tenant = $1 AND id = ANY ($2::uuid[]) ORDER BY id FOR SHARE
 
 -- name: delete_ended
-DELETE FROM ended_deliveries WHERE tenant = $1 AND event = $2 AND id = $3
+DELETE FROM ended_deliveries WHERE tenant = $1 AND event = ANY ($2::uuid[]) AND id = ANY ($3::uuid[])
 
 -- Only the try under the last claim: an earlier one was somebody else's.
 -- name: count_late_tries

@@ -267,6 +267,43 @@ pub async fn a_cancelled_head_lets_the_next_go_and_a_cancelled_other_does_not(op
     assert_eq!(drain(&mut w).await, [owed[2], owed[3]]);
 }
 
+pub async fn many_of_a_lane_are_cancelled_together_and_the_first_of_the_others_goes(open: impl Open) {
+    let mut w = World::new(open).await;
+    let (mut owed, mut all_of_another) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        owed.push(w.owed_in_lane("orders/1", None).await);
+    }
+    for _ in 0..2 {
+        all_of_another.push(w.owed_in_lane("orders/2", None).await);
+    }
+    let free = w.owed().await;
+    let asked = vec![all_of_another[1], owed[3], owed[0], free, owed[1], all_of_another[0], owed[0]];
+    let wishes = w.store.cancel(w.tenant.clone(), asked, w.now).await.expect("cancel");
+    assert_eq!(wishes[..6], [Wish::Done; 6]);
+    assert_eq!(wishes[6], Wish::Refused(DeliveryState::Cancelled), "asked for twice");
+    assert_eq!(drain(&mut w).await, [owed[2], owed[4], owed[5]]);
+    let later = w.owed_in_lane("orders/2", None).await;
+    assert_eq!(drain(&mut w).await, [later], "a lane of which all were cancelled goes on");
+}
+
+pub async fn many_of_a_lane_are_retried_together_and_go_in_their_order(open: impl Open) {
+    let mut w = World::new(open).await;
+    let mut owed = Vec::new();
+    for _ in 0..4 {
+        owed.push(w.owed_in_lane("orders/1", None).await);
+    }
+    for expected in &owed[..3] {
+        let claimed = w.claim_one().await;
+        assert_eq!(claimed.id, *expected);
+        dead(&mut w, &claimed, OnDead::Continue).await;
+    }
+    let asked = vec![owed[2], owed[0], owed[1], owed[0]];
+    let wishes = w.store.retry(w.tenant.clone(), asked, w.now).await.expect("retry");
+    assert_eq!(wishes[..3], [Wish::Done; 3]);
+    assert_eq!(wishes[3], Wish::Refused(DeliveryState::Pending), "asked for twice");
+    assert_eq!(drain(&mut w).await, owed);
+}
+
 pub async fn a_held_head_keeps_its_lane(open: impl Open) {
     let mut w = World::new(open).await;
     let head = w.owed_in_lane("orders/1", None).await;

@@ -71,6 +71,23 @@ pub async fn wishes_are_answered_in_order_and_unknown_ones_are_told(open: impl O
     assert_eq!(w.store.retry(w.tenant.clone(), vec![unknown], w.now).await, Ok(vec![Wish::NotFound]));
 }
 
+pub async fn wishes_for_many_are_answered_each_by_its_state(open: impl Open) {
+    let mut w = World::new(open).await;
+    let all = one_of_each(&mut w).await;
+    let unknown = DeliveryId::from_uuid(w.uuid());
+    let ids: Vec<DeliveryId> = all.iter().map(|(id, _)| *id).chain([unknown]).collect();
+    let wishes = w.store.retry(w.tenant.clone(), ids.clone(), w.now).await.expect("retry");
+    let may = |state| matches!(state, DeliveryState::Dead | DeliveryState::Cancelled);
+    let expected = all.iter().map(|(_, state)| if may(*state) { Wish::Done } else { Wish::Refused(*state) });
+    assert_eq!(wishes, expected.chain([Wish::NotFound]).collect::<Vec<_>>());
+    let wishes = w.store.cancel(w.tenant.clone(), ids, w.now).await.expect("cancel");
+    // Those that were retried are open again.
+    let is_open = |state: DeliveryState| state.is_open() || may(state);
+    let expected = all.iter().map(|(_, state)| if is_open(*state) { Wish::Done } else { Wish::Refused(*state) });
+    assert_eq!(wishes, expected.chain([Wish::NotFound]).collect::<Vec<_>>());
+    assert!(w.claimable().await.is_empty());
+}
+
 pub async fn a_retried_one_starts_over_and_keeps_its_history(open: impl Open) {
     let mut w = World::new(open).await;
     let id = w.owed().await;

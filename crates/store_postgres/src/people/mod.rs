@@ -18,13 +18,7 @@ use crate::value::{Text, params};
 
 impl People for PostgresStore {
     fn retry(&self, tenant: Tenant, ids: Vec<DeliveryId>, now: Timestamp) -> Verb<'_, Vec<Wish>> {
-        self.verb(move |inner| async move {
-            let mut wishes = Vec::with_capacity(ids.len());
-            for id in ids {
-                wishes.push(wishes::retry(&inner, &tenant, id, now).await?);
-            }
-            Ok(wishes)
-        })
+        self.verb(move |inner| async move { wishes::retry_all(&inner, &tenant, &ids, now).await })
     }
 
     fn cancel(&self, tenant: Tenant, ids: Vec<DeliveryId>, now: Timestamp) -> Verb<'_, Vec<Wish>> {

@@ -1,6 +1,7 @@
 //! Retry and cancel, and many cancelled at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::ordering::Lane;
 use domain::{DeliveryId, DeliveryState, EventId, Tenant, Timestamp};
@@ -11,7 +12,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::code::{state_code, state_of};
-use crate::dispatch::settle::{Move, lock, move_all};
+use crate::dispatch::settle::{Move, Open, lock, move_all};
 use crate::failure::Failure;
 use crate::lane::{LaneKey, Lanes};
 use crate::owe::{self, Before, Owed};
@@ -19,7 +20,7 @@ use crate::perform::Inner;
 use crate::query::Query;
 use crate::row::{cell, name, replay, small, string_or_none, time, version};
 use crate::session::Session;
-use crate::value::{Text, micros, params};
+use crate::value::{Text, column, micros, params};
 
 /// An ended delivery.
 struct Ended {
@@ -29,61 +30,131 @@ struct Ended {
     lane: Option<LaneKey>,
 }
 
-pub(crate) async fn retry(inner: &Inner, tenant: &Tenant, id: DeliveryId, now: Timestamp) -> Result<Wish, Failure> {
-    inner.transaction(1, |session| async move { retry_one(&session, inner, tenant, id, now).await }).await
+/// All in one transaction; if one of them cannot be made again, each in its own.
+pub(crate) async fn retry_all(
+    inner: &Inner,
+    tenant: &Tenant,
+    ids: &[DeliveryId],
+    now: Timestamp,
+) -> Result<Vec<Wish>, Failure> {
+    match retry(inner, tenant, ids, now).await {
+        Err(Failure::Row(_)) if ids.len() > 1 => {}
+        ended => return ended,
+    }
+    let mut wishes = Vec::with_capacity(ids.len());
+    for id in ids {
+        wishes.extend(retry(inner, tenant, std::slice::from_ref(id), now).await?);
+    }
+    Ok(wishes)
 }
 
-/// Back among the open ones and into its lane, which is made anew if it was forgotten meanwhile.
-async fn retry_one(
+async fn retry(inner: &Inner, tenant: &Tenant, ids: &[DeliveryId], now: Timestamp) -> Result<Vec<Wish>, Failure> {
+    let retry = |session: Arc<Session>| async move { retry_some(&session, inner, tenant, ids, now).await };
+    inner.transaction(ids.len(), retry).await
+}
+
+/// Back among the open ones and into their lanes, which are made anew if they were forgotten meanwhile.
+async fn retry_some(
     session: &Session,
     inner: &Inner,
     tenant: &Tenant,
-    id: DeliveryId,
+    ids: &[DeliveryId],
     now: Timestamp,
-) -> Result<Wish, Failure> {
-    let key = || params![Text::from(tenant.as_str()), id.uuid()];
-    let Some(row) = session.row(Query::lock_ended, key()).await? else {
-        return Ok(match open_state(session, tenant, id.uuid()).await? {
-            Some(state) => Wish::Refused(state),
-            None => Wish::NotFound,
-        });
-    };
-    let ended = read_ended(&row)?;
-    if !matches!(ended.state, DeliveryState::Dead | DeliveryState::Cancelled) {
-        return Ok(Wish::Refused(ended.state));
+) -> Result<Vec<Wish>, Failure> {
+    let asked: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let mut ended = BTreeMap::new();
+    for row in session.rows(Query::lock_ended, params![Text::from(tenant.as_str()), asked.clone()]).await? {
+        let again = Again::read(&row, now)?;
+        ended.insert(again.ended.id, again);
     }
-    let owed = Owed {
-        id,
-        event: EventId::from_uuid(ended.event),
-        route: name(&row, 10)?,
-        destination: name(&row, 11)?,
-        replay: replay(&row, 2)?,
-        lane: ended.lane.map(|key| key.lane),
-        version: version(&row, 7)?,
-        held: false,
-        claim: None,
-        backfill: false,
-        now,
-        before: Some(Before {
-            created_at: time(&row, 3)?,
-            generation: cell(&row, 4)?,
-            tried: small(&row, 5)?,
-            place: cell(&row, 6)?,
-        }),
-    };
-    let text = || Text::from(tenant.as_str());
-    if session.row(Query::lock_event, params![text(), ended.event]).await?.is_none() {
-        return Ok(Wish::NotFound);
+    let elsewhere: Vec<Uuid> = asked.iter().filter(|id| !ended.contains_key(id)).copied().collect();
+    let open = open_states(session, tenant, elsewhere).await?;
+    let events = kept_events(session, tenant, ended.values().filter(|again| again.is_allowed())).await?;
+    let (mut wishes, mut owed, mut made) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
+    for id in asked {
+        let wish = match ended.get(&id) {
+            None => open.get(&id).map_or(Wish::NotFound, |state| Wish::Refused(*state)),
+            Some(again) if !again.is_allowed() => Wish::Refused(again.ended.state),
+            Some(again) if !events.contains(&again.ended.event) => Wish::NotFound,
+            // Asked for twice.
+            Some(again) if made.contains(&(again.ended.event, id)) => Wish::Refused(DeliveryState::Pending),
+            Some(again) => {
+                made.push((again.ended.event, id));
+                owed.push(again.owed.clone());
+                Wish::Done
+            }
+        };
+        wishes.push(wish);
     }
-    session.later(Query::delete_ended, params![text(), ended.event, ended.id]);
-    session.later(Query::delete_prepared, params![text(), ended.event, ended.id]);
-    owe::make(session, inner, tenant, vec![owed]).await?;
-    Ok(Wish::Done)
+    if !made.is_empty() {
+        let row = || params![Text::from(tenant.as_str()), column(&made, |one| one.0), column(&made, |one| one.1)];
+        session.later(Query::delete_ended, row());
+        session.later(Query::delete_prepared, row());
+        owe::make(session, inner, tenant, owed).await?;
+    }
+    Ok(wishes)
 }
 
-async fn open_state(session: &Session, tenant: &Tenant, id: Uuid) -> Result<Option<DeliveryState>, Failure> {
-    let row = session.row(Query::lock_open, params![Text::from(tenant.as_str()), vec![id]]).await?;
-    row.map(|row| Ok(state_of(cell(&row, 2)?)?)).transpose()
+/// An ended delivery, and what it is if it is made again.
+struct Again {
+    ended: Ended,
+    owed: Owed,
+}
+
+impl Again {
+    fn read(row: &Row, now: Timestamp) -> Result<Self, Failure> {
+        let ended = read_ended(row)?;
+        let owed = Owed {
+            id: DeliveryId::from_uuid(ended.id),
+            event: EventId::from_uuid(ended.event),
+            route: name(row, 10)?,
+            destination: name(row, 11)?,
+            replay: replay(row, 2)?,
+            lane: ended.lane.clone().map(|key| key.lane),
+            version: version(row, 7)?,
+            held: false,
+            claim: None,
+            backfill: false,
+            now,
+            before: Some(Before {
+                created_at: time(row, 3)?,
+                generation: cell(row, 4)?,
+                tried: small(row, 5)?,
+                place: cell(row, 6)?,
+            }),
+        };
+        Ok(Self { ended, owed })
+    }
+
+    fn is_allowed(&self) -> bool {
+        matches!(self.ended.state, DeliveryState::Dead | DeliveryState::Cancelled)
+    }
+}
+
+/// The events of these that retention has not taken, and does not take before the commit.
+async fn kept_events(
+    session: &Session,
+    tenant: &Tenant,
+    some: impl Iterator<Item = &Again>,
+) -> Result<BTreeSet<Uuid>, Failure> {
+    let events: BTreeSet<Uuid> = some.map(|again| again.ended.event).collect();
+    if events.is_empty() {
+        return Ok(events);
+    }
+    let row = params![Text::from(tenant.as_str()), events.into_iter().collect::<Vec<_>>()];
+    session.rows(Query::lock_event, row).await?.iter().map(|row| cell(row, 0)).collect()
+}
+
+async fn open_states(
+    session: &Session,
+    tenant: &Tenant,
+    ids: Vec<Uuid>,
+) -> Result<BTreeMap<Uuid, DeliveryState>, Failure> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids]).await?;
+    rows.iter().map(|row| Ok((cell(row, 0)?, state_of(cell(row, 2)?)?))).collect()
 }
 
 fn read_ended(row: &Row) -> Result<Ended, Failure> {
@@ -94,39 +165,67 @@ fn read_ended(row: &Row) -> Result<Ended, Failure> {
     Ok(Ended { id: cell(row, 0)?, event: cell(row, 1)?, state: state_of(cell(row, 9)?)?, lane })
 }
 
-/// One after another, each in a transaction of its own: what one of a lane does to the next is seen by it.
+/// Gives how each ended, in their order. Of a lane those behind are cancelled first and its head after them, so that it
+/// lets none of them go.
 pub(crate) async fn cancel_all(
     inner: &Inner,
     tenant: &Tenant,
     ids: &[DeliveryId],
     now: Timestamp,
 ) -> Result<Vec<Wish>, Failure> {
-    let mut wishes = Vec::with_capacity(ids.len());
-    for id in ids {
-        let id = id.uuid();
-        let cancelled =
-            inner.transaction(1, |session| async move { cancel_one(&session, tenant, id, now).await }).await?;
-        wishes.push(cancelled);
+    let mut wishes = BTreeMap::new();
+    loop {
+        let left: Vec<Uuid> = ids.iter().map(|id| id.uuid()).filter(|id| !wishes.contains_key(id)).collect();
+        let left = &left;
+        let cancel = |session: Arc<Session>| async move { cancel_open(&session, tenant, left, now).await };
+        let cancelled = inner.transaction(left.len(), cancel).await?;
+        if cancelled.is_empty() {
+            break;
+        }
+        wishes.extend(cancelled.into_iter().map(|id| (id, Wish::Done)));
     }
-    Ok(wishes)
+    let mut answers = Vec::with_capacity(ids.len());
+    let mut seen = BTreeSet::new();
+    for id in ids.iter().map(|id| id.uuid()) {
+        let done = wishes.get(&id).filter(|_| seen.insert(id)).copied();
+        answers.push(match done {
+            Some(wish) => wish,
+            // Few are asked for that have ended: each is looked at alone.
+            None => {
+                inner.transaction(1, |session| async move { cancel_ended(&session, tenant, id, now).await }).await?
+            }
+        });
+    }
+    Ok(answers)
 }
 
-async fn cancel_one(session: &Session, tenant: &Tenant, id: Uuid, now: Timestamp) -> Result<Wish, Failure> {
-    let (mut lanes, mut open) = lock(session, tenant, &[id], now).await?;
-    let Some(known) = open.remove(&id) else { return cancel_ended(session, tenant, id, now).await };
-    let left = known.lane.clone().filter(|lane| lanes.is_head(lane, id));
-    let (attempts, tried) = (known.attempts, known.tried);
-    let end = Move { open: known, state: DeliveryState::Cancelled, at: now, attempts, tried, cause: None };
-    // Whoever was sending it is fenced from here on.
-    move_all(session, tenant, &[end]);
-    lanes.advance(session, left.as_slice(), now).await?;
+/// Cancels those that are open, but not the head of a lane before the others of that lane. Gives which.
+async fn cancel_open(session: &Session, tenant: &Tenant, ids: &[Uuid], now: Timestamp) -> Result<Vec<Uuid>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (mut lanes, open) = lock(session, tenant, ids, now).await?;
+    let is_head = |one: &Open| one.lane.as_ref().is_some_and(|lane| lanes.is_head(lane, one.id));
+    let behind: BTreeSet<LaneKey> =
+        open.values().filter(|one| !is_head(one)).filter_map(|one| one.lane.clone()).collect();
+    let waits = |one: &Open| is_head(one) && one.lane.as_ref().is_some_and(|lane| behind.contains(lane));
+    let now_ended: Vec<Open> = open.into_values().filter(|one| !waits(one)).collect();
+    let left: Vec<LaneKey> = now_ended.iter().filter(|one| is_head(one)).filter_map(|one| one.lane.clone()).collect();
+    let ended: Vec<Uuid> = now_ended.iter().map(|one| one.id).collect();
+    let moves = now_ended.into_iter().map(|open| {
+        let (attempts, tried) = (open.attempts, open.tried);
+        Move { open, state: DeliveryState::Cancelled, at: now, attempts, tried, cause: None }
+    });
+    // Whoever was sending one is fenced from here on.
+    move_all(session, tenant, &moves.collect::<Vec<_>>());
+    lanes.advance(session, &left, now).await?;
     lanes.write(session);
-    Ok(Wish::Done)
+    Ok(ended)
 }
 
 /// A dead delivery that its lane stands still for lets the next one go.
 async fn cancel_ended(session: &Session, tenant: &Tenant, id: Uuid, now: Timestamp) -> Result<Wish, Failure> {
-    let row = session.row(Query::lock_ended, params![Text::from(tenant.as_str()), id]).await?;
+    let row = session.row(Query::lock_ended, params![Text::from(tenant.as_str()), vec![id]]).await?;
     let Some(ended) = row.as_ref().map(read_ended).transpose()? else { return Ok(Wish::NotFound) };
     let refused = Wish::Refused(ended.state);
     let Some(lane) = ended.lane.filter(|_| ended.state == DeliveryState::Dead) else { return Ok(refused) };
