@@ -6,8 +6,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 );
 INSERT INTO schema_migrations (version, checksum, applied_at) VALUES (0, '', 0) ON CONFLICT DO NOTHING
 
--- name: encoding
-SELECT current_setting('server_encoding')
+-- name: server
+SELECT current_setting('server_encoding'), current_setting('server_version_num')::int, current_setting('server_version')
 
 -- name: has_bookkeeping
 SELECT to_regclass('schema_migrations') IS NOT NULL

@@ -2,7 +2,7 @@
 //!
 //! | file or folder | what it does |
 //! |---|---|
-//! | `options`, `connect`, `tls`, `migrate` | open: limits, connections, schema |
+//! | `options`, `connect`, `tls`, `server`, `migrate` | open: limits, connections, schema |
 //! | `perform`, `session`, `failure` | how a verb runs: its task, its transaction, its second try |
 //! | `query`, `value`, `row`, `code` | SQL by name, values in and rows out |
 //! | `doubt` | claims of which nobody was told, because a connection broke during the commit |
@@ -13,9 +13,9 @@
 //! | `scratch` | databases of one's own, for measurements |
 //! | `intake/`, `dispatch/`, `people/`, `read/`, `registry/`, `keep/`, `watch/`, `reading/`, `copying/`, `audit/`, `listen` | the verbs, as the traits group them |
 //!
-//! Rows are locked in one order, whoever locks them: identities, subjects, lanes, open deliveries, the tenant; each
-//! kind in the order of its key. Nothing here decides what `domain` decides, and no statement that writes names more
-//! than one tenant.
+//! Rows are locked in one order, whoever locks them: checkpoints, identities, subjects, ended deliveries, lanes, open ones,
+//! the tenant; each kind in the order of its key. Nothing here decides what `domain` decides, and no statement that writes
+//! names more than one tenant.
 
 mod audit;
 mod code;
@@ -42,6 +42,7 @@ mod reading;
 mod registry;
 mod row;
 pub mod scratch;
+mod server;
 mod session;
 mod shapes;
 #[cfg(feature = "testkit")]

@@ -20,6 +20,7 @@ use crate::migrate;
 use crate::options::{CLOSE_TIME, CONNECT_TIME, LeaseClock, OpenOptions, VERB_TIME, VERBS};
 use crate::query::Query;
 use crate::row::cell;
+use crate::server;
 use crate::session::{Figures, Session};
 use crate::value::{Param, Text, params};
 
@@ -130,7 +131,7 @@ impl Inner {
         let figures = Arc::new(Figures::default());
         let client = pool.get().await.map_err(|error| no_connection(&error))?;
         let session = Arc::new(Session::new(client, Arc::clone(&figures)));
-        check_encoding(&session).await?;
+        server::check(&session).await?;
         migrate::migrate(&session, &options).await?;
         let row = session.row(Query::new_instance, params![]).await?;
         let instance = row.map(|row| cell(&row, 0)).transpose()?.unwrap_or_default();
@@ -300,17 +301,6 @@ impl Inner {
 /// An owner as its column has it: the same bits, read as a signed number.
 pub(crate) const fn owner_code(owner: Owner) -> i64 {
     owner.0.cast_signed()
-}
-
-/// A database that cannot hold every text would refuse a webhook some day, for a letter in it.
-async fn check_encoding(session: &Session) -> Result<(), Failure> {
-    let row = session.row(Query::encoding, params![]).await?;
-    let encoding = row.as_ref().map(|row| cell::<&str>(row, 0)).transpose()?.unwrap_or_default();
-    if encoding == "UTF8" {
-        return Ok(());
-    }
-    let error = format!("the database keeps text as {encoding}: make one with the encoding UTF8");
-    Err(StoreError::Refused(error).into())
 }
 
 fn no_connection(error: &PoolError) -> Failure {

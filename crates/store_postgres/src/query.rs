@@ -22,7 +22,7 @@ macro_rules! queries {
 }
 
 queries! {
-    "schema.sql": bookkeeping encoding has_bookkeeping lock_schema applied_migrations note_migration ping database_bytes
+    "schema.sql": bookkeeping server has_bookkeeping lock_schema applied_migrations note_migration ping database_bytes
         unknown_tables new_instance;
     "identities.sql": insert_identities lock_identities put_identities delete_identities
         insert_subjects lock_subjects put_subjects sight;

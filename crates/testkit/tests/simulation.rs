@@ -73,6 +73,8 @@ fn nothing_acknowledged_is_lost_in_the_last_250_seeds() {
 /// On PostgreSQL a verb is many round trips, so fewer seeds: what differs is the store, not the engine.
 const SEEDS_ON_POSTGRES: Range<u64> = 0..12;
 const SEEDS_OF_NODES_ON_POSTGRES: Range<u64> = 0..4;
+/// Of those that are asked for, one in so many.
+const ONE_IN_ON_POSTGRES: usize = 51;
 
 /// A store whose verbs take no time of their caller.
 fn inline(database: &Database) -> Result<Arc<dyn Store>, StoreError> {
@@ -85,20 +87,29 @@ fn inline(database: &Database) -> Result<Arc<dyn Store>, StoreError> {
 
 #[test]
 fn nothing_acknowledged_is_lost_by_several_nodes_on_postgresql() {
+    sweep_nodes_on_postgresql(SEEDS_OF_NODES_ON_POSTGRES);
+}
+
+fn sweep_nodes_on_postgresql(seeds: impl IntoIterator<Item = u64>) {
     let databases = std::cell::RefCell::new(Vec::new());
     let open = || {
         let database = Database::new();
         let store = inline(&database).expect("a new database opens");
-        databases.borrow_mut().push(database);
+        // The one before is done with.
+        databases.replace(vec![database]);
         store
     };
-    sweep_nodes(SEEDS_OF_NODES_ON_POSTGRES, open);
+    sweep_nodes(seeds, open);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_on_postgresql() {
+    sweep_on_postgresql(SEEDS_ON_POSTGRES);
+}
+
+fn sweep_on_postgresql(seeds: impl IntoIterator<Item = u64>) {
     let mut all = Report::default();
-    for seed in SEEDS_ON_POSTGRES {
+    for seed in seeds {
         let database = Database::new();
         let plan = Plan::of_seed(seed);
         let report = run_on(&plan, || inline(&database))
@@ -117,7 +128,7 @@ fn shared() -> Arc<dyn Store> {
 }
 
 /// Runs seeds with two or three nodes each, that die, stand still and start again.
-fn sweep_nodes(seeds: Range<u64>, store: impl Fn() -> Arc<dyn Store>) {
+fn sweep_nodes(seeds: impl IntoIterator<Item = u64>, store: impl Fn() -> Arc<dyn Store>) {
     let mut all = Report::default();
     for seed in seeds {
         let (plan, nodes) = (Plan::of_seed(seed), 2 + usize::from(seed.is_multiple_of(2)));
@@ -151,9 +162,12 @@ fn the_same_seed_of_several_nodes_tells_the_same_story() {
 fn nothing_acknowledged_is_lost_in_the_seeds_asked_for() {
     let Ok(asked) = std::env::var("TRIREME_SEEDS") else { return };
     let (from, to) = asked.split_once("..").expect("TRIREME_SEEDS=from..to");
-    let (from, to) = (from.parse().expect("a number"), to.parse().expect("a number"));
+    let (from, to): (u64, u64) = (from.parse().expect("a number"), to.parse().expect("a number"));
     sweep(from..to);
     sweep_nodes(from..to, shared);
+    let apart = || (from..to).step_by(ONE_IN_ON_POSTGRES);
+    sweep_on_postgresql(apart());
+    sweep_nodes_on_postgresql(apart().step_by(3));
 }
 
 #[test]

@@ -101,6 +101,23 @@ async fn a_row_that_is_held_is_not_waited_for_without_end_and_nothing_is_lost() 
 }
 
 #[tokio::test]
+async fn a_statement_that_takes_too_long_is_given_up_and_nothing_is_lost() {
+    let database = Database::new();
+    let options = OpenOptions { statement_time: Duration::from_millis(200), ..database.options() };
+    let store = open(options).await;
+    accept(&store, event(NOW, 1)).await;
+    let _ = database.sql(
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$; \
+         CREATE TRIGGER slowly BEFORE INSERT ON identities FOR EACH ROW EXECUTE FUNCTION slowly()",
+    );
+    let groups = vec![AcceptGroup { events: vec![event(NOW, 2)], request: None }];
+    let refused = store.accept(groups, NOW).await;
+    assert!(matches!(&refused, Err(error @ StoreError::Unreachable(_)) if error.retryable()), "{refused:?}");
+    let _ = database.sql("DROP TRIGGER slowly ON identities");
+    assert!(!accept(&store, event(NOW, 2)).await.duplicate, "the refused one left nothing behind");
+}
+
+#[tokio::test]
 async fn what_others_were_in_the_way_of_is_done_again_and_what_the_server_cannot_now_is_blamed_on_no_row() {
     for (code, again) in [("40001", true), ("40P01", true), ("42501", false), ("XX000", false)] {
         let database = Database::new();
