@@ -9,9 +9,9 @@ use crate::exit::{Exit, Failure, Outcome};
 /// Under this name the store keeps it.
 const CLUSTER_SETTING: &str = "cluster";
 
-/// Makes an unnamed store this cluster's; fails if it is another one's. Without a name of our own any store will do.
+/// Makes an unnamed store this cluster's; fails if it is another one's. Who has no name takes a store that has none.
 pub async fn join(store: &dyn Store, ours: Option<&str>) -> Outcome {
-    let Some(ours) = ours.filter(|name| !name.is_empty()) else { return Ok(()) };
+    let Some(ours) = ours.filter(|name| !name.is_empty()) else { return is_nobodys(store).await };
     let kept = store.keep_setting(CLUSTER_SETTING.into(), Bytes::from(ours.to_owned())).await;
     let kept = kept.map_err(|error| store_failure(&error))?;
     if kept == ours.as_bytes() {
@@ -19,6 +19,14 @@ pub async fn join(store: &dyn Store, ours: Option<&str>) -> Outcome {
     }
     let message = format!("this store belongs to the cluster '{}', not to '{ours}'", String::from_utf8_lossy(&kept));
     let hint = "Give this node the store of its own cluster with --store, or the right name with --cluster.";
+    Err(Failure::new(Exit::Store, "cluster_other", message).hint(hint))
+}
+
+async fn is_nobodys(store: &dyn Store) -> Outcome {
+    let Some(theirs) = of(store).await? else { return Ok(()) };
+    let message =
+        format!("this store belongs to the cluster '{theirs}', and this node says of none that it is its own");
+    let hint = format!("Say --cluster {theirs} if it is, or give this node the store of its own cluster with --store.");
     Err(Failure::new(Exit::Store, "cluster_other", message).hint(hint))
 }
 
@@ -41,6 +49,8 @@ mod tests {
         assert!(join(&store, Some("eu")).await.is_ok() && join(&store, Some("eu")).await.is_ok());
         let refused = join(&store, Some("us")).await.expect_err("it is another one's");
         assert_eq!((refused.exit, refused.code.as_str()), (Exit::Store, "cluster_other"));
-        assert!(join(&store, None).await.is_ok(), "who names none takes any");
+        let refused = join(&store, None).await.expect_err("it is somebody's");
+        assert_eq!((refused.exit, refused.code.as_str()), (Exit::Store, "cluster_other"));
+        assert!(refused.message.contains("'eu'"), "{}", refused.message);
     }
 }

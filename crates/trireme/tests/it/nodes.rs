@@ -118,17 +118,19 @@ async fn a_node_that_was_killed_and_starts_again_on_its_folder_waits_for_nobody(
 }
 
 #[tokio::test]
-async fn a_store_of_another_cluster_is_refused() {
+async fn a_store_of_another_cluster_is_refused_to_who_names_one_and_to_who_names_none() {
     let database = Database::new();
     let (one, two) = (Folder::new(), Folder::new());
     for folder in [&one, &two] {
         folder.configure(NOBODY);
     }
     let first = Gateway::of(serve_on(&one, &database).args(["--cluster", "eu"]), &one);
-    let mut other = Process::start(serve_on(&two, &database).args(["--cluster", "us"]), two.path());
-    assert_eq!(other.exit_code().await, Some(3));
-    let log = other.log();
-    assert!(log.contains("cluster_other") && log.contains("'eu'") && log.contains("--cluster"), "{log}");
+    for named in [&["--cluster", "us"][..], &[]] {
+        let mut other = Process::start(serve_on(&two, &database).args(named), two.path());
+        assert_eq!(other.exit_code().await, Some(3), "{named:?}");
+        let log = other.log();
+        assert!(log.contains("cluster_other") && log.contains("'eu'") && log.contains("--cluster"), "{log}");
+    }
     first.stop();
 }
 
