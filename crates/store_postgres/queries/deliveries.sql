@@ -1,9 +1,9 @@
--- The lease begins at $9 where the caller's clock judges it, else at the database's time moved by $20.
+-- The lease begins at $9, and as often the database's time later as $20 says: once or never.
 -- name: insert_open
 INSERT INTO open_deliveries (tenant, id, event, replay, created_at, due_at, generation, owner, lease_until, place,
   version_kind, version, state, behind, backfill, attempts, tried, route, destination, lane)
 SELECT $1, u.id, u.event, u.replay, u.created_at, u.due_at, u.generation, u.owner,
-  coalesce(u.lease_from, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $20::bigint) + u.span,
+  u.lease_from + $20::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint + u.span,
   u.place, u.version_kind, u.version, u.state, u.behind, u.backfill, 0, u.tried, u.route, u.destination, u.lane
 FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS event, unnest($4::uuid[]) AS replay,
   unnest($5::bigint[]) AS created_at, unnest($6::bigint[]) AS due_at, unnest($7::bigint[]) AS generation,
@@ -127,7 +127,7 @@ CROSS JOIN LATERAL (
 -- name: claim_deliveries
 UPDATE open_deliveries SET state = 2, owner = $4,
   generation = greatest(generation + 1, ($3::bigint[])[array_position($2::uuid[], id)]),
-  lease_until = coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint)
+  lease_until = $5::bigint + $6::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
     + $7::bigint
 WHERE tenant = $1 AND id = ANY ($2::uuid[])
   AND (($8::bigint[])[array_position($2::uuid[], id)] IS NULL OR EXISTS (SELECT 1 FROM charges c
@@ -166,8 +166,8 @@ DELETE FROM prepared WHERE tenant = $1 AND event = ANY ($2::uuid[]) AND delivery
 
 -- Of all tenants. The claims of a node hold as long as it lives; those of nobody that is known, as long as their lease.
 -- name: lapsed
-WITH t AS (
-  SELECT coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint) AS now)
+WITH t AS MATERIALIZED (
+  SELECT $1::bigint + $2::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now)
 SELECT o.tenant, o.id FROM open_deliveries o CROSS JOIN t LEFT JOIN nodes n ON n.owner = o.owner
 WHERE o.state = 2 AND coalesce(n.until, o.lease_until) <= t.now
 ORDER BY o.tenant, o.lease_until LIMIT $3
@@ -177,7 +177,7 @@ ORDER BY o.tenant, o.lease_until LIMIT $3
 SELECT id, event, state, owner, generation, attempts, tried, destination, lane FROM open_deliveries
 WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND state = 2
   AND coalesce((SELECT n.until FROM nodes n WHERE n.owner = open_deliveries.owner), lease_until)
-    <= coalesce($3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $4::bigint)
+    <= $3::bigint + $4::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
 ORDER BY id FOR UPDATE SKIP LOCKED
 
 -- name: lock_ended

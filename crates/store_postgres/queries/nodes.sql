@@ -1,15 +1,16 @@
--- The time that judges leases is $… where the caller's clock does, else the database's, moved by the offset.
+-- The time that judges leases is one number, and another as often as the database's clock counts: once or never. No CASE or
+-- COALESCE, and no function that is VOLATILE: distributed databases refuse both where they change rows.
 -- name: beat
 INSERT INTO nodes (owner, name, address, version, started_at, wanted, leaving, beat_at, until)
 SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now + $10::bigint
-FROM (SELECT coalesce($8::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $9::bigint) AS now) AS t
+FROM (SELECT $8::bigint + $9::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now) AS t
 ON CONFLICT (owner) DO UPDATE SET name = excluded.name, address = excluded.address, version = excluded.version,
   wanted = excluded.wanted, leaving = excluded.leaving, beat_at = excluded.beat_at, until = excluded.until
 
 -- Those with charges stay until somebody takes them. Of all tenants.
 -- name: gone_nodes
 SELECT n.owner FROM nodes n
-WHERE n.until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint) - $3::bigint
+WHERE n.until <= $1::bigint + $2::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint - $3::bigint
   AND NOT EXISTS (SELECT 1 FROM charges c WHERE c.owner = n.owner)
 
 -- Apart from how they are found: no distributed database deletes from a table that each of its servers has by what lies
@@ -17,11 +18,11 @@ WHERE n.until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1
 -- name: forget_nodes
 DELETE FROM nodes
 WHERE owner = ANY ($4::bigint[])
-  AND until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint) - $3::bigint
+  AND until <= $1::bigint + $2::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint - $3::bigint
 
 -- name: nodes
 SELECT owner, name, address, version, started_at, wanted, leaving, beat_at,
-  until - coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint)
+  until - ($1::bigint + $2::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint)
 FROM nodes ORDER BY started_at, owner
 
 -- name: counters
@@ -37,13 +38,13 @@ SELECT tenant, kind, name, owner, generation FROM charges
 -- Locked, so that none of those whose lease is over beats again before what it had has changed hands.
 -- name: lock_lapsed_nodes
 SELECT owner FROM nodes
-WHERE until <= coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint)
+WHERE until <= $1::bigint + $2::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
 ORDER BY owner FOR SHARE
 
 -- name: lock_living_node
 SELECT owner FROM nodes
 WHERE owner = $1
-  AND until > coalesce($2::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $3::bigint)
+  AND until > $2::bigint + $3::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
 FOR SHARE
 
 -- Takes what has no owner, and what the nodes in $5 had.

@@ -9,18 +9,18 @@ ON CONFLICT DO NOTHING
 SELECT state, baseline_at, owner, generation, asked_at, read_at, changed_at, polls, empty, failed, changes, requests,
   learned, source, connection, stream,
   owner IS NOT NULL AND lease_until >
-    coalesce($5::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $6::bigint),
+    $5::bigint + $6::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint,
   unmodified, page
 FROM checkpoints WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 FOR UPDATE
 
 -- name: lease_checkpoint
 UPDATE checkpoints SET owner = $5, generation = $6, lease_until =
-  coalesce($7::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $8::bigint) + $9::bigint
+  $7::bigint + $8::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint + $9::bigint
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4
 
 -- name: renew_checkpoint
 UPDATE checkpoints SET lease_until =
-  coalesce($6::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $7::bigint) + $8::bigint
+  $6::bigint + $7::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint + $8::bigint
 WHERE tenant = $1 AND source = $2 AND connection = $3 AND stream = $4 AND generation = $5 AND owner IS NOT NULL
 
 -- name: leave_checkpoint
@@ -95,7 +95,7 @@ SELECT r.tenant, r.id FROM runs r WHERE r.state = 1 AND NOT EXISTS
   (SELECT 1 FROM checkpoints c
    WHERE c.tenant = r.tenant AND c.source = r.source AND c.connection = r.connection AND c.stream = r.stream
      AND c.owner IS NOT NULL AND c.lease_until >
-       coalesce($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2::bigint))
+       $1::bigint + $2::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint)
 
 -- name: interrupt_runs
 UPDATE runs SET state = 4, finished_at = $3 WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND state = 1

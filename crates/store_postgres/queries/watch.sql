@@ -1,7 +1,7 @@
 -- name: insert_calls
 INSERT INTO calls (tenant, instance, ended, source, connection, started_at, duration_us, bytes, budget_left, purpose,
   status, stream, method, url, error)
-SELECT $1, $2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1024 + u.nth, u.source, u.connection,
+SELECT $1, $2, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint * 1024 + u.nth, u.source, u.connection,
   u.started_at, u.duration_us, u.bytes, u.budget_left, u.purpose, u.status, u.stream, u.method, u.url, u.error
 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::smallint[],
   $10::integer[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY

@@ -125,7 +125,7 @@ impl Nodes for PostgresStore {
 }
 
 async fn beat(inner: &Inner, own: &NodeSelf, span: Duration, now: Timestamp) -> Result<Beat, Failure> {
-    let (at, offset) = inner.lease_time(now);
+    let (base, clock) = inner.lease_time(now);
     let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let row = || {
         params![
@@ -136,8 +136,8 @@ async fn beat(inner: &Inner, own: &NodeSelf, span: Duration, now: Timestamp) -> 
             own.started_at.as_micros(),
             Blob::of(&own.wanted.0),
             own.leaving,
-            at,
-            offset,
+            base,
+            clock,
             micros(span),
         ]
     };
@@ -145,7 +145,7 @@ async fn beat(inner: &Inner, own: &NodeSelf, span: Duration, now: Timestamp) -> 
         .transaction(1, |session| async move {
             // First of all: whoever takes what this node had waits for it, or is waited for.
             session.execute(Query::beat, row()).await?;
-            let nodes = listed(&session, (at, offset)).await?;
+            let nodes = listed(&session, (base, clock)).await?;
             let mut beat = Beat { nodes, configured: 0, charged: 0 };
             for row in session.rows(Query::counters, params![]).await? {
                 match cell::<&str>(&row, 0)? {
@@ -155,24 +155,24 @@ async fn beat(inner: &Inner, own: &NodeSelf, span: Duration, now: Timestamp) -> 
                 }
             }
             if beat.nodes.iter().any(|node| !node.lives()) {
-                forget_gone(&session, (at, offset), micros(GONE_SHOWN_FOR)).await?;
+                forget_gone(&session, (base, clock), micros(GONE_SHOWN_FOR)).await?;
             }
             Ok(beat)
         })
         .await
 }
 
-async fn forget_gone(session: &Session, (at, offset): (Option<i64>, i64), shown_for: i64) -> Result<(), Failure> {
-    let rows = session.rows(Query::gone_nodes, params![at, offset, shown_for]).await?;
+async fn forget_gone(session: &Session, (base, clock): (i64, i64), shown_for: i64) -> Result<(), Failure> {
+    let rows = session.rows(Query::gone_nodes, params![base, clock, shown_for]).await?;
     let gone: Vec<i64> = rows.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?;
     if !gone.is_empty() {
-        session.later(Query::forget_nodes, params![at, offset, shown_for, gone]);
+        session.later(Query::forget_nodes, params![base, clock, shown_for, gone]);
     }
     Ok(())
 }
 
-async fn listed(session: &Session, (at, offset): (Option<i64>, i64)) -> Result<Vec<Node>, Failure> {
-    session.rows(Query::nodes, params![at, offset]).await?.iter().map(node).collect()
+async fn listed(session: &Session, (base, clock): (i64, i64)) -> Result<Vec<Node>, Failure> {
+    session.rows(Query::nodes, params![base, clock]).await?.iter().map(node).collect()
 }
 
 fn node(row: &Row) -> Result<Node, Failure> {
@@ -191,17 +191,17 @@ fn node(row: &Row) -> Result<Node, Failure> {
 }
 
 async fn take(inner: &Inner, owner: Owner, from: &[Charge], most: u32, now: Timestamp) -> Result<Charges, Failure> {
-    let (at, offset) = inner.lease_time(now);
+    let (base, clock) = inner.lease_time(now);
     inner
         .transaction(from.len(), |session| async move {
             // One node takes after another: this row is written by whoever does.
             let counted = session.row(Query::count_up, params![Text::from(CHARGED)]).await?;
             let generation = counted.map(|row| count(&row, 0)).transpose()?.unwrap_or_default();
-            let living = session.row(Query::lock_living_node, params![owner_code(owner), at, offset]).await?;
+            let living = session.row(Query::lock_living_node, params![owner_code(owner), base, clock]).await?;
             if living.is_none() {
                 return Ok(Charges::new());
             }
-            let lapsed = session.rows(Query::lock_lapsed_nodes, params![at, offset]).await?;
+            let lapsed = session.rows(Query::lock_lapsed_nodes, params![base, clock]).await?;
             let lapsed: Vec<i64> = lapsed.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?;
             let claim = Claim { owner, generation };
             let mut taken = Charges::new();

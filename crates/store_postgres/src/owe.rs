@@ -159,7 +159,7 @@ impl Row {
 }
 
 fn write(session: &Session, inner: &Inner, tenant: &Tenant, rows: &[Row]) {
-    let offset = inner.lease_time(Timestamp::EPOCH).1;
+    let clock = inner.lease_time(Timestamp::EPOCH).1;
     let span = |row: &Row| row.claim.map(|(_, lease)| i64::try_from(lease.span.as_micros()).unwrap_or(i64::MAX));
     let row = params![
         Text::from(tenant.as_str()),
@@ -181,7 +181,7 @@ fn write(session: &Session, inner: &Inner, tenant: &Tenant, rows: &[Row]) {
         column(rows, |row| Text::from(row.owed.route.as_str())),
         column(rows, |row| Text::from(row.owed.destination.as_str())),
         column(rows, |row| row.owed.lane.as_ref().map(|lane| Text::from(lane.as_str()))),
-        offset,
+        clock,
         column(rows, |row| row.owed.backfill),
     ];
     session.later(Query::insert_open, row);

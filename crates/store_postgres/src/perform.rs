@@ -272,12 +272,15 @@ impl Inner {
         i64::try_from(first).unwrap_or(i64::MAX)
     }
 
-    /// The lease clock's time as a parameter: the caller's, or nothing, for which the statements take the database's;
-    /// and what is added to it.
-    pub(crate) fn lease_time(&self, now: domain::Timestamp) -> (Option<i64>, i64) {
+    /// The lease clock's time as two parameters: a number, and how often the database's time is added to it.
+    ///
+    /// That time is when a statement arrived (`statement_timestamp`), so that one that waited for a lock takes nothing for
+    /// over that was not when it came, and gives no lease that ends later than if it had not waited. Who is given one counts
+    /// it from before the statement was sent, and so never has it for longer than the row says.
+    pub(crate) fn lease_time(&self, now: domain::Timestamp) -> (i64, i64) {
         match self.options.lease_clock {
-            LeaseClock::Database { offset_us } => (None, offset_us),
-            LeaseClock::Caller => (Some(now.as_micros()), 0),
+            LeaseClock::Database { offset_us } => (offset_us, 1),
+            LeaseClock::Caller => (now.as_micros(), 0),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Every SQL statement this store runs, by name, from the files in `queries/`.
 //!
 //! Lists are an exception: `read` puts theirs together from pieces, because which index serves a list depends on its
-//! filter. `copying` is the other: its texts come from the list of columns that both stores share.
+//! filter. `copying` is another: its texts come from the list of columns that both stores share. And those about a single
+//! partition are in `keep::text`, since its name is not known before.
 
 use store::statements::section;
 
@@ -70,6 +71,8 @@ impl Query {
     }
 }
 
+#[cfg(test)]
+mod distributed;
 #[cfg(test)]
 pub(crate) mod plans;
 #[cfg(test)]

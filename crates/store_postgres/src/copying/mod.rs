@@ -14,6 +14,8 @@ use store::{StoreError, Verb};
 use tokio_postgres::Row as SqlRow;
 use uuid::Uuid;
 
+#[cfg(test)]
+pub(crate) use self::shape::texts;
 use self::shape::{Shape, shape};
 use crate::PostgresStore;
 use crate::failure::Failure;

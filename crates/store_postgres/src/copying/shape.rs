@@ -241,5 +241,21 @@ const fn sql_type(of: Of) -> &'static str {
     }
 }
 
+/// All that is put together here: what writes the rows of one tenant (or of nobody), and what reads among all of them.
+#[cfg(test)]
+pub(crate) fn texts() -> (Vec<String>, Vec<String>) {
+    let (mut writing, mut reading) = (Vec::new(), Vec::new());
+    for table in Table::ALL.iter().copied() {
+        let shape = shape(table);
+        writing.push(shape.insert(table));
+        reading.push(shape.count());
+        reading.extend([false, true].map(|after| shape.select(table, after)));
+        if shape.heavy {
+            reading.extend([false, true].map(|after| shape.measure(table, after, 1)));
+        }
+    }
+    (writing, reading)
+}
+
 #[cfg(test)]
 mod tests;

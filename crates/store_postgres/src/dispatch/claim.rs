@@ -259,10 +259,10 @@ async fn take(
 ) -> Result<BTreeMap<Uuid, Claim>, Failure> {
     let first = inner.generations(ids.len());
     let generations: Vec<i64> = (first..).take(ids.len()).collect();
-    let (at, offset) = inner.lease_time(ask.now);
+    let (base, clock) = inner.lease_time(ask.now);
     let span = i64::try_from(ask.lease.as_micros()).unwrap_or(i64::MAX);
     let named = Text::from(tenant.as_str());
-    let row = params![named, ids.to_vec(), generations, owner_code(ask.owner), at, offset, span, charges];
+    let row = params![named, ids.to_vec(), generations, owner_code(ask.owner), base, clock, span, charges];
     let mut claims = BTreeMap::new();
     for row in session.rows(Query::claim_deliveries, row).await? {
         let generation = cell::<i64>(&row, 1)?.cast_unsigned();

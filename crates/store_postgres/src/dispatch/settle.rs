@@ -286,11 +286,11 @@ pub(crate) async fn keep_prepared(
 
 /// Puts back what nobody settled in time. Its try may have been sent, so it counts; its lane it keeps.
 pub(crate) async fn rescue_lapsed(inner: &Inner, now: Timestamp, limit: u32) -> Result<u32, Failure> {
-    let (at, offset) = inner.lease_time(now);
+    let (base, clock) = inner.lease_time(now);
     let lapsed = inner
         .read(|session| async move {
             let mut lapsed: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
-            for row in session.rows(Query::lapsed, params![at, offset, i64::from(limit)]).await? {
+            for row in session.rows(Query::lapsed, params![base, clock, i64::from(limit)]).await? {
                 lapsed.entry(crate::row::name(&row, 0)?).or_default().push(cell(&row, 1)?);
             }
             Ok(lapsed)
@@ -299,7 +299,7 @@ pub(crate) async fn rescue_lapsed(inner: &Inner, now: Timestamp, limit: u32) -> 
     let mut rescued = crate::doubt::rescue(inner, now).await?;
     for (tenant, ids) in &lapsed {
         let rescue = inner.transaction(ids.len(), |session| async move {
-            let row = params![Text::from(tenant.as_str()), ids.clone(), at, offset];
+            let row = params![Text::from(tenant.as_str()), ids.clone(), base, clock];
             let open: Vec<Open> =
                 session.rows(Query::lock_lapsed, row).await?.iter().map(read_open).collect::<Result<_, _>>()?;
             put_back(&session, tenant, &open, now);

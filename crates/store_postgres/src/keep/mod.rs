@@ -3,6 +3,7 @@
 mod prune;
 mod span;
 mod statistics;
+mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +16,8 @@ use store::{StoreError, Verb};
 pub(crate) use self::prune::Pruning;
 pub(crate) use self::span::{make_of as make_spans_of, prepare as prepare_spans};
 pub(crate) use self::statistics::Statistics;
+#[cfg(test)]
+pub(crate) use self::text::all as texts;
 use crate::PostgresStore;
 use crate::failure::Failure;
 use crate::perform::{Inner, within};

@@ -12,6 +12,7 @@ use store::listen::IDLE_MAX;
 use uuid::Uuid;
 
 use super::span::{self, Bounds, Span};
+use super::text;
 use crate::failure::Failure;
 use crate::lane::{LaneKey, Lanes};
 use crate::perform::Inner;
@@ -157,7 +158,7 @@ impl Round<'_> {
         let before = self.now - self.retention.events;
         let candidates = candidates(session, table, before, from, self.look()).await?;
         let whole = candidates.len() as i64 == self.look();
-        let weights = self.weigh(session, &candidates).await?;
+        let weights = self.lock_and_weigh(session, table, &candidates).await?;
         let mut going: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
         let (mut step, mut removed, mut last) = (Step::default(), 0, None);
         for Candidate { tenant, id, received_at } in candidates {
@@ -165,7 +166,7 @@ impl Round<'_> {
                 break;
             }
             last = Some((received_at, id));
-            let Some(deliveries) = weights.get(&(tenant.clone(), id)).copied().flatten() else { continue };
+            let Some(deliveries) = weights.get(&(tenant.clone(), id)).copied() else { continue };
             removed += deliveries.max(1);
             step.events += 1;
             step.deliveries += deliveries;
@@ -178,23 +179,28 @@ impl Round<'_> {
         Ok(Some(step))
     }
 
-    /// How many deliveries go with each event; `None` for one that stays.
-    async fn weigh(
+    /// How many deliveries go with each event; nothing for one that stays, or that somebody else is at. Locked before it is
+    /// weighed: who makes a delivery of one of them waits or goes first.
+    async fn lock_and_weigh(
         &self,
         session: &Session,
+        table: &str,
         candidates: &[Candidate],
-    ) -> Result<BTreeMap<(Tenant, Uuid), Option<u64>>, Failure> {
+    ) -> Result<BTreeMap<(Tenant, Uuid), u64>, Failure> {
         let dead_before = (self.now - self.retention.dead_letters).as_micros();
         let mut by_tenant: BTreeMap<&Tenant, Vec<Uuid>> = BTreeMap::new();
         for candidate in candidates {
             by_tenant.entry(&candidate.tenant).or_default().push(candidate.id);
         }
-        let mut weights = BTreeMap::new();
+        let (lock, mut weights) = (text::lock_events(table), BTreeMap::new());
         for (tenant, ids) in by_tenant {
+            let locked = session.rows_of(&lock, params![Text::from(tenant.as_str()), ids]).await?;
+            let ids: Vec<Uuid> = locked.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?;
             let row = params![Text::from(tenant.as_str()), ids, dead_before];
             for row in session.rows(Query::weigh_events, row).await? {
-                let goes = !cell::<bool>(&row, 1)?;
-                weights.insert((tenant.clone(), cell(&row, 0)?), goes.then_some(count(&row, 2)?));
+                if !cell::<bool>(&row, 1)? {
+                    weights.insert((tenant.clone(), cell(&row, 0)?), count(&row, 2)?);
+                }
             }
         }
         Ok(weights)
@@ -311,7 +317,7 @@ struct Candidate {
     received_at: Timestamp,
 }
 
-/// The next events of a partition, locked: who makes a delivery of one of them waits or goes first.
+/// The next events of a partition, of all tenants.
 async fn candidates(
     session: &Session,
     table: &str,
@@ -319,12 +325,8 @@ async fn candidates(
     (at, id): (Timestamp, Uuid),
     look: i64,
 ) -> Result<Vec<Candidate>, Failure> {
-    let text = format!(
-        "SELECT tenant, id, received_at FROM {table} \
-         WHERE received_at < $1 AND (received_at, id) > ($2, $3) \
-         ORDER BY received_at, id LIMIT $4 FOR UPDATE SKIP LOCKED"
-    );
-    let rows = session.rows_of(&text, params![before.as_micros(), at.as_micros(), id, look]).await?;
+    let from = params![before.as_micros(), at.as_micros(), id, look];
+    let rows = session.rows_of(&text::old_events(table), from).await?;
     rows.iter()
         .map(|row| Ok(Candidate { tenant: name(row, 0)?, id: cell(row, 1)?, received_at: time(row, 2)? }))
         .collect()
@@ -356,11 +358,7 @@ pub(super) async fn free_lanes(
 ) -> Result<(), Failure> {
     let mut keys = BTreeSet::new();
     let blocked = params![Text::from(tenant.as_str()), events.to_vec()];
-    let text = format!(
-        "SELECT l.destination, l.lane FROM lanes l JOIN {table} d ON d.tenant = $1 AND d.id = l.head \
-         WHERE l.tenant = $1 AND l.blocked AND d.event = ANY ($2)"
-    );
-    for row in session.rows_of(&text, blocked).await? {
+    for row in session.rows_of(&text::blocked_lanes(table), blocked).await? {
         let lane = Lane::from_stored(string_or_none(&row, 1)?.unwrap_or_default());
         keys.insert(LaneKey { destination: name(&row, 0)?, lane });
     }
@@ -372,10 +370,4 @@ pub(super) async fn free_lanes(
     lanes.advance(session, &left, now).await?;
     lanes.write(session);
     Ok(())
-}
-
-impl Span {
-    fn table(&self, of: &str) -> String {
-        format!("{of}_{}", self.suffix)
-    }
 }

@@ -9,16 +9,17 @@ use store::keep::Pruned;
 use uuid::Uuid;
 
 use super::prune::free_lanes;
+use super::text;
 use crate::failure::Failure;
 use crate::perform::Inner;
 use crate::query::Query;
 use crate::row::{cell, count, name};
 use crate::session::Session;
-use crate::value::{Text, params};
+use crate::value::{Param, Text, params};
 
 /// Tables that hold what belongs to one event, and which of their columns is the event's id; in the order in which those
 /// that settle, accept and read come to them, so that whoever waits for one of them has none of those after it.
-const TABLES: [(&str, &str); 5] = [
+pub(super) const TABLES: [(&str, &str); 5] = [
     ("attempts", "event"),
     ("ended_deliveries", "event"),
     ("events", "id"),
@@ -63,6 +64,11 @@ impl Span {
 
     pub(super) fn ends_at(&self) -> Timestamp {
         time_of(self.to)
+    }
+
+    /// The partition of a table that is this span's.
+    pub(super) fn table(&self, of: &str) -> String {
+        format!("{of}_{}", self.suffix)
     }
 }
 
@@ -149,13 +155,14 @@ fn limit_of_locks() -> String {
 }
 
 async fn lies_in_rest(session: &Session, span: &Span) -> Result<bool, Failure> {
-    let some: Vec<String> = TABLES
-        .iter()
-        .map(|(table, id)| format!("EXISTS (SELECT 1 FROM {table}_rest WHERE {id} >= $1 AND {id} < $2)"))
-        .collect();
-    let text = format!("SELECT {}", some.join(" OR "));
-    let rows = session.rows_of(&text, params![span.from, span.to]).await?;
-    Ok(rows.first().map(|row| cell::<bool>(row, 0)).transpose()?.unwrap_or(false))
+    for (table, id) in TABLES {
+        let text = text::has_ids(&format!("{table}_rest"), id);
+        let rows = session.rows_of(&text, params![span.from, span.to]).await?;
+        if rows.first().map(|row| cell::<bool>(row, 0)).transpose()?.unwrap_or(false) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Those that have partitions, the oldest first.
@@ -222,46 +229,33 @@ pub(super) async fn drop_whole(
 }
 
 async fn look(session: &Session, span: &Span, bounds: Bounds) -> Result<Outlook, Failure> {
-    let suffix = &span.suffix;
-    let text =
-        format!("SELECT (SELECT count(*) FROM events_{suffix}), (SELECT count(*) FROM ended_deliveries_{suffix})");
-    let rows = session.rows_of(&text, params![]).await?;
-    let (events, deliveries) = match rows.first() {
-        Some(row) => (count(row, 0)?, count(row, 1)?),
-        None => (0, 0),
-    };
+    let events = single(session, &text::count_rows(&span.table("events")), params![]).await?;
+    let deliveries = single(session, &text::count_rows(&span.table("ended_deliveries")), params![]).await?;
+    let text = text::bytes_of_events(&span.table("events"));
     let (mut staying, mut staying_bytes) = (0, 0);
     for (tenant, ids) in self::staying(session, span, bounds, CARRY_MAX + 1).await? {
         staying += ids.len() as u64;
-        let text = format!(
-            "SELECT coalesce(sum(octet_length(head) + octet_length(payload)), 0)::bigint FROM events_{suffix} \
-             WHERE tenant = $1 AND id = ANY ($2)"
-        );
-        let rows = session.rows_of(&text, params![Text::from(tenant.as_str()), ids]).await?;
-        staying_bytes += rows.first().map(|row| count(row, 0)).transpose()?.unwrap_or(0);
+        staying_bytes += single(session, &text, params![Text::from(tenant.as_str()), ids]).await?;
     }
     Ok(Outlook { events, deliveries, staying, staying_bytes })
 }
 
-/// Found from the few that are open or dead, not from the many that are neither.
+/// The one number that a statement gives.
+async fn single(session: &Session, text: &str, params: Vec<Param>) -> Result<u64, Failure> {
+    let rows = session.rows_of(text, params).await?;
+    Ok(rows.first().map(|row| count(row, 0)).transpose()?.unwrap_or(0))
+}
+
 async fn staying(
     session: &Session,
     span: &Span,
     bounds: Bounds,
     most: u64,
 ) -> Result<BTreeMap<Tenant, Vec<Uuid>>, Failure> {
-    let suffix = &span.suffix;
-    let text = format!(
-        "SELECT t.tenant, s.event FROM tenants t CROSS JOIN LATERAL ( \
-           SELECT event FROM open_deliveries WHERE tenant = t.tenant AND event >= $1 AND event < $2 \
-           UNION SELECT event FROM ended_deliveries_{suffix} \
-             WHERE tenant = t.tenant AND state = 7 AND finished_at >= $3 \
-           UNION SELECT id FROM events_{suffix} WHERE tenant = t.tenant AND received_at >= $4) AS s LIMIT $5"
-    );
     let (dead_before, before) = (bounds.dead_before.as_micros(), bounds.before.as_micros());
     let row = params![span.from, span.to, dead_before, before, i64::try_from(most).unwrap_or(i64::MAX)];
     let mut staying: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
-    for row in session.rows_of(&text, row).await? {
+    for row in session.rows_of(&text::staying(&span.suffix), row).await? {
         staying.entry(name(&row, 0)?).or_default().push(cell(&row, 1)?);
     }
     Ok(staying)
@@ -296,8 +290,7 @@ async fn drop_one(session: &Session, span: &Span, bounds: Bounds, now: Timestamp
     let mut carried = Carried::default();
     for (tenant, ids) in &staying {
         for (table, id) in TABLES {
-            let text =
-                format!("INSERT INTO {table} SELECT * FROM {table}_{suffix} WHERE tenant = $1 AND {id} = ANY ($2)");
+            let text = text::carry(table, suffix, id);
             let rows = session.execute_text(&text, params![Text::from(tenant.as_str()), ids.clone()]).await?;
             match table {
                 "events" => carried.events += rows,
@@ -314,10 +307,7 @@ async fn drop_one(session: &Session, span: &Span, bounds: Bounds, now: Timestamp
 /// Numbers are never given twice, even if the events that had the highest are gone. Looked for among all tenants, raised
 /// in each of them.
 async fn raise_floors(session: &Session, suffix: &str) -> Result<(), Failure> {
-    let text = format!(
-        "SELECT o.tenant, o.seq FROM (SELECT t.tenant, t.floor, (SELECT max(e.seq) FROM events_{suffix} e \
-         WHERE e.tenant = t.tenant) AS seq FROM tenants t) AS o WHERE o.floor < o.seq ORDER BY o.tenant"
-    );
+    let text = text::low_floors(&format!("events_{suffix}"));
     for row in session.rows_of(&text, params![]).await? {
         let (tenant, seq): (Tenant, i64) = (name(&row, 0)?, cell(&row, 1)?);
         session.execute(Query::raise_floor_to, params![Text::from(tenant.as_str()), seq]).await?;
@@ -332,19 +322,15 @@ async fn free_lanes_of(
     staying: &BTreeMap<Tenant, Vec<Uuid>>,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let text = format!(
-        "SELECT l.tenant, d.event FROM lanes l JOIN ended_deliveries_{suffix} d ON d.tenant = l.tenant AND d.id = l.head \
-         WHERE l.blocked"
-    );
+    let table = format!("ended_deliveries_{suffix}");
     let mut going: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
-    for row in session.rows_of(&text, params![]).await? {
+    for row in session.rows_of(&text::blocking_events(&table), params![]).await? {
         let (tenant, event): (Tenant, Uuid) = (name(&row, 0)?, cell(&row, 1)?);
         if !staying.get(&tenant).is_some_and(|stay| stay.contains(&event)) {
             going.entry(tenant).or_default().push(event);
         }
     }
     for (tenant, events) in &going {
-        let table = format!("ended_deliveries_{suffix}");
         free_lanes(session, tenant, &table, events, now).await?;
     }
     Ok(())

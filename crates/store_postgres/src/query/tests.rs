@@ -9,7 +9,8 @@ use super::*;
 use crate::testkit::Database;
 
 /// Tables without a tenant, or that are looked up without one: the same on every node of a distributed database.
-const NODE_WIDE: [&str; 7] = ["settings", "api_keys", "duties", "spans", "schema_migrations", "nodes", "counters"];
+pub(super) const NODE_WIDE: [&str; 7] =
+    ["settings", "api_keys", "duties", "spans", "schema_migrations", "nodes", "counters"];
 
 /// Statements that look among all tenants, and only look: what they find is changed tenant by tenant.
 pub(super) const AMONG_ALL: [Query; 22] = [
@@ -37,7 +38,7 @@ pub(super) const AMONG_ALL: [Query; 22] = [
     Query::audit_chains,
 ];
 
-fn is_node_wide(text: &str) -> bool {
+pub(super) fn is_node_wide(text: &str) -> bool {
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     NODE_WIDE.iter().any(|table| words.contains(table))
 }
@@ -77,13 +78,13 @@ fn every_statement_names_one_tenant_unless_it_only_looks_among_all() {
 }
 
 /// The conditions of a plan, with the names that its tables have in it.
-fn conditions(plan: &Value) -> Vec<&str> {
+pub(super) fn conditions(plan: &Value) -> Vec<&str> {
     let kinds = ["Index Cond", "Recheck Cond", "Filter", "Join Filter", "Hash Cond", "Merge Cond"];
     steps(plan).into_iter().flat_map(|step| kinds.iter().filter_map(|kind| step[*kind].as_str())).collect()
 }
 
 /// Whether one of the conditions compares this table's tenant with something.
-fn is_bound(conditions: &[&str], alias: &str) -> bool {
+pub(super) fn is_bound(conditions: &[&str], alias: &str) -> bool {
     let column = format!("{alias}.tenant");
     let is_end = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     conditions.iter().any(|condition| {
@@ -113,28 +114,38 @@ pub(super) fn tables_of_tenants(database: &Database) -> BTreeSet<String> {
     named.lines().map(str::to_owned).collect()
 }
 
+/// Whether the server makes a plan for it.
+pub(super) fn is_planned(text: &str) -> bool {
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| text.trim_start().starts_with(verb))
+}
+
+/// The plans that the server makes for these statements, whatever their values are.
+pub(super) fn plans_of(database: &Database, texts: &[&str]) -> Vec<Value> {
+    let mut script = String::from("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;");
+    for (nth, text) in texts.iter().enumerate() {
+        let count = (1..=40).filter(|number| text.contains(&format!("${number}"))).max().unwrap_or(0);
+        let values = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
+        script.push_str(&format!("PREPARE s{nth} AS {text}; EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE s{nth}{values};\n"));
+    }
+    let plans = database.sql(&script);
+    let plans = serde_json::Deserializer::from_str(&plans).into_iter::<Value>();
+    let plans: Vec<Value> = plans.map(|plan| plan.expect("a plan is JSON")[0]["Plan"].clone()).collect();
+    assert_eq!(plans.len(), texts.len());
+    plans
+}
+
 #[test]
 fn the_server_reads_every_table_by_its_tenant() {
     let database = Database::new();
     let tables = tables_of_tenants(&database);
-    let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
-    let planned = |query: &&Query| verbs.iter().any(|verb| query.text().trim_start().starts_with(verb));
-    let planned: Vec<Query> = ALL.iter().filter(planned).filter(|query| !AMONG_ALL.contains(query)).copied().collect();
-    let mut text = String::from("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;");
-    for query in &planned {
-        let count = (1..=40).filter(|number| query.text().contains(&format!("${number}"))).max().unwrap_or(0);
-        let values = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
-        text.push_str(&format!(
-            "PREPARE {query:?} AS {}; EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {query:?}{values};\n",
-            query.text()
-        ));
-    }
-    let plans = database.sql(&text);
+    let planned = ALL.iter().filter(|query| is_planned(query.text()) && !AMONG_ALL.contains(query));
+    let texts: Vec<&str> = planned.map(|query| query.text()).collect();
+    let (of_one, _) = crate::keep::texts();
+    let planned: Vec<&str> = texts.into_iter().chain(of_one.iter().map(String::as_str)).collect();
     let mut looked = 0;
-    for (query, plan) in planned.iter().zip(serde_json::Deserializer::from_str(&plans).into_iter::<Value>()) {
-        let plan = &plan.expect("a plan is JSON")[0]["Plan"];
+    for (text, plan) in planned.iter().zip(&plans_of(&database, &planned)) {
         let unbound = read_without_tenant(plan, &tables);
-        assert!(unbound.is_empty(), "{query:?} reads {unbound:?} of all tenants:\n{plan:#}");
+        assert!(unbound.is_empty(), "{unbound:?} is read of all tenants:\n{text}\n{plan:#}");
         looked += steps(plan).iter().filter(|step| !step["Relation Name"].is_null()).count();
     }
     assert!(planned.len() > 150 && looked > planned.len(), "{} statements, {looked} tables", planned.len());
@@ -162,7 +173,7 @@ fn a_table_that_is_read_of_all_tenants_is_seen() {
 }
 
 /// Everything that is written in a folder of this crate, file by file.
-fn texts_in(folder: &std::path::Path) -> Vec<(String, String)> {
+pub(super) fn texts_in(folder: &std::path::Path) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file").path());
     let read = |path: std::path::PathBuf| match path.is_dir() {
         true => texts_in(&path),

@@ -52,9 +52,9 @@ fn columns(run: &Run, figures: &String, trust: Option<&String>) -> Vec<Param> {
 
 /// Looked for among all tenants, ended in each of them.
 pub(super) async fn end_lost(inner: &Inner, now: Timestamp) -> Result<u32, Failure> {
-    let (at, offset) = inner.lease_time(now);
+    let (base, clock) = inner.lease_time(now);
     let mut lost: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
-    for row in inner.rows(Query::lost_runs, || params![at, offset]).await? {
+    for row in inner.rows(Query::lost_runs, || params![base, clock]).await? {
         lost.entry(name(&row, 0)?).or_default().push(cell(&row, 1)?);
     }
     let mut ended = 0;

@@ -53,7 +53,7 @@ pub(super) async fn take(
     lease: Lease,
     now: Timestamp,
 ) -> Result<Option<(Checkpoint, Claim)>, Failure> {
-    let (at, offset) = inner.lease_time(now);
+    let (base, clock) = inner.lease_time(now);
     inner
         .transaction(1, |session| async move {
             let mut found = lock(&session, inner, key, now).await?;
@@ -67,7 +67,7 @@ pub(super) async fn take(
             }
             let claim = Claim { owner: lease.owner, generation: stored.generation + 1 };
             let span = i64::try_from(lease.span.as_micros()).unwrap_or(i64::MAX);
-            let row = params![owner_code(claim.owner), signed(claim.generation), at, offset, span];
+            let row = params![owner_code(claim.owner), signed(claim.generation), base, clock, span];
             session.later(Query::lease_checkpoint, with(key, row));
             Ok(Some((stored.checkpoint, claim)))
         })
@@ -80,9 +80,9 @@ pub(super) async fn renew(
     claim: Claim,
     (span, now): (Duration, Timestamp),
 ) -> Result<(), Failure> {
-    let (at, offset) = inner.lease_time(now);
+    let (base, clock) = inner.lease_time(now);
     let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-    let row = || with(key, params![signed(claim.generation), at, offset, span]);
+    let row = || with(key, params![signed(claim.generation), base, clock, span]);
     if inner.write(Query::renew_checkpoint, row).await? == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
 }
 
@@ -191,8 +191,8 @@ pub(super) async fn list(
 }
 
 async fn lock(session: &Session, inner: &Inner, key: &StreamKey, now: Timestamp) -> Result<Option<Stored>, Failure> {
-    let (at, offset) = inner.lease_time(now);
-    let row = session.row(Query::lock_checkpoint, with(key, params![at, offset])).await?;
+    let (base, clock) = inner.lease_time(now);
+    let row = session.row(Query::lock_checkpoint, with(key, params![base, clock])).await?;
     row.map(|row| read(&row, &key.tenant)).transpose()
 }
 

@@ -7,6 +7,7 @@ mod copying;
 mod doubt;
 mod growth;
 mod nodes;
+mod prune;
 mod spans;
 mod trouble;
 mod work;
