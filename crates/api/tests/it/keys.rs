@@ -118,3 +118,19 @@ async fn the_first_key_is_made_once_or_given_and_taken_back_by_giving_another() 
     let same_name = ensure(Some("trk_two_ffffffffffffffffffffffffffffffff")).await;
     assert!(matches!(same_name, Err(FirstKeyError::NameTaken(name)) if name == "two"));
 }
+
+#[tokio::test]
+async fn the_first_key_is_given_by_several_nodes_that_start_at_once() {
+    let store = SqliteStore::open(OpenOptions::memory()).expect("a store in memory opens");
+    let entropy = SeededEntropy::new(7);
+    let ensure = |given: &'static str| ensure_first_key(&store, Some(given), &entropy, Timestamp::from_secs(1));
+    let (one, two, three) = (
+        "trk_admin_0123456789abcdef0123456789abcdef",
+        "trk_admin_0123456789abcdef0123456789abcdef",
+        "trk_admin_ffffffffffffffffffffffffffffffff",
+    );
+    // Each looks for it before any has made it.
+    let (one, two, three) = tokio::join!(ensure(one), ensure(two), ensure(three));
+    assert!(matches!((one, two), (Ok(FirstKey::Given), Ok(FirstKey::Given))));
+    assert!(matches!(three, Err(FirstKeyError::NameTaken(name)) if name == "admin"), "one name is one key");
+}

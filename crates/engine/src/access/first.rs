@@ -83,10 +83,19 @@ async fn keep_given(
     match keys.iter().find(|key| key.hash == hash) {
         Some(key) if key.revoked_at.is_some() => Ok(FirstKey::GivenButRevoked),
         Some(_) => Ok(FirstKey::Given),
-        None => {
-            store.put_api_key(admin_key(text, GIVEN_NOTE, now)).await?;
-            Ok(FirstKey::Given)
-        }
+        None => match store.put_api_key(admin_key(text, GIVEN_NOTE, now)).await {
+            Ok(()) => Ok(FirstKey::Given),
+            Err(StoreError::Conflict(_)) => given_by_another(store, text).await,
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+/// Another node that starts at the same moment was quicker: with the same key, or with another one of that name.
+async fn given_by_another(store: &dyn Store, text: &KeyText) -> Result<FirstKey, FirstKeyError> {
+    match store.api_key(text.id().into()).await? {
+        Some(key) if key.hash == text.hash() => Ok(FirstKey::Given),
+        _ => Err(FirstKeyError::NameTaken(text.id().to_owned())),
     }
 }
 
