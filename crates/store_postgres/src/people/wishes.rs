@@ -20,7 +20,7 @@ use crate::perform::Inner;
 use crate::query::Query;
 use crate::row::{cell, name, replay, small, string_or_none, time, version};
 use crate::session::Session;
-use crate::value::{Text, column, micros, params};
+use crate::value::{Text, micros, params};
 
 /// An ended delivery.
 struct Ended {
@@ -67,32 +67,45 @@ async fn retry_some(
         let again = Again::read(&row, now)?;
         ended.insert(again.ended.id, again);
     }
+    let events = kept_events(session, tenant, ended.values().filter(|again| again.is_allowed())).await?;
+    let can_be_made = |again: &&Again| again.is_allowed() && events.contains(&again.ended.event);
+    let (mut made, mut owed) = (BTreeMap::new(), Vec::new());
+    for again in asked.iter().filter_map(|id| ended.get(id)).filter(can_be_made) {
+        if made.insert(again.ended.id, again.ended.event).is_none() {
+            owed.push(again.owed.clone());
+        }
+    }
+    make_again(session, inner, tenant, &made, owed).await?;
+    // Last, because lanes are locked before open deliveries.
     let elsewhere: Vec<Uuid> = asked.iter().filter(|id| !ended.contains_key(id)).copied().collect();
     let open = open_states(session, tenant, elsewhere).await?;
-    let events = kept_events(session, tenant, ended.values().filter(|again| again.is_allowed())).await?;
-    let (mut wishes, mut owed, mut made) = (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
-    for id in asked {
-        let wish = match ended.get(&id) {
-            None => open.get(&id).map_or(Wish::NotFound, |state| Wish::Refused(*state)),
-            Some(again) if !again.is_allowed() => Wish::Refused(again.ended.state),
-            Some(again) if !events.contains(&again.ended.event) => Wish::NotFound,
-            // Asked for twice.
-            Some(again) if made.contains(&(again.ended.event, id)) => Wish::Refused(DeliveryState::Pending),
-            Some(again) => {
-                made.push((again.ended.event, id));
-                owed.push(again.owed.clone());
-                Wish::Done
-            }
-        };
-        wishes.push(wish);
+    let wish = |id: Uuid| match ended.get(&id) {
+        None => open.get(&id).map_or(Wish::NotFound, |state| Wish::Refused(*state)),
+        Some(again) if !again.is_allowed() => Wish::Refused(again.ended.state),
+        Some(_) if made.remove(&id).is_some() => Wish::Done,
+        // Asked for twice.
+        Some(again) if events.contains(&again.ended.event) => Wish::Refused(DeliveryState::Pending),
+        Some(_) => Wish::NotFound,
+    };
+    Ok(asked.into_iter().map(wish).collect())
+}
+
+/// `made` says of which event each of them is.
+async fn make_again(
+    session: &Session,
+    inner: &Inner,
+    tenant: &Tenant,
+    made: &BTreeMap<Uuid, Uuid>,
+    owed: Vec<Owed>,
+) -> Result<(), Failure> {
+    if made.is_empty() {
+        return Ok(());
     }
-    if !made.is_empty() {
-        let row = || params![Text::from(tenant.as_str()), column(&made, |one| one.0), column(&made, |one| one.1)];
-        session.later(Query::delete_ended, row());
-        session.later(Query::delete_prepared, row());
-        owe::make(session, inner, tenant, owed).await?;
-    }
-    Ok(wishes)
+    let (ids, events): (Vec<Uuid>, Vec<Uuid>) = made.iter().unzip();
+    let row = || params![Text::from(tenant.as_str()), events.clone(), ids.clone()];
+    session.later(Query::delete_ended, row());
+    session.later(Query::delete_prepared, row());
+    owe::make(session, inner, tenant, owed).await.map(drop)
 }
 
 /// An ended delivery, and what it is if it is made again.
