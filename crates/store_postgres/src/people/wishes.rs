@@ -189,6 +189,9 @@ pub(crate) async fn cancel_all(
     let mut wishes = BTreeMap::new();
     loop {
         let left: Vec<Uuid> = ids.iter().map(|id| id.uuid()).filter(|id| !wishes.contains_key(id)).collect();
+        if left.is_empty() {
+            break;
+        }
         let left = &left;
         let cancel = |session: Arc<Session>| async move { cancel_open(&session, tenant, left, now).await };
         let cancelled = inner.transaction(left.len(), cancel).await?;
@@ -214,9 +217,6 @@ pub(crate) async fn cancel_all(
 
 /// Cancels those that are open, but not the head of a lane before the others of that lane. Gives which.
 async fn cancel_open(session: &Session, tenant: &Tenant, ids: &[Uuid], now: Timestamp) -> Result<Vec<Uuid>, Failure> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
     let (mut lanes, open) = lock(session, tenant, ids, now).await?;
     let is_head = |one: &Open| one.lane.as_ref().is_some_and(|lane| lanes.is_head(lane, one.id));
     let behind: BTreeSet<LaneKey> =
