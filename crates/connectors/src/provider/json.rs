@@ -133,8 +133,7 @@ fn as_index(key: &str) -> Option<usize> {
 
 /// Whether brackets nest deeper than is read. A body with few brackets is not looked at twice.
 fn too_deep(body: &[u8]) -> bool {
-    let openers = body.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    if openers <= DEPTH_MAX {
+    if memchr::memchr2_iter(b'{', b'[', body).nth(DEPTH_MAX).is_none() {
         return false;
     }
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0usize, false, false);

@@ -117,6 +117,9 @@ pub struct Gateway {
 impl Gateway {
     /// Puts everything together and begins to serve.
     pub async fn start(foundation: Foundation, mut settings: Settings) -> Outcome<Self> {
+        // Before anything that counts: what is counted without it is lost.
+        let metrics =
+            api::telemetry::install_metrics().map_err(|error| Failure::general("metrics", error.to_string()))?;
         let Foundation { store, listeners, vault, clock, admin_key } = foundation;
         let entropy: SharedEntropy = SystemEntropy::shared();
         let from_start = FromStart::of(&settings);
@@ -146,8 +149,6 @@ impl Gateway {
         engine.resume_replays().await.map_err(|error| engine_failure(&error))?;
         // Last of what can fail: a key that was made and never shown is lost.
         let first_key = open_with_key(&engine, admin_key.as_ref(), &entropy).await?;
-        let metrics =
-            api::telemetry::install_metrics().map_err(|error| Failure::general("metrics", error.to_string()))?;
         let access = Arc::new(Access::new(Arc::clone(engine.store()), SharedClock::clone(&clock)));
         let pages = dashboard::router(desk(&engine, &access, &settings.api));
         let app = App::with_pages(engine.clone(), access, settings.api, Some(metrics), Some(pages));
