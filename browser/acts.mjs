@@ -1,5 +1,5 @@
 // What people do with the dashboard, done in a browser.
-import { HOSTILE, deliveries, eventually, expect, publish, visit } from './world.mjs';
+import { HOSTILE, api, deliveries, eventually, expect, publish, visit } from './world.mjs';
 
 export const acts = {
   async 'a newcomer makes an endpoint, sees a request arrive by itself, and sets the reply'(world) {
@@ -55,6 +55,53 @@ export const acts = {
     return complaints;
   },
 
+  async 'a live list that is full leads on to exactly what it dropped'(world) {
+    const { page, complaints, go } = await visit(world);
+    await go('/events?type=full');
+    await page.waitForSelector('.live-on');
+    const subjects = Array.from({ length: 1040 }, (_, number) => `full/${number}`);
+    for (let first = 0; first < subjects.length; first += 40) {
+      await Promise.all(subjects.slice(first, first + 40).map((subject) => publish(world, 'full', {}, subject)));
+    }
+    await publish(world, 'full', {}, 'full/last');
+    await page.locator('tbody td', { hasText: 'full/last' }).waitFor();
+    const shown = () => page.$$eval('tbody tr', (rows) => rows.map((row) => row.cells[3].textContent));
+    const live = await shown();
+    expect(live.length === 1000, `it holds ${live.length}`);
+    await page.click('.pager a');
+    await page.waitForURL(/until=/);
+    const both = new Set([...live, ...(await shown())]);
+    const missing = subjects.filter((subject) => !both.has(subject));
+    expect(missing.length === 0, `nobody is led to ${missing}`);
+    return complaints;
+  },
+
+  async 'a live list in the background holds no connection, and catches up'(world) {
+    const { page, context, complaints, go, base } = await visit(world);
+    const turn = (tab, hidden) => tab.evaluate((hidden) => {
+      Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+    // More than a browser has connections to one host.
+    for (let number = 0; number < 7; number += 1) {
+      const tab = await context.newPage();
+      await tab.goto(`${base}/events`);
+      await tab.waitForSelector('.live-on');
+      await turn(tab, true);
+    }
+    await go('/events?type=unseen');
+    await page.waitForSelector('.live-on');
+    await publish(world, 'unseen', {}, 'unseen/1');
+    const shown = () => page.$$eval('tbody tr', (rows) => rows.map((row) => row.cells[3].textContent).join());
+    await eventually('it is live', async () => (await shown()) === 'unseen/1');
+    await turn(page, true);
+    expect((await page.locator('.live-on').count()) === 0, 'it is not live out of sight');
+    for (const number of [2, 3]) await publish(world, 'unseen', {}, `unseen/${number}`);
+    await turn(page, false);
+    await eventually('it has caught up', async () => (await shown()) === 'unseen/3,unseen/2,unseen/1');
+    return complaints;
+  },
+
   async 'a search finds what is in a payload, and a long list goes on by itself'(world) {
     const { page, complaints, go } = await visit(world);
     for (let number = 0; number < 70; number += 1) await publish(world, 'many', { number });
@@ -94,6 +141,22 @@ export const acts = {
     // The file has a route of this name: what is tried is for it to take over.
     await page.click('text=Save the route');
     await page.waitForSelector('text=defined in the configuration file');
+    return complaints;
+  },
+
+  async 'a route from another source is tried on one of its events'(world) {
+    const { page, complaints, go } = await visit(world);
+    await api(world.gateway.base, '/api/v1/sources', { name: 'other', publish: true });
+    const event = { source: 'other', type: 'of.the.other', data: {} };
+    const { id } = await api(world.gateway.base, '/api/v1/events', event);
+    await publish(world, 'of.our.own');
+    await go('/try?from=own&to=app');
+    const offered = page.locator('[name=event]');
+    expect((await offered.textContent()).includes('of.our.own'), 'those of the source are offered');
+    await page.selectOption('select[name=from]', 'other');
+    await page.waitForSelector('#root >> text=of.the.other');
+    expect((await offered.inputValue()) === id, 'what is tried is what is chosen');
+    expect(!(await offered.textContent()).includes('of.our.own'), 'what never comes along it is not offered');
     return complaints;
   },
 
@@ -177,6 +240,8 @@ export const acts = {
     await page.locator('tr', { hasText: 'of the test' }).locator('button').click();
     await page.waitForURL(/keys$/);
     expect((await ask()).status === 401, 'it opens nothing any more');
+    const own = page.locator('tr', { hasText: 'the one you came in with' });
+    expect((await own.locator('button').count()) === 0, 'nobody revokes their own key by a click');
     return complaints;
   },
 

@@ -46,7 +46,9 @@ def the_unit_names_only_what_serve_has():
     named = {line.split("=")[0] for line in values("Environment")}
     assert "TRIREME_DATA" in named and named <= serve_variables(), named
     assert values("ExecStart") == ["/usr/local/bin/trireme serve"]
-    assert values("RestartPreventExitStatus") == ["2 3 4"], "as the table of exit codes says"
+    assert values("RestartPreventExitStatus") == ["2 4"], "as the table of exit codes says"
+    tries = int(values("StartLimitIntervalSec")[0]) / int(values("RestartSec")[0])
+    assert tries < int(values("StartLimitBurst")[0]), "a database that comes later is waited for"
     drain = int(re.search(r"--drain.*?\[default: (\d+)s\]", must([harness.GATEWAY, "serve", "--help"]), re.DOTALL)[1])
     assert int(values("TimeoutStopSec")[0]) > drain
 

@@ -45,7 +45,7 @@ where
 {
     let work = AssertUnwindSafe(receive(app, peer, request)).catch_unwind();
     work.await.unwrap_or_else(|_| {
-        telemetry::panicked("ingest");
+        engine::telemetry::panicked("ingest");
         unavailable(RETRY_SOON)
     })
 }

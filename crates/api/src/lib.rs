@@ -21,7 +21,7 @@ pub mod telemetry;
 mod written;
 
 pub use app::{App, Limits, START_PAGE, Settings};
-pub use engine::access::{FirstKey, FirstKeyError, ensure_first_key};
+pub use engine::access::{FirstKey, FirstKeyError, FirstKeyPlan, ensure_first_key};
 pub use router::{ingest_router, router};
 pub use server::{Listeners, serve};
 

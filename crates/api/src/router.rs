@@ -87,7 +87,7 @@ pub(crate) fn table() -> Vec<Route> {
             .needs(Read).pages::<deliveries::DeliveriesQuery>().gives::<Listing<deliveries::DeliveryView>>(OK),
 
         Route::get("/api/v1/replays", "List replays, newest first", replays::list)
-            .needs(Read).query::<replays::ReplaysQuery>().gives::<Listing<replays::ReplayView>>(OK),
+            .needs(Read).pages::<replays::ReplaysQuery>().gives::<Listing<replays::ReplayView>>(OK),
         Route::post("/api/v1/replays", "Deliver stored events again; with dry_run only the plan (200)", replays::create)
             .needs(Operate).audited("replay.create", "replay").takes::<replays::NewReplay>().gives::<replays::ReplayView>(ACCEPTED).once()
             .may(&[Code::ReplayInvalid, Code::NotFound]),
@@ -202,7 +202,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/api/v1/calls", "List requests to sources, newest first, and how each source does", calls::list)
             .needs(Read).pages::<calls::CallsQuery>().gives::<calls::CallsPage>(OK),
         Route::get("/api/v1/alerts", "List alerts, newest first", alerts::list)
-            .needs(Read).query::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
+            .needs(Read).pages::<alerts::AlertsQuery>().gives::<Listing<alerts::AlertView>>(OK),
         Route::post("/api/v1/alerts/{id}/acknowledge", "Say that somebody looks after an open alert; the first who does stays", alerts::acknowledge)
             .needs(Operate).audited("alert.acknowledge", "alert/{id}").gives::<alerts::AlertView>(OK),
         Route::get("/api/v1/alert-channels", "List the channels by which people are told, and how each does", alerts::channels)
@@ -323,7 +323,7 @@ async fn catch_panic(request: Request, next: Next) -> Response {
 }
 
 fn internal(place: &'static str) -> Response {
-    telemetry::panicked(place);
+    engine::telemetry::panicked(place);
     Code::Internal.because("The gateway made a mistake, which it has counted and logged.").into_response()
 }
 

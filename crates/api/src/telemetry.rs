@@ -56,9 +56,3 @@ pub(crate) fn answered(route: &str, method: &str, status: u16, took: Duration) {
     counter!("trireme_http_requests_total", &labels).increment(1);
     histogram!("trireme_http_request_seconds", "route" => route.to_owned()).record(took.as_secs_f64());
 }
-
-/// A caught panic is a defect of ours: it is counted and logged, and its caller is told nothing of it.
-pub(crate) fn panicked(place: &'static str) {
-    counter!("trireme_http_panics_total", "place" => place).increment(1);
-    tracing::error!(place, "a panic was caught; please report it with the lines before this one");
-}

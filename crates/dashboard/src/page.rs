@@ -10,6 +10,7 @@ pub(crate) mod destinations;
 pub(crate) mod endpoint;
 pub(crate) mod event;
 pub(crate) mod events;
+mod in_charge;
 pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod now;

@@ -4,6 +4,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
+use engine::access::IssueError;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
 use maud::html;
@@ -55,6 +56,12 @@ impl Trouble {
         Self { status: StatusCode::BAD_GATEWAY, title: title.to_owned(), detail }
     }
 
+    /// A defect of ours, which was counted and logged where it was caught.
+    pub(crate) fn mistake() -> Self {
+        let detail = "The gateway made a mistake, which it has counted and logged.".to_owned();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, title: "This went wrong".to_owned(), detail }
+    }
+
     pub(crate) fn wrong(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, title: "This cannot be done so".to_owned(), detail: detail.into() }
     }
@@ -69,6 +76,15 @@ impl From<StoreError> for Trouble {
                 title: "The store does not answer".to_owned(),
                 detail: format!("{error}. Try again in a moment; /readyz says when it is well."),
             },
+        }
+    }
+}
+
+impl From<IssueError> for Trouble {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Store(error) => error.into(),
+            error @ IssueError::Invalid(_) => Self::wrong(format!("The key cannot be made so: {error}.")),
         }
     }
 }

@@ -11,8 +11,10 @@ use domain::Tenant;
 use domain::audit::{Outcome, Who, WhoKind};
 use engine::access::Scope;
 use engine::audit::{Act, CallerAddress, Told, object_of};
+use futures_util::FutureExt;
 use http::StatusCode;
 use http::request::Parts;
+use std::panic::AssertUnwindSafe;
 
 use crate::desk::Desk;
 use crate::reply::Trouble;
@@ -77,14 +79,18 @@ async fn written_down(State((desk, action)): State<(Desk, Action)>, request: Req
     let desk = desk.clone();
     // A browser that goes away must not leave half of it behind.
     let work = tokio::spawn(async move {
-        let response = next.run(Request::from_parts(parts, body)).await;
+        let handled = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind().await;
+        let response = handled.unwrap_or_else(|_| mistake());
         let (outcome, told) = ended(&response);
         desk.engine.audit().end(begun, outcome, told).await;
         response
     });
-    work.await.unwrap_or_else(|_| {
-        Trouble::failed("This went wrong", "The gateway made a mistake.".to_owned()).into_response()
-    })
+    work.await.unwrap_or_else(|_| mistake())
+}
+
+fn mistake() -> Response {
+    engine::telemetry::panicked("dashboard");
+    Trouble::mistake().into_response()
 }
 
 async fn act_of(visitor: &Visitor, action: Action, parts: &mut Parts) -> Act {

@@ -145,6 +145,9 @@ pub fn settle(outcome: &Outcome, attempts: u32, policy: &RetryPolicy, now: Times
     }
 }
 
+/// The outcome of a try whose end nobody saw: its lease ran out before it was settled.
+pub const END_UNKNOWN: &str = "unknown";
+
 /// The state of a delivery that waits for its time after this many tries.
 #[must_use]
 pub const fn waiting(attempts: u32) -> DeliveryState {

@@ -64,6 +64,12 @@ impl Lane {
     pub fn goes_by_version(&self) -> bool {
         self.0 != "*"
     }
+
+    /// The version that counts in this lane: none where those of different subjects would meet.
+    #[must_use]
+    pub fn version_of(&self, version: Option<Version>) -> Option<Version> {
+        version.filter(|_| self.goes_by_version())
+    }
 }
 
 /// Whether the first of two waiting deliveries goes before the second: by version where both have one that

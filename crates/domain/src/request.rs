@@ -1,6 +1,7 @@
 //! One inbound HTTP request as received, with its verdict.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -90,12 +91,46 @@ pub fn is_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word)) || matches!(&*name, "key" | "sig" | "auth" | "pass")
 }
 
+/// The headers and query parameters in which one sender shows its secret itself, whatever they are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretPlaces {
+    /// In lower case.
+    pub headers: BTreeSet<Box<str>>,
+    pub query: BTreeSet<Box<str>>,
+    /// Nobody knows any more which they are, so it may be any.
+    pub anywhere: bool,
+}
+
+impl SecretPlaces {
+    /// Those of a sender of which nothing is known any more.
+    #[must_use]
+    pub fn anywhere() -> Self {
+        Self { anywhere: true, ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn has_header(&self, name: &str) -> bool {
+        self.anywhere || self.headers.contains(name)
+    }
+
+    #[must_use]
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.anywhere || self.query.contains(name)
+    }
+}
+
 /// A URL whose query shows no credentials.
 #[must_use]
 pub fn masked_url(url: &str) -> Cow<'_, str> {
+    masked_url_of(url, &SecretPlaces::default())
+}
+
+/// The same of a sender that shows its secret in these places too.
+#[must_use]
+pub fn masked_url_of<'u>(url: &'u str, places: &SecretPlaces) -> Cow<'u, str> {
     let Some((before, query)) = url.split_once('?') else { return Cow::Borrowed(url) };
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        Some((name, _)) if is_secret(name) || places.has_parameter(name) => format!("{name}={MASK}"),
         _ => parameter.to_owned(),
     });
     Cow::Owned(format!("{before}?{}", parameters.collect::<Vec<_>>().join("&")))
@@ -118,18 +153,19 @@ impl InboundRequest {
         self.headers.iter().any(|(name, _)| **name == *BY_TRUSTED_PROXY)
     }
 
-    /// The head as an accepted event keeps it: values of [`SECRET_HEADERS`] and credentials in the query are
-    /// left out.
+    /// The head as an accepted event keeps it: values of [`SECRET_HEADERS`], of the headers in which its sender shows
+    /// its secret, and credentials in the query are left out. Signatures stay: whoever is handed them can verify them.
     #[must_use]
-    pub fn encode_head(&self) -> Bytes {
+    pub fn encode_head(&self, places: &SecretPlaces) -> Bytes {
         let size = self.headers.iter().map(|(name, value)| name.len() + value.len() + 3).sum::<usize>();
         let mut out = Vec::with_capacity(size + self.method.len() + self.url.len() + self.remote.len() + 4);
-        let url = masked_url(&self.url);
+        let url = masked_url_of(&self.url, places);
         for part in [self.method.as_bytes(), b" ", url.as_bytes(), b"\n", self.remote.as_bytes(), b"\n"] {
             out.extend_from_slice(part);
         }
         for (name, value) in &self.headers {
-            let value: &[u8] = if SECRET_HEADERS.contains(&name.as_ref()) { b"***" } else { value };
+            let is_secret = SECRET_HEADERS.contains(&name.as_ref()) || places.has_header(name);
+            let value: &[u8] = if is_secret { MASK.as_bytes() } else { value };
             for part in [name.as_bytes(), b": ", value, b"\n"] {
                 out.extend_from_slice(part);
             }
@@ -165,19 +201,32 @@ mod tests {
             source: "github".parse().expect("a name"),
             connection: "".into(),
             method: "POST".into(),
-            url: "https://hooks.example/in/github?a=b c&token=canary".into(),
-            headers: vec![header("authorization", "Basic canary"), header("x-github-event", "push: x")],
+            url: "https://hooks.example/in/github?a=b c&token=canary&oar=canary".into(),
+            headers: vec![
+                header("authorization", "Basic canary"),
+                header("x-github-event", "push: x"),
+                header("x-oar", "canary"),
+            ],
             body: Bytes::new(),
             remote: "192.0.2.1".into(),
             received_at: Timestamp::EPOCH,
         };
-        let head = Head::decode(&request.encode_head());
+        let places = SecretPlaces {
+            headers: [Box::from("x-oar")].into(),
+            query: [Box::from("oar")].into(),
+            ..SecretPlaces::default()
+        };
+        let head = Head::decode(&request.encode_head(&places));
         assert_eq!(
             (head.method.as_str(), head.url.as_str(), head.remote.as_str()),
-            ("POST", "https://hooks.example/in/github?a=b c&token=***", "192.0.2.1")
+            ("POST", "https://hooks.example/in/github?a=b c&token=***&oar=***", "192.0.2.1")
         );
         assert_eq!(head.headers[0], ("authorization".to_owned(), "***".to_owned()));
         assert_eq!(head.headers[1], ("x-github-event".to_owned(), "push: x".to_owned()));
+        assert_eq!(head.headers[2], ("x-oar".to_owned(), "***".to_owned()));
+        let unknown = Head::decode(&request.encode_head(&SecretPlaces::anywhere()));
+        assert_eq!(unknown.url, "https://hooks.example/in/github?a=***&token=***&oar=***");
+        assert!(unknown.headers.iter().all(|(_, value)| value == MASK), "{unknown:?}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum RunState {
     Failed,
     /// Its process ended. What it committed counts.
     Interrupted,
-    /// It would delete more than it may: a person has to say so.
+    /// It would delete more than it may, or what a person has confirmed is not certain yet: they have to say so, again.
     Waiting,
 }
 
@@ -132,7 +132,7 @@ pub struct Run {
     pub finished_at: Option<Timestamp>,
     pub figures: RunFigures,
     pub trust: Option<Trust>,
-    /// Why it failed, or what it waits for.
+    /// Why it failed, what it waits for, or, of one that is done, why it did not look for what is gone.
     pub problem: Option<String>,
 }
 

@@ -4,6 +4,7 @@
 //! answered alike, after the same work.
 
 mod first;
+mod issue;
 mod key;
 
 use std::collections::hash_map::Entry;
@@ -16,9 +17,9 @@ use store::registry::ApiKey;
 use store::{Store, StoreError};
 
 use crate::clock::SharedClock;
-use crate::entropy::Entropy;
 
-pub use first::{FirstKey, FirstKeyError, ensure_first_key};
+pub use first::{FirstKey, FirstKeyError, FirstKeyPlan, ensure_first_key};
+pub use issue::{IssueError, NewKey, Wrong};
 pub use key::{KeyText, Scope, Scopes};
 
 /// How long a key is believed without asking the store: another node's revocation takes at most this long here.
@@ -35,15 +36,6 @@ pub struct Caller {
     pub tenant: Tenant,
     pub key: Arc<str>,
     pub scopes: Scopes,
-}
-
-/// A key as somebody wants it.
-#[derive(Clone, Debug)]
-pub struct NewKey {
-    pub tenant: Tenant,
-    pub scopes: Vec<Scope>,
-    pub note: String,
-    pub expires_at: Option<Timestamp>,
 }
 
 /// The keys of a store, remembered for a moment each.
@@ -107,31 +99,8 @@ impl Access {
         matches!(self.look_up(&caller.key).await, Ok(Some(key)) if usable(&key, now))
     }
 
-    /// Makes a key. Its text is told here and kept nowhere.
-    pub async fn issue(&self, entropy: &dyn Entropy, new: NewKey) -> Result<(KeyText, ApiKey), StoreError> {
-        let text = KeyText::generate(entropy);
-        let NewKey { tenant, mut scopes, note, expires_at } = new;
-        scopes.sort_unstable();
-        scopes.dedup();
-        let key = ApiKey {
-            tenant,
-            id: text.id().into(),
-            hash: text.hash(),
-            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-            note,
-            created_at: self.clock.now(),
-            expires_at,
-            revoked_at: None,
-            last_used_at: None,
-        };
-        self.store.put_api_key(key.clone()).await?;
-        // It may have been asked for a moment ago, and be remembered as unknown.
-        self.forget(&key.id);
-        Ok((text, key))
-    }
-
-    /// Makes a revoked key end here at once.
-    pub fn forget(&self, id: &str) {
+    /// What is remembered of a key holds no more.
+    fn forget(&self, id: &str) {
         let mut cache = lock(&self.cache);
         cache.generation += 1;
         cache.keys.remove(id);

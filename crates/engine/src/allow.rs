@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use connectors::provider::{Published, Recipe};
-use domain::Timestamp;
 use ipnet::IpNet;
 
 use crate::spec::AllowFrom;
@@ -74,7 +73,7 @@ impl AllowList {
 pub struct PublishedList {
     url: Arc<str>,
     at: Vec<String>,
-    fetched: RwLock<Option<(Timestamp, Arc<[IpNet]>)>>,
+    fetched: RwLock<Option<Arc<[IpNet]>>>,
 }
 
 impl PublishedList {
@@ -90,13 +89,7 @@ impl PublishedList {
     /// The last good list, however old; `None` before the first.
     #[must_use]
     pub fn ranges(&self) -> Option<Arc<[IpNet]>> {
-        self.fetched.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, ranges)| Arc::clone(ranges))
-    }
-
-    /// When it was fetched.
-    #[must_use]
-    pub fn fetched_at(&self) -> Option<Timestamp> {
-        self.fetched.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(at, _)| *at)
+        self.fetched.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn read(&self, list: &[u8]) -> Result<Arc<[IpNet]>, connectors::provider::RangesError> {
@@ -104,8 +97,8 @@ impl PublishedList {
         connectors::provider::read_ranges(published, list).map(Into::into)
     }
 
-    fn keep(&self, at: Timestamp, ranges: Arc<[IpNet]>) {
-        *self.fetched.write().unwrap_or_else(PoisonError::into_inner) = Some((at, ranges));
+    fn keep(&self, ranges: Arc<[IpNet]>) {
+        *self.fetched.write().unwrap_or_else(PoisonError::into_inner) = Some(ranges);
     }
 }
 
@@ -118,7 +111,7 @@ mod tests {
         let published = published.map(|list| {
             let published = PublishedList::new("https://sender.example/ips", &[]);
             if !list.is_empty() {
-                published.keep(Timestamp::EPOCH, published.read(list.as_bytes()).expect("a list"));
+                published.keep(published.read(list.as_bytes()).expect("a list"));
             }
             Arc::new(published)
         });

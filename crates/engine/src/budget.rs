@@ -7,6 +7,7 @@ mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use connectors::manifest::extension::Deletes;
 use domain::budget::{Allowance, Counting};
@@ -200,6 +201,17 @@ pub struct Paying {
     purpose: Purpose,
     /// Also from what the polls of its source share.
     shares: bool,
+    /// What its answer says is left, is left of one token among several.
+    is_counted_by_token: bool,
+}
+
+impl Paying {
+    /// For a request whose token is one of several with a quota each: its answer says nothing of the budget, which is
+    /// that of all of them.
+    #[must_use]
+    pub const fn counted_by_token(self, is_counted_by_token: bool) -> Self {
+        Self { is_counted_by_token, ..self }
+    }
 }
 
 impl PartialEq for Purse {
@@ -223,17 +235,28 @@ impl Purse {
     #[must_use]
     pub fn paying(&self, purpose: Purpose, stream: Option<&str>) -> Paying {
         let is_apart = stream.is_some_and(|stream| self.apart.contains(stream));
-        Paying { purpose, shares: purpose == Purpose::Poll && !is_apart }
+        Paying { purpose, shares: purpose == Purpose::Poll && !is_apart, is_counted_by_token: false }
     }
 
     /// Waits until a request may be sent. Whoever gives up waiting has paid nothing.
-    pub async fn pay(&self, Paying { purpose, shares }: Paying) -> Result<Paid, StoreError> {
+    pub async fn pay(&self, paying: Paying) -> Result<Paid, StoreError> {
+        let Paying { purpose, shares, is_counted_by_token } = paying;
         if let Some(polls) = self.polls.as_ref().filter(|_| shares) {
             polls.admit(purpose).await?;
         }
         self.own.admit(purpose).await?;
         let (own, paid_at) = (Arc::clone(&self.own), self.own.now());
-        Ok(Paid { own: Some(own), paid_at, free_unmodified: self.free_unmodified })
+        Ok(Paid { own: Some(own), paid_at, free_unmodified: self.free_unmodified, is_counted_by_token })
+    }
+
+    /// That the source takes no request for a while, said in an answer of which nothing else was heard.
+    pub fn refused(&self, status: u16, headers: &HeaderMap) {
+        self.own.refused(status, headers);
+    }
+
+    /// That the source takes no request for so long, said in a way that its connector knows.
+    pub fn stop(&self, wait: Duration) {
+        self.own.stop_for(wait);
     }
 }
 
@@ -244,13 +267,14 @@ pub struct Paid {
     paid_at: Timestamp,
     /// What is answered with 304 does not count at the source.
     free_unmodified: bool,
+    is_counted_by_token: bool,
 }
 
 impl Paid {
     /// What its answer says of the budget, if it was sent at this time; `None`: there was no answer.
     pub fn answered(mut self, sent_at: Timestamp, answer: Option<(u16, &HeaderMap)>) {
         let Some(own) = self.own.take() else { return };
-        own.answered(sent_at, answer);
+        own.answered(sent_at, answer.filter(|_| !self.is_counted_by_token));
         if self.free_unmodified && answer.is_some_and(|(status, _)| status == NOT_MODIFIED) {
             own.free(sent_at);
         }

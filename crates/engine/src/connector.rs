@@ -1,9 +1,12 @@
 //! The connectors that sources can name: ours, and whatever files their owner has. Loaded once, told whole if wrong.
 
+mod shared;
+
 use std::fmt;
 use std::sync::Arc;
 
 use connectors::manifest::catalogue::{embedded, embedded_names};
+use connectors::manifest::cursor::IncrementalSync;
 use connectors::manifest::extension::Extension;
 use connectors::manifest::node::{Document, Limits, Read as _};
 use connectors::manifest::overrides::Overrides;
@@ -71,8 +74,9 @@ impl Connector {
             Some(Named { name, text }) => Overrides::parse(name, text, &formulas).map_err(ConnectorError::Wrong)?,
         };
         let source = Source::load(&document, replaced).map_err(ConnectorError::Wrong)?;
-        let extension = Extension::of(source.root()).map_err(|problem| ConnectorError::Wrong(vec![problem]))?;
-        let wrong = counted(&source, &extension);
+        let mut extension = Extension::of(source.root()).map_err(|problem| ConnectorError::Wrong(vec![problem]))?;
+        date_versions(&source, &mut extension);
+        let wrong = [counted(&source, &extension), shared::shared(&source, &extension)].concat();
         if !wrong.is_empty() {
             return Err(ConnectorError::Wrong(wrong));
         }
@@ -85,6 +89,24 @@ impl Connector {
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+}
+
+/// A version that is its stream's cursor is written as the cursor says.
+fn date_versions(source: &Source, extension: &mut Extension) {
+    for declared in source.declared() {
+        let version = extension.streams.get_mut(&declared.name).and_then(|stream| stream.version.as_mut());
+        let Some(version) = version.filter(|version| version.is_time()) else { continue };
+        // What cannot be read is told when it is to be read.
+        let Ok(stream) = Stream::read(&declared.node.afresh()) else { continue };
+        for way in stream.ways() {
+            if let Some(IncrementalSync::Dates(dates)) = &way.sync
+                && let [field] = &*version.field
+                && dates.is_of(field)
+            {
+                version.formats = Some(Arc::new(dates.formats()));
+            }
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod stream;
 mod subscribe;
 mod tree;
 mod units;
+mod veil;
 mod write;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,7 @@ pub use self::secret::{SECRET_KEYS, SECRET_MARKER, hide_secrets, replace_secrets
 pub use self::source::source;
 pub use self::tree::{Entry, Node, Span, Text, Value, shown_key};
 pub use self::units::{parse_duration, parse_size, print_duration, print_size};
+pub use self::veil::{Veil, Veils};
 pub use self::write::{write_destination, write_route, write_source, write_stream};
 pub use domain::suggest::nearest;
 
@@ -66,7 +68,9 @@ pub struct Context {
 pub fn read_json<T>(json: serde_json::Value, read: impl FnOnce(&At<'_>) -> Option<T>) -> Result<(T, Report), Report> {
     let node = Node::from(json);
     let findings = Findings::default();
-    let value = read(&At::root(&node, &findings));
+    let root = At::root(&node, &findings);
+    secret::refuse_markers(&root);
+    let value = read(&root);
     let report = findings.into_report();
     match value {
         Some(value) if !report.has_errors() => Ok((value, report)),

@@ -160,22 +160,24 @@ impl Deliverer {
         duration: Duration,
     ) -> Tried {
         let mut attempt = self.attempt(&work, started_at, duration);
+        let sent = answer.as_ref().map_or_else(SendError::sent, |_| true);
         let outcome = match answer {
             Ok(response) => read_answer(&mut attempt, response, started_at),
             Err(error) => {
                 attempt.outcome = error.code().into();
-                attempt.error = Some(error.to_string());
+                attempt.error = Some(work.route.destination.without_host(error.to_string()));
                 Outcome::Failed { retry_after: None }
             }
         };
         let cause = (outcome != Outcome::Delivered)
             .then(|| Cause { code: Arc::clone(&attempt.outcome), detail: attempt.error.clone().unwrap_or_default() });
-        ended(work, outcome, Some(attempt), cause)
+        Tried { sent, ..ended(work, outcome, Some(attempt), cause) }
     }
 }
 
+/// Of a try that left nothing with the destination.
 fn ended(work: Work, outcome: Outcome, attempt: Option<Attempt>, cause: Option<Cause>) -> Tried {
-    Tried { work, outcome, attempt, cause }
+    Tried { work, outcome, sent: false, attempt, cause }
 }
 
 fn unsent(work: Work, outcome: Outcome, code: &'static str, detail: String) -> Tried {

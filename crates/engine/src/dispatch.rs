@@ -144,6 +144,7 @@ impl Dispatcher {
             self.ring_timers(now);
             self.pump(now);
             self.ask_store(now);
+            telemetry::in_flight(self.in_flight);
         }
         telemetry::in_flight(0);
     }
@@ -450,8 +451,7 @@ fn overloaded_for(tried: &Tried) -> Option<Duration> {
 }
 
 fn settlement_of(tried: &Tried, transition: &domain::delivery::Transition) -> Settlement {
-    let Tried { work, attempt, cause, .. } = tried;
-    let sent = attempt.is_some();
+    let Tried { work, attempt, cause, sent, .. } = tried;
     Settlement {
         tenant: work.event.tenant.clone(),
         id: work.id,
@@ -462,7 +462,7 @@ fn settlement_of(tried: &Tried, transition: &domain::delivery::Transition) -> Se
         attempt: attempt.clone(),
         cause: cause.clone(),
         on_dead: work.route.spec.on_dead,
-        sent_version: if sent { work.event.version } else { None },
+        sent_version: work.event.version.filter(|_| *sent),
         ordered: work.route.spec.ordering != Ordering::None,
     }
 }

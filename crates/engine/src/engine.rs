@@ -11,7 +11,6 @@ use bytes::Bytes;
 use domain::request::{InboundRequest, Reason};
 use domain::{DestinationName, Tenant};
 use store::dispatch::Owner;
-use store::intake::KeptRequest;
 use store::keep::Retention;
 use store::nodes::Hint;
 use store::{Store, StoreError};
@@ -159,12 +158,6 @@ impl Engine {
     #[must_use]
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.inner.ledger
-    }
-
-    /// A kept request with its head opened, for a person to see.
-    #[must_use]
-    pub fn shown(&self, kept: KeptRequest) -> KeptRequest {
-        self.inner.heads.shown(kept)
     }
 
     /// An id for a request that was just received.

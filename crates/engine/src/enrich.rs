@@ -3,7 +3,8 @@
 //! A record that is kept serves an event only if it is at least as new as the event (design §6, Enrichment): by its
 //! version where both have one, else by when it was asked for.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::latest;
@@ -21,6 +22,10 @@ use crate::upstream::{Account, Unopened, Upstreams};
 
 /// Records kept at most; the ones that were not used for longest make room.
 const KEPT_MAX: usize = 10_000;
+/// Most memory of all kept records; likewise.
+const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a value of JSON takes in memory beside its text, and a member of an object beside its name and value.
+const VALUE_BYTES: usize = 80;
 /// Longest that one delivery waits for its records: it holds a place at its destination meanwhile.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Waits before a record that is older than its event is asked for again: replicas lag.
@@ -94,7 +99,9 @@ struct Kept {
 struct Slot {
     /// Held while the record is fetched, so that all who need it wait for the same answer.
     kept: tokio::sync::Mutex<Option<Kept>>,
-    used: Mutex<u64>,
+    /// The number of its last use, and the memory of its record.
+    used: AtomicU64,
+    bytes: AtomicUsize,
 }
 
 pub struct Enricher {
@@ -108,6 +115,8 @@ pub struct Enricher {
 struct Slots {
     by_key: FxHashMap<Key, Arc<Slot>>,
     uses: u64,
+    /// Of all records.
+    bytes: usize,
 }
 
 impl Enricher {
@@ -170,6 +179,7 @@ impl Enricher {
         }
         let asked = self.ask(need).await?;
         *kept = Some(asked.clone());
+        self.slots().weigh(&slot, asked.record.as_deref().map_or(0, bytes_of));
         Ok(asked)
     }
 
@@ -205,23 +215,68 @@ impl Enricher {
         let request = need.request.map(|request| Arc::clone(&request.written));
         let (account, id) = (need.account.clone(), need.id.as_str().into());
         let key = Key { account, stream: need.stream.into(), request, id };
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.uses += 1;
-        let uses = slots.uses;
-        if slots.by_key.len() >= KEPT_MAX && !slots.by_key.contains_key(&key) {
-            // The half that was used last stays: more than half of the uses since then were of others.
-            slots.by_key.retain(|_, slot| *slot.used() + KEPT_MAX as u64 / 2 > uses || Arc::strong_count(slot) > 1);
-        }
-        let slot = slots.by_key.entry(key).or_default();
-        *slot.used() = uses;
-        Arc::clone(slot)
+        self.slots().slot(key)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        // A slot that was left out of the sum is a little memory more, once.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Slot {
-    fn used(&self) -> std::sync::MutexGuard<'_, u64> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+impl Slots {
+    fn slot(&mut self, key: Key) -> Arc<Slot> {
+        self.uses += 1;
+        if self.by_key.len() >= KEPT_MAX && !self.by_key.contains_key(&key) {
+            self.make_room(KEPT_MAX / 2, KEPT_BYTES_MAX);
+        }
+        let slot = self.by_key.entry(key).or_default();
+        slot.used.store(self.uses, Ordering::Relaxed);
+        Arc::clone(slot)
     }
+
+    /// A slot, which its caller has, keeps a record that takes so much memory.
+    fn weigh(&mut self, slot: &Slot, bytes: usize) {
+        let before = slot.bytes.swap(bytes, Ordering::Relaxed);
+        self.bytes = (self.bytes + bytes).saturating_sub(before);
+        if self.bytes > KEPT_BYTES_MAX {
+            self.make_room(KEPT_MAX, KEPT_BYTES_MAX / 2);
+        }
+    }
+
+    /// Lets go of those that were not used for longest, until so many are left and take so much memory. What somebody
+    /// waits for stays.
+    fn make_room(&mut self, count: usize, bytes: usize) {
+        let of = |slot: &Arc<Slot>| (slot.used.load(Ordering::Relaxed), slot.bytes.load(Ordering::Relaxed));
+        let mut by_use: Vec<(u64, usize)> = self.by_key.values().map(of).collect();
+        by_use.sort_unstable();
+        let (mut left, mut taken, mut last_gone) = (by_use.len(), self.bytes, 0);
+        for (used, own) in by_use {
+            if left <= count && taken <= bytes {
+                break;
+            }
+            (left, taken, last_gone) = (left - 1, taken.saturating_sub(own), used);
+        }
+        let mut kept = 0;
+        self.by_key.retain(|_, slot| {
+            let (used, own) = of(slot);
+            let stays = used > last_gone || Arc::strong_count(slot) > 1;
+            kept += if stays { own } else { 0 };
+            stays
+        });
+        self.bytes = kept;
+    }
+}
+
+/// About the memory that a record takes.
+fn bytes_of(record: &Json) -> usize {
+    let inner = match record {
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(bytes_of).sum(),
+        Json::Object(members) => members.iter().map(|(name, value)| VALUE_BYTES + name.len() + bytes_of(value)).sum(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+    };
+    VALUE_BYTES + inner
 }
 
 /// Whether a record that was just fetched is from before the event.
@@ -233,6 +288,43 @@ fn is_older(kept: &Kept, need: &Need<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key(number: usize) -> Key {
+        let account =
+            Account { tenant: domain::Tenant::default_tenant(), source: name("shop"), connection: name("default") };
+        Key { account, stream: "orders".into(), request: None, id: number.to_string().into() }
+    }
+
+    fn name<N: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> N {
+        text.parse().expect("a name")
+    }
+
+    #[test]
+    fn large_records_make_room_for_one_another_and_the_ones_in_use_stay() {
+        let (mut slots, size) = (Slots::default(), KEPT_BYTES_MAX / 100);
+        let in_use = slots.slot(key(0));
+        slots.weigh(&in_use, size);
+        for number in 1..1_000 {
+            let slot = slots.slot(key(number));
+            slots.weigh(&slot, size);
+            assert!(slots.bytes <= KEPT_BYTES_MAX, "{number}");
+        }
+        assert!(slots.by_key.len() >= 49, "{}", slots.by_key.len());
+        assert!(slots.by_key.contains_key(&key(0)) && slots.by_key.contains_key(&key(999)));
+        let of_all: usize = slots.by_key.values().map(|slot| slot.bytes.load(Ordering::Relaxed)).sum();
+        assert_eq!(slots.bytes, of_all);
+    }
+
+    #[test]
+    fn small_records_are_kept_by_their_number() {
+        let mut slots = Slots::default();
+        for number in 0..=KEPT_MAX {
+            let slot = slots.slot(key(number));
+            slots.weigh(&slot, bytes_of(&serde_json::json!({"id": number, "tags": ["a", null]})));
+        }
+        assert_eq!(slots.by_key.len(), KEPT_MAX / 2 + 1);
+        assert!(!slots.by_key.contains_key(&key(0)) && slots.by_key.contains_key(&key(KEPT_MAX)));
+    }
 
     #[test]
     fn a_store_that_refuses_for_a_moment_is_no_failure_of_the_record() {

@@ -30,6 +30,7 @@ use crate::clock::SharedClock;
 use crate::engine::EngineError;
 use crate::entropy::{Entropy, SharedEntropy};
 use crate::key_set::{KeySet, Paired};
+use crate::settings;
 use crate::spec::{RoleSecret, Secret};
 use crate::subscriptions::SubscriptionSecrets;
 use crate::topology::{Policies, Source, Topology};
@@ -50,7 +51,8 @@ pub(crate) struct Handshakes {
     /// Those that sign what subscriptions of ours send.
     pub subscribed: Arc<SubscriptionSecrets>,
     pub topology: latest::Receiver<Arc<Topology>>,
-    /// Held over every change and its write, so that of two secrets that come at once one is taken.
+    /// Held over every change and its write, so that they come one after another; those of other nodes the store keeps
+    /// apart, so that of two secrets that come at once one is taken.
     pub known: tokio::sync::Mutex<Known>,
     /// Addresses that are being opened by this process.
     pub opening: Mutex<FxHashSet<HandshakeId>>,
@@ -119,32 +121,49 @@ impl Handshakes {
         self.of(&mut known, key).await.cloned()
     }
 
-    /// Decides on a change, writes it, and only then lets it count.
+    /// Decides on a change of what the store has, writes it, and only then lets it count. What this process knew is not
+    /// built upon: another node may have taken its trust back since.
     async fn change<T>(
         &self,
         key: &Key,
-        decide: impl FnOnce(&mut SourceHandshakes) -> Result<T, EngineError>,
+        decide: impl Fn(&mut SourceHandshakes) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let mut known = self.known.lock().await;
-        let before = self.of(&mut known, key).await?;
-        let mut next = before.clone();
-        let answer = decide(&mut next)?;
-        if next == *before {
-            return Ok(answer);
-        }
         let source = self.topology.borrow().source(key.0.as_str(), key.1.as_str()).cloned();
-        let keys = match source.as_ref().filter(|_| next.paired != before.paired) {
-            Some(source) => Some(self.keys(source, &next)?),
-            None => None,
-        };
-        let bytes = serde_json::to_vec(&next).map_err(|error| StoreError::Refused(error.to_string()))?;
-        self.store.put_setting(setting_of(&key.0, key.1.as_str()).into(), bytes.into()).await?;
-        self.store.tell(Hint::Configured);
+        let in_force = known.get(key).cloned();
+        let decided = settings::change(&*self.store, setting_of(&key.0, key.1.as_str()).into(), |stored| {
+            let before = stored.map_or_else(|| Ok(SourceHandshakes::default()), |bytes| read(bytes))?;
+            let mut next = before.clone();
+            let answer = decide(&mut next);
+            if answer.is_err() {
+                next.clone_from(&before);
+            }
+            let keys = self.keys_anew(source.as_deref(), in_force.as_ref(), &next)?;
+            let after = if next == before { None } else { Some(written(&next)?) };
+            let is_changed = after.is_some();
+            Ok::<_, EngineError>((after, Decided { answer, next, keys, is_changed }))
+        });
+        let Decided { answer, next, keys, is_changed } = decided.await?;
+        if is_changed {
+            self.store.tell(Hint::Configured);
+        }
         known.insert(key.clone(), next);
         if let (Some(keys), Some(listener)) = (keys, source.as_ref().and_then(|source| source.listener.as_ref())) {
             listener.keys.exchange(keys);
         }
-        Ok(answer)
+        answer
+    }
+
+    /// The keys for this state; `None` if those in force are of the same secrets, or there is nothing to judge by them.
+    fn keys_anew(
+        &self,
+        source: Option<&Source>,
+        in_force: Option<&SourceHandshakes>,
+        next: &SourceHandshakes,
+    ) -> Result<Option<KeySet>, EngineError> {
+        let is_same = in_force.is_some_and(|known| known.paired == next.paired);
+        let listening = source.filter(|source| source.listener.is_some() && !is_same);
+        listening.map(|source| self.keys(source, next)).transpose()
     }
 
     /// The keys of a source with what was handed over to it.
@@ -192,6 +211,18 @@ fn account(connection: &str) -> Option<ConnectionName> {
 #[must_use]
 pub fn setting_of(tenant: &Tenant, source: &str) -> String {
     format!("{HANDSHAKES}{tenant}/{source}")
+}
+
+/// What a change came to, before it counts.
+struct Decided<T> {
+    answer: Result<T, EngineError>,
+    next: SourceHandshakes,
+    keys: Option<KeySet>,
+    is_changed: bool,
+}
+
+fn written(state: &SourceHandshakes) -> Result<Bytes, StoreError> {
+    serde_json::to_vec(state).map(Bytes::from).map_err(|error| StoreError::Refused(error.to_string()))
 }
 
 fn read(bytes: &[u8]) -> Result<SourceHandshakes, StoreError> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{DestinationName, Tenant, Timestamp};
 use store::keep::Retention;
 use store::nodes::Hint;
 use store::people::HoldScope;
@@ -77,27 +77,29 @@ impl Keeper {
     }
 }
 
-/// Moves every open delivery of a scope to held, or back, in short transactions. Gives how many were moved.
+/// Moves every open delivery of a tenant's scope to held, or back, in short transactions, and tells who looks after the
+/// destination, where that is known. Gives how many were moved.
 pub async fn move_held(
     store: &dyn Store,
-    clock: &SharedClock,
     dispatch: &DispatchHandle,
-    key: &DestinationKey,
-    scope: HoldScope,
+    tenant: &Tenant,
+    (scope, destination): (HoldScope, Option<DestinationName>),
     hold: bool,
 ) -> Result<u64, StoreError> {
     let mut moved = 0;
     loop {
-        let (tenant, scope) = (key.tenant.clone(), scope.clone());
+        let (tenant, scope) = (tenant.clone(), scope.clone());
         let count = if hold {
-            store.hold(tenant, scope, BATCH).await?
+            store.hold(tenant.clone(), scope, BATCH).await?
         } else {
-            store.resume(tenant, scope, clock.now(), BATCH).await?
+            store.resume(tenant.clone(), scope, BATCH).await?
         };
         moved += u64::from(count);
-        dispatch.tell(Message::Changed(key.clone()));
-        if !hold {
-            store.tell(Hint::Due(key.tenant.clone(), key.name.clone()));
+        if let Some(name) = destination.clone() {
+            dispatch.tell(Message::Changed(DestinationKey { tenant: tenant.clone(), name: name.clone() }));
+            if !hold {
+                store.tell(Hint::Due(tenant, name));
+            }
         }
         // Fewer than asked for only means that some of those found had changed meanwhile.
         if count == 0 {

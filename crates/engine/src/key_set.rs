@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use connectors::provider::{Incoming, KeyError, Keys, Recipe, Settings};
 use domain::ConnectionName;
+use domain::request::SecretPlaces;
 use rustc_hash::FxHashMap;
 
 use crate::spec::{RoleSecret, SourceSpec, WebhookSpec};
@@ -16,6 +17,7 @@ pub struct KeySet {
     pub(crate) keys: Option<Keys>,
     connections: BTreeMap<ConnectionName, Keys>,
     by_key_name: ByKeyName,
+    secret_places: SecretPlaces,
 }
 
 /// Which connections a request may be of that says by which key it is signed.
@@ -63,11 +65,21 @@ impl KeySet {
         let only_connections = none_own && !connections.is_empty() && recipe.pairs().is_none();
         let keys = if only_connections { None } else { keys_of(&webhook.secrets, None)? };
         let by_key_name = ByKeyName::of(&connections);
-        Ok(Self { keys, connections, by_key_name })
+        Ok(Self { keys, connections, by_key_name, secret_places: recipe.secret_places(&settings)? })
     }
 
     pub(crate) fn of(&self, connection: &ConnectionName) -> Option<&Keys> {
         self.connections.get(connection)
+    }
+
+    /// Where requests show one of the secrets itself.
+    pub(crate) fn secret_places(&self) -> &SecretPlaces {
+        &self.secret_places
+    }
+
+    /// The connection that a payload names, if it has keys of its own.
+    pub(crate) fn told(&self, name: &str) -> Option<(&ConnectionName, &Keys)> {
+        self.connections.get_key_value(name)
     }
 
     /// All of them, the source's own first.

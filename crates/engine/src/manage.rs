@@ -1,27 +1,32 @@
 //! Managing: taking over a configuration, objects of the API, destinations that are paused, disabled or retired.
 
+mod judge;
+pub(crate) mod left_out;
+mod retired;
+
 use std::sync::{Arc, PoisonError};
 
 use domain::audit::{Who, WhoKind};
-use domain::{DeliveryState, DestinationName, RouteName, Tenant};
+use domain::{DestinationName, Tenant};
 use rustc_hash::FxHashSet;
+use store::StoreError;
 use store::nodes::Hint;
 use store::people::{DestinationState, DestinationStatus, HoldScope};
-use store::read::Page;
 use store::registry::{ManagedBy, Object, ObjectKind};
-use store::{Store, StoreError};
 
-use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING, owed_by};
+use crate::alert::{DESTINATION_DISABLED, RETIRED_WITH_OPEN_DELIVERIES, SIGNATURES_FAILING};
 use crate::audit::changes_of;
 use crate::connector::Ours;
-use crate::definition::{Context, Known, SECRET_MARKER, replace_secrets};
+use crate::definition::{Context, Known};
 use crate::dispatch::Message;
 use crate::engine::{Engine, EngineError};
 use crate::keep::move_held;
 use crate::objects;
 use crate::spec::{DestinationSpec, RouteSpec, SourceSpec, Specs};
-use crate::topology::{Topology, compile};
+use crate::topology::{Policies, Topology, compile};
 use crate::work::DestinationKey;
+use judge::{Change, Judged, TRIES_MAX, given_up, refuse_new};
+use left_out::LeftOut;
 
 /// Longest reason of a person that is kept, in bytes: it stands in lists.
 pub const REASON_BYTES_MAX: usize = 500;
@@ -35,6 +40,17 @@ pub(crate) struct Configured {
     pub is_configured: bool,
     pub file: Specs,
     pub api: Specs,
+    /// Objects of the API that cannot run.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Configured {
+    /// What the API configures no more when it has this. What is only left out is still there.
+    pub fn gone_with(&self, api: &Specs, left_out: &[LeftOut]) -> Vec<Key> {
+        let mut gone: Vec<Key> = keys_of(&self.api).difference(&keys_of(api)).cloned().collect();
+        gone.retain(|key| !left_out.iter().any(|one| one.key() == *key));
+        gone
+    }
 }
 
 /// Who lets destinations take deliveries again that a new configuration has once more.
@@ -58,18 +74,33 @@ impl Engine {
 
     /// The same of a file that is known by its digest. That it is applied, and what it changes, is written down first.
     pub async fn configure_by(&self, file: Specs, who: Who) -> Result<(), EngineError> {
+        self.take_configuration(file, who, false).await
+    }
+
+    /// The same of a file that the nodes go by already: to refuse it here would only divide them.
+    pub async fn configure_as_others(&self, file: Specs, who: Who) -> Result<(), EngineError> {
+        self.take_configuration(file, who, true).await
+    }
+
+    async fn take_configuration(&self, file: Specs, who: Who, as_others: bool) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
         self.inner.alerts.load().await?;
         self.inner.heads.unlock(&*self.inner.store, &self.inner.vault).await?;
         self.inner.audit.unlock(&self.inner.vault).await?;
         let objects = self.inner.store.objects().await?;
-        let api = self.api_specs(&file, &objects)?;
+        let left_out = LeftOut::among(&file, &objects);
+        if configured.is_configured && !as_others {
+            // A start must not fail for what others have done meanwhile; a change to the file can be refused.
+            refuse_new(&left_out, &configured.left_out)?;
+        }
+        let api = self.api_specs(&file, &objects, &left_out)?;
         let changes = changes_of(configured.is_configured.then_some(&configured.file), &objects, &file);
         let begun = self.inner.audit.begin_file(&who, changes).await?;
         let applied = self.take_file(&file, &api, &objects).await;
         self.inner.audit.end_file(begun, &applied).await;
         applied?;
-        *configured = Configured { is_configured: true, file, api };
+        *configured = Configured { is_configured: true, file, api, left_out };
+        left_out::tell(&self.inner.alerts, &configured.left_out);
         self.open_all_approved().await?;
         self.release_in_background();
         Ok(())
@@ -90,10 +121,9 @@ impl Engine {
     async fn release_held(&self) {
         let topology = self.topology();
         for destination in topology.destinations().filter(|destination| !destination.gate.held()) {
-            let key = DestinationKey { tenant: destination.spec.tenant.clone(), name: destination.spec.name.clone() };
-            let scope = HoldScope::Destination(key.name.clone());
-            if let Err(error) = self.move_scope(&key, scope, false).await {
-                tracing::warn!(event = "release_failed", destination = %key.name, code = error.code(), %error);
+            let (tenant, name) = (&destination.spec.tenant, &destination.spec.name);
+            if let Err(error) = self.move_destination(tenant, name, false).await {
+                crate::telemetry::release_failed(name, error.code(), &error);
                 return;
             }
         }
@@ -115,73 +145,84 @@ impl Engine {
         create: bool,
     ) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
-        if keys_of(&configured.file).contains(&(kind, tenant.clone(), name.to_owned())) {
-            return Err(EngineError::ManagedByFile(format!("{} '{name}'", kind.as_str())));
+        let key = (kind, tenant, name.to_owned());
+        refuse_the_files(&configured.file, &key)?;
+        let change = if create { Change::Create(&definition) } else { Change::Put(&definition) };
+        for _ in 0..TRIES_MAX {
+            let judged = self.judge(&configured, &key, change).await?;
+            let object = self.sealed(&key, definition.clone())?;
+            match self.inner.store.put_object(object, change.creates(), judged.counted).await {
+                Err(StoreError::Outdated) => continue,
+                written => written?,
+            }
+            self.apply(&configured.file, &judged.api, Resuming::Now).await?;
+            self.take_judged(&mut configured, judged, &key);
+            self.release_in_background();
+            return Ok(());
         }
-        let mut api = configured.api.clone();
-        let known = remove_spec(&mut api, kind, &tenant, name);
-        if create && known {
-            return Err(EngineError::Conflict(format!("there is a {} '{name}' already", kind.as_str())));
-        }
-        self.read_definition(&configured.file, &mut api, kind, &tenant, name, definition.clone())?;
-        compile(&merged(&configured.file, &api), &*self.inner.policies, None).map_err(EngineError::Specs)?;
+        Err(given_up(&key))
+    }
+
+    fn sealed(&self, (kind, tenant, name): &Key, definition: serde_json::Value) -> Result<Object, EngineError> {
         let now = self.inner.clock.now();
-        let object = Object {
+        Ok(Object {
             tenant: tenant.clone(),
-            kind,
-            name: name.into(),
+            kind: *kind,
+            name: name.as_str().into(),
             managed_by: ManagedBy::Api,
-            definition: objects::seal(&self.inner.vault, &*self.inner.entropy, kind, &tenant, name, definition)?,
+            definition: objects::seal(&self.inner.vault, &*self.inner.entropy, *kind, tenant, name, definition)?,
             created_at: now,
             updated_at: now,
             retired_at: None,
-        };
-        self.inner.store.put_object(object, create).await?;
-        self.apply(&configured.file, &api, Resuming::Now).await?;
-        configured.api = api;
-        self.inner.store.tell(Hint::Configured);
-        self.release_in_background();
-        Ok(())
+        })
     }
 
     /// Retires an object of the API: its events stay, its open deliveries are held.
     pub async fn remove_object(&self, kind: ObjectKind, tenant: Tenant, name: &str) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
-        if keys_of(&configured.file).contains(&(kind, tenant.clone(), name.to_owned())) {
-            return Err(EngineError::ManagedByFile(format!("{} '{name}'", kind.as_str())));
+        let key = (kind, tenant, name.to_owned());
+        refuse_the_files(&configured.file, &key)?;
+        for _ in 0..TRIES_MAX {
+            let judged = self.judge(&configured, &key, Change::Remove).await?;
+            let counted = judged.counted;
+            // Where others configure too they may have refused it by what they wrote: then nothing may be held yet.
+            if counted.is_some() {
+                match self.retire(&key, counted).await {
+                    Err(StoreError::Outdated) => continue,
+                    retired => retired?,
+                }
+            }
+            self.apply(&configured.file, &judged.api, Resuming::Now).await?;
+            self.hold_open_deliveries(kind, &key.1, name).await?;
+            if counted.is_none() {
+                // Held first: were the process to die in between, it would only be removed once more.
+                self.retire(&key, None).await?;
+            }
+            self.take_judged(&mut configured, judged, &key);
+            if counted.is_some() && self.is_object(&key).await? {
+                // Made again elsewhere while its deliveries were being held: they are not to stay so.
+                let gone = self.take_over(&mut configured, Resuming::Now).await?;
+                self.hold_in_background(gone);
+                self.release_in_background();
+            }
+            return Ok(());
         }
-        let mut api = configured.api.clone();
-        if !remove_spec(&mut api, kind, &tenant, name) {
-            return Err(EngineError::NotFound(format!("there is no {} '{name}'", kind.as_str())));
-        }
-        compile(&merged(&configured.file, &api), &*self.inner.policies, None).map_err(EngineError::Specs)?;
-        self.apply(&configured.file, &api, Resuming::Now).await?;
-        self.hold_open_deliveries(kind, &tenant, name).await?;
-        self.inner.store.retire_object(tenant.clone(), kind, name.into(), self.inner.clock.now()).await?;
-        configured.api = api;
-        self.inner.store.tell(Hint::Configured);
-        Ok(())
+        Err(given_up(&key))
     }
 
-    /// The definition of an object as its owner wrote it, secrets replaced by a marker; the file's have none here.
-    pub async fn object_definition(
-        &self,
-        kind: ObjectKind,
-        tenant: &Tenant,
-        name: &str,
-    ) -> Result<Option<serde_json::Value>, EngineError> {
-        let objects = self.inner.store.objects().await?;
-        let found = objects.into_iter().find(|object| {
-            object.kind == kind
-                && object.tenant == *tenant
-                && *object.name == *name
-                && object.managed_by == ManagedBy::Api
-        });
-        Ok(found.map(|object| {
-            let mut definition = object.definition;
-            replace_secrets(&mut definition, &mut |_| SECRET_MARKER.to_owned());
-            definition
-        }))
+    async fn retire(&self, (kind, tenant, name): &Key, judged_on: Option<u64>) -> Result<(), StoreError> {
+        let now = self.inner.clock.now();
+        self.inner.store.retire_object(tenant.clone(), *kind, name.as_str().into(), now, judged_on).await.map(drop)
+    }
+
+    /// Remembers what runs now, and tells of it. What others had removed until this was judged is held.
+    fn take_judged(&self, configured: &mut Configured, judged: Judged, own: &Key) {
+        let mut gone = configured.gone_with(&judged.api, &judged.left_out);
+        gone.retain(|key| key != own);
+        (configured.api, configured.left_out) = (judged.api, judged.left_out);
+        left_out::tell(&self.inner.alerts, &configured.left_out);
+        self.inner.store.tell(Hint::Configured);
+        self.hold_in_background(gone);
     }
 
     /// Stops deliveries to a destination; what is open waits as held.
@@ -230,26 +271,20 @@ impl Engine {
         let held = state != DestinationState::Active;
         destination.gate.set_held(held);
         self.inner.store.tell(Hint::Configured);
-        let key = DestinationKey { tenant, name: name.clone() };
-        self.inner.dispatch.tell(Message::Changed(key.clone()));
-        self.move_scope(&key, HoldScope::Destination(name), held).await
+        let key = DestinationKey { tenant: tenant.clone(), name: name.clone() };
+        self.inner.dispatch.tell(Message::Changed(key));
+        Ok(self.move_destination(&tenant, &name, held).await?)
     }
 
-    async fn move_scope(&self, key: &DestinationKey, scope: HoldScope, hold: bool) -> Result<(), EngineError> {
-        let inner = &self.inner;
-        move_held(&*inner.store, &inner.clock, &inner.dispatch, key, scope, hold).await?;
-        Ok(())
+    /// Holds what a destination is owed, or sets it free.
+    async fn move_destination(&self, tenant: &Tenant, name: &DestinationName, hold: bool) -> Result<(), StoreError> {
+        let (inner, scope) = (&self.inner, (HoldScope::Destination(name.clone()), Some(name.clone())));
+        move_held(&*inner.store, &inner.dispatch, tenant, scope, hold).await.map(drop)
     }
 
     /// Compiles what the file and the API say and puts it in the place of what ran before.
     pub(crate) async fn apply(&self, file: &Specs, api: &Specs, resuming: Resuming) -> Result<(), EngineError> {
-        if let Some((kind, _, name)) = keys_of(file).intersection(&keys_of(api)).next() {
-            let detail = format!(
-                "{} '{name}' is defined both in the file and through the API: remove one of them",
-                kind.as_str()
-            );
-            return Err(EngineError::Conflict(detail));
-        }
+        refuse_doubles(file, api)?;
         let before = self.topology();
         let topology = compile(&merged(file, api), &*self.inner.policies, Some(&before)).map_err(EngineError::Specs)?;
         let topology = Arc::new(topology);
@@ -330,67 +365,22 @@ impl Engine {
                 updated_at: now,
                 retired_at: None,
             };
-            self.inner.store.put_object(object, false).await?;
+            self.inner.store.put_object(object, false, None).await?;
         }
-        for (kind, tenant, name) in known.difference(&defined) {
+        for key in known.difference(&defined) {
+            let (kind, tenant, name) = key;
             // Held first: were the process to die in between, the next start would do both again.
             self.hold_open_deliveries(*kind, tenant, name).await?;
-            self.inner.store.retire_object(tenant.clone(), *kind, name.as_str().into(), now).await?;
+            self.retire(key, None).await?;
         }
         Ok(())
-    }
-
-    /// Of a retired route or destination: only a person cancels what it still owes.
-    async fn hold_open_deliveries(&self, kind: ObjectKind, tenant: &Tenant, name: &str) -> Result<(), EngineError> {
-        let not_a_name = |_| EngineError::NotFound(format!("there is no {} '{name}'", kind.as_str()));
-        let (scope, destination) = match kind {
-            ObjectKind::Source => return self.inner.handshakes.forget_source(tenant, name).await,
-            ObjectKind::Destination => {
-                let destination: DestinationName = name.parse().map_err(not_a_name)?;
-                let status = DestinationStatus {
-                    state: DestinationState::Retired,
-                    since: self.inner.clock.now(),
-                    reason: "removed from the configuration".to_owned(),
-                };
-                self.inner.store.set_destination_status(tenant.clone(), destination.clone(), status).await?;
-                (HoldScope::Destination(destination.clone()), destination)
-            }
-            ObjectKind::Route => {
-                let route: RouteName = name.parse().map_err(not_a_name)?;
-                (HoldScope::Route(route), name.parse().unwrap_or_else(|_| nobody()))
-            }
-        };
-        let key = DestinationKey { tenant: tenant.clone(), name: destination };
-        let inner = &self.inner;
-        let held = move_held(&*inner.store, &inner.clock, &inner.dispatch, &key, scope, true).await?;
-        if held > 0 || holds_any(&*inner.store, tenant, kind, name).await? {
-            let kind = kind.as_str();
-            let detail =
-                format!("{kind} '{name}' was removed while deliveries were open: cancel them, or define it again");
-            inner.alerts.raise(tenant, RETIRED_WITH_OPEN_DELIVERIES, format!("{kind}/{name}"), detail).await;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn api_specs(&self, file: &Specs, objects: &[Object]) -> Result<Specs, EngineError> {
-        let mut specs = Specs::default();
-        // Routes are read last: they name sources and destinations.
-        for kind in [ObjectKind::Source, ObjectKind::Destination, ObjectKind::Route] {
-            for object in objects.iter().filter(|object| object.managed_by == ManagedBy::Api && object.kind == kind) {
-                let definition = objects::unseal(&self.inner.vault, object)?;
-                self.read_definition(file, &mut specs, kind, &object.tenant, &object.name, definition)?;
-            }
-        }
-        Ok(specs)
     }
 
     fn read_definition(
         &self,
         file: &Specs,
         specs: &mut Specs,
-        kind: ObjectKind,
-        tenant: &Tenant,
-        name: &str,
+        (kind, tenant, name): &Key,
         definition: serde_json::Value,
     ) -> Result<(), EngineError> {
         let egress = self.inner.policies.egress(tenant);
@@ -412,23 +402,11 @@ impl Engine {
         }
         let destinations = file.destinations.iter().chain(&specs.destinations).filter(|spec| spec.tenant == *tenant);
         known.destinations = destinations.map(|spec| spec.name.clone()).collect();
-        objects::read(specs, &known, &context, kind, name, definition)
+        objects::read(specs, &known, &context, *kind, name, definition)
     }
 }
 
-/// Whether it left anything behind that is held: what was held before it went counts as well.
-async fn holds_any(store: &dyn Store, tenant: &Tenant, kind: ObjectKind, name: &str) -> Result<bool, StoreError> {
-    let Some(filter) = owed_by(&format!("{}/{name}", kind.as_str()), DeliveryState::Held) else { return Ok(false) };
-    let found = store.deliveries(tenant.clone(), filter, Page::first(1)).await?;
-    Ok(!found.rows.is_empty())
-}
-
-/// A destination that nothing is configured for: its messages reach nobody.
-pub(crate) fn nobody() -> DestinationName {
-    "none".parse().expect("a plain word is a name")
-}
-
-fn key_of(object: &Object) -> Key {
+pub(crate) fn key_of(object: &Object) -> Key {
     (object.kind, object.tenant.clone(), object.name.to_string())
 }
 
@@ -440,16 +418,37 @@ pub(crate) fn keys_of(specs: &Specs) -> FxHashSet<Key> {
     sources.chain(specs.destinations.iter().map(destination)).chain(specs.routes.iter().map(route)).collect()
 }
 
-fn remove_spec(specs: &mut Specs, kind: ObjectKind, tenant: &Tenant, name: &str) -> bool {
+fn remove_spec(specs: &mut Specs, (kind, tenant, name): &Key) -> bool {
     let before = specs.sources.len() + specs.destinations.len() + specs.routes.len();
     match kind {
-        ObjectKind::Source => specs.sources.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
+        ObjectKind::Source => specs.sources.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != *name),
         ObjectKind::Destination => {
-            specs.destinations.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name)
+            specs.destinations.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != *name);
         }
-        ObjectKind::Route => specs.routes.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != name),
+        ObjectKind::Route => specs.routes.retain(|spec| spec.tenant != *tenant || spec.name.as_str() != *name),
     }
     specs.sources.len() + specs.destinations.len() + specs.routes.len() < before
+}
+
+/// The file's objects are changed in the file.
+fn refuse_the_files(file: &Specs, key: &Key) -> Result<(), EngineError> {
+    let (kind, _, name) = key;
+    let is_the_files = keys_of(file).contains(key);
+    let refused = || Err(EngineError::ManagedByFile(format!("{} '{name}'", kind.as_str())));
+    if is_the_files { refused() } else { Ok(()) }
+}
+
+fn refuse_doubles(file: &Specs, api: &Specs) -> Result<(), EngineError> {
+    let Some((kind, _, name)) = keys_of(file).intersection(&keys_of(api)).next().cloned() else { return Ok(()) };
+    let kind = kind.as_str();
+    let detail = format!("{kind} '{name}' is defined both in the file and through the API: remove one of them");
+    Err(EngineError::Conflict(detail))
+}
+
+/// Whether what the file and the API say can run together.
+fn fits(file: &Specs, api: &Specs, policies: &dyn Policies) -> Result<(), EngineError> {
+    refuse_doubles(file, api)?;
+    compile(&merged(file, api), policies, None).map(drop).map_err(EngineError::Specs)
 }
 
 fn merged(file: &Specs, api: &Specs) -> Specs {

@@ -24,7 +24,7 @@ use domain::charge::Charge;
 use domain::run::StreamKey;
 use domain::{ReplayId, Tenant};
 
-pub use file::{FileStanding, may_go_by, now_goes_by, of_cluster, waiting};
+pub use file::{FileStanding, MayGo, may_go_by, now_goes_by, of_cluster, waiting};
 pub(crate) use follow::Follower;
 pub(crate) use roster::{Roster, Woken};
 pub use tenure::{LEASE, Tenure};

@@ -1,6 +1,8 @@
 //! Requests whose key could not be fetched: judged again with back-off, by the time they were received at. They are
 //! durable from the start, so a crash loses none.
 
+pub(crate) mod waiting_room;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::alert::{Alerts, KEY_UNREACHABLE};
 use crate::clock::SharedClock;
 use crate::engine::EngineError;
 use crate::failure::Failure;
+use crate::nodes::FileStanding;
 use crate::receive::{HANDSHAKE_TOO_LATE, Judged, Receiver};
 use crate::topology::{Source, Topology};
 
@@ -27,6 +30,10 @@ const AGAIN_MAX: Duration = Duration::from_secs(10 * 60);
 const BATCH: u32 = 100;
 /// A person is told once a request has waited so long.
 const ALERT_AFTER: Duration = Duration::from_secs(10 * 60);
+/// A request of a source that is not configured waits so long: another node may have been told of the source sooner.
+const GONE_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Its source was removed while it waited.
+const SOURCE_GONE: &str = "source_gone";
 
 pub(crate) struct Waiter {
     pub store: Arc<dyn Store>,
@@ -36,6 +43,9 @@ pub(crate) struct Waiter {
     pub alerts: Alerts,
     pub failure: Failure,
     pub stop: CancellationToken,
+    /// Whether this node goes by another file than the others.
+    pub file: Arc<FileStanding>,
+    /// `None`: nothing is configured yet, or not any more.
     pub topology: Box<dyn Fn() -> Option<Arc<Topology>> + Send + Sync>,
 }
 
@@ -77,8 +87,8 @@ impl Waiter {
         let request = &request;
         let source = topology.source(request.tenant.as_str(), request.source.as_str());
         let listening = source.and_then(|source| Some((source, source.listener.as_ref()?)));
-        let Some((source, listener)) = listening else { return self.wait_on(request).await };
-        match self.receiver.judge_fetching(source, listener, request).await {
+        let Some((source, listener)) = listening else { return self.let_go(request).await };
+        match self.receiver.judge_kept(source, listener, request).await {
             Judged::Events { arrivals, .. } => {
                 self.alerts.gone(&request.tenant, KEY_UNREACHABLE, object(request));
                 self.acceptor.rejudge(source, arrivals, request).await.map(drop)
@@ -104,6 +114,15 @@ impl Waiter {
             Err(EngineError::Store(error)) => Err(error),
             Err(_) => self.wait_on(request).await,
         }
+    }
+
+    /// Nobody will fetch a key for a source that is not there. A person may judge it again if it comes back.
+    async fn let_go(&self, request: &InboundRequest) -> Result<(), StoreError> {
+        if self.file.differs() || self.clock.now().since(request.received_at) < GONE_AFTER {
+            return self.wait_on(request).await;
+        }
+        let detail = format!("source '{}' takes no webhooks any more, so its key is not fetched", request.source);
+        self.settle(request, Reason { code: SOURCE_GONE.into(), detail }).await
     }
 
     async fn settle(&self, request: &InboundRequest, reason: Reason) -> Result<(), StoreError> {
@@ -137,6 +156,6 @@ impl Waiter {
     }
 }
 
-fn object(request: &InboundRequest) -> String {
+pub(crate) fn object(request: &InboundRequest) -> String {
     format!("source/{}", request.source)
 }

@@ -127,7 +127,7 @@ impl Engine {
         let Some((source, listener)) = source.and_then(|source| Some((source, source.listener.as_ref()?))) else {
             return Err(EngineError::Conflict(format!("source '{}' takes no webhooks now", request.source)));
         };
-        match self.inner.receiver.judge_fetching(source, listener, &request).await {
+        match self.inner.receiver.judge_kept(source, listener, &request).await {
             Judged::Events { arrivals, .. } => {
                 let events = self.inner.acceptor.rejudge(source, arrivals, &request).await?;
                 Ok(Reverified { verdict: Verdict::Accepted, reason: None, events })

@@ -1,6 +1,7 @@
 //! Receive: one inbound request, judged by its source's recipe, and what to answer.
 
 mod account;
+mod address;
 mod contract;
 mod mapped;
 
@@ -18,16 +19,17 @@ use store::{Store, StoreError};
 use uuid::Uuid;
 
 use crate::accept::{Acceptor, Arrival};
-use crate::alert::{Alerts, CONNECTION_UNASSIGNED, SIGNATURES_FAILING};
-use crate::allow::Admission;
+use crate::alert::{Alerts, CONNECTION_UNASSIGNED, KEY_UNREACHABLE, SIGNATURES_FAILING};
 use crate::clock::SharedClock;
 use crate::engine::EngineError;
 use crate::entropy::{SharedEntropy, uuid_v7};
 use crate::failure::Failure;
 use crate::fetch::{KeyFetcher, NotFetched};
 use crate::handshakes::Handshakes;
+use crate::key_set::KeySet;
 use crate::ledger::Ledger;
-use crate::pending::AGAIN_FIRST;
+use crate::pending::waiting_room::{self, WaitingRoom};
+use crate::pending::{self, AGAIN_FIRST};
 use crate::rejections::RejectionLog;
 use crate::sealed_head::HeadSeal;
 use crate::signatures::is_about_signatures;
@@ -45,11 +47,11 @@ const KEYS_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Most keys that one request may need: senders sign by two at once while they rotate.
 const FETCHES_PER_REQUEST: usize = 3;
 
+/// More requests wait for their keys than are kept for one source.
+const WAITING_ROOM_FULL: &str = "waiting_room_full";
+
 /// A handshake that was judged only after it was answered.
 pub(crate) const HANDSHAKE_TOO_LATE: &str = "handshake";
-
-/// The sender's list of addresses was never fetched: refusing could lose an event, accepting could let a stranger in.
-const ADDRESSES_NOT_KNOWN: &str = "addresses_not_known";
 
 pub use connectors::provider::Reply;
 
@@ -86,7 +88,7 @@ pub(crate) enum Judged {
     /// A handshake that is answered so only if what it asks for is granted.
     Asks(Effect, Reply),
     Rejected(Reason),
-    /// Its key cannot be fetched now.
+    /// Its key, or of a kept one the list of its sender's addresses, cannot be fetched now.
     Pending,
     /// Too many keys were fetched in this minute to fetch its own as well.
     Spent,
@@ -103,6 +105,7 @@ pub struct Receiver {
     pub alerts: Alerts,
     pub heads: HeadSeal,
     pub(crate) handshakes: Arc<Handshakes>,
+    pub(crate) waiting_room: Arc<WaitingRoom>,
     pub rejections: Arc<RejectionLog>,
     pub ledger: Arc<Ledger>,
     pub streams: StreamsHandle,
@@ -130,10 +133,7 @@ impl Receiver {
             }
             Judged::Rejected(reason) => self.reject(source, listener, request, reason).await,
             Judged::Spent => Ok(come_back(KEYS_RETRY_AFTER, "key_fetches_spent")),
-            Judged::Pending => {
-                let accepted = Receipt::Accepted { events: Vec::new(), reply: None, delay: Duration::ZERO };
-                self.keep(request, Verdict::Pending, None).await.map(|()| accepted)
-            }
+            Judged::Pending => self.keep_waiting(request).await,
         };
         contract::unavailable(listener, done.unwrap_or_else(|error| self.unavailable(&error)))
     }
@@ -199,22 +199,15 @@ impl Receiver {
         }
     }
 
-    /// What to answer to a request from an address that the source takes none from.
-    async fn refuse_address(&self, listener: &Listener, request: &InboundRequest) -> Option<Receipt> {
-        match listener.allow.as_ref()?.admits(&request.remote) {
-            Admission::Admitted => None,
-            Admission::Refused => {
-                let detail = format!("{} is not among the addresses of `allow_from`", request.remote);
-                let reason = Reason { code: "address_not_allowed".into(), detail };
-                let kept = self.refuse(request.clone(), reason).await;
-                let refused = Receipt::Rejected { reply: None };
-                Some(kept.map_or_else(|error| self.unavailable(&error), |()| refused))
-            }
-            Admission::NotKnownYet => {
-                telemetry::unavailable(ADDRESSES_NOT_KNOWN);
-                Some(come_back(RETRY_AFTER, ADDRESSES_NOT_KNOWN))
-            }
+    /// Keeps a request until its key is there, as long as not too many wait already.
+    async fn keep_waiting(&self, request: InboundRequest) -> Result<Receipt, StoreError> {
+        if !self.waiting_room.takes(&request).await? {
+            telemetry::unavailable(WAITING_ROOM_FULL);
+            self.alerts.note(&request.tenant, KEY_UNREACHABLE, pending::object(&request), waiting_room::full(&request));
+            return Ok(come_back(KEYS_RETRY_AFTER, WAITING_ROOM_FULL));
         }
+        let accepted = Receipt::Accepted { events: Vec::new(), reply: None, delay: Duration::ZERO };
+        self.keep(request, Verdict::Pending, None).await.map(|()| accepted)
     }
 
     /// Keeps a request that was refused before it was judged, such as for its size.
@@ -224,12 +217,7 @@ impl Receiver {
     }
 
     /// Judges a request, and fetches the keys that it turns out to need.
-    pub(crate) async fn judge_fetching(
-        &self,
-        source: &Source,
-        listener: &Listener,
-        request: &InboundRequest,
-    ) -> Judged {
+    async fn judge_fetching(&self, source: &Source, listener: &Listener, request: &InboundRequest) -> Judged {
         for _ in 0..FETCHES_PER_REQUEST {
             let wanted = match self.judge(source, listener, request) {
                 Ok(judged) => return judged,
@@ -261,7 +249,8 @@ impl Receiver {
         let incoming = Incoming { method, urls, headers, body, peer };
         let judge =
             |keys: &Keys| provider::judge_with(&listener.recipe, keys, &incoming, request.received_at, &*self.fetcher);
-        let (judgement, proved) = judge_by_account(&listener.keys.get(), &account, &incoming, judge);
+        let set = listener.keys.get();
+        let (judgement, proved) = judge_by_account(&set, &account, &incoming, judge);
         Ok(match judgement {
             Judgement::Handshake(reply) => Judged::Handshake(reply),
             Judgement::Asks(effect, reply) => Judged::Asks(effect, reply),
@@ -270,7 +259,8 @@ impl Receiver {
             Judgement::Accepted(accepted) => {
                 let account = proved.map_or(account, Account::Named);
                 let split = !matches!(accepted.events.as_slice(), [only] if only.payload.bytes(&request.body).len() == request.body.len());
-                let context = Context { source, listener, request, account: &account, assurance: accepted.assurance };
+                let assurance = accepted.assurance;
+                let context = Context { source, listener, set: &set, request, account: &account, assurance };
                 let ids = self.ids(request, accepted.events.len(), split);
                 let found = accepted.events.iter().zip(ids);
                 let arrivals = found.map(|(found, id)| self.arrival(&context, found, id)).collect();
@@ -288,7 +278,7 @@ impl Receiver {
     }
 
     fn arrival(&self, context: &Context<'_>, found: &FoundEvent, id: Uuid) -> Arrival {
-        let Context { source, listener, request, account, assurance } = context;
+        let Context { source, listener, set, request, account, assurance } = context;
         let connection = account.connection(source, found.connection.as_deref());
         if connection == ConnectionName::unassigned() {
             self.tell_unassigned(source, found.connection.as_deref().unwrap_or_default());
@@ -313,7 +303,7 @@ impl Receiver {
             occurred_at: found.occurred_at,
             received_at: request.received_at,
             request: Some(request.id),
-            head: request.encode_head(),
+            head: request.encode_head(set.secret_places()),
             content_type: Arc::clone(&found.content_type),
             payload,
         };
@@ -390,6 +380,7 @@ impl Receiver {
 struct Context<'a> {
     source: &'a Source,
     listener: &'a Listener,
+    set: &'a KeySet,
     request: &'a InboundRequest,
     account: &'a Account,
     assurance: Assurance,
@@ -401,7 +392,8 @@ fn kept(
     reason: Option<Reason>,
     due: Option<domain::Timestamp>,
 ) -> KeptRequest {
-    KeptRequest { request: Arc::new(request), verdict, reason, due }
+    let body_bytes = request.body.len() as u64;
+    KeptRequest { request: Arc::new(request), verdict, reason, due, body_bytes }
 }
 
 /// The value of `Allow`. All keys of a source are of one recipe.

@@ -8,7 +8,6 @@ use crate::latest;
 use domain::ordering::Lane;
 use domain::{DeliveryId, DestinationName, Event, EventId, ReplayId, Tenant};
 use rustc_hash::FxHashSet;
-use store::dispatch::Owner;
 use store::intake::NewDelivery;
 use store::nodes::Hint;
 use store::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
@@ -60,7 +59,6 @@ pub struct Replayer {
     pub store: Arc<dyn Store>,
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
-    pub owner: Owner,
     pub dispatch: DispatchHandle,
     pub stop: CancellationToken,
     pub(crate) held: latest::Receiver<Arc<Held>>,
@@ -164,7 +162,7 @@ impl Replayer {
             position: batch.position,
             finished: batch.finished,
         };
-        let next = self.store.replay_step(step, self.owner, self.clock.now()).await?;
+        let next = self.store.replay_step(step, self.clock.now()).await?;
         for name in destinations {
             self.store.tell(Hint::Due(replay.tenant.clone(), name.clone()));
             self.dispatch.tell(Message::Waiting(DestinationKey { tenant: replay.tenant.clone(), name }));

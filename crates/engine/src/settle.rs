@@ -75,12 +75,15 @@ impl Settler {
     /// committed alone, and what is refused even so is dead, or else tried again later. Gives `false` when the store
     /// is gone.
     async fn commit(&self, batch: Vec<Settling>, wait: Duration, stuck: &mut Vec<Stuck>) -> bool {
-        let mut parts = vec![batch];
-        while let Some(mut batch) = parts.pop() {
+        let mut parts = vec![(batch, false)];
+        while let Some((mut batch, repeated)) = parts.pop() {
             let settlements = batch.iter().map(|settling| settling.settlement.clone()).collect();
             let span = telemetry::settle_span(batch.len());
             let error = match self.store.settle(settlements, self.clock.now()).instrument(span).await {
-                Ok(answers) => {
+                Ok(mut answers) => {
+                    if repeated {
+                        self.admit(&batch, &mut answers).await;
+                    }
                     self.announce(batch, &answers);
                     continue;
                 }
@@ -93,19 +96,41 @@ impl Settler {
             }
             if error.retryable() {
                 self.clock.sleep(AGAIN).await;
-                parts.push(batch);
+                parts.push((batch, true));
             } else if batch.len() > 1 {
-                parts.extend(batch.into_iter().rev().map(|settling| vec![settling]));
+                parts.extend(batch.into_iter().rev().map(|settling| (vec![settling], repeated)));
             } else if let Some(settling) = batch.pop() {
                 let now = self.clock.now();
                 if settling.was_refused() {
                     stuck.push(Stuck { settling, wait, at: now + wait });
                 } else {
-                    parts.push(vec![settling.refused(&error, now)]);
+                    parts.push((vec![settling.refused(&error, now)], repeated));
                 }
             }
         }
         true
+    }
+
+    /// A commit that lost its answer may have happened, and its repeat finds the claims gone. What is in the store as such a
+    /// settlement left it counts as settled by it, so that a person is told; and its lane may have moved.
+    async fn admit(&self, batch: &[Settling], answers: &mut [Settled]) {
+        let mut reachable = true;
+        for (settling, settled) in batch.iter().zip(answers).filter(|(_, settled)| settled.fenced) {
+            let Settlement { tenant, id, state, .. } = &settling.settlement;
+            settled.lane_moved |= !state.is_open();
+            if settling.remark.is_none() {
+                continue;
+            }
+            // Told in vain it is resolved by the next look; kept back nobody would ever know.
+            let mut happened = true;
+            if reachable {
+                match self.store.delivery(tenant.clone(), *id).await {
+                    Ok(detail) => happened = detail.is_some_and(|detail| detail.row.state == *state),
+                    Err(_) => reachable = false,
+                }
+            }
+            settled.fenced = !happened;
+        }
     }
 
     /// Gives the room back and tells dispatch what each destination has to do next: what waits for a time is only

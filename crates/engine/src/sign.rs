@@ -8,8 +8,6 @@ use ring::digest::{self, SHA256};
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use crate::entropy::Entropy;
-
 /// What a secret begins with, so that scanners recognise it.
 const SECRET_PREFIX: &str = "whsec_";
 /// The specification's bounds of a key: 24 to 64 bytes.
@@ -81,17 +79,6 @@ fn key(secret: &str) -> Result<hmac::Key, SecretError> {
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }
 
-/// A new secret in its written form.
-#[must_use]
-pub fn generate_secret(entropy: &dyn Entropy) -> Zeroizing<String> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    entropy.fill(&mut *bytes);
-    let mut secret = Zeroizing::new(String::with_capacity(SECRET_PREFIX.len() + 44));
-    secret.push_str(SECRET_PREFIX);
-    BASE64.encode_append(&*bytes, &mut secret);
-    secret
-}
-
 /// A secret that belongs to whoever knows `seed`, and to one purpose of theirs: the same each time, and nothing that
 /// leads back to the seed.
 #[must_use]
@@ -136,9 +123,16 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::entropy::{SeededEntropy, SystemEntropy};
+    use crate::entropy::{Entropy, SeededEntropy, SystemEntropy};
 
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    /// A secret as `openssl rand -base64 32` makes it.
+    fn generate_secret(entropy: &dyn Entropy) -> String {
+        let mut bytes = [0; 32];
+        entropy.fill(&mut bytes);
+        format!("{SECRET_PREFIX}{}", BASE64.encode(&bytes))
+    }
 
     #[test]
     fn the_vector_of_the_reference_libraries() {
@@ -198,7 +192,7 @@ mod tests {
         }
         assert_eq!(format!("{:?}", Signer::new([SECRET]).expect("a secret")), "Signer(1 keys)");
         let secret = generate_secret(&SystemEntropy::new());
-        assert!(secret.starts_with(SECRET_PREFIX) && Signer::new([secret.as_str()]).is_ok());
+        assert!(secret.starts_with(SECRET_PREFIX) && Signer::new([&*secret]).is_ok());
     }
 
     #[test]

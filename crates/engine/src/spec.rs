@@ -31,6 +31,7 @@ pub use self::stream::{
     Start, StreamSpec,
 };
 use crate::connector::Connector;
+use crate::definition::Veils;
 
 /// A secret text: wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -294,4 +295,6 @@ pub struct Specs {
     pub routes: Vec<RouteSpec>,
     /// Of the tenants that say something about their alerts.
     pub alerting: Vec<AlertingSpec>,
+    /// What of them came from variables, and is not shown.
+    pub veils: Veils,
 }

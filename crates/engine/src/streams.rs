@@ -8,6 +8,8 @@
 //! | `fold` | records as readings, and what they tell |
 //! | `run` | takes a stream, reads it, commits page by page |
 //! | `poll` | polls, first scans and ordered runs, from being due to what they came to |
+//! | `unique` | that no two partitions have one name for different records |
+//! | `unjudged` | why a list does not say what is gone |
 //! | `deletes` | what a complete scan did not have, confirmed before it is told |
 //! | `reconcile` | a run that judges what webhooks should have told |
 //! | `handle` | where wishes and hints go |
@@ -29,6 +31,8 @@ mod run;
 mod schedule;
 mod slot;
 mod under_way;
+mod unique;
+mod unjudged;
 mod view;
 mod wanted;
 
@@ -58,6 +62,7 @@ pub(crate) use model::subject_of;
 pub(crate) use schedule::Scheduler;
 pub use under_way::RunPlace;
 use under_way::UnderWay;
+pub use unjudged::is_unjudged;
 pub use view::StreamView;
 
 /// What reading streams takes from the engine.

@@ -1,11 +1,13 @@
-//! Every metric and log event of the engine, named once. Labels come only from configuration, never from payloads.
+//! Every metric of the engine and every log event, named once; those of `handshakes` are told where they happen. Labels
+//! come only from configuration, never from payloads.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use domain::charge::{Charge, ChargeKind};
 use domain::run::RunFigures;
-use domain::{DeliveryId, DeliveryState};
+use domain::{DeliveryId, DeliveryState, DestinationName, Tenant};
 use metrics::{counter, gauge, histogram};
 use store::StoreError;
 use store::keep::StoreStats;
@@ -59,6 +61,8 @@ pub const NODES: &str = "trireme_nodes";
 /// What this node is in charge of, by kind.
 pub const CHARGES: &str = "trireme_node_charges";
 pub const CALL_SECONDS: &str = "trireme_call_seconds";
+/// Panics that were caught where a request is answered.
+pub const HTTP_PANICS: &str = "trireme_http_panics_total";
 /// Webhook subscriptions at a source, by how they stand.
 pub const SUBSCRIPTIONS: &str = "trireme_subscriptions";
 /// Subscriptions that were created, adopted, renewed or removed.
@@ -81,6 +85,12 @@ pub fn rejections(source: &str, reason: &str, count: u64) {
 /// A sender's published key was fetched, or could not be.
 pub fn key_fetched(found: bool) {
     counter!(KEYS_FETCHED, "outcome" => if found { "found" } else { "failed" }).increment(1);
+}
+
+/// A caught panic is a defect of ours: it is counted and logged, and its caller is told nothing of it.
+pub fn panicked(place: &'static str) {
+    counter!(HTTP_PANICS, "place" => place).increment(1);
+    tracing::error!(place, "a panic was caught; please report it with the lines before this one");
 }
 
 /// A source was asked.
@@ -137,6 +147,36 @@ pub fn subscription_changed(source: &str, change: &'static str) {
 /// A subscription does not stand as it was made.
 pub fn subscription_found(source: &str, connection: &str, id: &str, finding: &'static str) {
     tracing::warn!(event = "subscription_broken", source, connection, id, finding);
+}
+
+/// What another node keeps of a subscription cannot be taken over here: what it signs is not trusted by this one.
+pub fn subscription_secret_unusable(code: &'static str, problem: &str) {
+    tracing::warn!(event = "subscription_secret_unusable", code, "{problem}");
+}
+
+/// The secret of a kept subscription cannot be opened.
+pub fn subscription_secret_unreadable(code: &'static str, problem: &str) {
+    tracing::error!(event = "subscription_secret_unreadable", code, "{problem}");
+}
+
+/// The stream that tells what was deleted from this one could not be read.
+pub fn feed_unread(stream: &str, problem: &str) {
+    tracing::warn!(event = "feed_unread", stream, "{problem}");
+}
+
+/// A sender's published list of addresses could not be fetched or read.
+pub fn address_list_kept(url: &str, problem: &str) {
+    tracing::warn!(event = "address_list_kept", url, problem, "the last good list stays");
+}
+
+/// What a destination is owed stays held, although it takes deliveries.
+pub fn release_failed(destination: &DestinationName, code: &'static str, error: &dyn Display) {
+    tracing::warn!(event = "release_failed", %destination, code, %error);
+}
+
+/// A destination that answered 410 goes on being tried.
+pub fn disable_failed(destination: &DestinationName, code: &'static str, error: &dyn Display) {
+    tracing::error!(event = "disable_failed", %destination, code, %error);
 }
 
 /// How full a budget is, and who waits for it.
@@ -196,6 +236,26 @@ pub fn nodes(living: usize, charges: &BTreeMap<Charge, u64>) {
         let count = charges.keys().filter(|charge| charge.kind() == kind).count();
         gauge!(CHARGES, "kind" => kind.as_str()).set(count as f64);
     }
+}
+
+/// This node is in charge of so many more.
+pub fn charges_taken(count: usize) {
+    tracing::info!(event = "charges_taken", count);
+}
+
+/// This node gives so many up.
+pub fn charges_left(count: usize) {
+    tracing::info!(event = "charges_left", count);
+}
+
+/// What another node configured could not be taken over; it is tried again.
+pub fn refresh_failed(code: &'static str, error: &dyn Display) {
+    tracing::error!(event = "refresh_failed", code, %error);
+}
+
+/// The ends of a tenant's chains, as its statement signs them.
+pub fn audit_signed(tenant: &Tenant, number: u64, heads: &str) {
+    tracing::info!(event = "audit_signed", tenant = tenant.as_str(), number, heads);
 }
 
 pub fn store_failed(verb: &'static str, error: &StoreError) {

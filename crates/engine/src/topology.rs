@@ -2,6 +2,8 @@
 //!
 //! A topology never changes; a new configuration is a new one, put in the place of the old.
 
+mod shown;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use store::registry::ObjectKind;
 
 use crate::allow::AllowList;
 use crate::connector::Connector;
+use crate::definition::{Veil, Veils};
 use crate::expression::Expression;
 use crate::gate::{Gate, Hall};
 use crate::key_set::{KeySet, KeysInForce};
@@ -57,6 +60,7 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct Source {
     pub spec: SourceSpec,
+    pub veil: Arc<Veil>,
     pub listener: Option<Listener>,
     pub routes: Vec<Arc<Route>>,
 }
@@ -64,6 +68,7 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Destination {
     pub spec: DestinationSpec,
+    pub veil: Arc<Veil>,
     pub target: Arc<Target>,
     pub signer: Signer,
     pub headers: HeaderMap,
@@ -119,6 +124,7 @@ pub struct Whole {
 #[derive(Debug)]
 pub struct Route {
     pub spec: RouteSpec,
+    pub veil: Arc<Veil>,
     pub when: Option<Expression>,
     pub map: Option<Expression>,
     pub enrich: Vec<Enrich>,
@@ -253,7 +259,7 @@ impl Policies for Arc<EgressPolicy> {
 /// Compiles everything, or says all that is wrong. `before` hands on the gates of destinations that stay,
 /// and what was counted of routes and sources.
 pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>) -> Result<Topology, Vec<SpecError>> {
-    let mut compiler = Compiler { topology: Topology::default(), errors: Vec::new() };
+    let mut compiler = Compiler { topology: Topology::default(), errors: Vec::new(), veils: &specs.veils };
     compiler.topology.catalogue = Arc::clone(&specs.catalogue);
     compiler.topology.public_url.clone_from(&specs.public_url);
     let alerting = specs.alerting.iter().map(|spec| (spec.tenant.clone(), Arc::new(spec.clone())));
@@ -278,12 +284,13 @@ pub fn compile(specs: &Specs, policies: &dyn Policies, before: Option<&Topology>
     if compiler.errors.is_empty() { Ok(compiler.topology) } else { Err(compiler.errors) }
 }
 
-struct Compiler {
+struct Compiler<'s> {
     topology: Topology,
     errors: Vec<SpecError>,
+    veils: &'s Veils,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn owned(&mut self, tenant: &Tenant) -> &mut Owned {
         self.topology.tenants.entry(tenant.clone()).or_default()
     }
@@ -303,7 +310,8 @@ impl Compiler {
             Some(before) if before.spec.http.concurrency == spec.http.concurrency => Arc::clone(&before.gate),
             Some(before) => Arc::new(before.gate.resized(spec.http.concurrency)),
         };
-        let destination = Destination { spec: spec.clone(), target: Arc::new(target), signer, headers, gate };
+        let veil = self.veils.get(ObjectKind::Destination, &spec.tenant, spec.name.as_str());
+        let destination = Destination { spec: spec.clone(), veil, target: Arc::new(target), signer, headers, gate };
         self.owned(&spec.tenant).destinations.insert(spec.name.clone(), Arc::new(destination));
     }
 
@@ -339,7 +347,8 @@ impl Compiler {
             .filter(|before| before.spec.when == spec.when)
             .map_or_else(Arc::default, |before| Arc::clone(&before.filter));
         let enrich = enrich.into_iter().flatten().collect();
-        let route = Route { spec: spec.clone(), when, map, enrich, whole, destination: destination?, filter };
+        let veil = self.veils.get(ObjectKind::Route, &spec.tenant, spec.name.as_str());
+        let route = Route { spec: spec.clone(), veil, when, map, enrich, whole, destination: destination?, filter };
         let route = Arc::new(route);
         self.owned(&spec.tenant).routes.insert(spec.name.clone(), Arc::clone(&route));
         Some(route)
@@ -350,7 +359,8 @@ impl Compiler {
         let catalogue = &self.topology.catalogue;
         let listener = spec.webhook.as_ref().and_then(|webhook| listener(spec, webhook, catalogue, before, &mut wrong));
         self.errors.append(&mut wrong.errors);
-        let source = Source { spec: spec.clone(), listener, routes };
+        let veil = self.veils.get(ObjectKind::Source, &spec.tenant, spec.name.as_str());
+        let source = Source { spec: spec.clone(), veil, listener, routes };
         self.owned(&spec.tenant).sources.insert(spec.name.clone(), Arc::new(source));
     }
 }
@@ -479,17 +489,4 @@ fn listener(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_that_lets_nothing_through_is_suspected_once_and_cleared_by_the_first_that_passes() {
-        let count = FilterCount::default();
-        let told: Vec<_> = (0..FILTER_SUSPECT_AFTER * 2).filter_map(|_| count.count(false)).collect();
-        assert_eq!(told, [FilterSuspicion::Raised]);
-        assert_eq!((count.count(true), count.count(true)), (Some(FilterSuspicion::Cleared), None));
-        let healthy = FilterCount::default();
-        assert_eq!(healthy.count(true), Some(FilterSuspicion::Cleared), "an earlier process may have suspected it");
-        assert!((0..300).all(|_| healthy.count(false).is_none()));
-    }
-}
+mod tests;

@@ -75,7 +75,8 @@ fn failed(failure: ReadFailure) -> EngineError {
     EngineError::Invalid { code: "source_failed", detail: failure.message }
 }
 
-/// One connection's way to its source, shared by all who ask. What it tells has no secrets of its configuration in it.
+/// One connection's way to its source, shared by all who ask. What it tells has no secrets in it, neither those of its
+/// configuration nor those that the source gave.
 pub struct Upstream {
     account: Account,
     reader: Reader,

@@ -54,6 +54,8 @@ impl Work {
 pub struct Tried {
     pub work: Work,
     pub outcome: domain::delivery::Outcome,
+    /// The destination may have it: what comes with a lower version afterwards is stale.
+    pub sent: bool,
     pub attempt: Option<Attempt>,
     pub cause: Option<Cause>,
 }

@@ -122,6 +122,7 @@ macro_rules! conformance_suite {
                 junk_of_one_reason_pushes_out_only_its_own
                 rejected_requests_are_bounded_by_bytes_too
                 pending_requests_are_outside_of_the_bounds_and_come_when_due
+                what_waits_is_counted_by_its_source_until_it_is_judged
                 judging_again_gives_a_verdict_and_its_events_at_once
                 an_unknown_request_is_not_judged
                 judged_again_and_rejected_it_counts_towards_its_new_reason
@@ -143,10 +144,12 @@ macro_rules! conformance_suite {
                 a_cancelled_replay_takes_no_more_steps
                 a_step_from_where_a_replay_stands_no_more_is_not_made
                 running_replays_go_on_after_a_restart_from_where_they_were
+                replays_are_paged_newest_first
                 events_that_retention_removed_are_passed_over
                 replayed_deliveries_keep_the_order_of_their_lane;
             lists:
                 events_are_listed_by_every_filter_newest_first
+                a_search_finds_what_senders_escaped
                 a_listed_event_has_everything_but_its_payload
                 pages_stay_whole_while_events_arrive
                 a_scan_ends_where_its_time_does_and_goes_on_from_there
@@ -163,13 +166,18 @@ macro_rules! conformance_suite {
             registry:
                 an_object_is_made_replaced_and_retired
                 an_object_that_several_put_at_once_is_one
+                an_object_is_written_only_on_what_it_was_judged_on
+                of_all_who_configure_at_once_by_what_they_read_one_does
                 an_api_key_is_found_by_its_name_and_revoked_by_its_tenant
                 a_repeated_request_gets_the_first_answer
                 a_request_that_was_abandoned_may_start_over
                 a_request_whose_process_ended_may_start_over_at_once
                 an_alert_is_open_once_until_it_is_resolved
+                alerts_are_paged_newest_first
                 a_setting_is_kept_under_its_name
-                the_first_setting_of_a_name_stays_until_it_is_empty;
+                the_first_setting_of_a_name_stays_until_it_is_empty
+                a_setting_is_exchanged_only_for_the_one_that_was_read
+                of_all_who_exchange_a_setting_at_once_one_does;
             keep:
                 old_events_go_with_all_that_is_theirs
                 nothing_with_an_open_delivery_goes

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::delivery::END_UNKNOWN;
+use domain::identity::Digest;
 use domain::ordering::{Lane, OnDead};
 use domain::{
     AttemptId, DeliveryId, DeliveryState, DestinationName, Event, ReplayId, RouteName, Tenant, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
+use uuid::Builder;
 
 use crate::Verb;
 
@@ -141,6 +144,31 @@ pub struct Attempt {
     /// The first [`RESPONSE_BYTES_MAX`] bytes of the response.
     #[serde(skip)]
     pub response: Bytes,
+}
+
+impl Attempt {
+    /// The try of a lease that ran out, of a delivery that was tried so often before. Its id is drawn from the delivery's,
+    /// because chance is not a store's to ask for.
+    #[must_use]
+    pub fn unseen(delivery: DeliveryId, tried: u32, now: Timestamp) -> Self {
+        let seed = [&delivery.as_bytes()[..], &tried.to_be_bytes()].concat();
+        let mut chance = [0; 10];
+        chance.copy_from_slice(&Digest::of(&seed).0[..10]);
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+        Self {
+            id: AttemptId::from_uuid(Builder::from_unix_timestamp_millis(millis, &chance).into_uuid()),
+            number: tried + 1,
+            started_at: now,
+            duration_us: 0,
+            outcome: END_UNKNOWN.into(),
+            status: None,
+            error: Some("the lease ran out before the try was settled; it may have been sent".to_owned()),
+            connect_us: None,
+            first_byte_us: None,
+            peer: None,
+            response: Bytes::new(),
+        }
+    }
 }
 
 /// How a claimed delivery goes on.

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// A name or key is taken, or a change was made by someone else meanwhile.
     #[error("{0}")]
     Conflict(String),
+    /// Something was configured since it was counted, so nothing was written: what this was judged on is to be read again.
+    #[error("something else was configured meanwhile")]
+    Outdated,
     /// The claim under which a delivery was settled is no longer held.
     #[error("the claim has passed to another owner")]
     Fenced,
@@ -50,6 +53,7 @@ impl StoreError {
             Self::Io(_) => "store_io",
             Self::Refused(_) => "store_refused",
             Self::Conflict(_) => "conflict",
+            Self::Outdated => "configured_meanwhile",
             Self::Fenced => "claim_fenced",
             Self::Locked(_) => "store_locked",
             Self::NewerSchema { .. } => "store_newer_schema",

@@ -1,5 +1,7 @@
 //! Taking in: events with the deliveries they owe, and requests that were not accepted.
 
+pub mod kept;
+
 use std::sync::Arc;
 
 use domain::identity::IdentityKey;
@@ -76,6 +78,8 @@ pub struct KeptRequest {
     pub reason: Option<Reason>,
     /// For pending ones: when to verify again.
     pub due: Option<Timestamp>,
+    /// The length of its body, which lists leave out.
+    pub body_bytes: u64,
 }
 
 /// What became of one event.
@@ -106,6 +110,14 @@ impl Default for RejectedBounds {
     }
 }
 
+/// What the pending requests of a source come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    pub count: u64,
+    /// Bodies and headers together.
+    pub bytes: u64,
+}
+
 pub trait Intake: Send + Sync + 'static {
     /// Commits groups of events. The answers are in the order of the groups; one that cannot be stored fails alone.
     fn accept(
@@ -120,6 +132,9 @@ pub trait Intake: Send + Sync + 'static {
 
     /// Pending requests whose time has come, oldest first.
     fn pending_requests(&self, due: Timestamp, limit: u32) -> Verb<'_, Vec<KeptRequest>>;
+
+    /// How many requests of a source are pending.
+    fn waiting(&self, tenant: Tenant, source: SourceName) -> Verb<'_, Waiting>;
 
     #[expect(clippy::too_many_arguments, reason = "a request's new judgement is these, and nothing else needs them")]
     /// Judged again: the row gets its new verdict, and the events it made are accepted in the same transaction. One

@@ -20,6 +20,7 @@ pub mod people;
 pub mod read;
 pub mod reading;
 pub mod registry;
+pub mod search;
 pub mod shapes;
 pub mod statements;
 pub mod watch;

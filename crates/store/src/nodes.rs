@@ -93,6 +93,10 @@ pub trait Nodes: Send + Sync + 'static {
     /// All nodes, in the order in which they started.
     fn nodes(&self, now: Timestamp) -> Verb<'_, Vec<Node>>;
 
+    /// What a beat tells as `configured`, now. It has counted whatever can be read: what is read after it is at least as
+    /// new.
+    fn configured(&self) -> Verb<'_, u64>;
+
     /// All charges that a node has, whether it lives or not.
     fn charges(&self) -> Verb<'_, Charges>;
 

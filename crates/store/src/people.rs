@@ -4,8 +4,7 @@ use domain::{DeliveryId, DeliveryState, DestinationName, EventId, ReplayId, Rout
 use serde::{Deserialize, Serialize};
 
 use crate::Verb;
-use crate::dispatch::Owner;
-use crate::read::{DeliveryFilter, EventFilter};
+use crate::read::{DeliveryFilter, EventFilter, Listed, Page};
 
 /// Whether a person's wish for one delivery was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +152,7 @@ pub trait People: Send + Sync + 'static {
 
     /// `held → pending | retrying`, at most `limit` in one call. Each is due when it was due anyway: a schedule of
     /// retries survives a pause. Gives how many.
-    fn resume(&self, tenant: Tenant, scope: HoldScope, now: Timestamp, limit: u32) -> Verb<'_, u32>;
+    fn resume(&self, tenant: Tenant, scope: HoldScope, limit: u32) -> Verb<'_, u32>;
 
     fn set_destination_status(&self, tenant: Tenant, name: DestinationName, status: DestinationStatus) -> Verb<'_, ()>;
 
@@ -165,12 +164,13 @@ pub trait People: Send + Sync + 'static {
     /// Commits one step of a running replay. Its deliveries are claimed when they fall due, not at birth, and events
     /// that retention has removed are passed over; gives the replay as it is then. Nothing of the step is written if it
     /// was cancelled, as its state tells, or does not stand any more where the step begins: go on from where it is.
-    fn replay_step(&self, step: ReplayStep, owner: Owner, now: Timestamp) -> Verb<'_, Replay>;
+    fn replay_step(&self, step: ReplayStep, now: Timestamp) -> Verb<'_, Replay>;
 
     /// `running → cancelled`. Gives the replay, or `None` if there is none of this id.
     fn cancel_replay(&self, tenant: Tenant, id: ReplayId, now: Timestamp) -> Verb<'_, Option<Replay>>;
 
-    fn replays(&self, tenant: Tenant, limit: u32) -> Verb<'_, Vec<Replay>>;
+    /// Newest made first, by their ids.
+    fn replays(&self, tenant: Tenant, page: Page) -> Verb<'_, Listed<Replay>>;
 
     fn replay(&self, tenant: Tenant, id: ReplayId) -> Verb<'_, Option<Replay>>;
 

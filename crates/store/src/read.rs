@@ -48,6 +48,17 @@ pub struct Listed<T> {
     pub searched_until: Option<Timestamp>,
 }
 
+impl<T> Listed<T> {
+    /// Rows in order with where each stands, one more of them than the page holds if there are more.
+    #[must_use]
+    pub fn one_beyond(mut found: Vec<(Position, T)>, limit: u32) -> Self {
+        let has_more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = found.last().filter(|_| has_more).map(|(position, _)| position.clone());
+        Self { rows: found.into_iter().map(|(_, row)| row).collect(), next, searched_until: None }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventFilter {
@@ -62,7 +73,8 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// Received before.
     pub until: Option<Timestamp>,
-    /// Bytes that occur in the payload, subject or type; case matters.
+    /// Text that occurs in the subject or type, or in the payload in one of its [spellings](crate::search::spellings);
+    /// case matters.
     pub q: Option<String>,
 }
 

@@ -9,6 +9,7 @@ use domain::{AlertId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::Verb;
+use crate::read::{Listed, Page};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -152,11 +153,20 @@ pub trait Registry: Send + Sync + 'static {
     /// Every object that is not retired, of all tenants.
     fn objects(&self) -> Verb<'_, Vec<Object>>;
 
-    /// Creates (`create`: a taken name is a conflict) or replaces an object.
-    fn put_object(&self, object: Object, create: bool) -> Verb<'_, ()>;
+    /// Creates (`create`: a taken name is a conflict) or replaces an object. Whoever judged it by the others says what
+    /// [`configured`](crate::nodes::Nodes::configured) counted before it read them: if it counts more by now, nothing is
+    /// written, and the answer is [`StoreError::Outdated`](crate::StoreError::Outdated).
+    fn put_object(&self, object: Object, create: bool, judged_on: Option<u64>) -> Verb<'_, ()>;
 
-    /// Retires an object; gives whether there was one.
-    fn retire_object(&self, tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> Verb<'_, bool>;
+    /// Retires an object, on the same condition; gives whether there was one.
+    fn retire_object(
+        &self,
+        tenant: Tenant,
+        kind: ObjectKind,
+        name: Arc<str>,
+        now: Timestamp,
+        judged_on: Option<u64>,
+    ) -> Verb<'_, bool>;
 
     fn put_api_key(&self, key: ApiKey) -> Verb<'_, ()>;
 
@@ -196,13 +206,17 @@ pub trait Registry: Send + Sync + 'static {
     fn open_alerts(&self) -> Verb<'_, Vec<Alert>>;
 
     /// Newest first.
-    fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>>;
+    fn alerts(&self, tenant: Tenant, open_only: bool, page: Page) -> Verb<'_, Listed<Alert>>;
 
     /// A small value kept under a name, such as the master key's check value.
     fn setting(&self, name: Arc<str>) -> Verb<'_, Option<Bytes>>;
 
     /// Keeps it. Other nodes look again at one that [`is_shared`].
     fn put_setting(&self, name: Arc<str>, value: Bytes) -> Verb<'_, ()>;
+
+    /// Keeps `after` in the place of `before` (`None`: there is none of this name); gives whether it did. If the setting is
+    /// another by now, nothing changes: whoever changes one that is also others' to change reads it again.
+    fn exchange_setting(&self, name: Arc<str>, before: Option<Bytes>, after: Bytes) -> Verb<'_, bool>;
 
     /// Keeps it unless there is one of this name that is not empty; gives the one that is kept. Of nodes that start at
     /// once, all get the same.

@@ -37,14 +37,14 @@ UPDATE alerts SET settled = true WHERE tenant = $1 AND id = ANY($2::uuid[]) AND 
 -- name: alerts
 SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at,
   acknowledged_at, acknowledged_by, resolved_by, reopened FROM alerts
-WHERE tenant = $1 ORDER BY opened_at DESC, id DESC LIMIT $2
+WHERE tenant = $1 AND (opened_at, id) < ($2, $3) ORDER BY opened_at DESC, id DESC LIMIT $4
 
 -- Gathered before they are put in order: the few that are open are not looked for among all that there ever was.
 -- name: open_alerts_of
 WITH open AS MATERIALIZED (SELECT * FROM alerts WHERE tenant = $1 AND resolved_at IS NULL)
 SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at,
   acknowledged_at, acknowledged_by, resolved_by, reopened FROM open
-ORDER BY opened_at DESC, id DESC LIMIT $2
+WHERE (opened_at, id) < ($2, $3) ORDER BY opened_at DESC, id DESC LIMIT $4
 
 -- Of all tenants.
 -- name: open_alerts

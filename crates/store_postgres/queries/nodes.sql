@@ -28,8 +28,15 @@ FROM nodes ORDER BY started_at, owner
 -- name: counters
 SELECT name, value FROM counters
 
+-- name: counter
+SELECT value FROM counters WHERE name = $1
+
 -- name: count_up
 UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value
+
+-- Whoever had to wait for the row looks at its value again.
+-- name: count_up_from
+UPDATE counters SET value = value + 1 WHERE name = $1 AND value = $2
 
 -- Of all tenants.
 -- name: charges

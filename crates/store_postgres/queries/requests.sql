@@ -18,11 +18,16 @@ FROM requests WHERE tenant = $1 AND id = $2
 -- Without their bodies.
 -- name: request_heads
 SELECT id, tenant, source, verdict, reason_code, reason_detail, due_at, received_at, connection, method, url, remote,
-  headers
+  headers, octet_length(body)
 FROM requests WHERE tenant = $1 AND id = ANY ($2::uuid[]) ORDER BY id DESC
 
+-- name: rejected_total
+SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM requests
+WHERE tenant = $1 AND source = $2 AND reason_code = $3 AND verdict = 2
+
 -- name: rejected_of
-SELECT id, bytes FROM requests WHERE tenant = $1 AND source = $2 AND reason_code = $3 AND verdict = 2 ORDER BY id
+SELECT id, bytes FROM requests WHERE tenant = $1 AND source = $2 AND reason_code = $3 AND verdict = 2
+ORDER BY id OFFSET $4 LIMIT $5
 
 -- name: delete_requests
 DELETE FROM requests WHERE tenant = $1 AND id = ANY ($2::uuid[])
@@ -30,6 +35,9 @@ DELETE FROM requests WHERE tenant = $1 AND id = ANY ($2::uuid[])
 -- name: rejected_ids
 SELECT id FROM requests WHERE tenant = $1 AND source = $2 AND verdict = 2 AND id < $3
 ORDER BY id DESC LIMIT $4
+
+-- name: waiting
+SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM requests WHERE tenant = $1 AND verdict = 3 AND source = $2
 
 -- Of all tenants.
 -- name: pending_requests

@@ -93,7 +93,7 @@ pub(crate) fn pool(options: &OpenOptions, address: &Address) -> Result<Pool, Sto
     let manager = Manager::from_config(address.config.clone(), address.tls.clone(), recycling);
     let setup = setup(options);
     Pool::builder(manager)
-        .max_size(options.connections.max(2))
+        .max_size(options.pool_size())
         .runtime(Runtime::Tokio1)
         .create_timeout(Some(CONNECT_TIME))
         .wait_timeout(Some(options.lock_time))

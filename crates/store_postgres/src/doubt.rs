@@ -1,8 +1,10 @@
-//! Claims in doubt: a transaction that made them broke during its commit, so that nobody was told of them and yet they may
-//! be there. Their node lives on, so no lease would ever end them; they are looked for, and put back.
+//! Claims in doubt: nobody was told of them, because their transaction broke during its commit, or because the verb was cut
+//! off or its caller gone before the answer was handed over; and yet they may be there. Their node lives on, so no lease
+//! would ever end them; they are looked for, and put back.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{Tenant, Timestamp};
 use store::dispatch::Claim;
@@ -10,11 +12,12 @@ use uuid::Uuid;
 
 use crate::dispatch::settle::put_back_under;
 use crate::failure::Failure;
-use crate::perform::Inner;
+use crate::perform::{Inner, Moment};
+use crate::session::Figures;
 
-/// How often a claim that is not there is looked for again: rescues are seconds apart, and a commit that the server still
-/// works on when its connection is gone takes no longer than a statement may.
-const LOOKS: u32 = 6;
+/// How long a claim that is not there is looked for: a commit that the server still works on when its connection is gone
+/// takes no longer than a statement may.
+const LOOKED_FOR: Duration = Duration::from_secs(30);
 
 /// One that may have been made.
 #[derive(Clone, Debug)]
@@ -22,12 +25,12 @@ pub(crate) struct Doubt {
     pub(crate) tenant: Tenant,
     pub(crate) id: Uuid,
     pub(crate) claim: Claim,
-    looks: u32,
+    until: Moment,
 }
 
 impl Doubt {
     pub(crate) fn new(tenant: Tenant, id: Uuid, claim: Claim) -> Self {
-        Self { tenant, id, claim, looks: LOOKS }
+        Self { tenant, id, claim, until: Moment::now() + LOOKED_FOR }
     }
 }
 
@@ -47,6 +50,59 @@ impl Doubts {
     fn all(&self) -> MutexGuard<'_, Vec<Doubt>> {
         // Put in and taken out whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a verb has claimed and committed so far, by generation. What is left of it when this is dropped is in doubt: a verb
+/// may be cut off wherever it waits.
+pub(crate) struct Untold {
+    figures: Arc<Figures>,
+    claims: BTreeMap<u64, Doubt>,
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        if !self.claims.is_empty() {
+            self.figures.doubts.add(std::mem::take(&mut self.claims).into_values());
+        }
+    }
+}
+
+impl Untold {
+    pub(crate) fn new(figures: &Arc<Figures>) -> Self {
+        Self { figures: Arc::clone(figures), claims: BTreeMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, claims: impl IntoIterator<Item = Doubt>) {
+        self.claims.extend(claims.into_iter().map(|doubt| (doubt.claim.generation, doubt)));
+    }
+
+    /// These of them, apart from the others.
+    pub(crate) fn part(&mut self, claims: impl IntoIterator<Item = Claim>) -> Self {
+        let part = claims.into_iter().filter_map(|claim| self.claims.remove_entry(&claim.generation));
+        Self { claims: part.collect(), figures: Arc::clone(&self.figures) }
+    }
+
+    pub(crate) fn told_by<T>(self, value: T) -> Answer<T> {
+        Answer { value, untold: self }
+    }
+}
+
+/// An answer on its way to who asked, with the claims that it tells of: where it is dropped they are in doubt.
+pub(crate) struct Answer<T> {
+    value: T,
+    untold: Untold,
+}
+
+impl<T> Answer<T> {
+    /// Only for who gives it to its caller before anything is waited for: from here on somebody else has the claims.
+    pub(crate) fn hand_over(mut self) -> T {
+        self.untold.claims.clear();
+        self.value
+    }
+
+    pub(crate) fn split(self) -> (T, Untold) {
+        (self.value, self.untold)
     }
 }
 
@@ -74,14 +130,8 @@ impl Taken<'_> {
     }
 
     /// These of a tenant's were there, and are claims no more; the others may come yet.
-    fn looked(&mut self, tenant: &Tenant, found: &BTreeSet<Uuid>) {
-        self.left.retain_mut(|doubt| {
-            if doubt.tenant != *tenant {
-                return true;
-            }
-            doubt.looks -= 1;
-            doubt.looks > 0 && !found.contains(&doubt.id)
-        });
+    fn looked(&mut self, tenant: &Tenant, found: &BTreeSet<Uuid>, now: Moment) {
+        self.left.retain(|doubt| doubt.tenant != *tenant || (now < doubt.until && !found.contains(&doubt.id)));
     }
 }
 
@@ -97,7 +147,7 @@ pub(crate) async fn rescue(inner: &Inner, now: Timestamp) -> Result<usize, Failu
         match put_back {
             Ok(ids) => {
                 rescued += ids.len();
-                taken.looked(tenant, &ids);
+                taken.looked(tenant, &ids, Moment::now());
             }
             Err(failure) => failed = Some(failure),
         }
@@ -115,8 +165,8 @@ mod tests {
         Doubt::new(tenant.parse().expect("a name"), Uuid::from_u128(id), claim)
     }
 
-    fn ids(doubts: &Doubts) -> Vec<(u128, u32)> {
-        doubts.all().iter().map(|doubt| (doubt.id.as_u128(), doubt.looks)).collect()
+    fn ids(doubts: &Doubts) -> Vec<u128> {
+        doubts.all().iter().map(|doubt| doubt.id.as_u128()).collect()
     }
 
     #[test]
@@ -124,25 +174,47 @@ mod tests {
         let doubts = Doubts::default();
         doubts.add([doubt("blue", 1), doubt("blue", 2), doubt("red", 3)]);
         let mut taken = doubts.take();
-        assert_eq!(ids(&doubts), [], "nobody else looks for them");
+        assert_eq!(ids(&doubts), [0; 0], "nobody else looks for them");
         let blue = "blue".parse().expect("a name");
         assert_eq!(taken.claims_of(&blue).len(), 2);
-        taken.looked(&blue, &BTreeSet::from([Uuid::from_u128(1)]));
+        taken.looked(&blue, &BTreeSet::from([Uuid::from_u128(1)]), Moment::now());
         doubts.add([doubt("red", 4)]);
         // As when the verb runs out of its time.
         drop(taken);
-        assert_eq!(ids(&doubts), [(4, LOOKS), (2, LOOKS - 1), (3, LOOKS)]);
+        assert_eq!(ids(&doubts), [4, 2, 3]);
     }
 
     #[test]
-    fn what_never_comes_is_looked_for_so_often_and_no_more() {
+    fn what_nobody_was_told_of_is_in_doubt_and_what_was_handed_over_is_not() {
+        let figures = Arc::<Figures>::default();
+        let claimed = |id: u64| {
+            let claim = Claim { owner: Owner(7), generation: id };
+            Doubt::new("blue".parse().expect("a name"), Uuid::from_u128(id.into()), claim)
+        };
+        let mut untold = Untold::new(&figures);
+        untold.add((1..=4).map(claimed));
+        let heard = untold.part([claimed(1).claim]).told_by("heard");
+        let unheard = untold.part([claimed(2).claim, claimed(3).claim]).told_by("unheard");
+        assert_eq!(heard.hand_over(), "heard");
+        assert_eq!(ids(&figures.doubts), [0; 0], "the others are on their way");
+        // As when its caller is gone.
+        drop(unheard);
+        assert_eq!(ids(&figures.doubts), [2, 3]);
+        // As when the verb is cut off.
+        drop(untold);
+        assert_eq!(ids(&figures.doubts), [2, 3, 4]);
+    }
+
+    #[test]
+    fn what_never_comes_is_looked_for_so_long_however_often_and_no_longer() {
         let doubts = Doubts::default();
         doubts.add([doubt("blue", 1)]);
-        let blue = "blue".parse().expect("a name");
-        for looks in (0..LOOKS).rev() {
-            doubts.take().looked(&blue, &BTreeSet::new());
-            let left: &[(u128, u32)] = if looks == 0 { &[] } else { &[(1, looks)] };
-            assert_eq!(ids(&doubts), left);
+        let (blue, began) = ("blue".parse().expect("a name"), Moment::now());
+        for _ in 0..20 {
+            doubts.take().looked(&blue, &BTreeSet::new(), began);
+            assert_eq!(ids(&doubts), [1], "rescues may come one upon the other");
         }
+        doubts.take().looked(&blue, &BTreeSet::new(), Moment::now() + LOOKED_FOR);
+        assert_eq!(ids(&doubts), [0; 0]);
     }
 }

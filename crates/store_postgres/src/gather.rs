@@ -9,10 +9,11 @@ use store::StoreError;
 use store::intake::{AcceptGroup, Accepted, NewEvent};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::doubt::{Answer, Untold};
 use crate::failure::Failure;
 use crate::intake::accept::{self, Arriving};
 use crate::options::GROUP_BYTES;
-use crate::perform::{Inner, Performer};
+use crate::perform::{Inner, Moment, Performer};
 
 /// What each group of a command came to.
 pub(crate) type Answers = Vec<Result<Vec<Accepted>, StoreError>>;
@@ -21,7 +22,7 @@ pub(crate) type Answers = Vec<Result<Vec<Accepted>, StoreError>>;
 struct Command {
     arriving: Vec<Arriving>,
     bytes: usize,
-    answer: oneshot::Sender<Result<Answers, StoreError>>,
+    answer: oneshot::Sender<Result<Answer<Answers>, StoreError>>,
 }
 
 pub(crate) struct Gatherer {
@@ -43,7 +44,7 @@ impl Gatherer {
         &self,
         groups: Vec<AcceptGroup>,
         now: Timestamp,
-    ) -> Result<oneshot::Receiver<Result<Answers, StoreError>>, StoreError> {
+    ) -> Result<oneshot::Receiver<Result<Answer<Answers>, StoreError>>, StoreError> {
         let bytes = groups.iter().map(|group| bytes_of(&group.events)).sum();
         let waiting = self.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
         let (answer, answers) = oneshot::channel();
@@ -97,13 +98,22 @@ async fn commit(inner: &Arc<Inner>, commands: Vec<Command>) {
     }
     let all = Arc::new(all);
     let run = Arc::clone(&all);
-    let done = Arc::clone(inner).bounded(|inner| async move { accept_all(&inner, &run).await }).await;
+    let accepting = |inner: Arc<Inner>| async move {
+        let mut untold = inner.untold();
+        let answers = accept_all(&inner, &mut untold, &run).await?;
+        Ok(untold.told_by(answers))
+    };
+    let done = Arc::clone(inner).bounded(accepting).await;
     match done {
-        Ok(answers) => {
+        Ok(done) => {
+            let (answers, mut untold) = done.split();
             let mut answers = answers.into_iter();
             for (groups, answer) in waiting {
-                // Whoever asked may have gone; what was committed stays.
-                let _ = answer.send(Ok(answers.by_ref().take(groups).collect()));
+                let own: Answers = answers.by_ref().take(groups).collect();
+                let claims = own.iter().flatten().flatten().flat_map(|accepted| &accepted.claims);
+                let claims = untold.part(claims.map(|(_, claim)| *claim));
+                // Whoever asked may have gone; what was committed stays, and nobody has what was claimed.
+                let _ = answer.send(Ok(claims.told_by(own)));
             }
         }
         Err(error) => {
@@ -115,8 +125,9 @@ async fn commit(inner: &Arc<Inner>, commands: Vec<Command>) {
 }
 
 /// All in one transaction; if one of them cannot be stored, each in its own.
-async fn accept_all(inner: &Inner, all: &Arc<Vec<Arriving>>) -> Result<Answers, Failure> {
-    match accept::accept(inner, all, 0..all.len()).await {
+async fn accept_all(inner: &Inner, untold: &mut Untold, all: &Arc<Vec<Arriving>>) -> Result<Answers, Failure> {
+    let began = Moment::now();
+    match accept::accept(inner, untold, all, 0..all.len()).await {
         Ok(answers) => return Ok(answers.into_iter().map(Ok).collect()),
         Err(Failure::Row(error)) if all.len() == 1 => return Ok(vec![Err(error)]),
         Err(Failure::Row(_)) => {}
@@ -124,7 +135,12 @@ async fn accept_all(inner: &Inner, all: &Arc<Vec<Arriving>>) -> Result<Answers, 
     }
     let mut answers = Vec::with_capacity(all.len());
     for index in 0..all.len() {
-        match accept::accept(inner, all, index..index + 1).await {
+        if inner.is_late(began) {
+            let late = "those that came in with it took so long that it was not begun";
+            answers.push(Err(StoreError::Unreachable(late.to_owned())));
+            continue;
+        }
+        match accept::accept(inner, untold, all, index..index + 1).await {
             Ok(accepted) => answers.extend(accepted.into_iter().map(Ok)),
             Err(failure) => answers.push(Err(failure.into())),
         }

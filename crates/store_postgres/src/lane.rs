@@ -68,11 +68,6 @@ pub(crate) struct Newcomer {
     pub(crate) backfill: bool,
 }
 
-/// The version that counts in a lane: none where those of different subjects would meet.
-pub(crate) fn version_in(lane: &Lane, version: Option<Version>) -> Option<Version> {
-    version.filter(|_| lane.goes_by_version())
-}
-
 /// Lanes of one tenant that this transaction has locked.
 pub(crate) struct Lanes {
     tenant: Text,

@@ -5,7 +5,7 @@
 //! | `options`, `connect`, `tls`, `server`, `migrate` | open: limits, connections, schema |
 //! | `perform`, `session`, `failure` | how a verb runs: its task, its transaction, its second try |
 //! | `query`, `value`, `row`, `code` | SQL by name, values in and rows out |
-//! | `doubt` | claims of which nobody was told, because a connection broke during the commit |
+//! | `doubt` | claims of which nobody was told, because a connection broke during the commit or the answer was not heard |
 //! | `gather` | the intake of one node as few large transactions |
 //! | `owe`, `lane` | deliveries as they are made and as they end; who waits for whom |
 //! | `nodes` | the processes that share the store, and what each is in charge of |
@@ -62,6 +62,7 @@ pub use options::{
 };
 
 use crate::connect::Address;
+use crate::doubt::Answer;
 use crate::failure::Failure;
 use crate::gather::Gatherer;
 use crate::hint::Hints;
@@ -109,6 +110,38 @@ impl PostgresStore {
             let inner = Arc::clone(&self.inner);
             inner.is_open()?;
             self.performer.perform(async move { inner.bounded(run).await }).await?
+        })
+    }
+
+    /// The same for a verb that claims: its claims are in doubt unless its answer comes to who asked, who may be gone.
+    fn claiming<T, F, W>(&self, run: F) -> Verb<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<Inner>) -> W + Send + 'static,
+        W: Future<Output = Result<Answer<T>, Failure>> + Send + 'static,
+    {
+        let answer = self.verb(run);
+        Box::pin(async move { Ok(answer.await?.hand_over()) })
+    }
+
+    /// The same for what people look through, and nothing that takes in or delivers needs: it waits for the searches before
+    /// it, and is forgotten if its caller is gone meanwhile.
+    fn search<T, F, W>(&self, run: F) -> Verb<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<Inner>) -> W + Send + 'static,
+        W: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        Box::pin(async move {
+            let inner = Arc::clone(&self.inner);
+            inner.is_open()?;
+            let permit = inner.may_search().await?;
+            let searching = async move {
+                let found = inner.bounded(run).await;
+                drop(permit);
+                found
+            };
+            self.performer.perform(searching).await?
         })
     }
 }

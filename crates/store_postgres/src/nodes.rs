@@ -33,6 +33,20 @@ pub(crate) fn note_configured(session: &Session) {
     session.later(Query::count_up, params![Text::from(CONFIGURED)]);
 }
 
+/// The same, where what is written was judged on what was counted then: it is refused if more was counted since. Asked
+/// after everything else that is locked, as the count goes last everywhere.
+pub(crate) async fn count_configured(session: &Session, judged_on: Option<u64>) -> Result<(), Failure> {
+    let Some(judged_on) = judged_on else {
+        note_configured(session);
+        return Ok(());
+    };
+    let row = params![Text::from(CONFIGURED), signed(judged_on)];
+    if session.execute(Query::count_up_from, row).await? == 0 {
+        return Err(StoreError::Outdated.into());
+    }
+    Ok(())
+}
+
 impl Nodes for PostgresStore {
     fn is_shared(&self) -> bool {
         true
@@ -46,6 +60,13 @@ impl Nodes for PostgresStore {
         self.verb(move |inner| async move {
             let time = inner.lease_time(now);
             inner.read(|session| async move { listed(&session, time).await }).await
+        })
+    }
+
+    fn configured(&self) -> Verb<'_, u64> {
+        self.verb(|inner| async move {
+            let row = inner.row(Query::counter, || params![Text::from(CONFIGURED)]).await?;
+            Ok(row.map(|row| count(&row, 0)).transpose()?.unwrap_or_default())
         })
     }
 

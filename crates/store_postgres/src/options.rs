@@ -25,8 +25,12 @@ pub const LOCK_TIME: Duration = Duration::from_secs(4);
 /// How long the server lets a transaction of ours stand still: that of a node that was stopped in the middle of it
 /// holds up the others.
 pub const IDLE_TIME: Duration = Duration::from_secs(5);
-/// What a verb may take in all before its connection is given up: a server that says nothing at all.
+/// What a verb may take in all before its connection is given up: a server that says nothing at all. A verb of several
+/// transactions begins no other one after half of it.
 pub const VERB_TIME: Duration = Duration::from_secs(20);
+/// Who looks through deliveries for no longer than this waits for no search: whether any of a kind is left, the engine asks
+/// again and again.
+pub const QUICK_LOOK: Duration = Duration::from_millis(200);
 /// What making a connection may take.
 pub const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How long what was handed over may take when the store is closed.
@@ -68,6 +72,7 @@ pub struct OpenOptions {
     pub carry_bytes: u64,
     pub statement_time: Duration,
     pub lock_time: Duration,
+    pub verb_time: Duration,
     /// Written beside a migration that opening applies, and where spans begin.
     pub now: Timestamp,
 }
@@ -89,7 +94,19 @@ impl OpenOptions {
             carry_bytes: CARRY_BYTES,
             statement_time: STATEMENT_TIME,
             lock_time: LOCK_TIME,
+            verb_time: VERB_TIME,
             now,
         }
+    }
+
+    /// Two at least: some verbs take another connection while others hold one.
+    pub(crate) fn pool_size(&self) -> usize {
+        self.connections.max(2)
+    }
+
+    /// Most searches at once. A few of them would hold every connection for seconds, and the intake, heartbeats and
+    /// settlements would wait behind them: the other half is always theirs.
+    pub(crate) fn searches(&self) -> usize {
+        (self.pool_size() / 2).max(1)
     }
 }

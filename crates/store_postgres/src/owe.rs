@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::code::{state_code, version_code};
 use crate::failure::Failure;
-use crate::lane::{LaneKey, Lanes, Newcomer, version_in};
+use crate::lane::{LaneKey, Lanes, Newcomer};
 use crate::perform::{Inner, owner_code};
 use crate::query::Query;
 use crate::session::Session;
@@ -118,7 +118,7 @@ pub(crate) async fn make(
 
 fn place(lanes: &mut Lanes, mut owed: Owed, generation: i64) -> Row {
     let key = owed.lane_key();
-    owed.version = owed.lane.as_ref().and_then(|lane| version_in(lane, owed.version));
+    owed.version = owed.lane.as_ref().and_then(|lane| lane.version_of(owed.version));
     let newcomer = Newcomer {
         id: owed.id.uuid(),
         version: owed.version,

@@ -11,13 +11,14 @@ use rustc_hash::FxHashSet;
 use store::StoreError;
 use store::dispatch::Owner;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::doubt::Untold;
 use crate::failure::{Failure, whole};
 use crate::migrate;
-use crate::options::{CLOSE_TIME, CONNECT_TIME, LeaseClock, OpenOptions, VERB_TIME, VERBS};
+use crate::options::{CLOSE_TIME, CONNECT_TIME, LeaseClock, OpenOptions, VERBS};
 use crate::query::Query;
 use crate::row::cell;
 use crate::server;
@@ -123,6 +124,7 @@ pub(crate) struct Inner {
     pub(crate) statistics: crate::keep::Statistics,
     closed: AtomicBool,
     under_way: Semaphore,
+    pub(crate) searching: Arc<Semaphore>,
 }
 
 impl Inner {
@@ -137,6 +139,7 @@ impl Inner {
         let instance = row.map(|row| cell(&row, 0)).transpose()?.unwrap_or_default();
         drop(session);
         Ok(Self {
+            searching: Arc::new(Semaphore::new(options.searches())),
             options,
             pool,
             figures,
@@ -163,8 +166,23 @@ impl Inner {
         W: Future<Output = Result<T, Failure>>,
     {
         let _permit = self.under_way.acquire().await.map_err(|_| StoreError::Closed)?;
-        let late = || StoreError::Unreachable(format!("the database gave no answer within {VERB_TIME:?}"));
-        Ok(within(VERB_TIME, run(Arc::clone(&self))).await.ok_or_else(late)??)
+        let time = self.options.verb_time;
+        let late = || StoreError::Unreachable(format!("the database gave no answer within {time:?}"));
+        Ok(within(time, run(Arc::clone(&self))).await.ok_or_else(late)??)
+    }
+
+    /// Whether a verb that began then shall begin no other transaction: one that is cut off tells nothing of those before.
+    pub(crate) fn is_late(&self, began: Moment) -> bool {
+        Moment::now().since(began) > self.options.verb_time / 2
+    }
+
+    /// Leave for one search, waited for no longer than a connection is.
+    pub(crate) async fn may_search(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        if let Ok(permit) = Arc::clone(&self.searching).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let permit = within(self.options.lock_time, Arc::clone(&self.searching).acquire_owned()).await;
+        permit.ok_or_else(none_free)?.map_err(|_| StoreError::Closed)
     }
 
     pub(crate) async fn session(&self) -> Result<Arc<Session>, Failure> {
@@ -172,10 +190,25 @@ impl Inner {
         Ok(Arc::new(Session::new(client, Arc::clone(&self.figures))))
     }
 
-    /// Runs `run` in a transaction, again if it is certain that nothing was kept and another try may do better.
+    /// Runs `run`, which claims nothing, in a transaction.
     pub(crate) async fn transaction<T, W: Future<Output = Result<T, Failure>>>(
         &self,
         rows: usize,
+        run: impl Fn(Arc<Session>) -> W,
+    ) -> Result<T, Failure> {
+        self.claiming(rows, &mut self.untold(), run).await
+    }
+
+    pub(crate) fn untold(&self) -> Untold {
+        Untold::new(&self.figures)
+    }
+
+    /// Runs `run` in a transaction, again if it is certain that nothing was kept and another try may do better. What it
+    /// claimed is `untold` from the commit on.
+    pub(crate) async fn claiming<T, W: Future<Output = Result<T, Failure>>>(
+        &self,
+        rows: usize,
+        untold: &mut Untold,
         run: impl Fn(Arc<Session>) -> W,
     ) -> Result<T, Failure> {
         let mut tries = 0;
@@ -185,7 +218,8 @@ impl Inner {
                 Err(failure) if failure.again() && tries < AGAIN_MAX => tries += 1,
                 ended => {
                     if ended.is_ok() {
-                        session.look_after_plans().await;
+                        untold.add(session.take_claims());
+                        session.look_after_plans();
                         self.figures.committed.fetch_add(rows as u64, Ordering::Relaxed);
                     }
                     return ended;
@@ -205,7 +239,7 @@ impl Inner {
             match run(Arc::clone(&session)).await {
                 Err(failure) if failure.again() && tries < AGAIN_MAX => tries += 1,
                 Ok(value) => {
-                    session.look_after_plans().await;
+                    session.look_after_plans();
                     return Ok(value);
                 }
                 failed => return failed,
@@ -306,11 +340,13 @@ pub(crate) const fn owner_code(owner: Owner) -> i64 {
     owner.0.cast_signed()
 }
 
+fn none_free() -> StoreError {
+    StoreError::Unreachable("no connection to the database became free in time".to_owned())
+}
+
 fn no_connection(error: &PoolError) -> Failure {
     match error {
-        PoolError::Timeout(TimeoutType::Wait) => {
-            StoreError::Unreachable("no connection to the database became free in time".to_owned()).into()
-        }
+        PoolError::Timeout(TimeoutType::Wait) => none_free().into(),
         PoolError::Timeout(_) => StoreError::Unreachable(format!("nobody answered within {CONNECT_TIME:?}")).into(),
         PoolError::Closed => StoreError::Closed.into(),
         // Nothing listens, or it does not let us in: said as it is, and not tried again by ourselves.

@@ -35,13 +35,13 @@ queries! {
         lapsed lock_lapsed lock_ended lock_event delete_ended count_late_tries
         hold_destination hold_route resume_destination resume_route
         open_ids delivery_by_id delivery_rows deliveries_of_event attempts prepared sightings backlog_open backlog_dead;
-    "requests.sql": insert_requests lock_requests set_verdict request rejected_of delete_requests rejected_ids
-        pending_requests request_heads;
+    "requests.sql": insert_requests lock_requests set_verdict request rejected_total rejected_of delete_requests rejected_ids
+        waiting pending_requests request_heads;
     "replays.sql": insert_replay replay lock_replay replays running_replays step_replay end_replay;
     "registry.sql": objects lock_object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_keys
         begin_idempotent lock_idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
-        setting put_setting keep_setting
+        setting put_setting keep_setting insert_setting exchange_setting
         put_destination activate_destination destinations;
     "alerts.sql": count_alert open_alert reopen_alert resolve_alert acknowledge_alert unsettled_alerts settle_alerts alerts open_alerts_of
         open_alerts;
@@ -55,7 +55,7 @@ queries! {
         forget_checkpoint add_progress checkpoints known_subjects subjects_from absent_of forget_absent insert_absent
         put_run trim_runs lost_runs interrupt_runs run_by_id insert_gaps gaps_of_run mark_late
         insert_budget lock_budget put_budget budgets;
-    "nodes.sql": beat gone_nodes forget_nodes nodes counters count_up charges lock_lapsed_nodes lock_living_node take_charges
+    "nodes.sql": beat gone_nodes forget_nodes nodes counters counter count_up count_up_from charges lock_lapsed_nodes lock_living_node take_charges
         leave_charges leave_all_charges tenants_in_charge forget_node own_claims;
     "audit.sql": insert_audit_chain lock_audit_chain put_audit_head insert_audit audit_by_time audit_chain audit_chains audit_chains_of
         insert_audit_statement audit_statements last_audit_statement cut_audit delete_audit delete_audit_statements;

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::connect::DISCARD_PLANS;
 use crate::doubt::{Doubt, Doubts};
 use crate::failure::Failure;
-use crate::perform::Moment;
+use crate::options::VERB_TIME;
+use crate::perform::{Moment, within};
 use crate::query::Query;
 use crate::value::Param;
 
@@ -72,7 +73,7 @@ impl Drop for Session {
         {
             drop(Object::take(client));
             // How it ended nobody knows, and nobody is told of what it has claimed.
-            self.figures.doubts.add(std::mem::take(&mut *self.claimed()));
+            self.figures.doubts.add(self.take_claims());
         }
     }
 }
@@ -130,21 +131,27 @@ impl Session {
     }
 
     /// A slow statement may have a plan from when there was next to nothing: the next one finds its plan anew. To be called
-    /// when a verb is done.
-    pub(crate) async fn look_after_plans(&self) {
-        if self.slow.load(Ordering::Relaxed)
-            && self.figures.may_plan_anew()
-            && let Ok(client) = self.client()
-        {
-            // A connection that fails here fails whoever uses it next, who is told.
-            let _ = client.batch_execute(DISCARD_PLANS).await;
+    /// when a verb is done, whose answer does not wait for it.
+    pub(crate) fn look_after_plans(self: Arc<Self>) {
+        if !self.slow.load(Ordering::Relaxed) || !self.figures.may_plan_anew() {
+            return;
         }
+        // Until it is answered the connection is of no use to anyone else.
+        self.open.store(true, Ordering::Relaxed);
+        tokio::spawn(async move {
+            let forgotten = within(VERB_TIME, self.batch_uncounted(DISCARD_PLANS)).await;
+            self.open.store(!matches!(forgotten, Some(Ok(()))), Ordering::Relaxed);
+        });
+    }
+
+    async fn batch_uncounted(&self, text: &str) -> Result<(), Failure> {
+        Ok(self.client()?.batch_execute(text).await?)
     }
 
     /// Statements without parameters that are not worth preparing: definitions of tables.
     pub(crate) async fn batch(&self, text: &str) -> Result<(), Failure> {
         self.count(1);
-        Ok(self.client()?.batch_execute(text).await?)
+        self.batch_uncounted(text).await
     }
 
     /// A write whose result nobody needs: sent with the commit, in the order of these calls.
@@ -155,6 +162,11 @@ impl Session {
     /// Says what the transaction claims, before it is committed.
     pub(crate) fn claims(&self, tenant: &Tenant, claims: impl IntoIterator<Item = (Uuid, Claim)>) {
         self.claimed().extend(claims.into_iter().map(|(id, claim)| Doubt::new(tenant.clone(), id, claim)));
+    }
+
+    /// What a transaction has claimed that is committed, for who tells of it.
+    pub(crate) fn take_claims(&self) -> Vec<Doubt> {
+        std::mem::take(&mut *self.claimed())
     }
 
     fn claimed(&self) -> std::sync::MutexGuard<'_, Vec<Doubt>> {

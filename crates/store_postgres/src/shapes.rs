@@ -35,7 +35,7 @@ impl Shapes for PostgresStore {
     }
 
     fn shapes(&self, tenant: Tenant, source: Option<SourceName>, page: Page) -> Verb<'_, Listed<ShapeHead>> {
-        self.verb(move |inner| async move { list(&inner, &tenant, source.as_ref(), &page).await })
+        self.search(move |inner| async move { list(&inner, &tenant, source.as_ref(), &page).await })
     }
 
     fn shape_changes(&self, key: ShapeKey) -> Verb<'_, Vec<ShapeChange>> {

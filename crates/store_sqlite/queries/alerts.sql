@@ -35,14 +35,14 @@ UPDATE alerts SET settled = 1 WHERE tenant = ?1 AND id = ?2 AND settled = 0 AND 
 
 -- name: alerts
 SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at,
-  acknowledged_at, acknowledged_by, resolved_by, reopened FROM alerts
-WHERE tenant = ?1 ORDER BY seq DESC LIMIT ?2
+  acknowledged_at, acknowledged_by, resolved_by, reopened, seq FROM alerts
+WHERE tenant = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3
 
 -- The few that are open are not looked for among all that there ever was.
 -- name: open_alerts_of
 SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at,
-  acknowledged_at, acknowledged_by, resolved_by, reopened FROM alerts INDEXED BY alerts_open
-WHERE tenant = ?1 AND resolved_at IS NULL ORDER BY seq DESC LIMIT ?2
+  acknowledged_at, acknowledged_by, resolved_by, reopened, seq FROM alerts INDEXED BY alerts_open
+WHERE tenant = ?1 AND resolved_at IS NULL AND seq < ?2 ORDER BY seq DESC LIMIT ?3
 
 -- name: open_alerts
 SELECT id, tenant, kind, object, detail, opened_at, last_at, count, resolved_at,

@@ -62,6 +62,12 @@ SELECT value FROM settings WHERE name = ?1
 -- name: put_setting
 INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value
 
+-- name: insert_setting
+INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING
+
+-- name: exchange_setting
+UPDATE settings SET value = ?3 WHERE name = ?1 AND value = ?2
+
 -- name: put_destination
 INSERT INTO destinations (tenant, destination, state, since, reason) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT DO UPDATE SET state = excluded.state, since = excluded.since, reason = excluded.reason

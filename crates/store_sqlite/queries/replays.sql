@@ -11,7 +11,7 @@ FROM replays WHERE tenant = ?1 AND id = ?2
 -- name: replays
 SELECT id, tenant, selection, destination, rate, new_ids, state, planned, events_done, deliveries_made, position,
   created_at, finished_at, seq
-FROM replays WHERE tenant = ?1 ORDER BY id DESC LIMIT ?2
+FROM replays WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3
 
 -- name: running_replays
 SELECT id, tenant, selection, destination, rate, new_ids, state, planned, events_done, deliveries_made, position,

@@ -13,12 +13,12 @@ UPDATE requests SET verdict = ?2, reason_code = ?3, reason_detail = ?4, due_at =
 
 -- name: requests_by_id
 SELECT id, tenant, source, verdict, reason_code, reason_detail, due_at, received_at, connection, method, url, remote,
-  headers, body, seq, bytes
+  headers, length(body)
 FROM requests INDEXED BY requests_id WHERE tenant = ?1 AND id < ?2 ORDER BY id DESC
 
 -- name: requests_by_source
 SELECT id, tenant, source, verdict, reason_code, reason_detail, due_at, received_at, connection, method, url, remote,
-  headers, body, seq, bytes
+  headers, length(body)
 FROM requests INDEXED BY requests_rejected_id
 WHERE tenant = ?1 AND id < ?2 AND source = ?3 AND verdict = 2 ORDER BY id DESC
 
@@ -30,6 +30,10 @@ WHERE tenant = ?1 AND source = ?2 AND verdict = 2 AND id < ?3 ORDER BY id DESC L
 SELECT id, tenant, source, verdict, reason_code, reason_detail, due_at, received_at, connection, method, url, remote,
   headers, body, seq, bytes
 FROM requests INDEXED BY requests_due WHERE verdict = 3 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2
+
+-- name: waiting
+SELECT count(*), coalesce(sum(bytes), 0) FROM requests INDEXED BY requests_due
+WHERE verdict = 3 AND due_at >= 0 AND tenant = ?1 AND source = ?2
 
 -- name: count_rejected
 INSERT INTO rejected (tenant, source, reason, count, bytes) VALUES (?1, ?2, ?3, max(?4, 0), max(?5, 0))

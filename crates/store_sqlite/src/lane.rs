@@ -49,11 +49,6 @@ pub(crate) struct Standing {
     pub(crate) hurries: bool,
 }
 
-/// The version that counts in a lane: none where those of different subjects would meet.
-pub(crate) fn version_in(lane: &Lane, version: Option<Version>) -> Option<Version> {
-    version.filter(|_| lane.goes_by_version())
-}
-
 /// Puts a new delivery into its lane, which is made if it is the first.
 pub(crate) fn enter(
     tx: &mut Tx<'_, '_>,

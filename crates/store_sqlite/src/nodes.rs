@@ -81,7 +81,16 @@ impl Roster {
 
     /// Something was configured, paused or paired.
     pub(crate) fn note_configured(&self) {
-        self.configured.fetch_add(1, Ordering::Relaxed);
+        self.count_configured(1);
+    }
+
+    /// So often.
+    pub(crate) fn count_configured(&self, times: u64) {
+        self.configured.fetch_add(times, Ordering::Release);
+    }
+
+    pub(crate) fn configured(&self) -> u64 {
+        self.configured.load(Ordering::Acquire)
     }
 
     /// What the end of the process does.
@@ -105,7 +114,7 @@ impl Nodes for SqliteStore {
             let mut table = self.shared.nodes.lock();
             table.nodes.insert(own.owner.0, Kept { own, beat_at: now, until: now + span });
             table.forget_gone(now);
-            let configured = self.shared.nodes.configured.load(Ordering::Relaxed);
+            let configured = self.shared.nodes.configured();
             Ok(Beat { nodes: table.listed(now), configured, charged: table.charged })
         })
     }
@@ -114,6 +123,13 @@ impl Nodes for SqliteStore {
         Box::pin(async move {
             self.shared.open()?;
             Ok(self.shared.nodes.lock().listed(now))
+        })
+    }
+
+    fn configured(&self) -> Verb<'_, u64> {
+        Box::pin(async move {
+            self.shared.open()?;
+            Ok(self.shared.nodes.configured())
         })
     }
 

@@ -35,12 +35,12 @@ queries! {
         prepared put_prepared delete_prepared insert_attempt attempts;
     "lanes.sql": lane insert_lane set_head set_sent lane_head first_behind first_behind_version;
     "requests.sql": insert_request request set_verdict requests_by_id requests_by_source rejected_ids
-        pending_requests count_rejected rejected_total next_rejected delete_request;
+        pending_requests waiting count_rejected rejected_total next_rejected delete_request;
     "replays.sql": insert_replay replay replays running_replays event_of_replay step_replay end_replay replay_seq;
     "registry.sql": objects object insert_object replace_object retire_object
         insert_api_key api_keys api_keys_of api_key revoke_api_key touch_api_key
         begin_idempotent idempotent restart_idempotent answer_idempotent forget_idempotent forget_unanswered
-        setting put_setting keep_setting
+        setting put_setting keep_setting insert_setting exchange_setting
         put_destination activate_destination destinations;
     "alerts.sql": open_alert count_alert reopen_alert resolve_alert acknowledge_alert open_alert_by_id unsettled_alerts settle_alert alerts open_alerts_of
         open_alerts;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::DeliveryId;
 use rusqlite::{Params, Row};
+use store::StoreError;
 
 use crate::claims::Held;
 use crate::failure::Failure;
@@ -23,6 +24,8 @@ pub(crate) struct Memory {
     /// As `counters` has it: fresh deliveries are not below it.
     pub(crate) fresh_from: i64,
     pub(crate) pruning: crate::keep::Pruning,
+    /// How often this transaction configured something: others are told once it is on disk.
+    configured: u64,
     undo: Vec<Undo>,
 }
 
@@ -31,16 +34,18 @@ enum Undo {
     Named(NameId),
     Claimed(DeliveryId),
     Released(DeliveryId, Held),
+    Configured,
 }
 
 impl Memory {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let pruning = crate::keep::Pruning::default();
-        Self { shared, next_event: 1, next_delivery: 1, fresh_from: 1, pruning, undo: Vec::new() }
+        Self { shared, next_event: 1, next_delivery: 1, fresh_from: 1, pruning, configured: 0, undo: Vec::new() }
     }
 
     /// The transaction is on disk: nothing of it is taken back any more.
     pub(crate) fn committed(&mut self) {
+        self.shared.nodes.count_configured(std::mem::take(&mut self.configured));
         self.undo.clear();
     }
 
@@ -51,6 +56,7 @@ impl Memory {
                 Some(Undo::Named(id)) => self.shared.names.forget(id),
                 Some(Undo::Claimed(id)) => drop(self.shared.claims.remove(id)),
                 Some(Undo::Released(id, held)) => self.shared.claims.insert(id, held),
+                Some(Undo::Configured) => self.configured -= 1,
                 None => return,
             }
         }
@@ -105,6 +111,17 @@ impl Tx<'_, '_> {
         let held = self.memory.shared.claims.remove(id)?;
         self.memory.undo.push(Undo::Released(id, held.clone()));
         Some(held)
+    }
+
+    /// Counts that something was configured, unless more was counted since what it was judged on.
+    pub(crate) fn configured(&mut self, judged_on: Option<u64>) -> Result<(), Failure> {
+        let counted = self.shared().nodes.configured() + self.memory.configured;
+        if judged_on.is_some_and(|judged_on| judged_on != counted) {
+            return Err(StoreError::Outdated.into());
+        }
+        self.memory.configured += 1;
+        self.memory.undo.push(Undo::Configured);
+        Ok(())
     }
 
     /// Runs a part that may fail without its company: what it did, on disk and in memory, is then taken back.

@@ -18,7 +18,7 @@ use domain::{
 };
 use store::audit::{Audit, AuditFilter, Chain};
 use store::dispatch::{Claim, ClaimAnswer, ClaimDue, Dispatch, Lease, Owner, PreparedDelivery, Settled, Settlement};
-use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
+use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds, Waiting};
 use store::keep::{Keep, Pruned, Retention, StoreStats};
 use store::listen::{Listen, Listener};
 use store::nodes::{Beat, Charges, Hint, Node, NodeSelf, Nodes};
@@ -39,6 +39,8 @@ use tokio::sync::Notify;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Happens,
+    /// It is written, and the caller is told that nobody knows whether it was.
+    HappensUnheard,
     /// Nothing is written, and the caller is told so.
     Refused(Refusal),
     /// The process dies before anything is written.
@@ -154,6 +156,10 @@ impl FaultyStore {
                     self.passes().await;
                     answer
                 }
+                Fate::HappensUnheard => {
+                    let _ = call().await;
+                    Err(StoreError::Unreachable("the answer was lost, as the simulation says".to_owned()))
+                }
                 Fate::Refused(refusal) => Err(refusal.error()),
                 Fate::DiesBefore => self.die().await,
                 Fate::DiesAfter => {
@@ -186,6 +192,7 @@ verbs! {
         accept(groups: Vec<AcceptGroup>, now: Timestamp) -> Vec<Result<Vec<Accepted>, StoreError>>;
         keep_requests(requests: Vec<KeptRequest>, bounds: RejectedBounds) -> ();
         pending_requests(due: Timestamp, limit: u32) -> Vec<KeptRequest>;
+        waiting(tenant: Tenant, source: SourceName) -> Waiting;
         rejudge(tenant: Tenant, request: RequestId, verdict: Verdict, reason: Option<Reason>, due: Option<Timestamp>, events: Vec<NewEvent>, now: Timestamp) -> Vec<Accepted>;
         rejected_requests(tenant: Tenant, source: SourceName, before: Option<RequestId>, limit: u32) -> Vec<RequestId>;
     }
@@ -200,13 +207,13 @@ verbs! {
         cancel(tenant: Tenant, ids: Vec<DeliveryId>, now: Timestamp) -> Vec<Wish>;
         cancel_matching(tenant: Tenant, filter: DeliveryFilter, now: Timestamp, limit: u32) -> u32;
         hold(tenant: Tenant, scope: HoldScope, limit: u32) -> u32;
-        resume(tenant: Tenant, scope: HoldScope, now: Timestamp, limit: u32) -> u32;
+        resume(tenant: Tenant, scope: HoldScope, limit: u32) -> u32;
         set_destination_status(tenant: Tenant, name: DestinationName, status: DestinationStatus) -> ();
         destination_statuses() -> Vec<(Tenant, DestinationName, DestinationStatus)>;
         create_replay(replay: Replay) -> ();
-        replay_step(step: ReplayStep, owner: Owner, now: Timestamp) -> Replay;
+        replay_step(step: ReplayStep, now: Timestamp) -> Replay;
         cancel_replay(tenant: Tenant, id: ReplayId, now: Timestamp) -> Option<Replay>;
-        replays(tenant: Tenant, limit: u32) -> Vec<Replay>;
+        replays(tenant: Tenant, page: Page) -> Listed<Replay>;
         replay(tenant: Tenant, id: ReplayId) -> Option<Replay>;
         running_replays() -> Vec<Replay>;
     }
@@ -259,8 +266,8 @@ verbs! {
     }
     Registry {
         objects() -> Vec<Object>;
-        put_object(object: Object, create: bool) -> ();
-        retire_object(tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> bool;
+        put_object(object: Object, create: bool, judged_on: Option<u64>) -> ();
+        retire_object(tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp, judged_on: Option<u64>) -> bool;
         put_api_key(key: ApiKey) -> ();
         api_keys(tenant: Option<Tenant>) -> Vec<ApiKey>;
         api_key(id: Arc<str>) -> Option<ApiKey>;
@@ -271,9 +278,10 @@ verbs! {
         raise_alert(alert: Alert) -> bool;
         resolve_alert(tenant: Tenant, kind: Arc<str>, object: Arc<str>, by: Option<Arc<str>>, now: Timestamp) -> bool;
         open_alerts() -> Vec<Alert>;
-        alerts(tenant: Tenant, open_only: bool, limit: u32) -> Vec<Alert>;
+        alerts(tenant: Tenant, open_only: bool, page: Page) -> Listed<Alert>;
         setting(name: Arc<str>) -> Option<Bytes>;
         put_setting(name: Arc<str>, value: Bytes) -> ();
+        exchange_setting(name: Arc<str>, before: Option<Bytes>, after: Bytes) -> bool;
         keep_setting(name: Arc<str>, value: Bytes) -> Bytes;
     }
     Listen {
@@ -320,6 +328,10 @@ impl Nodes for FaultyStore {
 
     fn nodes(&self, now: Timestamp) -> Verb<'_, Vec<Node>> {
         self.through("nodes", move || self.inner.nodes(now))
+    }
+
+    fn configured(&self) -> Verb<'_, u64> {
+        self.through("configured", || self.inner.configured())
     }
 
     fn charges(&self) -> Verb<'_, Charges> {

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use crate::app::App;
-use crate::cursor::{Listing, checked_limit};
+use crate::cursor::{Listing, Mark, list_error};
 use crate::extract::{Named, Params};
 use crate::problem::{Code, Problem};
 use engine::access::Caller;
@@ -24,6 +24,8 @@ pub struct AlertsQuery {
     open: bool,
     /// 1 to 500; default 50.
     limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,9 +96,12 @@ pub async fn list(
     caller: Caller,
     Params(query): Params<AlertsQuery>,
 ) -> Answer<Listing<AlertView>> {
-    let alerts = app.store().alerts(caller.tenant, query.open, checked_limit(query.limit)?).await?;
-    let data = alerts.into_iter().map(|alert| AlertView::of(&app, alert)).collect();
-    Ok(Json(Listing { data, next: None, searched_until: None }))
+    let AlertsQuery { open, limit, cursor } = query;
+    let mark = Mark::of("alerts", &caller.tenant, &open);
+    let page = mark.page(limit, cursor.as_deref())?;
+    let listed = app.store().alerts(caller.tenant, open, page).await;
+    let listed = listed.map_err(|error| list_error(error, cursor.as_ref()))?;
+    Ok(Json(mark.listing(listed, |alert| AlertView::of(&app, alert))))
 }
 
 pub async fn acknowledge(State(app): State<App>, caller: Caller, Named(id): Named<AlertId>) -> Answer<AlertView> {

@@ -1,12 +1,10 @@
 //! API keys: make one (shown this once), list them, revoke one.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::{Tenant, Timestamp};
-use engine::access::{Caller, NewKey, Scope};
+use engine::access::{Caller, IssueError, NewKey, Scope};
 use engine::audit::Told;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -21,9 +19,6 @@ use crate::cursor::{Listing, Mark, page_by_name};
 use crate::extract::{Json as Body, Named, Params};
 use crate::idempotency::KeepInstead;
 use crate::problem::{Code, Fault, Problem};
-
-/// Longest note that is kept, in bytes.
-const NOTE_BYTES_MAX: usize = 200;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -93,15 +88,14 @@ pub struct CreatedApiKey {
     view: ApiKeyView,
 }
 
-impl NewApiKey {
-    fn faults(&self, now: Timestamp) -> Vec<Fault> {
-        let checks = [
-            ("scopes", self.scopes.is_empty(), "name at least one scope".to_owned()),
-            ("expires_at", self.expires_at.is_some_and(|end| end <= now), "must be in the future".to_owned()),
-        ];
-        let wrong = checks.into_iter().filter(|(_, wrong, _)| *wrong);
-        let wrong = wrong.map(|(field, _, detail)| Fault { field: field.to_owned(), detail });
-        wrong.chain(Fault::of_line("note", &self.note, NOTE_BYTES_MAX)).collect()
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        let wrong = match error {
+            IssueError::Store(error) => return error.into(),
+            IssueError::Invalid(wrong) => wrong,
+        };
+        let faults = wrong.into_iter().map(|wrong| Fault { field: wrong.field.to_owned(), detail: wrong.detail });
+        Code::InvalidBody.because("The key cannot be made so; 'errors' says why.").with(faults.collect())
     }
 }
 
@@ -116,11 +110,6 @@ fn tenant_of(wanted: Option<Tenant>, caller: &Caller) -> Result<Tenant, Problem>
 }
 
 pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewApiKey>) -> Result<Response, Problem> {
-    let now = app.now();
-    let faults = new.faults(now);
-    if !faults.is_empty() {
-        return Err(Code::InvalidBody.because("The key cannot be made so; 'errors' says why.").with(faults));
-    }
     let tenant = tenant_of(new.tenant, &caller)?;
     let wanted = NewKey { tenant, scopes: new.scopes, note: new.note, expires_at: new.expires_at };
     let (text, key) = app.access.issue(app.engine.entropy().as_ref(), wanted).await?;
@@ -151,7 +140,6 @@ pub async fn list(
 }
 
 pub async fn revoke(State(app): State<App>, caller: Caller, Named(id): Named<String>) -> Result<StatusCode, Problem> {
-    let known = app.store().revoke_api_key(caller.tenant, Arc::from(id.as_str()), app.now()).await?;
-    app.access.forget(&id);
+    let known = app.access.revoke(&caller.tenant, &id).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("API key", id)) }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use domain::{DestinationName, Tenant, Timestamp};
-use engine::definition::write_destination;
 use engine::manage::REASON_BYTES_MAX;
 use engine::topology::Destination;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use store::people::{DestinationState, DestinationStatus};
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::objects::{ObjectsQuery, cover, managed_by};
+use super::objects::{ObjectsQuery, managed_by};
 use crate::app::App;
 use crate::cursor::{Listing, Mark, page_by_name};
 use crate::extract::{Json as Body, Named, Params};
@@ -52,7 +51,7 @@ impl DestinationView {
             state: status.map_or(DestinationState::Active, |status| status.state).as_str(),
             reason: status.map(|status| status.reason.clone()).filter(|reason| !reason.is_empty()),
             since: status.map(|status| status.since),
-            definition: write_destination(spec, &mut cover),
+            definition: destination.shown(),
         }
     }
 }

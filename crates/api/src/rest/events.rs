@@ -43,7 +43,8 @@ pub struct EventsQuery {
     /// Received before, RFC 3339.
     #[param(value_type = Option<String>)]
     until: Option<Timestamp>,
-    /// Text that occurs in the payload, subject or type; case matters.
+    /// Text that occurs in the payload, subject or type; case matters. A payload is compared as it came; where the text holds
+    /// a slash, a quote or a letter beyond ASCII, its spellings in JSON are looked for as well (`\/`, `\"`, `\u00fc`).
     q: Option<String>,
     /// 1 to 500; default 50.
     limit: Option<u32>,

@@ -3,18 +3,14 @@
 //! Whoever opens one takes it over from whoever had it. It moves only when its holder says what was handled, so that
 //! nothing is lost however either side ends; what was told and not handled is told again.
 
-use std::convert::Infallible;
-
 use axum::Json;
 use axum::extract::State;
-use axum::response::Sse;
-use axum::response::sse::Event as Message;
+use axum::response::IntoResponse;
 use data_encoding::BASE64;
 use domain::{ConnectionName, Event, ListenerName, SourceName, Tenant, Timestamp};
 use engine::access::Caller;
 use engine::listening::heard;
 use engine::spec::BodyMode;
-use futures_util::Stream;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
@@ -222,7 +218,7 @@ pub async fn stream(
     caller: Caller,
     Named(name): Named<ListenerName>,
     Params(query): Params<HearQuery>,
-) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let listener = find(&app, caller.tenant.clone(), name).await?;
     let hearing = Hearing { name: listener.name, generation: query.generation, body: query.body };
     if !hearing.goes_on(&app, &caller).await? {

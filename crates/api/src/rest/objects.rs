@@ -5,8 +5,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use engine::audit::Told;
-use engine::definition::SECRET_MARKER;
-use engine::spec::Secret;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use serde::{Deserialize, Serialize};
@@ -46,11 +44,6 @@ pub fn managed_by(by: ManagedBy) -> &'static str {
         ManagedBy::File => "file",
         ManagedBy::Api => "api",
     }
-}
-
-/// Stands for every secret wherever a definition is shown.
-pub fn cover(_: &Secret) -> String {
-    SECRET_MARKER.to_owned()
 }
 
 /// A kind of object as the API names it.

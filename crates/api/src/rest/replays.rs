@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Answer;
 use crate::app::App;
-use crate::cursor::{Listing, checked_limit};
+use crate::cursor::{Listing, Mark, list_error};
 use crate::extract::{Json as Body, Named, Params};
 use crate::problem::{Code, Problem};
 use engine::access::Caller;
@@ -127,6 +127,8 @@ impl From<ReplayPlan> for PlanView {
 pub struct ReplaysQuery {
     /// 1 to 500; default 50.
     limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
 }
 
 pub async fn create(State(app): State<App>, caller: Caller, Body(new): Body<NewReplay>) -> Result<Response, Problem> {
@@ -157,9 +159,12 @@ pub async fn list(
     caller: Caller,
     Params(query): Params<ReplaysQuery>,
 ) -> Answer<Listing<ReplayView>> {
-    let replays = app.store().replays(caller.tenant, checked_limit(query.limit)?).await?;
-    let data = replays.into_iter().map(Into::into).collect();
-    Ok(Json(Listing { data, next: None, searched_until: None }))
+    let ReplaysQuery { limit, cursor } = query;
+    let mark = Mark::of("replays", &caller.tenant, &());
+    let page = mark.page(limit, cursor.as_deref())?;
+    let listed = app.store().replays(caller.tenant, page).await;
+    let listed = listed.map_err(|error| list_error(error, cursor.as_ref()))?;
+    Ok(Json(mark.listing(listed, Into::into)))
 }
 
 pub async fn get(State(app): State<App>, caller: Caller, Named(id): Named<ReplayId>) -> Answer<ReplayView> {

@@ -88,7 +88,7 @@ impl RequestView {
             headers: headers.collect(),
             remote: request.remote.to_string(),
             received_at: request.received_at,
-            body_bytes: request.body.len() as u64,
+            body_bytes: kept.body_bytes,
         }
     }
 }

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use domain::{DestinationName, RouteName, SourceName};
-use engine::definition::write_route;
 use engine::topology::Route;
 use serde::Serialize;
 use serde_json::Value;
@@ -41,7 +40,7 @@ impl RouteView {
             managed_by: managed_by(spec.managed_by),
             from: spec.from.clone(),
             to: spec.to.clone(),
-            definition: write_route(spec),
+            definition: route.shown(),
         }
     }
 }

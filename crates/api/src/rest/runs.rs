@@ -54,9 +54,10 @@ pub struct RunView {
     /// It only reports.
     dry_run: bool,
     /// running; done; failed: what was read counts, and the next run reads the rest; interrupted: its process ended;
-    /// waiting: it would tell more deletions than it may, so a person has to confirm them.
+    /// waiting: it would tell more deletions than it may, so a person has to confirm them; or one has, and not all are
+    /// certain yet.
     state: &'static str,
-    /// Why it failed, or what it waits for.
+    /// Why it failed, what it waits for, or, of one that is done, why it did not look for what is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[schema(value_type = String, format = DateTime)]

@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use domain::{SourceName, Tenant};
-use engine::definition::write_source;
 use engine::topology::Source;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::objects::{ObjectsQuery, cover, managed_by};
+use super::objects::{ObjectsQuery, managed_by};
 use crate::app::App;
 use crate::cursor::{Listing, Mark, page_by_name};
 use crate::extract::{Named, Params};
@@ -44,7 +43,7 @@ impl SourceView {
             managed_by: managed_by(spec.managed_by),
             url: source.listener.as_ref().map(|_| ingest_url(app, &spec.tenant, &spec.name)),
             routes,
-            definition: write_source(spec, &mut cover),
+            definition: source.shown(),
         }
     }
 }

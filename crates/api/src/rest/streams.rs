@@ -12,6 +12,7 @@ use engine::definition::write_stream;
 use engine::spec::Start;
 use engine::streams::{RunPlace, StreamView as Known, Wish};
 use engine::subscriptions::Covering;
+use engine::topology::Topology;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,7 +67,7 @@ pub struct StreamView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next_reconcile_at: Option<Timestamp>,
-    /// When the first complete scan ended; until then nothing else is told of it.
+    /// When the first complete scan ended; until then only that is told of it, and changes of what was known before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     baseline_at: Option<Timestamp>,
@@ -134,11 +135,15 @@ impl From<RunPlace> for PlaceView {
 }
 
 impl StreamView {
-    fn of(known: Known, now: Timestamp) -> Self {
+    fn of(known: Known, topology: &Topology, now: Timestamp) -> Self {
         let progress = known.progress;
+        let source = topology.source(known.key.tenant.as_str(), known.key.source.as_str());
         Self {
             run: known.run.clone().map(PlaceView::from),
-            definition: write_stream(&known.spec),
+            definition: source.map_or_else(
+                || write_stream(&known.spec),
+                |source| source.shown_stream(&known.key.stream, &known.spec),
+            ),
             running: known.running,
             subscription: known.covering.map(Covering::as_str),
             next_poll_at: known.next_at,
@@ -176,11 +181,12 @@ pub struct ReconcileWish {
     confirm_deletes: bool,
 }
 
-/// What a first scan made once more tells.
+/// What a first scan made once more tells of records that are not known yet. Known ones are told if they changed since
+/// they were read last, whatever it says, and never again as they are. If it breaks off, the next one keeps to it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackfillWish {
-    /// `now`: nothing; `all`: everything there is; a time: what changed since.
+    /// `now`: none of them; `all`: all; a time: those that changed since.
     start: String,
 }
 
@@ -198,7 +204,8 @@ pub async fn list(
     let now = app.engine.clock().now();
     let known = app.engine.streams(&caller.tenant).await?;
     let known = known.into_iter().filter(|known| wanted(&known.key));
-    let views = known.map(|known| (place(&known.key), StreamView::of(known, now))).collect();
+    let topology = app.engine.topology();
+    let views = known.map(|known| (place(&known.key), StreamView::of(known, &topology, now))).collect();
     page_by_name(mark, views, limit, cursor.as_deref()).map(Json)
 }
 
@@ -218,7 +225,7 @@ pub async fn get(State(app): State<App>, caller: Caller, place: Place) -> Answer
     let known = app.engine.streams(&key.tenant).await?.into_iter().find(|known| known.key == key);
     let detail = "The stream is not configured, and nobody has had it read since the start.";
     let known = known.ok_or_else(|| Code::NotFound.because(detail))?;
-    Ok(Json(StreamView::of(known, app.engine.clock().now())))
+    Ok(Json(StreamView::of(known, &app.engine.topology(), app.engine.clock().now())))
 }
 
 pub async fn poll(State(app): State<App>, caller: Caller, place: Place) -> Result<Response, Problem> {

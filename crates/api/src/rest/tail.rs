@@ -5,17 +5,12 @@
 
 mod stretch;
 
-use std::convert::Infallible;
-use std::time::Duration;
-
 use axum::extract::State;
-use axum::response::Sse;
-use axum::response::sse::Event as Message;
+use axum::response::IntoResponse;
 use domain::{ConnectionName, DestinationName, Event, Origin, RouteName, SourceName, Tenant, Timestamp};
-use futures_util::Stream;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use store::read::{EventFilter, Page, Position};
+use store::read::{EventFilter, Position};
 use utoipa::{IntoParams, ToSchema};
 
 use super::deliveries::DeliveryView;
@@ -77,7 +72,7 @@ pub async fn stream(
     caller: Caller,
     headers: HeaderMap,
     Params(query): Params<TailQuery>,
-) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default().to_owned());
     let TailQuery { source, connection, event_type, subject, origin, since, .. } = query;
     let filter = EventFilter { source, connection, event_type, subject, origin, since, ..EventFilter::default() };
@@ -100,9 +95,8 @@ pub(super) fn mark(tenant: &Tenant) -> Mark {
 /// A position that the store can read from, or a problem while it can still be told.
 pub(super) async fn known_position(app: &App, tenant: &Tenant, mark: Mark, id: String) -> Result<Position, Problem> {
     let position = mark.open(&id)?;
-    let page = Page { limit: 1, after: Some(position.clone()), scan: Duration::ZERO };
-    let read = app.store().events_after(tenant.clone(), EventFilter::default(), page).await;
-    read.map(|_| position).map_err(|error| list_error(error, Some(&id)))
+    let known = engine::tail::known(app.store(), tenant, &position).await;
+    known.map(|()| position).map_err(|error| list_error(error, Some(&id)))
 }
 
 /// Where a stream begins.

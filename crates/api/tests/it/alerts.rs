@@ -41,6 +41,30 @@ async fn an_alert_says_what_it_is_and_who_looks_after_it() {
 }
 
 #[tokio::test]
+async fn alerts_are_read_page_by_page_to_the_last() {
+    let gateway = Gateway::with_routes(api::Settings::default()).await;
+    for name in ["one", "two", "three"] {
+        let http = json!({ "url": "https://app.example/hook", "unsigned": true });
+        gateway.make("destinations", json!({ "name": name, "http": http })).await;
+        let disable =
+            Call::post(&format!("/api/v1/destinations/{name}/disable")).json(&json!({ "reason": "it moved" }));
+        assert_eq!(gateway.call(disable).await.status, 200);
+    }
+    for open in ["", "&open=true"] {
+        let first = gateway.call(Call::get(&format!("/api/v1/alerts?limit=2{open}"))).await;
+        let next = first.json()["next"].as_str().expect("there are more").to_owned();
+        let last = gateway.call(Call::get(&format!("/api/v1/alerts?limit=2{open}&cursor={next}"))).await;
+        assert_eq!((first.ids().len(), last.ids().len(), &last.json()["next"]), (2, 1, &Value::Null));
+        let whole = gateway.call(Call::get(&format!("/api/v1/alerts?limit=3{open}"))).await;
+        assert_eq!(([first.ids(), last.ids()].concat(), &whole.json()["next"]), (whole.ids(), &Value::Null));
+        for other in ["replays?", if open.is_empty() { "alerts?open=true&" } else { "alerts?" }] {
+            let wrong = gateway.call(Call::get(&format!("/api/v1/{other}cursor={next}"))).await;
+            assert_eq!(wrong.code(), "invalid_cursor", "{other}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn channels_are_listed_without_their_secrets_and_a_test_says_what_came_back() {
     let gateway = Gateway::start().await;
     assert_eq!(gateway.call(Call::get("/api/v1/alert-channels")).await.json()["data"], json!([]));

@@ -26,6 +26,7 @@ async fn what_was_not_handled_is_heard_again_and_what_was_is_not() {
     let opened = open(&gateway, json!({ "source": "own" })).await.json();
     let generation = &opened["generation"];
     let mut ear = Follower::of(&gateway, hear(generation, "")).await;
+    assert_eq!(ear.place().await, opened["position"], "it begins where the listener stands");
     let ids = [gateway.publish("one").await, gateway.publish("two").await, gateway.publish("three").await];
     let (first, event) = ear.next().await.expect("an event");
     assert_eq!((&event["id"], &event["type"]), (&json!(ids[0]), &json!("one")), "what came before is not heard");

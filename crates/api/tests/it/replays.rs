@@ -34,3 +34,20 @@ async fn a_replay_is_planned_run_seen_and_repeated_only_on_purpose() {
     let unknown = Call::post("/api/v1/replays/rpl_00000000000000000000000000/cancel");
     assert_eq!(gateway.call(unknown).await.code(), "not_found");
 }
+
+#[tokio::test]
+async fn replays_are_read_page_by_page_to_the_last() {
+    let gateway = Gateway::with_routes(api::Settings::default()).await;
+    let body = json!({ "event_ids": [gateway.publish("order.created").await] });
+    for _ in 0..3 {
+        assert_eq!(gateway.call(Call::post("/api/v1/replays").json(&body)).await.status, 202);
+    }
+    let first = gateway.call(Call::get("/api/v1/replays?limit=2")).await;
+    let next = first.json()["next"].as_str().expect("there are more").to_owned();
+    let last = gateway.call(Call::get(&format!("/api/v1/replays?limit=2&cursor={next}"))).await;
+    assert_eq!((first.ids().len(), last.ids().len(), &last.json()["next"]), (2, 1, &json!(null)));
+    let whole = gateway.call(Call::get("/api/v1/replays?limit=3")).await;
+    assert_eq!(([first.ids(), last.ids()].concat(), &whole.json()["next"]), (whole.ids(), &json!(null)));
+    let wrong = gateway.call(Call::get(&format!("/api/v1/events?cursor={next}"))).await;
+    assert_eq!(wrong.code(), "invalid_cursor");
+}

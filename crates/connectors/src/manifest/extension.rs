@@ -29,7 +29,7 @@
 //!         deletes: { tombstone: [status], is: deleted }  # or { feed: deleted_orders }, scan, none
 //!         get: { requester: { … }, record: [order] }     # sees stream_slice['id']; gone: [order, deleted] where an answer
 //!                                                        # with status 200 can say that it is there no longer
-//!         write:
+//!         write:                                         # described and checked; nothing sends these yet
 //!           create: { requester: { … }, record: [order] }    # sees record
 //!           update: { requester: { … } }                     # sees stream_slice['id'] and record
 //!           delete: { requester: { … } }                     # the same
@@ -54,12 +54,13 @@ use std::time::Duration;
 
 use domain::Action;
 
+use super::cursor::Formats;
 use super::node::{Node, Read};
 use super::partition::List;
 use super::problem::Problem;
 use super::request::Requester;
 
-pub use answer::{AnswerError, Found, Standing, Subscribed};
+pub use answer::{AnswerError, Standing, Subscribed};
 pub use ask::{Ask, Callback, Place, PlacesError, RecordId, UnfitId};
 pub use meaning::Meaning;
 
@@ -155,6 +156,8 @@ pub struct VersionField {
     pub field: Vec<String>,
     /// Within this time two states can have one version. Zero: a number that counts, or a time that is exact.
     pub precision: Duration,
+    /// How the field is written, where it is the stream's cursor; `None`: as sources commonly write times.
+    pub formats: Option<Arc<Formats>>,
 }
 
 /// How it is told that a record is gone.
@@ -190,6 +193,14 @@ pub struct EventMapping {
     /// Where the payload has the record's id; empty: it names none.
     pub id: Vec<String>,
     pub version: Option<Vec<String>>,
+}
+
+impl StreamExtension {
+    /// Whether a request is described that would change the source. None is sent yet.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.create.is_some() || self.update.is_some() || self.delete.is_some()
+    }
 }
 
 impl Extension {

@@ -89,6 +89,8 @@ pub struct Verdict {
     pub wait: Option<Duration>,
     /// Whether the source said that we ask too often, even if that was once too much.
     pub is_limited: bool,
+    /// For how long that counts for every request, not for one token of several only; even if it is too long for this one.
+    pub limited_for: Option<Duration>,
 }
 
 /// An error handler, and whether the requester that it belongs to can get a new token.
@@ -134,15 +136,19 @@ impl<'a> Errors<'a> {
         if attempt.number >= TRIES_MAX {
             return verdict.exhausted(attempt);
         }
-        let rotates = verdict.action == Action::RateLimited && tries.has_other_token();
+        let rotates = verdict.is_limited && tries.has_other_token();
+        let limits_all = verdict.is_limited && !rotates;
         let given = if rotates { Ok(Some(ROTATION_WAIT)) } else { self.handler.given_wait(attempt, scope) };
         let given = match given {
             Ok(given) => given,
             Err(Stop::TooLong { wait, longest }) => {
+                // What is taken for a mistake stops nobody else.
+                let is_meant = |wait: &Duration| limits_all && *wait <= backoff::WAIT_MAX;
+                let limited_for = Duration::try_from_secs_f64(wait).ok().filter(is_meant);
                 let (wait, longest) = (wait.ceil(), longest.ceil());
                 let message =
                     format!("the source asks to wait {wait} s, which is not less than the {longest} s allowed");
-                return verdict.failing(FailureType::Transient, message);
+                return Verdict { limited_for, ..verdict.failing(FailureType::Transient, message) };
             }
             Err(Stop::Trouble(trouble)) => return verdict.failing(trouble.failure_type(), trouble.to_string()),
         };
@@ -152,11 +158,12 @@ impl<'a> Errors<'a> {
             (None, Action::RateLimited) => tries.limited(max_tries),
             (None, _) => tries.plain(max_tries, scope.now()),
         };
-        let Some(wait) = wait else { return verdict.exhausted(attempt) };
+        let limited_for = wait.or(given).filter(|_| limits_all);
+        let Some(wait) = wait else { return Verdict { limited_for, ..verdict.exhausted(attempt) } };
         if verdict.action == Action::RefreshTokenThenRetry {
             tries.note_refresh();
         }
-        Verdict { wait: Some(wait), ..verdict }
+        Verdict { wait: Some(wait), limited_for, ..verdict }
     }
 
     /// Tries after the first.
@@ -175,7 +182,8 @@ impl<'a> Errors<'a> {
 impl From<Resolution> for Verdict {
     fn from(resolution: Resolution) -> Self {
         let Resolution { action, failure_type, message } = resolution;
-        Self { action, failure_type, message, detail: None, wait: None, is_limited: action == Action::RateLimited }
+        let is_limited = action == Action::RateLimited;
+        Self { action, failure_type, message, detail: None, wait: None, is_limited, limited_for: None }
     }
 }
 

@@ -64,7 +64,6 @@ pub struct Requester {
 pub struct Timeouts {
     pub connect: Option<Duration>,
     pub read: Option<Duration>,
-    pub keep_alive: bool,
 }
 
 impl Requester {
@@ -221,6 +220,8 @@ impl Read for Requester {
         if let Some(base) = url.as_ref().or(url_base.as_ref()) {
             authenticator.based_at(base);
         }
+        // Connections are the transport's own matter; what is written must be of the format's type all the same.
+        node.maybe::<bool>("use_tcp_keepalive")?;
         Ok(Self {
             url,
             url_base,
@@ -237,7 +238,6 @@ impl Read for Requester {
             timeouts: Timeouts {
                 connect: timeout(node, "connect_timeout_in_seconds")?,
                 read: timeout(node, "read_timeout_in_seconds")?,
-                keep_alive: node.or("use_tcp_keepalive", false)?,
             },
             parameters: node.parameters(),
         })

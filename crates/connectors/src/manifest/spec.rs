@@ -20,7 +20,7 @@ use super::scope::Scope;
 use transform::ConfigTransformation;
 use validation::Validation;
 
-pub use secrets::{HIDDEN, Secrets};
+pub use secrets::{HIDDEN, Secrets, without};
 pub use shape::{ConfigProblem, Weight, check};
 pub use transform::ConfigError;
 

@@ -26,14 +26,6 @@ pub struct Keys {
     configured: Vec<Configured>,
 }
 
-/// Which roles are not missed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Without {
-    Nothing,
-    /// Those whose secret the sender hands over by itself.
-    Pairing,
-}
-
 struct Configured {
     name: Option<String>,
     window: Window,
@@ -77,18 +69,12 @@ impl Keys {
             window: secret.window(),
         });
         let keys = Self { program, material, configured: configured.collect() };
-        match keys.missing(&keys.program.check, Without::Pairing) {
+        match keys.missing(&keys.program.check) {
             None => Ok(keys),
             Some(role) => {
                 Err(KeyError::MissingSecret { provider: recipe.name().to_owned(), what: wanted(recipe, role) })
             }
         }
-    }
-
-    /// The role of the secret that the sender has still to hand over: until then nothing passes.
-    #[must_use]
-    pub fn awaits_pairing(&self) -> Option<Role> {
-        self.missing(&self.program.check, Without::Nothing)
     }
 
     /// The methods that events are sent by.
@@ -138,9 +124,9 @@ impl Keys {
         self.material.get(slot).is_some_and(|material| !material.is_empty())
     }
 
-    /// A role without which the check can never pass.
-    fn missing(&self, check: &Check, without: Without) -> Option<Role> {
-        let missing_slot = |slot| self.missing_slot(slot, without);
+    /// A role without which the check can never pass. Those whose secret the sender hands over by itself are not missed.
+    fn missing(&self, check: &Check) -> Option<Role> {
+        let missing_slot = |slot| self.missing_slot(slot);
         match check {
             Check::None | Check::Bind(_) | Check::Address(_) => None,
             Check::Jws(jws) => {
@@ -148,35 +134,33 @@ impl Keys {
                 match jws.fetched.as_ref() {
                     None => configured(),
                     // Keys of both kinds may be given; without either nothing passes.
-                    Some(fetch) if jws.takes_configured() => {
-                        configured().and_then(|_| self.missing_for(fetch, without))
-                    }
-                    Some(fetch) => self.missing_for(fetch, without),
+                    Some(fetch) if jws.takes_configured() => configured().and_then(|_| self.missing_for(fetch)),
+                    Some(fetch) => self.missing_for(fetch),
                 }
             }
             Check::ClientCert { slot, .. } => missing_slot(*slot),
             Check::Signed(signed) => match &signed.fetched {
-                Some(fetch) => self.missing_for(fetch, without),
+                Some(fetch) => self.missing_for(fetch),
                 None => missing_slot(signed.slot),
             },
             Check::Token { slot, .. } | Check::Basic { slot } => missing_slot(*slot),
-            Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check, without)),
-            Check::OnlyIf { check, .. } => self.missing(check, without),
+            Check::AllOf { checks, .. } => checks.iter().find_map(|check| self.missing(check)),
+            Check::OnlyIf { check, .. } => self.missing(check),
             Check::AnyOf(checks) => {
-                let missing: Vec<_> = checks.iter().map(|check| self.missing(check, without)).collect();
+                let missing: Vec<_> = checks.iter().map(|check| self.missing(check)).collect();
                 if missing.iter().any(Option::is_none) { None } else { missing.into_iter().flatten().next() }
             }
         }
     }
 
     /// The credentials that keys are asked for by, where they are not simply published.
-    fn missing_for(&self, fetch: &Fetch, without: Without) -> Option<Role> {
-        self.missing_slot(fetch.key_api.as_ref()?.slot, without)
+    fn missing_for(&self, fetch: &Fetch) -> Option<Role> {
+        self.missing_slot(fetch.key_api.as_ref()?.slot)
     }
 
-    fn missing_slot(&self, slot: usize, without: Without) -> Option<Role> {
+    fn missing_slot(&self, slot: usize) -> Option<Role> {
         let role = self.program.slots.get(slot).filter(|_| !self.has(slot)).map(|slot| slot.role);
-        role.filter(|role| without == Without::Nothing || !self.program.pairs(*role))
+        role.filter(|role| !self.program.pairs(*role))
     }
 }
 

@@ -5,6 +5,7 @@
 mod assurance;
 mod build;
 mod scheme;
+mod secret_places;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use domain::Assurance;
 use ipnet::IpNet;
 pub use scheme::Scheme;
 pub(crate) use scheme::schemes;
+pub(crate) use secret_places::secret_places;
 
 use super::anchor::{Anchor, HostPattern};
 use super::effect::EffectProgram;

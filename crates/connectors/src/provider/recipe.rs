@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::Assurance;
+use domain::request::SecretPlaces;
 
 use super::error::{KeyError, RecipeError, RecipeErrors};
 use super::example::{self, Examples, Sample, Vector};
@@ -197,6 +198,11 @@ impl Recipe {
     /// The ways of signing that it takes under these settings, in one order.
     pub fn schemes(&self, settings: &Settings) -> Result<Vec<Scheme>, KeyError> {
         Ok(program::schemes(&*self.program(settings)?))
+    }
+
+    /// Where its sender's requests show the secret itself under these settings.
+    pub fn secret_places(&self, settings: &Settings) -> Result<SecretPlaces, KeyError> {
+        Ok(program::secret_places(&*self.program(settings)?))
     }
 
     /// The role of a secret that was configured without one; `None` if the recipe takes no secret.

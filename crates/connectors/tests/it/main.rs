@@ -14,4 +14,5 @@ mod parts;
 mod request;
 mod rules;
 mod samples;
+mod shown_secrets;
 mod tokens;

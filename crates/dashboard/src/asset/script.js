@@ -21,29 +21,71 @@ function refreshTimes() {
 
 function followEvents(table) {
   const status = document.querySelector("[data-live-status]");
-  const template = document.querySelector("template[data-row]");
-  const source = new EventSource(table.dataset.live);
+  const from = new URL(table.dataset.live, location);
+  let source;
   const say = (text, on) => {
     status.textContent = text;
     status.classList.toggle("live-on", on);
   };
-  say("connecting", false);
-  source.addEventListener("open", () => say("live", true));
-  source.addEventListener("error", () => say("reconnecting", false));
-  source.addEventListener("event", (message) => {
-    const event = JSON.parse(message.data);
-    const row = template.content.cloneNode(true).firstElementChild;
-    for (const cell of row.querySelectorAll("[data-text]")) cell.textContent = event[cell.dataset.text] ?? "";
-    for (const tag of row.querySelectorAll("[data-tone]")) tag.classList.add(event[tag.dataset.tone]);
-    row.querySelector("a").href = `/events/${encodeURIComponent(event.id)}`;
-    row.querySelector("time").dateTime = event.received_at;
-    table.tBodies[0].prepend(row);
-    while (table.tBodies[0].rows.length > ROWS_MAX) table.tBodies[0].deleteRow(-1);
-    document.querySelector("[data-empty]")?.remove();
-    table.closest("[hidden]")?.removeAttribute("hidden");
-    refreshTimes();
-  });
-  addEventListener("pagehide", () => source.close());
+  const close = () => {
+    source?.close();
+    source = undefined;
+    say("not while the page is out of sight", false);
+  };
+  const open = () => {
+    const mine = (source = new EventSource(from));
+    say("connecting", false);
+    mine.addEventListener("open", () => say("live", true));
+    // A browser gives up for good where it is told that it may not, or that its place is none.
+    const gone = () => mine.readyState === EventSource.CLOSED;
+    mine.addEventListener("error", () => say(gone() ? "load the page again to see them" : "reconnecting", false));
+    mine.addEventListener("event", (message) => showEvent(table, JSON.parse(message.data)));
+    for (const kind of ["event", "sign"]) {
+      mine.addEventListener(kind, (message) => from.searchParams.set("from", message.lastEventId));
+    }
+  };
+  // A browser has few connections to a host, for all its tabs together: those in the background leave theirs to others.
+  const look = () => (document.hidden ? close() : source ?? open());
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", look);
+  document.addEventListener("visibilitychange", look);
+  look();
+}
+
+function showEvent(table, event) {
+  const row = document.querySelector("template[data-row]").content.cloneNode(true).firstElementChild;
+  for (const cell of row.querySelectorAll("[data-text]")) cell.textContent = event[cell.dataset.text] ?? "";
+  for (const tag of row.querySelectorAll("[data-tone]")) tag.classList.add(event[tag.dataset.tone]);
+  row.querySelector("a").href = `/events/${encodeURIComponent(event.id)}`;
+  row.querySelector("time").dateTime = event.received_at;
+  table.tBodies[0].prepend(row);
+  dropOldest(table);
+  document.querySelector("[data-empty]")?.remove();
+  table.closest("[hidden]")?.removeAttribute("hidden");
+  refreshTimes();
+}
+
+// The way on then begins with what was dropped: what was the next page may lie far below it.
+function dropOldest(table) {
+  const rows = table.tBodies[0].rows;
+  if (rows.length <= ROWS_MAX) return;
+  let newest = Number(table.dataset.dropped ?? 0);
+  while (rows.length > ROWS_MAX) {
+    newest = Math.max(newest, Date.parse(rows[rows.length - 1].querySelector("time").dateTime));
+    table.tBodies[0].deleteRow(-1);
+  }
+  table.dataset.dropped = newest;
+  const older = new URL(table.dataset.live, location);
+  older.pathname = "/events";
+  older.searchParams.delete("from");
+  // A millisecond later, because a date has no parts of one.
+  older.searchParams.set("until", new Date(newest + 1).toISOString());
+  const pager = document.createElement("p");
+  pager.className = "pager";
+  const link = pager.appendChild(document.createElement("a"));
+  [link.className, link.rel, link.href, link.textContent] = ["button", "next", older, "More"];
+  document.querySelector(".pager")?.remove();
+  table.closest(".sheet").after(pager);
 }
 
 // What is no page, and a page other than the one that was asked for, such as the login, says nothing of it.
@@ -59,6 +101,8 @@ async function goOn(link) {
   const body = [...document.querySelectorAll("main tbody")].at(-1);
   link.setAttribute("aria-busy", "true");
   const next = await pageOf(link.href);
+  // Live rows have put another way on in its place meanwhile.
+  if (!pager.isConnected) return;
   const rows = [...next.querySelectorAll("main tbody")].at(-1)?.rows ?? [];
   if (rows.length > 0 && body) {
     body.append(...rows);
@@ -85,6 +129,11 @@ function watchPager() {
 // Tries again a moment after the last key: only the newest answer counts.
 function tryWhileWriting(form) {
   let timer, newest = 0;
+  // Another source has other events, and one of them is tried; those of the same are left, somebody may be choosing.
+  const offerEvents = (next) => {
+    const [old, now] = [document, next].map((page) => page.querySelector("[data-events]"));
+    if (old && now && old.dataset.events !== now.dataset.events) old.replaceWith(now);
+  };
   const again = async () => {
     const mine = ++newest;
     const body = new URLSearchParams(new FormData(form));
@@ -95,11 +144,16 @@ function tryWhileWriting(form) {
       if (old && now) {
         if (old.open) now.open = true;
         old.replaceWith(now);
+      } else if (old) {
+        old.hidden = true;
       }
     }
+    offerEvents(next);
     offerCopies();
   };
   form.addEventListener("input", () => {
+    // What is on its way answers what stands there no more.
+    newest += 1;
     clearTimeout(timer);
     timer = setTimeout(() => again().catch(() => {}), 300);
   });

@@ -10,6 +10,7 @@ use domain::{AlertId, ChannelName, Timestamp};
 use engine::access::Scope;
 use engine::alert::{ChannelView, Spoken, TestFailed};
 use maud::{Markup, html};
+use store::read::Page;
 use store::registry::Alert;
 
 use crate::desk::Desk;
@@ -28,7 +29,7 @@ const OPEN_MAX: u32 = 500;
 
 /// What is open: what nobody looks after first, the worst of it at the top.
 pub(crate) async fn open(desk: &Desk, visitor: &Visitor) -> Result<Vec<(Severity, Alert)>, Trouble> {
-    let open = desk.store().alerts(visitor.tenant().clone(), true, OPEN_MAX).await?;
+    let open = desk.store().alerts(visitor.tenant().clone(), true, Page::first(OPEN_MAX)).await?.rows;
     let mut open: Vec<_> = open.into_iter().map(|alert| (severity(desk, visitor, &alert), alert)).collect();
     // Among equals the newest stays first.
     open.sort_by_key(|(severity, alert)| (alert.acknowledged_at.is_some(), Reverse(*severity)));
@@ -45,7 +46,7 @@ pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor) -> Answer {
     let mut alerts = open(&desk, &visitor).await?;
     let more = alerts.len().saturating_sub(ROWS as usize);
     alerts.truncate(ROWS as usize);
-    let newest = desk.store().alerts(visitor.tenant().clone(), false, ROWS).await?;
+    let newest = desk.store().alerts(visitor.tenant().clone(), false, Page::first(ROWS)).await?.rows;
     let over = newest.into_iter().filter(|alert| alert.resolved_at.is_some()).take(ROWS as usize - alerts.len());
     alerts.extend(over.map(|alert| (severity(&desk, &visitor, &alert), alert)));
     let channels = desk.engine.channels(visitor.tenant()).await?;

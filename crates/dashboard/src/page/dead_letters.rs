@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::{Redirect, Response};
-use domain::breaker::BreakerState;
 use domain::{DeliveryState, Timestamp};
 use engine::access::Scope;
 use engine::dead_letters::{DeadGroup, DeadGroups};
@@ -12,6 +11,7 @@ use store::read::DeliveryFilter;
 
 use super::destination::deliveries;
 use super::destinations::{state, status_of};
+use super::in_charge::{self, Live};
 use crate::desk::Desk;
 use crate::extract::{Form, Query};
 use crate::list::{address, page_after, pager, said};
@@ -184,21 +184,20 @@ pub(crate) async fn plan(State(desk): State<Desk>, visitor: Visitor, Query(which
     let mut names: Vec<_> = dead.groups.iter().map(|group| group.destination.clone()).collect();
     names.sort();
     names.dedup();
+    let mut live = in_charge::live(&desk, tenant, names.iter()).await?;
     let mut rows = Vec::new();
     for name in names {
         let status = status_of(&statuses, tenant, &name);
-        let live = desk.engine.destination_live(tenant.clone(), name.clone()).await;
+        let live = live.remove(&name).unwrap_or(Live::Unused);
         let count: u64 = dead.groups.iter().filter(|group| group.destination == name).map(|group| group.count).sum();
-        let open = live.as_ref().is_some_and(|live| live.breaker != BreakerState::Closed);
         rows.push(vec![
             html! { a href={ "/destinations/" (name) } { (name) } },
             html! { (number(count)) },
             state(status),
-            html! { @if let Some(live) = &live { (tag::breaker(live.breaker)) } @else { span.dim { "not used since the start" } } },
+            live.breaker(),
             html! {
                 @if status.is_some() { "They wait until it is resumed." }
-                @else if open { "They wait for its breaker, then go." }
-                @else { "They go at once, at the rate that it allows." }
+                @else { (live.then()) }
             },
         ]);
     }

@@ -4,8 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::{DestinationName, Timestamp};
 use engine::access::Scope;
-use engine::definition::{SECRET_MARKER, print_duration, write_destination};
-use engine::dispatch::DestinationLive;
+use engine::definition::print_duration;
 use engine::manage::REASON_BYTES_MAX;
 use engine::topology::Destination;
 use maud::{Markup, html};
@@ -16,6 +15,7 @@ use store::registry::ManagedBy;
 use store::watch::Series;
 
 use super::destinations::{Owed, host_of, latency, owed, state, status_of};
+use super::in_charge::{self, Live};
 use crate::desk::Desk;
 use crate::extract::{Form, Path, Query};
 use crate::figures::{Span, Track, Waits, tracks, waits};
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     let statuses = desk.store().destination_statuses().await?;
     let status = status_of(&statuses, tenant, &name);
     let owed = owed(&desk, tenant).await?.remove(&name).unwrap_or_default();
-    let live = desk.engine.destination_live(tenant.clone(), name.clone()).await;
+    let live = in_charge::live(&desk, tenant, std::iter::once(&name)).await?.remove(&name).unwrap_or(Live::Unused);
     let track = tracks(&desk, tenant, Series::Attempts, place.span).await?.remove(name.as_str());
     let track = track.unwrap_or_else(|| Track::empty(place.span));
     let waited = waits(&desk, tenant, place.span).await?.remove(name.as_str());
@@ -65,7 +65,7 @@ pub(crate) async fn show(
         (part::done(place.done.as_deref(), None))
         @if let Some(status) = status { (stopped(status, now)) }
         @if visitor.may(Scope::Operate) { (acts(&name, status)) }
-        (about(destination, live.as_ref()))
+        (about(destination, &live))
         (super::spans(&format!("/destinations/{name}"), place.span))
         (figures(&track, &waited, &owed, &name, place.span, now))
         h2 { "Last deliveries" }
@@ -102,10 +102,10 @@ fn acts(name: &DestinationName, status: Option<&DestinationStatus>) -> Markup {
     }
 }
 
-fn about(destination: &Destination, live: Option<&DestinationLive>) -> Markup {
+fn about(destination: &Destination, live: &Live) -> Markup {
     let spec = &destination.spec;
-    let mut lines = vec![
-        ("Sent to", Some(html! { span.mono { (host_of(&spec.http.url)) } })),
+    let lines = [
+        ("Sent to", Some(html! { span.mono { (host_of(destination.shown_url())) } })),
         (
             "Signed",
             Some(
@@ -120,11 +120,7 @@ fn about(destination: &Destination, live: Option<&DestinationLive>) -> Markup {
             Some(html! { @if spec.managed_by == ManagedBy::File { "the configuration file" } @else { "the API" } }),
         ),
     ];
-    if let Some(live) = live {
-        lines.insert(0, ("Breaker", Some(tag::breaker(live.breaker))));
-        lines.insert(1, ("Under way", Some(html! { (live.in_flight) ", " (live.queued) " more in memory" })));
-    }
-    html! { section.card { (facts(lines)) } }
+    html! { section.card { (facts(live.facts().into_iter().chain(lines).collect())) } }
 }
 
 /// What waits, and what did.
@@ -176,8 +172,7 @@ pub(crate) fn deliveries(rows: &[DeliveryRow], now: Timestamp) -> Markup {
 }
 
 fn definition(destination: &Destination) -> String {
-    let json = write_destination(&destination.spec, &mut |_| SECRET_MARKER.to_owned());
-    serde_json::to_string_pretty(&json).unwrap_or_default()
+    serde_json::to_string_pretty(&destination.shown()).unwrap_or_default()
 }
 
 #[derive(Deserialize)]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use domain::{DeliveryState, DestinationName, Tenant, Timestamp};
 use engine::access::Scope;
-use engine::dispatch::DestinationLive;
 use engine::topology::Destination;
 use maud::{Markup, html};
 use serde::Deserialize;
 use store::people::{DestinationState, DestinationStatus};
 use store::watch::Series;
 
+use super::in_charge::{self, Live};
 use crate::desk::Desk;
 use crate::extract::Query;
 use crate::figures::{Span, Track, tracks};
@@ -77,6 +77,7 @@ pub(crate) async fn list(State(desk): State<Desk>, visitor: Visitor, Query(place
     let (shown, next) = by_name(all, place.after.as_deref());
     let attempts = tracks(&desk, tenant, Series::Attempts, Span::Day).await?;
     let (owed, statuses) = (owed(&desk, tenant).await?, desk.store().destination_statuses().await?);
+    let mut live = in_charge::live(&desk, tenant, shown.iter().map(|(_, shown)| &shown.spec.name)).await?;
     let mut rows = Vec::with_capacity(shown.len());
     for (_, destination) in &shown {
         let name = &destination.spec.name;
@@ -85,7 +86,7 @@ pub(crate) async fn list(State(desk): State<Desk>, visitor: Visitor, Query(place
             track: attempts.get(name.as_str()).cloned().unwrap_or_else(|| Track::empty(Span::Day)),
             owed: owed.get(name).cloned().unwrap_or_default(),
             status: status_of(&statuses, tenant, name),
-            live: desk.engine.destination_live(tenant.clone(), name.clone()).await,
+            live: live.remove(name).unwrap_or(Live::Unused),
         };
         rows.push(row(&visitor, &about, desk.now()));
     }
@@ -108,16 +109,16 @@ struct About<'a> {
     track: Track,
     owed: Owed,
     status: Option<&'a DestinationStatus>,
-    live: Option<DestinationLive>,
+    live: Live,
 }
 
 fn row(visitor: &Visitor, about: &About<'_>, now: Timestamp) -> Vec<Markup> {
     let name = &about.destination.spec.name;
     let (track, owed) = (&about.track, &about.owed);
     vec![
-        html! { a href={ "/destinations/" (name) } { (name) } div.dim.small { (host_of(&about.destination.spec.http.url)) } },
+        html! { a href={ "/destinations/" (name) } { (name) } div.dim.small { (host_of(about.destination.shown_url())) } },
         state(about.status),
-        html! { @if let Some(live) = &about.live { (tag::breaker(live.breaker)) } @else { span.dim { "–" } } },
+        about.live.breaker(),
         html! { (number(track.count)) (chart::bars(&format!("Tries to {name} by the hour"), &track.bars)) },
         html! { (percent(track.count - track.failed.min(track.count), track.count)) },
         latency(track),

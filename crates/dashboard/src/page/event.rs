@@ -52,7 +52,7 @@ pub(crate) async fn show(
     let found = desk.store().event(visitor.tenant().clone(), id).await?;
     let detail = found.ok_or_else(|| Trouble::not_found("event"))?;
     let (event, now) = (&detail.event, desk.now());
-    let head = Head::decode(&event.head);
+    let head = desk.engine.shown_head(event);
     let taken = way::taken(&desk, &visitor, &detail, now).await?;
     let left = BOTH_BYTES_MAX.saturating_sub(taken.0.len()).min(SHOWN_BYTES_MAX);
     let content = html! {

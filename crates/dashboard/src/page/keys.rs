@@ -8,7 +8,6 @@ use engine::access::{NewKey as Wanted, Scope};
 use engine::audit::Told;
 use maud::{Markup, html};
 use serde::Deserialize;
-use std::sync::Arc;
 use std::time::Duration;
 use store::registry::ApiKey;
 
@@ -25,8 +24,6 @@ use crate::view::page;
 
 /// Keys shown; the API lists all.
 const KEYS_MAX: usize = 100;
-/// Longest note that is kept, in bytes, as the API has it.
-const NOTE_BYTES_MAX: usize = 200;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) async fn list(State(desk): State<Desk>, visitor: Visitor) -> Answer {
@@ -81,7 +78,11 @@ fn row(visitor: &Visitor, key: &ApiKey, now: Timestamp) -> Vec<Markup> {
     let expired = key.expires_at.is_some_and(|end| end <= now);
     let is_own = *key.id == *visitor.0.key;
     vec![
-        html! { span.mono { (key.id) } @if is_own { div.dim { "the one you came in with" } } },
+        html! {
+            span.mono { (key.id) }
+            @if is_own { div.dim { "the one you came in with" } }
+            @if is_own && key.revoked_at.is_none() { div.dim { (how_to_leave(&key.id)) } }
+        },
         html! { (key.scopes.join(", ")) },
         html! { @if key.note.is_empty() { span.dim { "–" } } @else { (key.note) } },
         html! { (Ago { at: key.created_at, now }) },
@@ -92,9 +93,14 @@ fn row(visitor: &Visitor, key: &ApiKey, now: Timestamp) -> Vec<Markup> {
             @else { (tag(Tone::Good, "valid")) @if let Some(at) = key.expires_at { div.dim { "ends " (Ago { at, now }) } } }
         },
         html! {
-            @if key.revoked_at.is_none() { (button(&format!("/keys/{}/revoke", key.id), "Revoke", &[], Weight::Grave)) }
+            @if key.revoked_at.is_none() && !is_own { (button(&format!("/keys/{}/revoke", key.id), "Revoke", &[], Weight::Grave)) }
         },
     ]
+}
+
+/// One's own key may be the only one that lets anybody manage keys: one click must not end that.
+fn how_to_leave(id: &str) -> String {
+    format!("To revoke it, come in with another admin key, or use `trireme key revoke {id}`.")
 }
 
 #[derive(Deserialize)]
@@ -113,9 +119,6 @@ pub(crate) async fn make(
 ) -> Result<Response, Trouble> {
     visitor.needs(Scope::Admin)?;
     let note = said(&new.note).unwrap_or_default();
-    if note.len() > NOTE_BYTES_MAX || note.chars().any(char::is_control) {
-        return Err(Trouble::wrong(format!("What a key is for is one line of at most {NOTE_BYTES_MAX} bytes.")));
-    }
     let days: Option<u16> =
         said(&new.days).map(str::parse).transpose().map_err(|_| Trouble::wrong("Days are a number."))?;
     let ends = days.map(|days| desk.now() + DAY * u32::from(days));
@@ -134,9 +137,10 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
     visitor.needs(Scope::Admin)?;
-    let known = desk.store().revoke_api_key(visitor.tenant().clone(), Arc::from(id.as_str()), desk.now()).await?;
-    desk.access.forget(&id);
-    if !known {
+    if *id == *visitor.key() {
+        return Err(Trouble::wrong(format!("This is the key you came in with. {}", how_to_leave(&id))));
+    }
+    if !desk.access.revoke(visitor.tenant(), &id).await? {
         return Err(Trouble::not_found("key"));
     }
     Ok(Redirect::to("/keys").into_response())

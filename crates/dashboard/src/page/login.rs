@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::desk::Desk;
 use crate::extract::{Form, Query};
 use crate::reply::Trouble;
-use crate::session::{begin, end, visitor, with_cookie};
+use crate::session::{begin, end, percent, visitor, with_cookie};
 use crate::view::bare;
 use crate::written::Door;
 
@@ -17,6 +17,8 @@ use crate::written::Door;
 pub(crate) struct Wanted {
     #[serde(default)]
     to: String,
+    /// A good key was given a moment ago.
+    fresh: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -26,11 +28,32 @@ pub(crate) struct Presented {
     to: String,
 }
 
-pub(crate) async fn show(Query(wanted): Query<Wanted>) -> Markup {
-    form(&wanted.to, None)
+pub(crate) async fn show(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Trouble> {
+    if wanted.fresh.is_none() {
+        return Ok(form(&wanted.to, None).into_response());
+    }
+    if visitor(&desk, &headers).await?.is_some() {
+        return Ok(Redirect::to(own_path(&wanted.to)).into_response());
+    }
+    Ok(form(&wanted.to, Some(&not_kept(&desk))).into_response())
 }
 
-fn form(to: &str, wrong: Option<&str>) -> Markup {
+/// Why a browser whose key was good comes back without its cookie.
+fn not_kept(desk: &Desk) -> Markup {
+    html! {
+        "Your key is good, and your browser kept no session. "
+        @match desk.public_url.as_deref().filter(|_| desk.https) {
+            Some(url) => { "This gateway's cookies need https: open " a href=(url) { (url) } "." },
+            None => { "Allow it the cookies of this page." },
+        }
+    }
+}
+
+fn form(to: &str, wrong: Option<&Markup>) -> Markup {
     bare(
         "Come in",
         &html! {
@@ -58,11 +81,16 @@ pub(crate) async fn enter(
 ) -> Result<Response, Trouble> {
     let Some(caller) = desk.access.caller(Some(presented.key.trim())).await? else {
         door.turned_away(&desk).await;
-        let wrong = "This key opens nothing: it is mistyped, expired or revoked.";
-        return Ok((StatusCode::UNAUTHORIZED, form(&presented.to, Some(wrong))).into_response());
+        let wrong = html! { "This key opens nothing: it is mistyped, expired or revoked." };
+        return Ok((StatusCode::UNAUTHORIZED, form(&presented.to, Some(&wrong))).into_response());
     };
     door.comes_in(&desk, &caller).await?;
-    Ok(with_cookie(begin(&desk, &caller), Redirect::to(own_path(&presented.to))))
+    Ok(with_cookie(begin(&desk, &caller), Redirect::to(&after_key(desk.https, own_path(&presented.to)))))
+}
+
+/// Where a good key leads. Over plain http a browser drops a cookie for https without a word, so it is looked for first.
+fn after_key(https: bool, to: &str) -> String {
+    if https { format!("/login?to={}&fresh=1", percent(to)) } else { to.to_owned() }
 }
 
 pub(crate) async fn leave(State(desk): State<Desk>, door: Door, headers: HeaderMap) -> Response {

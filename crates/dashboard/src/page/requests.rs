@@ -1,17 +1,18 @@
 //! Requests as received: above all those that were rejected, why, and judging them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{Redirect, Response};
-use domain::Timestamp;
 use domain::request::{Verdict, masked_url};
+use domain::{RequestId, Timestamp};
 use engine::EngineError;
 use engine::access::Scope;
 use maud::{Markup, html};
 use serde::Deserialize;
 use store::intake::KeptRequest;
-use store::read::{Page, RequestFilter};
+use store::read::{PAGE_MAX, Page, RequestFilter};
 
 use crate::desk::Desk;
 use crate::extract::{Form, Query};
@@ -27,8 +28,12 @@ use crate::written::told;
 
 /// Requests that are looked at to say which reasons there are.
 const GROUPED_MAX: u32 = 500;
-/// Requests that one wish judges again: each may need a key fetched.
-const JUDGED_MAX: u32 = 200;
+/// Requests that one wish gets accepted. Those that stay rejected do not count, so that what is behind them has its turn.
+const ACCEPTED_MAX: u64 = 200;
+/// Requests that one wish judges again, the oldest of them; as many ids are in memory.
+const JUDGED_MAX: usize = 10_000;
+/// How long one wish goes on: each request may need a key fetched.
+const JUDGED_FOR: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Which {
@@ -190,7 +195,7 @@ pub(crate) struct Chosen {
     reason: String,
 }
 
-/// Judges the requests of a group again, the newest first.
+/// Judges the requests of a group again, the oldest first: what is accepted leaves at once, in the order in which it came in.
 pub(crate) async fn reverify(
     State(desk): State<Desk>,
     visitor: Visitor,
@@ -199,10 +204,12 @@ pub(crate) async fn reverify(
     visitor.needs(Scope::Operate)?;
     let which = Which { source, reason, ..Which::default() };
     let (tenant, filter) = (visitor.tenant(), which.filter()?);
-    let listed = desk.store().requests(tenant.clone(), filter, Page::first(JUDGED_MAX)).await?;
-    let mut count = 0;
-    for kept in listed.rows {
-        match desk.engine.reverify(tenant.clone(), kept.request.id).await {
+    let (mut count, until) = (0, desk.now() + JUDGED_FOR);
+    for id in oldest(&desk, &visitor, filter).await? {
+        if count == ACCEPTED_MAX || desk.now() > until {
+            break;
+        }
+        match desk.engine.reverify(tenant.clone(), id).await {
             Ok(judged) => count += u64::from(judged.verdict == Verdict::Accepted),
             // It was accepted meanwhile, or kept without its body: the others can still be judged.
             Err(EngineError::Conflict(_)) => {}
@@ -213,6 +220,22 @@ pub(crate) async fn reverify(
     let done = [("source", Some(which.source.as_str())), ("done", Some("reverified")), ("count", Some(count.as_str()))];
     let detail = format!("{count} of source/{} reason/{}", which.source, which.reason);
     Ok(told(None, detail, Redirect::to(&address("/requests", &done))))
+}
+
+/// The ids of the oldest that match, oldest first. The list comes newest first, so that it is read to its end.
+async fn oldest(desk: &Desk, visitor: &Visitor, filter: RequestFilter) -> Result<VecDeque<RequestId>, Trouble> {
+    let (mut oldest, mut page) = (VecDeque::new(), Page::first(PAGE_MAX));
+    loop {
+        let listed = desk.store().requests(visitor.tenant().clone(), filter.clone(), page.clone()).await?;
+        for kept in listed.rows {
+            oldest.push_front(kept.request.id);
+            oldest.truncate(JUDGED_MAX);
+        }
+        page.after = listed.next;
+        if page.after.is_none() {
+            return Ok(oldest);
+        }
+    }
 }
 
 #[cfg(test)]

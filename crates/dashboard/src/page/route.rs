@@ -3,7 +3,6 @@
 use axum::extract::State;
 use domain::RouteName;
 use engine::access::Scope;
-use engine::definition::write_route;
 use engine::spec::OnStale;
 use engine::topology::Route;
 use maud::{Markup, html};
@@ -55,7 +54,7 @@ pub(crate) async fn show(
         h2 { "Last deliveries" }
         @if last.is_empty() { p.dim { "It took no event yet." } } @else { (deliveries(&last, desk.now())) }
         details { summary { "Definition" }
-            (text_block("definition", "The definition", &serde_json::to_string_pretty(&write_route(&route.spec)).unwrap_or_default()))
+            (text_block("definition", "The definition", &serde_json::to_string_pretty(&route.shown()).unwrap_or_default()))
         }
     };
     Ok(page(&visitor, "/routes", name.as_str(), &content))

@@ -4,6 +4,7 @@ use axum::extract::State;
 use domain::run::{Gap, Run, RunKind, RunState, Trust};
 use domain::{RunId, Timestamp};
 use engine::access::Scope;
+use engine::streams::is_unjudged;
 use maud::{Markup, html};
 
 use crate::desk::Desk;
@@ -75,7 +76,7 @@ pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Path(id): P
             p.said role="status" data-refresh="2" { "It goes on; this page shows how far it is when it is loaded again." }
         }
         @if let Some(problem) = &run.problem { p.note { (problem) } }
-        @if run.state == RunState::Waiting && visitor.may(Scope::Operate) { (confirm(&run)) }
+        @if run.state == RunState::Waiting && !is_unjudged(&run) && visitor.may(Scope::Operate) { (confirm(&run)) }
         (about(&run, now))
         (counted(&run))
         (found(&gaps, now))
@@ -84,7 +85,7 @@ pub(crate) async fn show(State(desk): State<Desk>, visitor: Visitor, Path(id): P
 }
 
 fn confirm(run: &Run) -> Markup {
-    let path = format!("/sources/{}/order", run.key.source);
+    let path = format!("/sources/{}/reconcile", run.key.source);
     let hidden =
         [("connection", run.key.connection.as_str()), ("stream", &*run.key.stream), ("wish", "confirm_deletes")];
     button(&path, "These are really gone: tell all of them", &hidden, Weight::Grave)

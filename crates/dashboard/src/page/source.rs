@@ -9,11 +9,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use domain::{ConnectionName, SourceName};
 use engine::access::Scope;
-use engine::definition::{SECRET_MARKER, write_source};
 use engine::endpoint::is_endpoint;
 use engine::topology::Source;
 use maud::{Markup, html};
 use serde::Deserialize;
+use store::read::Page;
 use store::registry::ManagedBy;
 use store::watch::Series;
 
@@ -29,7 +29,7 @@ use crate::reply::{Page as Answer, Trouble};
 use crate::session::Visitor;
 use crate::view::{crumbs, page};
 
-pub(crate) use act::{check, order};
+pub(crate) use act::{check, poll, reconcile};
 
 /// Connections shown; a source may have thousands, which the API lists.
 const CONNECTIONS_MAX: usize = 50;
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     visitor.needs(Scope::Read)?;
     let source = find(&desk, &visitor, &name)?;
     let (tenant, now) = (visitor.tenant(), desk.now());
-    let alerts = desk.store().alerts(tenant.clone(), true, ALERTS_MAX).await?;
+    let alerts = desk.store().alerts(tenant.clone(), true, Page::first(ALERTS_MAX)).await?.rows;
     let content = html! {
         (crumbs("/sources", "Sources"))
         div.head {
@@ -84,8 +84,7 @@ pub(crate) fn find(desk: &Desk, visitor: &Visitor, name: &SourceName) -> Result<
 }
 
 fn definition(source: &Source) -> String {
-    let json = write_source(&source.spec, &mut |_| SECRET_MARKER.to_owned());
-    serde_json::to_string_pretty(&json).unwrap_or_default()
+    serde_json::to_string_pretty(&source.shown()).unwrap_or_default()
 }
 
 fn about(source: &Source, url: &str) -> Markup {

@@ -9,6 +9,7 @@ use engine::streams::StreamView;
 use engine::topology::Source;
 use maud::{Markup, html};
 use serde::Deserialize;
+use store::read::Page;
 use store::registry::{Alert, ManagedBy};
 use store::watch::Series;
 
@@ -54,7 +55,7 @@ pub(crate) async fn list(State(desk): State<Desk>, visitor: Visitor, Query(place
         rejected: tracks(&desk, tenant, Series::Rejected, Span::Day).await?,
         calls: tracks(&desk, tenant, Series::Calls, Span::Day).await?,
         streams: desk.engine.streams(tenant).await?,
-        alerts: desk.store().alerts(tenant.clone(), true, ALERTS_MAX).await?,
+        alerts: desk.store().alerts(tenant.clone(), true, Page::first(ALERTS_MAX)).await?.rows,
     };
     let headings = ["Source", "Takes events", "Events, 24 h", "Rejected", "Calls, 24 h", "Reading", "Health"];
     let content = html! {

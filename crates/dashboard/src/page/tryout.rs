@@ -35,6 +35,9 @@ pub(crate) struct Panel {
     from: String,
     #[serde(default)]
     to: String,
+    /// Of a new route, where its ends are not to name it.
+    #[serde(default)]
+    name: String,
     #[serde(default)]
     event: String,
     when: Option<String>,
@@ -94,22 +97,22 @@ impl Bench {
         Ok(bench)
     }
 
-    /// The event that was asked for, or the newest of the source.
+    /// The event that was asked for, or the newest of the source: one of another source never comes along this route.
     async fn pick(&mut self, desk: &Desk, visitor: &Visitor) -> Result<(), Trouble> {
         let Some(draft) = &self.draft else { return Ok(()) };
         let filter = EventFilter { source: Some(draft.from.clone()), ..EventFilter::default() };
         self.events = desk.store().events(visitor.tenant().clone(), filter, Page::first(EVENTS_MAX)).await?.rows;
-        let asked: Option<EventId> = match said(&self.panel.event) {
-            Some(id) => Some(
-                id.parse().map_err(|_| Trouble::wrong("An event's id looks like evt_01h455vb4pex5vsknk084sn02q."))?,
-            ),
-            None => self.events.first().map(|row| row.event.id),
+        let wrong = |_| Trouble::wrong("An event's id looks like evt_01h455vb4pex5vsknk084sn02q.");
+        let asked: Option<EventId> = said(&self.panel.event).map(str::parse).transpose().map_err(wrong)?;
+        let mut event = match asked {
+            Some(id) => Some(found(desk, visitor, id).await?).filter(|event| event.source == draft.from),
+            None => None,
         };
-        let Some(id) = asked else { return Ok(()) };
-        let found =
-            desk.store().event(visitor.tenant().clone(), id).await?.ok_or_else(|| Trouble::not_found("event"))?;
-        self.panel.event = id.to_string();
-        self.event = Some(found.event);
+        if let (None, Some(newest)) = (&event, self.events.first()) {
+            event = Some(found(desk, visitor, newest.event.id).await?);
+        }
+        self.panel.event = event.as_ref().map(|event| event.id.to_string()).unwrap_or_default();
+        self.event = event;
         Ok(())
     }
 
@@ -117,6 +120,11 @@ impl Bench {
     fn root(&self) -> Option<Vec<u8>> {
         self.event.as_ref().map(|event| envelope_json(event, false).to_vec())
     }
+}
+
+async fn found(desk: &Desk, visitor: &Visitor, id: EventId) -> Result<Arc<Event>, Trouble> {
+    let found = desk.store().event(visitor.tenant().clone(), id).await?;
+    found.map(|found| found.event).ok_or_else(|| Trouble::not_found("event"))
 }
 
 impl Panel {
@@ -142,6 +150,11 @@ impl Panel {
             }
         }
         Ok(())
+    }
+
+    /// What a new route is to be called, if its ends are not to name it.
+    fn new_name(&self) -> Option<&str> {
+        said(&self.name).filter(|_| said(&self.route).is_none())
     }
 
     /// `None` while there is no source or no destination.

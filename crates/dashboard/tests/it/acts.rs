@@ -6,6 +6,7 @@ use domain::{DeliveryState, Tenant};
 use engine::receive::Receipt;
 use serde_json::json;
 use store::people::DestinationState;
+use store::read::{EventFilter, Page};
 use store::registry::ObjectKind;
 
 use crate::desk::{Answer, Browser};
@@ -79,6 +80,15 @@ async fn an_event_says_what_when_let_through_and_what_it_stopped() {
         page.contains("<code>data.total &gt; 40</code>") && page.contains("`when` did not let it through"),
         "{page}"
     );
+    let tenant = Tenant::default_tenant();
+    let other = json!({ "from": "own", "to": "app", "when": "data.total > 1000" });
+    browser.engine.put_object(ObjectKind::Route, tenant, "passes", other, false).await.expect("it can be changed");
+    let page = browser.get(&format!("/events/{event}")).await.text;
+    let shown = page.split("let through").nth(1).and_then(|rest| rest.split("</p>").next()).expect("it is shown");
+    assert!(
+        shown.contains("data.total &gt; 1000") && shown.contains("when of now, which may have been another then"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
@@ -150,6 +160,27 @@ async fn a_rejected_request_is_judged_again_by_the_secret_of_now() {
 }
 
 #[tokio::test]
+async fn requests_that_are_judged_again_are_accepted_in_the_order_in_which_they_came() {
+    let mut browser = Browser::furnished(&["admin"]).await;
+    let bodies: Vec<_> = (0..5).map(|number| format!(r#"{{"number":{number}}}"#)).collect();
+    for body in &bodies {
+        let headers = [("x-github-event", "ping"), ("x-hub-signature-256", "sha256=00")];
+        assert!(matches!(browser.arrives("signed", &headers, body).await, Receipt::Rejected { .. }));
+    }
+    let open = json!({ "webhook": { "provider": "none" } });
+    let put = browser.engine.put_object(ObjectKind::Source, Tenant::default_tenant(), "signed", open, false);
+    put.await.expect("it can be put");
+    let reason = browser.get("/requests").await.text;
+    let reason = reason.split("reason=").nth(1).and_then(|rest| rest.split(['"', '&']).next()).expect("a reason");
+    let all = browser.post("/requests/reverify", &format!("source=signed&reason={reason}")).await;
+    went_to(&all, "/requests?source=signed&done=reverified&count=5");
+    let stored = browser.engine.store().events_after(Tenant::default_tenant(), EventFilter::default(), Page::first(10));
+    let accepted: Vec<_> = stored.await.expect("read").events;
+    let payloads: Vec<_> = accepted.iter().map(|(_, event)| String::from_utf8_lossy(&event.payload)).collect();
+    assert_eq!(payloads, bodies);
+}
+
+#[tokio::test]
 async fn a_connection_is_checked_and_a_stream_read() {
     let mut browser = Browser::furnished(&["operate"]).await;
     let page = browser.get("/sources/shop").await.text;
@@ -157,20 +188,21 @@ async fn a_connection_is_checked_and_a_stream_read() {
         assert!(page.contains(expected), "{expected}: {page}");
     }
     went_to(&browser.post("/sources/shop/check", "connection=default").await, "/sources/shop?done=works");
-    let ordered = browser.post("/sources/shop/order", "connection=default&stream=orders&wish=poll").await;
+    let ordered = browser.post("/sources/shop/poll", "connection=default&stream=orders").await;
     assert!(ordered.location().starts_with("/runs/run_"), "{}", ordered.location());
     assert!(browser.get(ordered.location()).await.text.contains("of orders"));
     browser.world.shop_status.store(401, Ordering::SeqCst);
     let refused = browser.post("/sources/shop/check", "connection=default").await;
     assert!(refused.status == 502 && refused.text.contains("does not accept it"), "{}", refused.text);
-    let unknown = browser.post("/sources/shop/order", "connection=default&stream=ordres&wish=poll").await;
+    let unknown = browser.post("/sources/shop/poll", "connection=default&stream=ordres").await;
     assert!(
         unknown.status == 404 && unknown.text.contains("did you mean &#39;orders&#39;")
             || unknown.text.contains("did you mean 'orders'"),
         "{}",
         unknown.text
     );
-    assert_eq!(browser.post("/sources/shop/order", "connection=default&stream=orders&wish=drop").await.status, 400);
+    let unheard = "connection=default&stream=orders&wish=drop";
+    assert_eq!(browser.post("/sources/shop/reconcile", unheard).await.status, 400);
 }
 
 #[tokio::test]
@@ -209,6 +241,26 @@ async fn a_route_is_tried_on_an_event_and_saved() {
     assert!(wrong.status == 400, "{}", wrong.text);
     let new = browser.post("/routes", "from=open&to=app&when=&map=").await;
     went_to(&new, "/routes/open-app?done=saved");
+    assert_eq!(browser.post("/routes", "from=open&to=app&when=&map=").await.status, 409);
+    let panel = browser.post("/try", "from=open&to=app&name=second&when=&map=").await.text;
+    assert!(panel.contains("name=\"name\" value=\"second\"") && panel.contains("name: &quot;second&quot;"), "{panel}");
+    let second = browser.post("/routes", "from=open&to=app&name=second&when=&map=").await;
+    went_to(&second, "/routes/second?done=saved");
+    let kept = browser.post("/routes", "route=second&name=third&when=&map=").await;
+    went_to(&kept, "/routes/second?done=saved");
+    assert!(browser.engine.topology().route("default", "open-app").is_some(), "the first of the pair is as it was");
+}
+
+#[tokio::test]
+async fn a_route_is_tried_on_events_of_its_own_source_alone() {
+    let mut browser = Browser::furnished(&["operate"]).await;
+    let own = browser.publishes("order.paid", None, &json!({ "total": 42 })).await;
+    let opened = browser.webhook(r#"{"opened":7}"#).await;
+    let changed = browser.post("/try", &format!("from=open&to=app&event={own}&when=&map=")).await.text;
+    assert!(!changed.contains(&own) && changed.contains(&opened), "{changed}");
+    assert!(changed.contains("data-events=\"open\"") && changed.contains("&quot;opened&quot;: 7"), "{changed}");
+    let none = browser.post("/try", &format!("from=signed&to=app&event={own}&when=&map=")).await.text;
+    assert!(none.contains("No event to try it on") && !none.contains(&own), "{none}");
 }
 
 #[tokio::test]
@@ -225,4 +277,34 @@ async fn a_key_is_shown_once_opens_what_it_may_and_ends_at_once() {
     went_to(&browser.post(&format!("/keys/{id}/revoke"), "").await, "/keys");
     assert!(browser.access.caller(Some(&text)).await.expect("asked").is_none());
     assert_eq!(browser.post("/keys/nothing/revoke", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn nobody_locks_themselves_out_by_a_click() {
+    let mut browser = Browser::furnished(&["admin"]).await;
+    let own = browser.engine.store().api_keys(None).await.expect("keys")[0].id.to_string();
+    let revoke = format!("/keys/{own}/revoke");
+    let list = browser.get("/keys").await.text;
+    assert!(!list.contains(&revoke) && list.contains("come in with another admin key"), "{list}");
+    let refused = browser.post(&revoke, "").await;
+    assert!(refused.status == 400 && refused.text.contains(&format!("trireme key revoke {own}")), "{}", refused.text);
+    assert_eq!(browser.get("/keys").await.status, 200, "it still opens");
+    browser.enter(&["admin"]).await;
+    assert!(browser.get("/keys").await.text.contains(&revoke), "another one may");
+    went_to(&browser.post(&revoke, "").await, "/keys");
+}
+
+#[tokio::test]
+async fn a_key_that_would_open_nothing_is_not_made() {
+    let mut browser = Browser::furnished(&["admin"]).await;
+    let long = "x".repeat(201);
+    for (form, says) in [
+        ("scope=read&days=0", "expires_at: must be in the future"),
+        ("scope=read&note=a%0Ab", "note: use at most 200 bytes"),
+        (&format!("scope=read&note={long}"), "note: use at most 200 bytes"),
+    ] {
+        let answer = browser.post("/keys", form).await;
+        assert!(answer.status == 400 && answer.text.contains(says), "{form}: {}", answer.text);
+    }
+    assert_eq!(browser.engine.store().api_keys(None).await.expect("keys").len(), 1, "the one they came in with");
 }

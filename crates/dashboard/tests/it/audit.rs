@@ -1,7 +1,15 @@
 //! The audit log as the dashboard leaves it and shows it: what its forms do, who comes in and who is turned away.
 
+use std::convert::Infallible;
+use std::task::Poll;
+
+use axum::body::Body;
 use domain::Tenant;
 use domain::audit::{Entry, Outcome};
+use futures_util::stream;
+use http::Request;
+use http::header::CONTENT_TYPE;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use store::audit::AuditFilter;
 use store::read::{PAGE_MAX, Page};
 
@@ -87,8 +95,9 @@ async fn an_entry_says_to_what_it_was_done_and_how_much_of_it() {
     browser.until(domain::DeliveryState::Dead, 1).await;
     browser.arrives("signed", &[], "{}").await;
     browser.learned("own", "order.paid", vec![serde_json::json!({ "id": 1 }); 3]).await;
-    let form = "connection=default&stream=orders&wish=dry_run";
-    assert_eq!(browser.post("/sources/shop/order", form).await.status, 303);
+    let stream = "connection=default&stream=orders";
+    assert_eq!(browser.post("/sources/shop/reconcile", &format!("{stream}&wish=dry_run")).await.status, 303);
+    assert_eq!(browser.post("/sources/shop/poll", "connection=default&stream=ordres").await.status, 404);
     assert_eq!(browser.post("/sources/shop/check", "connection=default").await.status, 303);
     assert_eq!(browser.post("/dead-letters/retry", "route=own-app&cause=expression_failed").await.status, 303);
     assert_eq!(browser.post("/requests/reverify", "source=signed&reason=signature_missing").await.status, 303);
@@ -105,12 +114,29 @@ async fn an_entry_says_to_what_it_was_done_and_how_much_of_it() {
         "requests.reverify requests 0 of source/signed reason/signature_missing",
         "dead_letters.retry deliveries 1 of route/own-app cause/expression_failed",
         "connection.check source/shop/connection/default ",
-        "stream.order source/shop/connection/default/stream/orders dry_run run/run_",
+        "stream.poll source/shop 404",
+        "stream.reconcile source/shop/connection/default/stream/orders dry_run run/run_",
     ];
     let told = |entry: &Entry| format!("{} {} {}", entry.note.action, entry.note.object, entry.note.detail);
     for (entry, expected) in all.iter().zip(expected) {
         assert!(told(entry).starts_with(expected), "{} is not {expected}", told(entry));
     }
+}
+
+#[tokio::test]
+async fn a_form_that_panics_is_counted_and_written_down_as_failed() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let mut browser = Browser::furnished(&["admin"]).await;
+    let form = Request::post("/destinations/app/pause").header("sec-fetch-site", "same-origin");
+    let form = form.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let broken = stream::poll_fn(|_| -> Poll<Option<Result<Vec<u8>, Infallible>>> { panic!("on purpose") });
+    let answer = browser.send(form, Body::from_stream(broken)).await;
+    assert_eq!(answer.status, 500, "{}", answer.text);
+    assert!(!answer.text.contains("on purpose"), "{}", answer.text);
+    let counted = recorder.handle().render();
+    assert!(counted.contains("trireme_http_panics_total{place=\"dashboard\"} 1"), "{counted}");
+    assert_eq!(all_told(&browser).await[0], "session destination.pause destination/app failed");
 }
 
 #[tokio::test]

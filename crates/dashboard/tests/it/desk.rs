@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
 use dashboard::{Desk, router};
 use domain::request::InboundRequest;
@@ -13,6 +14,7 @@ use engine::access::{Access, KeyText};
 use engine::clock::{Clock, SharedClock, SystemClock};
 use engine::entropy::SystemEntropy;
 use engine::explain::{Model, ModelSpec};
+use engine::nodes::Identity;
 use engine::publish::Publication;
 use engine::receive::Receipt;
 use engine::transport::EgressPolicy;
@@ -57,9 +59,13 @@ fn model() -> Arc<Model> {
 impl Browser {
     /// Nobody is logged in yet.
     pub async fn stranger() -> Self {
-        let store = Arc::new(SqliteStore::open(OpenOptions::memory()).expect("a store in memory opens"));
-        let (clock, entropy, world): (SharedClock, _, _) =
-            (SystemClock::shared(), SystemEntropy::shared(), World::new());
+        let store = SqliteStore::open(OpenOptions::memory()).expect("a store in memory opens");
+        Self::node("local", Arc::new(store), SystemClock::shared()).await
+    }
+
+    /// The same at the node of this name, on a store that others may share.
+    pub async fn node(name: &str, store: Arc<SqliteStore>, clock: SharedClock) -> Self {
+        let (entropy, world) = (SystemEntropy::shared(), World::new());
         let key = MasterKey::from_hex(&"0b".repeat(32)).expect("64 digits");
         let engine = Engine::start(Parts {
             store,
@@ -70,7 +76,7 @@ impl Browser {
             vault: Arc::new(Vault::new(key)),
             retention: Retention::default(),
             in_flight_max: engine::dispatch::IN_FLIGHT_MAX,
-            node: Default::default(),
+            node: Identity { name: name.into(), ..Identity::default() },
         });
         engine.joined().await;
         engine.configure(file(&clock, &entropy)).await.expect("it is valid");
@@ -83,6 +89,14 @@ impl Browser {
             model: Some(model()),
         };
         Self { engine, access, world, router: router(desk), cookie: None }
+    }
+
+    /// The same gateway where senders and people are told this address, which begins with https.
+    pub fn over_https(mut self, public_url: &str) -> Self {
+        let (engine, access) = (self.engine.clone(), Arc::clone(&self.access));
+        let desk = Desk { engine, access, public_url: Some(public_url.to_owned()), https: true, model: None };
+        self.router = router(desk);
+        self
     }
 
     /// Someone who came in with a key of these scopes.
@@ -107,7 +121,7 @@ impl Browser {
 
     /// Sources `own` and `signed`, the destination `app`, and a route from `own` that makes a dead letter of every
     /// event of the type `broken`.
-    async fn furnish(&self) {
+    pub async fn furnish(&self) {
         let own = json!({ "publish": true });
         let signed = json!({ "webhook": { "provider": "github", "secret": "a secret of the sender" } });
         let app = json!({ "http": { "url": "https://app.example/hook", "unsigned": true }, "retry": { "fibonacci": "1s", "attempts": 1 } });
@@ -151,18 +165,23 @@ impl Browser {
         self.send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded"), form.to_owned().into()).await
     }
 
-    pub async fn send(&mut self, mut request: http::request::Builder, body: Body) -> Answer {
-        if let Some(cookie) = &self.cookie {
-            request = request.header(COOKIE, cookie);
-        }
-        let request = request.body(body).expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("it never fails");
+    pub async fn send(&mut self, request: http::request::Builder, body: Body) -> Answer {
+        let response = self.open(request, body).await;
         let (parts, body) = response.into_parts();
         if let Some(set) = parts.headers.get(SET_COOKIE).and_then(|value| value.to_str().ok()) {
             self.cookie = set.split(';').next().map(str::to_owned);
         }
         let bytes = body.collect().await.expect("a body").to_bytes();
         Answer { status: parts.status.as_u16(), headers: parts.headers, text: String::from_utf8_lossy(&bytes).into() }
+    }
+
+    /// The answer with its body unread: for streams.
+    pub async fn open(&self, mut request: http::request::Builder, body: Body) -> Response {
+        if let Some(cookie) = &self.cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        let request = request.body(body).expect("a request");
+        self.router.clone().oneshot(request).await.expect("it never fails")
     }
 
     /// Takes in a webhook from anybody, and gives its event's id.

@@ -38,13 +38,14 @@ const PAGES: [(&str, &str); 26] = [
 ];
 
 /// Where forms go, with a body that would do.
-const FORMS: [(&str, &str, &str); 26] = [
+const FORMS: [(&str, &str, &str); 27] = [
     ("/events/{event}/replay", "operate", ""),
     ("/deliveries/{delivery}/retry", "operate", ""),
     ("/deliveries/{delivery}/cancel", "operate", ""),
     ("/deliveries/{delivery}/ask", "operate", ""),
     ("/sources/shop/check", "operate", "connection=default"),
-    ("/sources/shop/order", "operate", "connection=default&stream=orders&wish=dry_run"),
+    ("/sources/shop/poll", "operate", "connection=default&stream=orders"),
+    ("/sources/shop/reconcile", "operate", "connection=default&stream=orders&wish=dry_run"),
     ("/destinations/app/pause", "operate", ""),
     ("/destinations/app/disable", "operate", ""),
     ("/destinations/app/resume", "operate", ""),
@@ -96,7 +97,8 @@ async fn belongings(browser: &mut Browser) -> Vec<(&'static str, String)> {
     let run = browser.engine.order_stream(key, engine::streams::Wish::Poll).await.expect("it is read");
     browser.learned("own", "order", [serde_json::json!({ "a": 1 })]).await;
     let endpoint = browser.engine.make_endpoint(tenant.clone()).await.expect("made");
-    let alerts = browser.engine.store().alerts(tenant.clone(), false, 10).await.expect("read");
+    let page = store::read::Page::first(10);
+    let alerts = browser.engine.store().alerts(tenant.clone(), false, page).await.expect("read").rows;
     let other = browser.key(&["read"]).await;
     let key = other.split('_').nth(1).expect("an id").to_owned();
     vec![

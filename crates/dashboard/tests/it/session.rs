@@ -3,6 +3,8 @@
 use axum::body::Body;
 use http::Request;
 
+use store::read::Page;
+
 use crate::desk::Browser;
 
 const PAGES: [&str; 4] = ["/now", "/events", "/events/evt_01h455vb4pex5vsknk084sn02q", "/alerts"];
@@ -23,13 +25,31 @@ async fn a_stranger_is_asked_for_a_key_and_sees_nothing() {
 }
 
 #[tokio::test]
+async fn whoever_comes_in_by_plain_http_where_cookies_need_https_is_told_so() {
+    let mut browser = Browser::stranger().await.over_https("https://hooks.example");
+    let key = browser.key(&["read"]).await;
+    let answer = browser.post("/login", &format!("key={key}&to=/events?q%3Da%2520b")).await;
+    assert_eq!((answer.status, answer.location()), (303, "/login?to=/events%3Fq%3Da%2520b&fresh=1"));
+    let cookie = browser.cookie.take();
+    assert!(cookie.as_ref().is_some_and(|cookie| cookie.starts_with("__Host-trireme=")));
+    let dropped = browser.get(answer.location()).await;
+    assert_eq!(dropped.status, 200);
+    assert!(dropped.text.contains("cookies need https"), "{}", dropped.text);
+    assert!(dropped.text.contains("<a href=\"https://hooks.example\">"), "{}", dropped.text);
+    browser.cookie = cookie;
+    let kept = browser.get(answer.location()).await;
+    assert_eq!((kept.status, kept.location()), (303, "/events?q=a%20b"));
+    assert_eq!(browser.get("/login?to=//evil.example&fresh=1").await.location(), "/");
+    browser.cookie = None;
+    assert!(!browser.get("/login?to=/events").await.text.contains("need https"), "nobody gave a key yet");
+}
+
+#[tokio::test]
 async fn a_revoked_key_ends_its_sessions_at_once() {
     let mut browser = Browser::with(&["read"]).await;
     assert_eq!(browser.get("/now").await.status, 200);
     let keys = browser.engine.store().api_keys(None).await.expect("keys");
-    let (tenant, id, now) = (keys[0].tenant.clone(), keys[0].id.clone(), browser.engine.clock().now());
-    browser.engine.store().revoke_api_key(tenant, id.clone(), now).await.expect("revoked");
-    browser.access.forget(&id);
+    assert!(browser.access.revoke(&keys[0].tenant, &keys[0].id).await.expect("asked"));
     assert_eq!(browser.get("/now").await.status, 303);
 }
 
@@ -51,9 +71,9 @@ async fn threat_27_a_form_elsewhere_changes_nothing() {
     }
     assert_eq!(browser.send(Request::post(&path), Body::empty()).await.status, 403, "nobody says where it stands");
     let tenant = domain::Tenant::default_tenant();
-    assert_eq!(browser.engine.store().replays(tenant.clone(), 10).await.expect("replays"), []);
+    assert_eq!(browser.engine.store().replays(tenant.clone(), Page::first(10)).await.expect("replays").rows, []);
     assert_eq!(browser.post(&path, "").await.status, 303);
-    assert_eq!(browser.engine.store().replays(tenant, 10).await.expect("replays").len(), 1);
+    assert_eq!(browser.engine.store().replays(tenant, Page::first(10)).await.expect("replays").rows.len(), 1);
 }
 
 #[tokio::test]

@@ -140,6 +140,12 @@ pub const STANDARD: &[Standard] = {
             "See whether the sender's key can be fetched from here; its requests wait.",
         ),
         rule("retired_with_open_deliveries", Warning, AT_ONCE, "Cancel what is still owed, or define it again."),
+        rule(
+            "route_left_out",
+            Critical,
+            AT_ONCE,
+            "Make again what the route names, or remove the route; then replay what came meanwhile.",
+        ),
         rule("route_moved", Warning, AT_ONCE, "Cancel what is held, or let the route lead there again."),
         rule(
             "schema_broken",

@@ -4,6 +4,7 @@ mod answer;
 mod connection;
 mod last;
 mod pattern;
+mod state;
 #[cfg(test)]
 mod tests;
 mod unsent;
@@ -92,9 +93,10 @@ impl Facts {
         self.tries.last()
     }
 
-    /// The last try, if it failed; what was delivered in the end needs no explanation.
+    /// The last try, if it failed; what was delivered or filtered in the end needs no explanation of its tries.
     fn failed(&self) -> Option<&Try> {
-        self.last().filter(|last| last.outcome != "delivered" && self.state != DeliveryState::Delivered)
+        let ended_well = matches!(self.state, DeliveryState::Delivered | DeliveryState::Filtered);
+        self.last().filter(|last| last.outcome != "delivered" && !ended_well)
     }
 
     /// The last try, if it ended with this code.
@@ -117,10 +119,15 @@ impl Facts {
 }
 
 pub(super) const RULES: &[&[Rule<Facts>]] =
-    &[unsent::RULES, connection::RULES, connection::TLS_RULES, answer::RULES, pattern::RULES];
+    &[state::RULES, unsent::RULES, connection::RULES, connection::TLS_RULES, answer::RULES, pattern::RULES];
 
 /// What the rules say of a delivery, the surest first.
 #[must_use]
 pub fn explain(facts: &Facts) -> Vec<Diagnosis> {
-    judge_or(RULES, last::RULES, facts)
+    let mut all = judge_or(RULES, last::RULES, facts);
+    // Only the first is always seen.
+    if let Some(first) = all.first_mut() {
+        first.next.push_str(&state::afterwards(facts));
+    }
+    all
 }

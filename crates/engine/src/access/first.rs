@@ -44,58 +44,92 @@ pub enum FirstKeyError {
     Store(#[from] StoreError),
 }
 
-/// Makes sure that the default tenant has a key with all scopes. `given` is the value of `TRIREME_ADMIN_KEY`; a
-/// key that was given before and differs is revoked, because changing the value is how it is taken back.
+/// What has to be done so that the default tenant has a key with all scopes: decided before it is done, so that it can be
+/// written down first.
+#[derive(Debug)]
+pub struct FirstKeyPlan {
+    revoke: Vec<ApiKey>,
+    make: Option<ApiKey>,
+    gives: FirstKey,
+}
+
+impl FirstKeyPlan {
+    /// `given` is the value of `TRIREME_ADMIN_KEY`; a key that was given before and differs is revoked, because changing
+    /// the value is how it is taken back.
+    pub async fn new(
+        store: &dyn Store,
+        given: Option<&str>,
+        entropy: &dyn Entropy,
+        now: Timestamp,
+    ) -> Result<Self, FirstKeyError> {
+        let keys = store.api_keys(Some(Tenant::default_tenant())).await?;
+        if let Some(given) = given {
+            let text = KeyText::parse(given.trim()).ok_or(FirstKeyError::NotAKey)?;
+            let same_name = store.api_key(text.id().into()).await?;
+            return Self::of_given(&text, same_name.as_ref(), keys, now);
+        }
+        if !keys.is_empty() {
+            return Ok(Self { revoke: Vec::new(), make: None, gives: FirstKey::Exists });
+        }
+        let text = KeyText::generate(entropy);
+        let make = Some(admin_key(&text, CREATED_NOTE, now));
+        Ok(Self { revoke: Vec::new(), make, gives: FirstKey::Created(text.text().clone()) })
+    }
+
+    fn of_given(
+        text: &KeyText,
+        same_name: Option<&ApiKey>,
+        keys: Vec<ApiKey>,
+        now: Timestamp,
+    ) -> Result<Self, FirstKeyError> {
+        let hash = text.hash();
+        if same_name.is_some_and(|key| key.hash != hash) {
+            return Err(FirstKeyError::NameTaken(text.id().to_owned()));
+        }
+        let known = keys.iter().find(|key| key.hash == hash);
+        let gives = match known {
+            Some(key) if key.revoked_at.is_some() => FirstKey::GivenButRevoked,
+            _ => FirstKey::Given,
+        };
+        let make = known.is_none().then(|| admin_key(text, GIVEN_NOTE, now));
+        let before = |key: &ApiKey| key.note == GIVEN_NOTE && key.hash != hash && key.revoked_at.is_none();
+        Ok(Self { revoke: keys.into_iter().filter(before).collect(), make, gives })
+    }
+
+    /// The deeds of it, each by its code in the audit log, and the ids of their keys.
+    pub fn deeds(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let revoked = self.revoke.iter().map(|key| ("key.revoke", &*key.id));
+        revoked.chain(self.make.iter().map(|key| ("key.create", &*key.id)))
+    }
+
+    /// Does it.
+    pub async fn carry_out(self, store: &dyn Store, now: Timestamp) -> Result<FirstKey, FirstKeyError> {
+        for old in self.revoke {
+            store.revoke_api_key(old.tenant, old.id, now).await?;
+        }
+        let Some(key) = self.make else { return Ok(self.gives) };
+        match store.put_api_key(key.clone()).await {
+            Err(StoreError::Conflict(_)) if self.gives == FirstKey::Given => given_by_another(store, &key).await,
+            made => Ok(made.map(|()| self.gives)?),
+        }
+    }
+}
+
+/// Makes sure that the default tenant has a key with all scopes, without a word in the audit log.
 pub async fn ensure_first_key(
     store: &dyn Store,
     given: Option<&str>,
     entropy: &dyn Entropy,
     now: Timestamp,
 ) -> Result<FirstKey, FirstKeyError> {
-    let tenant = Tenant::default_tenant();
-    let keys = store.api_keys(Some(tenant.clone())).await?;
-    if let Some(given) = given {
-        let text = KeyText::parse(given.trim()).ok_or(FirstKeyError::NotAKey)?;
-        return keep_given(store, &text, keys, now).await;
-    }
-    if !keys.is_empty() {
-        return Ok(FirstKey::Exists);
-    }
-    let text = KeyText::generate(entropy);
-    store.put_api_key(admin_key(&text, CREATED_NOTE, now)).await?;
-    Ok(FirstKey::Created(text.text().clone()))
-}
-
-async fn keep_given(
-    store: &dyn Store,
-    text: &KeyText,
-    keys: Vec<ApiKey>,
-    now: Timestamp,
-) -> Result<FirstKey, FirstKeyError> {
-    let hash = text.hash();
-    let same_name = store.api_key(text.id().into()).await?;
-    if same_name.is_some_and(|key| key.hash != hash) {
-        return Err(FirstKeyError::NameTaken(text.id().to_owned()));
-    }
-    for old in keys.iter().filter(|key| key.note == GIVEN_NOTE && key.hash != hash && key.revoked_at.is_none()) {
-        store.revoke_api_key(old.tenant.clone(), Arc::clone(&old.id), now).await?;
-    }
-    match keys.iter().find(|key| key.hash == hash) {
-        Some(key) if key.revoked_at.is_some() => Ok(FirstKey::GivenButRevoked),
-        Some(_) => Ok(FirstKey::Given),
-        None => match store.put_api_key(admin_key(text, GIVEN_NOTE, now)).await {
-            Ok(()) => Ok(FirstKey::Given),
-            Err(StoreError::Conflict(_)) => given_by_another(store, text).await,
-            Err(error) => Err(error.into()),
-        },
-    }
+    FirstKeyPlan::new(store, given, entropy, now).await?.carry_out(store, now).await
 }
 
 /// Another node that starts at the same moment was quicker: with the same key, or with another one of that name.
-async fn given_by_another(store: &dyn Store, text: &KeyText) -> Result<FirstKey, FirstKeyError> {
-    match store.api_key(text.id().into()).await? {
-        Some(key) if key.hash == text.hash() => Ok(FirstKey::Given),
-        _ => Err(FirstKeyError::NameTaken(text.id().to_owned())),
+async fn given_by_another(store: &dyn Store, given: &ApiKey) -> Result<FirstKey, FirstKeyError> {
+    match store.api_key(Arc::clone(&given.id)).await? {
+        Some(key) if key.hash == given.hash => Ok(FirstKey::Given),
+        _ => Err(FirstKeyError::NameTaken(given.id.to_string())),
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) async fn message(
         let rows = backlog.iter().filter(|row| row.tenant == *tenant && (row.state == DeliveryState::Dead) == dead);
         rows.map(|row| row.count).sum::<u64>()
     };
-    let alerts = store.alerts(tenant.clone(), false, ALERTS_MAX).await?;
+    let alerts = store.alerts(tenant.clone(), false, Page::first(ALERTS_MAX)).await?.rows;
     let opened: Vec<_> = alerts.iter().filter(|alert| from <= alert.opened_at && alert.opened_at < to).collect();
     let gaps = gaps(store, tenant, (from, to)).await?;
     let open = alerts.iter().filter(|alert| alert.resolved_at.is_none()).count();

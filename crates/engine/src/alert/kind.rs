@@ -31,6 +31,8 @@ pub const DISK_RESERVE: &str = "disk_reserve";
 pub const STORE_FAILING: &str = "store_failing";
 /// `route/<name>/destination/<name>`: deliveries to where the route does not lead any more.
 pub const ROUTE_MOVED: &str = "route_moved";
+/// `route/<name>`: it leads from or to what is configured no more, so that it is not served.
+pub const ROUTE_LEFT_OUT: &str = "route_left_out";
 /// `source/<name>/connection/<name>/stream/<name>`: reconciliation found changes that nobody had told.
 pub const GAP_FOUND: &str = "gap_found";
 /// The same: more records are gone than a run may tell, so a person has to say so.

@@ -21,6 +21,8 @@ use crate::transport::{BodyEnd, EgressPolicy, Limits, OutboundRequest, Target, T
 
 /// Senders announce new addresses days before they use them.
 const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// What is kept begins with the time at which it was fetched, for people who look.
+const FETCHED_AT_BYTES: usize = 8;
 /// After a failure, and while there is no list at all.
 const AGAIN: Duration = Duration::from_secs(60);
 const LIMITS: Limits = Limits {
@@ -78,12 +80,12 @@ impl Refresher {
         }
         let wait = match self.fetch(&same[0]).await {
             Ok((ranges, text)) => {
-                same.iter().for_each(|list| list.keep(now, Arc::clone(&ranges)));
+                same.iter().for_each(|list| list.keep(Arc::clone(&ranges)));
                 self.remember(url, now, &text).await;
                 EVERY
             }
             Err(problem) => {
-                tracing::warn!(event = "address_list_kept", url = &**url, problem, "the last good list stays");
+                crate::telemetry::address_list_kept(url, &problem);
                 AGAIN
             }
         };
@@ -113,11 +115,10 @@ impl Refresher {
     /// The list of an earlier run, so that a start behind a broken network admits whom it admitted before.
     async fn recall(&self, url: &str, same: &[Arc<PublishedList>]) {
         let Ok(Some(kept)) = self.store.setting(setting(url)).await else { return };
-        let Some((at, text)) = kept.split_first_chunk::<8>() else { return };
-        let at = Timestamp::from_micros(i64::from_be_bytes(*at));
+        let Some((_, text)) = kept.split_first_chunk::<FETCHED_AT_BYTES>() else { return };
         for list in same.iter().filter(|list| list.ranges().is_none()) {
             if let Ok(ranges) = list.read(text) {
-                list.keep(at, ranges);
+                list.keep(ranges);
             }
         }
     }

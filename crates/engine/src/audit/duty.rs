@@ -260,12 +260,7 @@ impl Age {
 /// Whoever keeps the process's log elsewhere has what the store cannot take back.
 fn tell_log(statement: &Statement) {
     let heads: Vec<String> = statement.heads.iter().map(told).collect();
-    tracing::info!(
-        event = "audit_signed",
-        tenant = statement.tenant.as_str(),
-        number = statement.number,
-        heads = heads.join(" ")
-    );
+    telemetry::audit_signed(&statement.tenant, statement.number, &heads.join(" "));
 }
 
 fn told(head: &Head) -> String {

@@ -134,14 +134,24 @@ impl Pacer {
                 let requests = requests.saturating_sub(state.under_way + overtaken);
                 state.said.learn(Word::Left { requests, until }, now);
             }
-            Word::Stop { .. } => {
-                state.said.learn(word, now);
-                state.block = None;
-                state.word = Some(word);
-            }
+            Word::Stop { .. } => state.stop(word, now),
             // No answer says so: whoever asked knows it.
             Word::Free { .. } => {}
         }
+    }
+
+    /// What an answer that was counted already says, if it is that nothing more is taken for a while.
+    pub fn refused(&self, status: u16, headers: &HeaderMap) {
+        let now = self.clock.now();
+        if let Some(word @ Word::Stop { .. }) = word::read(status, headers, now) {
+            self.state().stop(word, now);
+        }
+    }
+
+    /// Nothing more is taken for so long.
+    pub fn stop_for(&self, wait: Duration) {
+        let now = self.clock.now();
+        self.state().stop(word::stop(wait, now), now);
     }
 
     /// A request that was sent at this time did not count at the source.
@@ -296,6 +306,17 @@ impl State {
         overtaken
     }
 
+    fn stop(&mut self, word: Word, now: Timestamp) {
+        self.said.learn(word, now);
+        self.block = None;
+        // Of two that nobody was told yet the longer counts.
+        let is_longer =
+            |told: &Word| matches!((told, &word), (Word::Stop { until: told }, Word::Stop { until }) if told > until);
+        if !self.word.as_ref().is_some_and(is_longer) {
+            self.word = Some(word);
+        }
+    }
+
     /// Takes one request that is there already.
     fn take(&mut self, purpose: Purpose, now: Timestamp) -> bool {
         if self.allowance.is_some() {
@@ -339,7 +360,9 @@ impl State {
     /// What to get for those who wait.
     fn wanted(&mut self, now: Timestamp) -> Wanted {
         let at = now + Duration::from_millis(1);
-        if let Some(until) = self.said.stopped_until(now) {
+        // The store, which all nodes ask, has to know of it before it is over.
+        let is_told = self.word.is_none() || self.allowance.is_none();
+        if let Some(until) = self.said.stopped_until(now).filter(|_| is_told) {
             return Wanted::Wait(until);
         }
         let Some(allowance) = self.allowance else { return Wanted::Wait(at) };

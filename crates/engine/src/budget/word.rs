@@ -19,14 +19,23 @@ const SPAN_MAX: f64 = 100_000_000.0;
 /// What the answer says, if anything.
 #[must_use]
 pub fn read(status: u16, headers: &HeaderMap, now: Timestamp) -> Option<Word> {
-    if matches!(status, 429 | 503) {
-        let told =
-            retry_after(headers, now).map(|wait| now + wait).or_else(|| left(headers, now).map(|(_, until)| until));
-        if let Some(until) = told.or_else(|| (status == 429).then(|| now + STOP_DEFAULT)) {
-            return Some(Word::Stop { until: until.min(now + STOP_MAX) });
-        }
+    // Some refuse whoever asks too often with 403, and prolong it for those who ask on.
+    if let Some(wait) = retry_after(headers, now).filter(|_| status >= 400) {
+        return Some(stop(wait, now));
     }
-    left(headers, now).map(|(requests, until)| Word::Left { requests, until: until.min(now + STOP_MAX) })
+    let left = left(headers, now);
+    match (status, left) {
+        (429 | 503, Some((0, until))) => Some(stop(until.since(now), now)),
+        // It is another limit that was reached than the one of which something is left.
+        (429, _) => Some(stop(STOP_DEFAULT, now)),
+        (_, left) => left.map(|(requests, until)| Word::Left { requests, until: until.min(now + STOP_MAX) }),
+    }
+}
+
+/// Nothing for so long.
+#[must_use]
+pub fn stop(wait: Duration, now: Timestamp) -> Word {
+    Word::Stop { until: now + wait.min(STOP_MAX) }
 }
 
 fn left(headers: &HeaderMap, now: Timestamp) -> Option<(u64, Timestamp)> {
@@ -105,6 +114,15 @@ mod tests {
         assert_eq!(told(429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9")]), stop(9));
         assert_eq!(told(503, &[("retry-after", "2")]), stop(2));
         assert_eq!(told(503, &[]), None);
+        // Of this limit something is left: it is not the one that was reached.
+        let left = Some(Word::Left { requests: 4_990, until: NOW + Duration::from_secs(3_000) });
+        assert_eq!(told(503, &[("x-ratelimit-remaining", "4990"), ("x-ratelimit-reset", "3000")]), left);
+        assert_eq!(told(429, &[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "3000")]), stop(1));
+        for status in [400, 403, 404, 500, 502] {
+            assert_eq!(told(status, &[("retry-after", "60"), ("x-ratelimit-remaining", "9")]), stop(60), "{status}");
+            assert_eq!(told(status, &[]), None, "{status}");
+        }
+        assert_eq!(told(202, &[("retry-after", "60")]), None, "what is made meanwhile");
         assert_eq!(told(429, &[("retry-after", "999999999")]), stop(86_400));
     }
 }

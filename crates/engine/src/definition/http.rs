@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::http::{HeaderName, HeaderValue};
 
 use super::reader::{At, Fields};
+use super::secret::SECRET_MARKER;
 use super::tree::shown_key;
 use super::{Context, secret};
 use crate::sign::{SECRETS_MAX, Signer};
@@ -54,6 +55,10 @@ pub(super) fn http(at: &At<'_>, context: &Context) -> Option<HttpSpec> {
 /// Judged as far as that goes without asking a name server; the address is judged again whenever it is dialled.
 pub(super) fn url_of(at: &At<'_>, policy: &Arc<EgressPolicy>) -> Option<String> {
     let text = at.text()?;
+    if !text.is_expanded() && text.as_str().contains(SECRET_MARKER) {
+        secret::refuse_marker(at, "a part of an address");
+        return None;
+    }
     let refused = match Target::parse(text.as_str(), policy) {
         Ok(_) => return Some(text.as_str().to_owned()),
         Err(refused) => refused,
@@ -65,6 +70,9 @@ pub(super) fn url_of(at: &At<'_>, policy: &Arc<EgressPolicy>) -> Option<String> 
         EgressRefused::NotAUrl { .. } | EgressRefused::Scheme { .. } if text.is_expanded() || !text.is_plain() => {
             format!("'{}' is not an http or https URL", at.shown(text))
         }
+        EgressRefused::Address { kind, .. } if text.is_expanded() => {
+            format!("'{}' is not at a public address ({kind})", at.shown(text))
+        }
         EgressRefused::Address { host, address, kind, .. } if *host == address.to_string() => {
             format!("{host} is not a public address ({kind})")
         }
@@ -74,6 +82,9 @@ pub(super) fn url_of(at: &At<'_>, policy: &Arc<EgressPolicy>) -> Option<String> 
         other => other.to_string(),
     };
     let help = match &refused {
+        EgressRefused::Address { .. } if text.is_expanded() => {
+            "if you mean it, add its range to egress.allow".to_owned()
+        }
         EgressRefused::Address { net, .. } => format!("if you mean it, add egress: {{ allow: [\"{net}\"] }}"),
         _ => "write it as https://app.example/hooks".to_owned(),
     };

@@ -8,6 +8,7 @@ use connectors::provider::{Recipe, Settings};
 use domain::Assurance;
 
 use super::reader::At;
+use super::secret::{SECRET_MARKER, refuse_marker};
 use super::tree::shown_key;
 use crate::spec::ReplySpec;
 
@@ -87,6 +88,10 @@ fn header(name: &str, at: &At<'_>, seen: &mut BTreeSet<String>) -> Option<(Strin
         at.error_at_key("duplicate_key", format!("the header '{name}' is given twice"), "case makes no difference");
     }
     let value = at.text()?.as_str();
+    if value == SECRET_MARKER {
+        refuse_marker(at, "a value");
+        return None;
+    }
     if HeaderValue::from_str(value).is_err() {
         at.error("invalid_value", "the value holds characters that no header may", "remove line breaks and controls");
     }

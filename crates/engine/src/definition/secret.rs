@@ -16,7 +16,8 @@ pub const SECRET_KEYS: [&str; 4] = ["secret", "secrets", "headers", "config"];
 /// Beside the `value` of a secret: what is said of it, and is none.
 const DESCRIBING_KEYS: [&str; 3] = ["name", "not_before", "not_after"];
 
-/// Stands for a secret wherever a definition is shown. Written back, it is refused rather than taken as a secret.
+/// Stands for a secret, or for what came from a variable, wherever a definition is shown. Written back, it is refused
+/// rather than taken for what it stands for.
 pub const SECRET_MARKER: &str = "********";
 
 /// The role of a secret whose definition names none: the recipe knows which of its roles that is.
@@ -95,11 +96,28 @@ pub fn hide_secrets(node: &Node, findings: &Findings) {
 pub(super) fn secret(at: &At<'_>) -> Option<Secret> {
     let text = at.text()?.as_str();
     if text == SECRET_MARKER {
-        let help = "write the secret itself, or leave the whole object as it is";
-        at.error("secret_is_marker", "this is what is shown in place of a secret, not a secret", help);
+        refuse_marker(at, "a secret");
         return None;
     }
     Some(Secret::new(text.to_owned()))
+}
+
+pub(super) fn refuse_marker(at: &At<'_>, place: &str) {
+    let help = format!("write {place} itself, or leave the whole object as it is");
+    at.error("secret_is_marker", format!("this is what is shown in place of {place}, not {place}"), help);
+}
+
+/// Refuses the marker wherever nothing else looks for it: a definition shows it for what came from a variable, too.
+pub(super) fn refuse_markers(at: &At<'_>) {
+    match &at.node().value {
+        Value::Text(text) if text.as_str() == SECRET_MARKER => refuse_marker(at, "a value"),
+        Value::List(_) => at.items().iter().flatten().for_each(refuse_markers),
+        Value::Map(_) => {
+            let looked_for = |key: &str| SECRET_KEYS.contains(&key) || key == "url";
+            at.own_entries().iter().filter(|(key, _)| !looked_for(key)).for_each(|(_, at)| refuse_markers(at));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Broken => {}
+    }
 }
 
 /// A secret, its role, and where it stands.

@@ -77,6 +77,10 @@ fn sources_are_told_every_mistake() {
         (json!({"webhook": {"provider": "github", "secret": []}}), vec!["/webhook/secret empty"]),
         (json!({"webhook": {"provider": "github", "secret": SECRET_MARKER}}), vec!["/webhook/secret secret_is_marker"]),
         (
+            json!({"webhook": {"provider": "none", "reply": {"body": SECRET_MARKER, "headers": {"x-key": SECRET_MARKER}}}}),
+            vec!["/webhook/reply/body secret_is_marker", "/webhook/reply/headers/x-key secret_is_marker"],
+        ),
+        (
             json!({"webhook": {"provider": "github", "secret": "a", "secrets": {"signing": "b"}}}),
             vec!["/webhook/secrets conflict"],
         ),
@@ -139,6 +143,10 @@ fn destinations_are_told_every_mistake() {
         (json!({"http": {}}), vec!["/http missing_key", "/http missing_key"]),
         (json!({"http": {"url": "https://a.example", "unsigned": false}}), vec!["/http missing_key"]),
         (json!({"http": {"url": "ftp://a.example", "secret": KEY}}), vec!["/http/url egress_refused"]),
+        (
+            json!({"http": {"url": format!("https://a.example/{SECRET_MARKER}?x"), "secret": KEY}, "rate_limit": SECRET_MARKER}),
+            vec!["/rate_limit secret_is_marker", "/http/url secret_is_marker", "/rate_limit invalid_value"],
+        ),
         (json!({"http": {"url": "https://u:p@a.example", "secret": KEY}}), vec!["/http/url egress_refused"]),
         (json!({"http": {"url": "http://localhost:3000", "secret": KEY}}), vec!["/http/url egress_refused"]),
         (json!({"http": {"url": "http://0x7f.1", "secret": KEY}}), vec!["/http/url egress_refused"]),

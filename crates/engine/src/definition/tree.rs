@@ -59,6 +59,8 @@ pub struct Text {
     value: Zeroizing<String>,
     /// How it was written before variables were put in, if there were any: shown instead of the value.
     written: Option<String>,
+    /// The same once it is configured: with the marker for what was put in.
+    masked: Option<String>,
     /// Whether it stands in the file line by line, as in YAML's `|` blocks.
     is_block: bool,
 }
@@ -66,7 +68,7 @@ pub struct Text {
 impl Text {
     #[must_use]
     pub fn plain(value: String) -> Self {
-        Self { value: Zeroizing::new(value), written: None, is_block: false }
+        Self { value: Zeroizing::new(value), written: None, masked: None, is_block: false }
     }
 
     /// A text that stands in the file line by line, each as far to the right as the first.
@@ -80,10 +82,11 @@ impl Text {
         self.is_block
     }
 
-    /// A text with something from outside of the file in it, which nothing may show.
+    /// A text with something from outside of the file in it, which nothing may show: errors show it as it was written,
+    /// definitions with the marker in the place of what was put in.
     #[must_use]
-    pub fn expanded(value: String, written: String) -> Self {
-        Self { value: Zeroizing::new(value), written: Some(written), is_block: false }
+    pub fn expanded(value: String, written: String, masked: String) -> Self {
+        Self { value: Zeroizing::new(value), written: Some(written), masked: Some(masked), is_block: false }
     }
 
     #[must_use]
@@ -94,6 +97,12 @@ impl Text {
     #[must_use]
     pub const fn is_expanded(&self) -> bool {
         self.written.is_some()
+    }
+
+    /// What a definition shows of a text with something from outside of the file in it; `None`: it has nothing of that.
+    #[must_use]
+    pub fn masked(&self) -> Option<&str> {
+        self.masked.as_deref()
     }
 
     /// What an error may quote: the text as written in the file, if it is one word or a few.
@@ -206,6 +215,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::definition::SECRET_MARKER;
 
     #[test]
     fn json_goes_in_and_comes_out_the_same() {
@@ -217,7 +227,7 @@ mod tests {
     fn texts_are_never_printed() {
         let node = Node::from(json!({"secret": "hunter2"}));
         assert!(!format!("{node:?}").contains("hunter2"));
-        let text = Text::expanded("hunter2".to_owned(), "${PASSWORD}".to_owned());
+        let text = Text::expanded("hunter2".to_owned(), "${PASSWORD}".to_owned(), SECRET_MARKER.to_owned());
         assert_eq!(text.shown(), "${PASSWORD}");
     }
 

@@ -206,10 +206,8 @@ impl Desk {
     /// the destination has just proved that it works: at first, and after every time that its breaker was open.
     pub fn learn(&mut self, outcome: &Outcome, overloaded_for: Option<Duration>, now: Timestamp) -> bool {
         match outcome {
-            Outcome::Delivered => {
-                self.breaker.succeeded();
-                self.silent_until = None;
-            }
+            // A silence that was asked for ends by its time: this one may have been on its way before it was.
+            Outcome::Delivered => self.breaker.succeeded(),
             Outcome::Failed { .. } | Outcome::Gone => self.breaker.failed(now),
             Outcome::Filtered | Outcome::Unpreparable | Outcome::Unready | Outcome::Untried { .. } => self.untouched(),
         }

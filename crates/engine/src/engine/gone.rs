@@ -12,7 +12,7 @@ pub(super) async fn disable_gone(engine: Weak<Inner>, mut gones: UnboundedReceiv
     while let Some(DestinationKey { tenant, name }) = gones.recv().await {
         let Some(inner) = engine.upgrade() else { return };
         if let Err(error) = (Engine { inner }).disable(tenant, name.clone(), "it answered 410 Gone".to_owned()).await {
-            tracing::error!(event = "disable_failed", destination = %name, code = error.code(), %error);
+            crate::telemetry::disable_failed(&name, error.code(), &error);
         }
     }
 }

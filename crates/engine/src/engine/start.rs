@@ -31,6 +31,7 @@ use crate::latest;
 use crate::ledger::Ledger;
 use crate::nodes::{Follower, Held, Roster, Tenure, Woken};
 use crate::pending::Waiter;
+use crate::pending::waiting_room::WaitingRoom;
 use crate::prepare::Preparer;
 use crate::receive::Receiver;
 use crate::replay::Replayer;
@@ -192,7 +193,7 @@ impl Engine {
 
     /// The duty that judges waiting requests again. Holds nothing that keeps the engine alive.
     fn waiter(&self) -> Waiter {
-        let (inner, weak) = (&self.inner, Arc::downgrade(&self.inner));
+        let (inner, weak, nothing) = (&self.inner, Arc::downgrade(&self.inner), self.topology());
         Waiter {
             store: Arc::clone(&inner.store),
             clock: Arc::clone(&inner.clock),
@@ -201,7 +202,11 @@ impl Engine {
             alerts: inner.alerts.clone(),
             failure: inner.failure.clone(),
             stop: inner.stop.clone(),
-            topology: Box::new(move || Some(Engine { inner: weak.upgrade()? }.topology())),
+            file: Arc::clone(&inner.file),
+            topology: Box::new(move || {
+                let topology = Engine { inner: weak.upgrade()? }.topology();
+                (!Arc::ptr_eq(&topology, &nothing)).then_some(topology)
+            }),
         }
     }
 }
@@ -378,6 +383,7 @@ impl Common {
             alerts: self.alerts.clone(),
             heads: heads.clone(),
             handshakes: Arc::clone(handshakes),
+            waiting_room: Arc::new(WaitingRoom::new(Arc::clone(&self.store), Arc::clone(&self.clock))),
             rejections: Arc::default(),
             ledger: Arc::clone(&self.ledger),
             streams: streams.clone(),
@@ -390,7 +396,6 @@ impl Common {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
-            owner: self.owner,
             dispatch: self.dispatch.clone(),
             stop: self.stop.clone(),
             held: self.held.clone(),

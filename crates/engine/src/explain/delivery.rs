@@ -96,7 +96,7 @@ impl Engine {
         Destination {
             name: name.to_string(),
             https: url.as_ref().is_some_and(|url| url.scheme() == "https"),
-            host: url.as_ref().and_then(url::Url::host_str).unwrap_or_default().to_owned(),
+            host: known.shown_host(),
             port: url.and_then(|url| url.port_or_known_default()).unwrap_or_default(),
             standing,
             why: status.map(|status| status.reason.clone()).unwrap_or_default(),

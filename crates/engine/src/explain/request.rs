@@ -51,7 +51,7 @@ impl Engine {
     }
 
     async fn request_facts(&self, tenant: Tenant, kept: KeptRequest) -> Result<Facts, StoreError> {
-        let kept = self.shown(kept);
+        let kept = self.inner.heads.shown(kept);
         let request = (*kept.request).clone();
         let reason = kept.reason.clone();
         let code = reason.as_ref().map(|reason| reason.code.to_string()).unwrap_or_default();
@@ -77,7 +77,11 @@ impl Engine {
             mode: mode.map(|(_, mode)| mode),
             mode_field: mode.map(|(field, _)| field.to_owned()).unwrap_or_default(),
             accepted_at,
-            skews: alike.iter().take(SKEWS_MAX).filter_map(|other| skew(&self.shown(other.clone()).request)).collect(),
+            skews: alike
+                .iter()
+                .take(SKEWS_MAX)
+                .filter_map(|other| skew(&self.inner.heads.shown(other.clone()).request))
+                .collect(),
             alike: alike.iter().filter(is_recent).count() as u64,
             otherwise: if code == "signature_mismatch" { self.otherwise(request).await } else { Vec::new() },
             code,

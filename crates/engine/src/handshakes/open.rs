@@ -80,7 +80,7 @@ impl Handshakes {
         let now = self.clock.now();
         let settled = self.change(key, |known| {
             if let Some(proposal) = known.proposal(proposal.id) {
-                (proposal.state, proposal.settled_at, proposal.detail) = (state, Some(now), detail);
+                (proposal.state, proposal.settled_at, proposal.detail) = (state, Some(now), detail.clone());
             }
             Ok(())
         });

@@ -39,7 +39,7 @@ impl Handshakes {
     ) -> Result<(), Result<Reason, EngineError>> {
         let (key, connection, now) = (key_of(source), account(&request.connection), self.clock.now());
         let provider = source.listener.as_ref().map_or("", |listener| listener.recipe.name());
-        let mut secret = PairedSecret {
+        let unsealed = PairedSecret {
             id: PairingId::from_uuid(uuid_v7(&*self.entropy, now)),
             connection: connection.clone(),
             provider: provider.to_owned(),
@@ -54,6 +54,7 @@ impl Handshakes {
             if !state.is_open(connection.as_ref(), now) {
                 return Err(EngineError::Conflict(String::new()));
             }
+            let mut secret = unsealed.clone();
             secret.sealed = at_place(&key.0, key.1.as_str(), &secret, seal)
                 .map_err(|error| EngineError::Invalid { code: error.code(), detail: error.to_string() })?;
             state.pair(secret);
@@ -90,7 +91,7 @@ impl Engine {
         let now = self.inner.clock.now();
         let until = now + time.min(PAIRING_MAX);
         let opened = self.inner.handshakes.change(&key, |state| {
-            if state.open(connection, until, now) {
+            if state.open(connection.clone(), until, now) {
                 return Ok(());
             }
             let detail = format!("{PAIRINGS_OPEN_MAX} accounts of source '{name}' wait for their secrets already");

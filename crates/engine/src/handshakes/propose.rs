@@ -28,7 +28,7 @@ impl Handshakes {
             settled_at: None,
             detail: String::new(),
         };
-        let noted = self.change(&key, |state| Ok(state.propose(proposal))).await.map_err(Err)?;
+        let noted = self.change(&key, |state| Ok(state.propose(proposal.clone()))).await.map_err(Err)?;
         let detail = format!(
             "the sender of source '{}' asks for an address to be opened before it sends: see `trireme source handshakes {}`, then approve or refuse it",
             key.1, key.1

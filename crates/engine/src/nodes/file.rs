@@ -54,24 +54,40 @@ pub fn waiting() -> Digest {
     Digest::of(b"waits for its file to be applied")
 }
 
-/// Whether a node may go by its file: it is the one that the cluster goes by, or a person says that it is to be that, or
-/// no other node is there. It becomes that by [`now_goes_by`], once it runs.
+/// Whether a node may go by its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayGo {
+    /// It is the one that the cluster goes by, or a person says that it is to be that, or no other node is there.
+    Yes,
+    /// The leases of all other nodes have run out: they are gone, or the store was away for all of them.
+    IfTheyStayAway,
+    /// Another one counts while other nodes go by it.
+    No,
+}
+
+/// Whether a node may go by its file. It becomes the cluster's by [`now_goes_by`], once the node runs.
 pub async fn may_go_by(
     store: &dyn Store,
     file: Digest,
     apply: bool,
     own: Owner,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<MayGo, StoreError> {
     if !store.is_shared() {
-        return Ok(true);
+        return Ok(MayGo::Yes);
     }
     // The first one's counts from its beginning, for those that begin at the same time.
     let bytes = Bytes::copy_from_slice(&file.0);
-    if store.keep_setting(FILE.into(), bytes.clone()).await? == bytes {
-        return Ok(true);
+    if store.keep_setting(FILE.into(), bytes.clone()).await? == bytes || apply {
+        return Ok(MayGo::Yes);
     }
-    Ok(apply || !store.nodes(now).await?.iter().any(|node| goes_by_a_file(node, own)))
+    let nodes = store.nodes(now).await?;
+    let others: Vec<&Node> = nodes.iter().filter(|node| goes_by_a_file(node, own)).collect();
+    Ok(match others.iter().any(|node| node.lives()) {
+        true => MayGo::No,
+        false if others.is_empty() => MayGo::Yes,
+        false => MayGo::IfTheyStayAway,
+    })
 }
 
 /// A node runs with this file, so the cluster goes by it from here on. Not sooner: with one that turns out to be of no
@@ -85,7 +101,7 @@ pub async fn now_goes_by(store: &dyn Store, file: Digest) -> Result<(), StoreErr
 
 /// Who waits itself, or is about to end, hinders nobody: both say that they leave.
 fn goes_by_a_file(node: &Node, own: Owner) -> bool {
-    node.lives() && node.own.owner != own && !node.own.leaving
+    node.own.owner != own && !node.own.leaving
 }
 
 /// The digest of the file that the cluster goes by, if a node ever said so; a single node is no cluster.

@@ -80,7 +80,7 @@ impl Follower {
         engine.inner.clock.sleep(GATHER).await;
         configured.mark_unchanged();
         if let Err(error) = engine.refresh().await {
-            tracing::error!(event = "refresh_failed", code = error.code(), %error);
+            crate::telemetry::refresh_failed(error.code(), &error);
             engine.inner.clock.sleep(AGAIN).await;
             configured.mark_changed();
         }

@@ -269,7 +269,7 @@ impl Roster {
         if taken.is_empty() {
             return Ok(());
         }
-        tracing::info!(event = "charges_taken", count = taken.len());
+        telemetry::charges_taken(taken.len());
         // Alerts that their last node raised are resolved here.
         self.alerts.load().await?;
         for charge in taken.keys() {
@@ -287,7 +287,7 @@ impl Roster {
         if charges.is_empty() {
             return;
         }
-        tracing::info!(event = "charges_left", count = charges.len());
+        telemetry::charges_left(charges.len());
         let topology = Arc::clone(&self.topology.borrow());
         let mut kept = self.held.borrow().charges.clone();
         for charge in charges {

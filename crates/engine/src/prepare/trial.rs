@@ -141,7 +141,8 @@ fn drafted(
     let whole = known
         .and_then(|known| known.whole.as_ref())
         .map(|whole| crate::topology::Whole { connector: Arc::clone(&whole.connector), is_thin: whole.is_thin });
-    Route { spec, when, map, enrich, whole, destination: Arc::clone(destination), filter: Arc::default() }
+    let (veil, destination, filter) = (Arc::default(), Arc::clone(destination), Arc::default());
+    Route { spec, veil, when, map, enrich, whole, destination, filter }
 }
 
 fn new_spec(tenant: &Tenant, draft: &Draft) -> RouteSpec {

@@ -46,11 +46,13 @@ pub(super) struct For {
     /// The stream whose reading takes it, if that is another one: of its parents, or of what makes it.
     pub sake: Option<Arc<str>>,
     pub purpose: Purpose,
+    /// Its token is one of several with a quota each: what the answer says is left, is left of that one.
+    pub is_counted_by_token: bool,
 }
 
 impl For {
     /// A token belongs to no stream, whichever needed it first.
-    pub const TOKEN: Self = Self { stream: None, sake: None, purpose: Purpose::Token };
+    pub const TOKEN: Self = Self { stream: None, sake: None, purpose: Purpose::Token, is_counted_by_token: false };
 }
 
 /// A request under way.

@@ -14,6 +14,7 @@ use super::ask::Unheard;
 use super::asked::For;
 use super::conditions::Conditions;
 use super::failure::{Blame, ReadFailure};
+use super::learned::Learned;
 use super::run::Occasion;
 use super::seen::Seen;
 use super::spool::Spool;
@@ -29,6 +30,7 @@ mod quota;
 
 pub(super) use pace::Pace;
 pub(super) use quota::SharedQuotas;
+use quota::Spent;
 
 /// What every request of one reader shares.
 pub(super) struct Client {
@@ -38,6 +40,7 @@ pub(super) struct Client {
     pub clock: SharedClock,
     pub entropy: SharedEntropy,
     pub writer: Arc<dyn ConfigWriter>,
+    pub learned: Arc<Learned>,
     config: Mutex<Arc<Json>>,
 }
 
@@ -123,11 +126,11 @@ impl Client {
         wire: Wire,
         pace: Pace,
         entropy: SharedEntropy,
-        writer: Arc<dyn ConfigWriter>,
+        (writer, learned): (Arc<dyn ConfigWriter>, Arc<Learned>),
         config: Arc<Json>,
     ) -> Self {
         let clock = SharedClock::clone(&wire.clock);
-        Self { wire, tokens: Tokens::default(), pace, clock, entropy, writer, config: Mutex::new(config) }
+        Self { wire, tokens: Tokens::default(), pace, clock, entropy, writer, learned, config: Mutex::new(config) }
     }
 
     /// The configuration as it is now: rotated tokens change it.
@@ -135,7 +138,9 @@ impl Client {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Takes over what the source changed. From then on nobody is told of it.
     fn set_config(&self, config: Arc<Json>) {
+        self.learned.note_changes(&self.config(), &config);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
@@ -152,11 +157,13 @@ impl Client {
             let config = self.config();
             let mut request = self.request(&question, &config, token.as_deref())?;
             let asked = question.conditions.map(|conditions| (conditions, conditions.put_on(&mut request)));
-            let sent = self.send(&question, &request).await;
-            let rotation = match &sent {
-                Ok(answer) if token.is_some() => self.learn_quota(&question, &request, &answer.reply).await,
-                _ => None,
+            let quotas = self.known_quotas(&question);
+            let sent = self.send(&question, &request, quotas.is_some()).await;
+            let spent = match (&quotas, &sent) {
+                (Some(quotas), Ok(answer)) => self.learn_quota(quotas, &request, &answer.reply).await,
+                _ => Spent::default(),
             };
+            tries.note_other_token(spent.has_alternative);
             if let (Some((conditions, _)), Ok(answer)) = (asked, &sent)
                 && conditions.confirms(&answer.reply)
             {
@@ -167,6 +174,9 @@ impl Client {
             }
             let verdict = self.judge(&question, &config, &request, &sent, &mut tries)?;
             if verdict.is_limited {
+                if let Some(wait) = verdict.limited_for.filter(|_| !spent.own) {
+                    self.wire.stop(wait);
+                }
                 self.tell_limited(&question).await?;
             }
             let wait = match verdict.action {
@@ -189,8 +199,7 @@ impl Client {
                 Action::Retry if question.unheard == Unheard::GiveUp => {
                     return Err(failed(&request, &sent, verdict).into());
                 }
-                Action::Retry => verdict.wait,
-                Action::RateLimited => rotation.or(verdict.wait),
+                Action::Retry | Action::RateLimited => verdict.wait,
                 Action::RefreshTokenThenRetry => {
                     refused = token;
                     verdict.wait
@@ -207,7 +216,12 @@ impl Client {
     }
 
     /// One attempt. A cached answer costs nobody anything.
-    async fn send(&self, question: &Question<'_>, request: &Request) -> Result<Answer, Undelivered> {
+    async fn send(
+        &self,
+        question: &Question<'_>,
+        request: &Request,
+        is_counted_by_token: bool,
+    ) -> Result<Answer, Undelivered> {
         let cached = question.cached.filter(|_| !question.spooled);
         if let Some(name) = cached
             && let Some(reply) = question.occasion.cache.get(name, request)
@@ -217,7 +231,7 @@ impl Client {
         self.pace.admit(request, &self.clock).await?;
         let patience = Patience::of(&question.requester.timeouts(), question.occasion.purpose);
         let (stream, sake) = (Some(Arc::clone(question.stream)), question.occasion.sake.clone());
-        let what = For { stream, sake, purpose: question.occasion.purpose };
+        let what = For { stream, sake, purpose: question.occasion.purpose, is_counted_by_token };
         let answer = if question.spooled {
             let downloaded = self.wire.download(what, request.clone(), patience).await?;
             Answer { reply: downloaded.reply, spool: downloaded.body }

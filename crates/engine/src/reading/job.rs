@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::ask::Unheard;
 use super::client::{Question, Stop, no_status};
 use super::failure::{Blame, ReadFailure};
-use super::pages::Pages;
+use super::pages::{Pages, ignored};
 use super::run::Run;
 use super::seen::{Said, Seen};
 use super::stream::{Pager, ReadStream};
@@ -177,7 +177,11 @@ impl<'r> JobReading<'r> {
                     let targets = self.targets(&said).await?.into_iter();
                     return Ok(Course::Ready { said, targets, file: None, _turn: turn });
                 }
-                JobStatus::Skipped => return Ok(Course::Over { is_skipped: true }),
+                JobStatus::Skipped => {
+                    let message = "the source's job for a slice ended without a result, so the slice was skipped";
+                    self.run.tell_passed_over(message.to_owned()).await?;
+                    return Ok(Course::Over { is_skipped: true });
+                }
                 JobStatus::TimedOut => self.ask_aside(self.job.abort.as_ref(), &said).await,
                 JobStatus::Failed | JobStatus::Running => {}
             }
@@ -258,7 +262,16 @@ impl<'r> JobReading<'r> {
         Ok(extractor.all(items, &scope)?)
     }
 
+    /// Asks for what the records depend on.
     async fn ask(&self, requester: &Requester, said: &Said) -> Result<Reply, ReadFailure> {
+        let reply = self.send(requester, said).await?;
+        if !reply.is_ok() {
+            self.run.tell_passed_over(ignored(&reply)).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn send(&self, requester: &Requester, said: &Said) -> Result<Reply, ReadFailure> {
         let additions = Additions::new();
         let question = Question {
             stream: &self.stream.name,
@@ -278,7 +291,7 @@ impl<'r> JobReading<'r> {
     /// Cleans up. What stays behind at the source is its own to expire, so a failure is only told.
     async fn ask_aside(&self, requester: Option<&Requester>, said: &Said) {
         let Some(requester) = requester else { return };
-        if let Err(failure) = self.ask(requester, said).await {
+        if let Err(failure) = self.send(requester, said).await {
             let message = format!("a job could not be cleaned up at the source: {failure}");
             // The listener that is gone ends the reading at its next record.
             let _ = self.run.note(message).await;

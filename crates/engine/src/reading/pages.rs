@@ -176,7 +176,23 @@ impl<'r> Pages<'r> {
             conditions: self.conditions(),
             is_answer: no_status,
         };
-        self.run.client.ask(question).await
+        let answer = self.run.client.ask(question).await?;
+        if !answer.reply.is_ok() && !self.says_that_none_are(token, answer.reply.status) {
+            self.run.tell_passed_over(ignored(&answer.reply)).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Whether an ignored error says all the same what is listed there: a partition that is gone has no records, and
+    /// behind the last of numbered pages there are none.
+    fn says_that_none_are(&self, token: Option<&PageToken>, status: u16) -> bool {
+        // The first of numbered pages may be asked for by its number.
+        let is_first = token.is_none_or(|token| self.pager.paginator.first().as_ref() == Some(token));
+        match status {
+            404 | 410 if is_first => !self.slice.partition().is_empty(),
+            404 => self.pager.paginator.counts(),
+            _ => false,
+        }
     }
 
     fn conditions(&self) -> Option<&Conditions> {
@@ -251,6 +267,7 @@ impl<'r> Pages<'r> {
         if selected.cut_short > 0 {
             self.conditions().into_iter().for_each(Conditions::spoil);
             let message = format!("{} lists inside of records were cut short by the source", selected.cut_short);
+            self.run.tell_passed_over(message.clone()).await?;
             self.run.note(message).await?;
         }
         Ok((!records.is_empty()).then_some(records))
@@ -335,4 +352,9 @@ impl<'r> Pages<'r> {
         self.next = Next::First;
         Ok(())
     }
+}
+
+/// What is told of an error that the manifest ignores.
+pub(super) fn ignored(reply: &Reply) -> String {
+    format!("{} answered with status {}, which the manifest ignores", reply.plain_url(), reply.status)
 }

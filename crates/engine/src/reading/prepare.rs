@@ -65,7 +65,9 @@ impl ReadStream {
             let state = parent_state(run, parent, &stream, state)?;
             let (way, state) = way_of(run, &stream, &state)?;
             // What is read for its children is kept; further up the format keeps nothing unless it is told to.
-            let shared = Circumstances { is_shared: depth == 0, ..Circumstances::default() };
+            // One that goes on from where it was is late and early in the same ways as what is read by it.
+            let overlap = circumstances.overlap.filter(|_| parent.incremental_dependency);
+            let shared = Circumstances { is_shared: depth == 0, overlap, ..Circumstances::default() };
             parents.push((Arc::clone(parent), Self::of(run, &way, &state, shared, depth + 1)?));
         }
         let name: Arc<str> = declared.name.as_str().into();

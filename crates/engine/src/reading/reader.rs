@@ -22,6 +22,7 @@ use super::client::{Client, Pace};
 use super::conditions::Conditions;
 use super::failure::{Blame, ReadFailure};
 use super::hosts::Hosts;
+use super::learned::Learned;
 use super::read::{Ended, read};
 use super::run::{Occasion, Run};
 use super::seen::Seen;
@@ -54,6 +55,8 @@ pub struct Outside {
     /// `None`: what is asked costs nobody anything.
     pub purse: Option<Purse>,
     pub writer: Arc<dyn ConfigWriter>,
+    /// What whoever tells of the reading has to leave out of it.
+    pub learned: Arc<Learned>,
     pub files: Files,
 }
 
@@ -114,10 +117,10 @@ impl Reader {
         let jobs = source.jobs_max()?.map(|most| most.value(&scope)).transpose()?;
         let jobs = jobs.as_ref().and_then(Json::as_u64).and_then(|most| usize::try_from(most).ok());
         let budget = source.budget()?.map(|plan| plan.open(&scope)).transpose()?;
-        let Outside { transport, policy, hosts, clock, entropy, calls, purse, writer, files } = outside;
+        let Outside { transport, policy, hosts, clock, entropy, calls, purse, writer, learned, files } = outside;
         let allowed_hosts = hosts.listed();
         let wire = Wire { transport, policy, hosts, clock, calls, purse };
-        let client = Client::new(wire, Pace::of(budget), entropy, writer, config);
+        let client = Client::new(wire, Pace::of(budget), entropy, (writer, learned), config);
         let level = usize::try_from(level.clamp(1, LEVEL_MAX)).unwrap_or(1);
         let shared = source.parent_names();
         let jobs = Arc::new(Semaphore::new(jobs.unwrap_or(JOBS_DEFAULT).clamp(1, Semaphore::MAX_PERMITS)));

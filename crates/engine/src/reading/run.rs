@@ -45,6 +45,10 @@ impl Run<'_> {
         self.occasion.listener.tell(Told::Note { level: Level::Warn, message }).await.map_err(Into::into)
     }
 
+    pub async fn tell_passed_over(&self, message: String) -> Result<(), ReadFailure> {
+        self.occasion.listener.tell(Told::PassedOver { message }).await.map_err(Into::into)
+    }
+
     pub async fn tell_standing(&self, stream: &Arc<str>, standing: Standing) -> Result<(), ReadFailure> {
         self.occasion.listener.tell(Told::Standing { stream: Arc::clone(stream), standing }).await.map_err(Into::into)
     }

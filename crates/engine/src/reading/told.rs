@@ -84,6 +84,10 @@ pub enum Told {
         stream: Option<Arc<str>>,
         failure: ReadFailure,
     },
+    /// Something was not answered, and the manifest lets that pass as if it had no records: the list is not the whole one.
+    PassedOver {
+        message: String,
+    },
     Note {
         level: Level,
         message: String,

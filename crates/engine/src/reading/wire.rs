@@ -177,7 +177,21 @@ impl Wire {
     /// `None`: it costs nobody anything.
     fn paying(&self, what: &For) -> Option<Paying> {
         let stream = what.sake.as_deref().or(what.stream.as_deref());
-        self.purse.as_ref().map(|purse| purse.paying(what.purpose, stream))
+        self.purse.as_ref().map(|purse| purse.paying(what.purpose, stream).counted_by_token(what.is_counted_by_token))
+    }
+
+    /// That a source refused a request for more than its token's sake: then nobody asks before it says so.
+    pub fn refused(&self, reply: &Reply) {
+        if let Some(purse) = &self.purse {
+            purse.refused(reply.status, &reply.headers);
+        }
+    }
+
+    /// That nobody may ask for so long, as an error handler took it from an answer.
+    pub fn stop(&self, wait: Duration) {
+        if let Some(purse) = &self.purse {
+            purse.stop(wait);
+        }
     }
 
     /// Waits until the budget has room for a request.

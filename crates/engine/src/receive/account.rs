@@ -1,11 +1,14 @@
 //! Whose webhook it is, and which keys it is judged by.
 
-use connectors::provider::{Incoming, Judgement, Keys};
+use connectors::provider::{Accepted, Incoming, Judgement, Keys};
 use domain::ConnectionName;
 use domain::request::Reason;
 
 use crate::key_set::KeySet;
 use crate::topology::Source;
+
+/// The code of a request that is not signed by whom it says it is of.
+const SIGNATURE_MISMATCH: &str = "signature_mismatch";
 
 /// Whose events these are: as the path says, as the secret that verified says, or as the payload will say.
 pub(super) enum Account {
@@ -37,7 +40,8 @@ impl Account {
 }
 
 /// Judges by the keys that belong to the account; where the path names none, by the source's own and then by those
-/// of the connections that it may be of. Gives the connection whose secret verified.
+/// of the connections that it may be of. The source's own count for no account that has others. Gives the connection
+/// whose secret verified.
 pub(super) fn judge_by_account(
     set: &KeySet,
     account: &Account,
@@ -49,7 +53,13 @@ pub(super) fn judge_by_account(
         Account::Unnamed => set.keys.as_ref(),
     };
     let mut judgement = own.map(&judge);
-    if matches!(account, Account::Unnamed) && !judgement.as_ref().is_some_and(is_final) {
+    let is_unnamed = matches!(account, Account::Unnamed);
+    if let Some(Judgement::Accepted(accepted)) = judgement.as_ref().filter(|_| is_unnamed)
+        && let Some(theirs) = by_their_own(set, accepted, &judge)
+    {
+        return theirs;
+    }
+    if is_unnamed && !judgement.as_ref().is_some_and(is_final) {
         for (name, keys) in set.candidates(incoming) {
             match judge(keys) {
                 proved if is_final(&proved) => return (proved, Some(name.clone())),
@@ -64,6 +74,28 @@ pub(super) fn judge_by_account(
         Judgement::Rejected(Reason { code: "secret_missing".into(), detail })
     };
     (judgement.unwrap_or_else(no_keys), None)
+}
+
+/// The judgement of a request that the source's own keys passed, where it says that its events are of an account that
+/// has keys of its own: only those count for it. `None` where it is of no such account.
+fn by_their_own(
+    set: &KeySet,
+    accepted: &Accepted,
+    judge: &impl Fn(&Keys) -> Judgement,
+) -> Option<(Judgement, Option<ConnectionName>)> {
+    let told = || accepted.events.iter().map(|event| event.connection.as_deref());
+    let (name, keys) = told().flatten().find_map(|told| set.told(told))?;
+    if told().any(|told| told != Some(name.as_str())) {
+        // Each of them by its own keys, and the rest by the source's, which it passed.
+        if told().flatten().filter_map(|told| set.told(told)).all(|(_, keys)| is_final(&judge(keys))) {
+            return None;
+        }
+        let detail = format!("the source's own secret does not speak for '{name}', which has one of its own");
+        return Some((Judgement::Rejected(Reason { code: SIGNATURE_MISMATCH.into(), detail }), None));
+    }
+    let judgement = judge(keys);
+    let proved = is_final(&judgement).then(|| name.clone());
+    Some((judgement, proved))
 }
 
 /// No other key would make more of it.

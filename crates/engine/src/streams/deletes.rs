@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use connectors::manifest::extension::{Deletes, RecordId};
+use connectors::manifest::extension::Deletes;
 use domain::event::Origin;
 use domain::identity::Digest;
 use domain::subject::{SubjectRow, SubjectState};
@@ -41,10 +41,30 @@ pub(super) struct Gone {
     pub unconfirmed: u64,
     pub requests: u64,
     pub missed: Vec<Missed>,
-    /// Why nothing was told, if a person has to say so first.
-    pub waits: Option<String>,
+    pub awaits: Awaits,
     /// Absent, but too lately changed for that to say anything.
     pub young: u64,
+}
+
+/// What has to happen before what seems to be gone is told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Awaits {
+    #[default]
+    Nothing,
+    /// A second complete scan without it.
+    Scan,
+    /// A person's word, and why.
+    Person(String),
+}
+
+impl Awaits {
+    /// What a person has to see.
+    pub(super) fn why(self) -> Option<String> {
+        match self {
+            Self::Person(why) => Some(why),
+            Self::Scan | Self::Nothing => None,
+        }
+    }
 }
 
 impl Parts {
@@ -64,12 +84,17 @@ impl Parts {
         let most = bounds.max.map_or(MAX_DELETES_LEAST.max(known / MAX_DELETES_SHARE), u64::from);
         if absent.len() as u64 > most && !bounds.confirmed {
             let count = absent.len();
-            let waits = format!(
+            if !dry {
+                // So the run that a person confirms is the second one without them.
+                self.note_absent(taken, &absent).await?;
+            }
+            let why = format!(
                 "{count} of {known} records of '{}' are not listed any more, and a run may tell {most}: look at the \
                  source, then reconcile with the deletions confirmed",
                 taken.key.stream
             );
-            return Ok(Gone { unconfirmed: count as u64, waits: Some(waits), young, ..Gone::default() });
+            let awaits = Awaits::Person(why);
+            return Ok(Gone { unconfirmed: count as u64, awaits, young, ..Gone::default() });
         }
         let before = taken.upstream.requests(&taken.key.stream, purpose);
         let (confirmed, open) = self.confirm(taken, absent, purpose).await?;
@@ -80,11 +105,31 @@ impl Parts {
             self.tell(taken, step, origin, dry, &mut gone).await.map_err(Broken::Store)?;
         }
         if !dry {
-            let (key, claim) = (taken.key.clone(), taken.claim);
-            let subjects = open.into_iter().map(|(subject, _)| subject).collect();
-            self.store.put_absent_subjects(key, claim, subjects).await.map_err(Broken::Store)?;
+            self.note_absent(taken, &open).await?;
         }
+        gone.awaits = match open.iter().filter(|(subject, _)| taken.model.scans_confirm(subject)).count() {
+            0 => Awaits::Nothing,
+            count if bounds.confirmed => Awaits::Person(format!(
+                "{count} of {known} records of '{}' are not listed for the first time, and cannot be asked for by their \
+                 id: if they are gone for good, reconcile once more with the deletions confirmed",
+                taken.key.stream
+            )),
+            _ => Awaits::Scan,
+        };
         Ok(gone)
+    }
+
+    /// Remembers what this scan did not have for the next one, where that is what says that it is gone.
+    async fn note_absent(&self, taken: &Taken, absent: &[(Subject, SubjectRow)]) -> Result<(), Broken> {
+        let open = absent.iter().map(|(subject, _)| subject).filter(|subject| taken.model.scans_confirm(subject));
+        let subjects: Vec<Subject> = open.cloned().collect();
+        let known = self.store.absent_subjects(taken.key.clone()).await.map_err(Broken::Store)?;
+        // While a person is waited for, each poll finds the same.
+        if known.len() == subjects.len() && known.iter().collect::<HashSet<_>>() == subjects.iter().collect() {
+            return Ok(());
+        }
+        let (key, claim) = (taken.key.clone(), taken.claim);
+        self.store.put_absent_subjects(key, claim, subjects).await.map_err(Broken::Store)
     }
 
     /// Known subjects that were not seen and should have been. One that changed so lately that a replica need not have
@@ -125,13 +170,12 @@ impl Parts {
         let mut earlier = None;
         let (mut confirmed, mut open) = (Vec::new(), Vec::new());
         for (subject, row) in absent {
-            // One that cannot stand in an address cannot be asked for, and must not end the run of all others.
-            let id = taken.model.id_of(&subject).filter(|id| taken.model.has_get && RecordId::new(id).is_ok());
-            let is_gone = match id {
+            let is_gone = match taken.model.askable(&subject) {
                 Some(id) => {
                     let record = taken.upstream.record(purpose, &taken.key.stream, id).await;
                     record.map_err(Broken::Source)?.is_none()
                 }
+                None if !taken.model.scans_confirm(&subject) => false,
                 None => {
                     let known = match &mut earlier {
                         Some(known) => known,

@@ -1,6 +1,7 @@
 //! Folds a page of records into what it tells: compares each with what is known of its subject.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher as _;
 
 use bytes::Bytes;
 use domain::diff::{Difference, difference};
@@ -9,6 +10,7 @@ use domain::identity::{MessageIdentity, Scope, message_key};
 use domain::run::RunFigures;
 use domain::subject::{SubjectRow, SubjectState, advance};
 use domain::{Action, Assurance, Event, EventId, Subject, Timestamp, Version};
+use rustc_hash::FxBuildHasher;
 use serde_json::Value as Json;
 use store::reading::{Known, Quiet};
 use store::{Store, StoreError};
@@ -62,6 +64,30 @@ impl Folded {
     }
 }
 
+/// Subjects that were first met in this reading: of them a first scan tells no change, for it may list each of their
+/// states.
+#[derive(Debug, Default)]
+pub(super) struct Met(HashSet<u64>);
+
+/// Subjects that are remembered: a dozen megabytes. What is listed twice is hardly ever behind all of these.
+const MET_MAX: usize = 500_000;
+
+impl Met {
+    fn note(&mut self, subject: &Subject) {
+        if self.0.len() < MET_MAX {
+            self.0.insert(Self::hash(subject));
+        }
+    }
+
+    fn has(&self, subject: &Subject) -> bool {
+        self.0.contains(&Self::hash(subject))
+    }
+
+    fn hash(subject: &Subject) -> u64 {
+        FxBuildHasher.hash_one(subject.as_str())
+    }
+}
+
 pub(super) struct Fold<'f> {
     pub store: &'f dyn Store,
     pub entropy: &'f dyn Entropy,
@@ -71,7 +97,7 @@ pub(super) struct Fold<'f> {
 }
 
 impl Fold<'_> {
-    pub async fn fold(&self, records: Vec<Json>, now: Timestamp) -> Result<Folded, StoreError> {
+    pub async fn fold(&self, records: Vec<Json>, met: &mut Met, now: Timestamp) -> Result<Folded, StoreError> {
         let readings: Vec<Reading> = records.iter().map(|record| self.model.reading(record)).collect();
         let subjects: Vec<Subject> = readings.iter().map(|reading| self.name_of(reading)).collect();
         let mut known = self.store.known_subjects(self.scope.clone(), subjects).await?.into_iter();
@@ -87,7 +113,11 @@ impl Fold<'_> {
                 continue;
             };
             let row = moved.get(&subject).or(known.as_ref().map(|known| &known.row)).cloned();
-            let after = self.judge(&mut folded, record, &subject, &reading, row.as_ref(), now);
+            let is_new = row.is_none() || met.has(&subject);
+            if is_new && matches!(self.mode, Mode::Baseline(_)) {
+                met.note(&subject);
+            }
+            let after = self.judge(&mut folded, record, (&subject, is_new), &reading, row.as_ref(), now);
             if let Some(after) = after {
                 moved.insert(subject, after);
             }
@@ -101,7 +131,7 @@ impl Fold<'_> {
         &self,
         folded: &mut Folded,
         record: Json,
-        subject: &Subject,
+        (subject, is_new): (&Subject, bool),
         reading: &Reading,
         row: Option<&SubjectRow>,
         now: Timestamp,
@@ -125,8 +155,11 @@ impl Fold<'_> {
             Difference::Told(action) => action,
         };
         let origin = match self.mode {
-            // What was there when its list was first read, and is gone when the list of what is gone first is.
-            Mode::Baseline(_) if self.model.lists_gone() && is_later(row, &reading.state) => Origin::Virtual,
+            // What differs from what is known is a change, whatever a scan is to tell of the rest. What a list of what is
+            // gone has may have been made again since, unless its going is known to be the later.
+            Mode::Baseline(_) if !is_new && (!self.model.lists_gone() || is_later(row, &reading.state)) => {
+                Origin::Virtual
+            }
             Mode::Baseline(start) if !tells(start, reading.state.version) => {
                 folded.quiet.push(Quiet { subject: subject.clone(), state: reading.state.clone() });
                 return after();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::manifest::cursor::{IncrementalSync, Point};
-use connectors::manifest::extension::{Deletes, VersionField};
+use connectors::manifest::extension::{Deletes, RecordId, VersionField};
 use connectors::manifest::node::Read as _;
 use connectors::manifest::scope::Scope;
 use connectors::manifest::stream::Stream;
@@ -42,6 +42,10 @@ pub(crate) struct Model {
     pub is_whole: bool,
     /// No reading gives what changed last before this time, which may move along with now.
     listed_from: Option<Timestamp>,
+    /// Nor what changed at this time or later, if that is not now.
+    listed_until: Option<Timestamp>,
+    /// What changes now leaves its list for a while, whatever the record's version is.
+    ends_early: bool,
     /// It lists what is gone of another stream's records: that stream, if one of them can be asked for by its id.
     lists_gone: bool,
     asked_of: Option<Arc<str>>,
@@ -66,19 +70,27 @@ impl Model {
         let extension = connector.extension.streams.get(stream);
         let ways = typed.iter().flat_map(Stream::ways);
         let (mut key, mut cursor, mut listed_from) = (Vec::new(), None, None);
+        let (mut listed_until, mut ends_early) = (None, false);
         for way in ways {
             key.clone_from(&way.primary_key.0);
             if let Some(sync) = &way.sync {
                 let scope = Scope::new(config, crate::reading::timestamp(now));
                 // A cursor of dates is as exact as it is written, one of counts counts.
-                let (precision, from) = match sync {
+                let (precision, formats, rules) = match sync {
                     // A start that cannot be read fails the reading, which says more.
-                    IncrementalSync::Dates(dates) => (EXACT, dates.rules(&scope, &[]).ok()),
-                    IncrementalSync::Counts(_) => (Duration::ZERO, None),
+                    IncrementalSync::Dates(dates) => {
+                        (EXACT, Some(Arc::new(dates.formats())), dates.rules(&scope, &[]).ok())
+                    }
+                    IncrementalSync::Counts(_) => (Duration::ZERO, None, None),
                 };
-                let ago = from.map(|rules| rules.start.micros_since(Point::at(scope.now())));
-                listed_from = ago.map(|ago| Timestamp::from_micros(now.as_micros().saturating_add(ago)));
-                cursor = Some(VersionField { field: vec![sync.field(&scope, &[])?.to_string()], precision });
+                let at = |point: Point| {
+                    let micros = point.micros_since(Point::at(scope.now()));
+                    Timestamp::from_micros(now.as_micros().saturating_add(micros))
+                };
+                ends_early = rules.as_ref().is_some_and(|rules| rules.ends_before(scope.now()));
+                listed_until = rules.as_ref().filter(|_| ends_early).map(|rules| at(rules.end(scope.now())));
+                listed_from = rules.map(|rules| at(rules.start));
+                cursor = Some(VersionField { field: vec![sync.field(&scope, &[])?.to_string()], precision, formats });
             }
         }
         let is_whole = cursor.is_none();
@@ -101,6 +113,8 @@ impl Model {
             },
             is_whole,
             listed_from: listed_from.filter(|_| by_version),
+            listed_until: listed_until.filter(|_| by_version),
+            ends_early,
             lists_gone: false,
             asked_of: None,
         })
@@ -119,7 +133,14 @@ impl Model {
 
     /// Whether a complete reading has to give a record, if it is still there.
     pub fn is_listed(&self, version: Option<Version>) -> bool {
-        !matches!((version, self.listed_from), (Some(Version::Time(at)), Some(from)) if at < from)
+        let Some(Version::Time(at)) = version else { return true };
+        self.listed_from.is_none_or(|from| at >= from) && self.listed_until.is_none_or(|until| at < until)
+    }
+
+    /// Whether a record that complete readings lack may be gone. One that changed after the end of the list is lacked by
+    /// them too, and only asking for it tells the two apart.
+    pub fn tells_absence(&self) -> bool {
+        self.has_get || !self.ends_early
     }
 
     /// Whether what it lists is gone.
@@ -138,8 +159,13 @@ impl Model {
         let version = self.version.as_ref().and_then(|field| field.of(record));
         let settled_at = match (version, &self.version) {
             (Some(Version::Time(time)), Some(field)) => {
-                let is_exact = at(record, &field.field).and_then(Json::as_str).is_some_and(|text| text.contains('.'));
-                Some(time + if is_exact { field.precision } else { field.precision.max(WHOLE_SECOND) })
+                let value = at(record, &field.field);
+                let is_exact = value.and_then(Json::as_str).is_some_and(|text| text.contains('.'));
+                // Who writes the day alone has one version for all of it.
+                let written =
+                    field.formats.as_ref().filter(|formats| value.is_some_and(|value| formats.read(value).is_ok()));
+                let tick = written.map_or(WHOLE_SECOND, |formats| formats.tick());
+                Some(time + if is_exact { field.precision } else { field.precision.max(tick) })
             }
             _ => None,
         };
@@ -176,6 +202,17 @@ impl Model {
     pub fn id_of<'s>(&self, subject: &'s Subject) -> Option<&'s str> {
         let id = subject.as_str().strip_prefix(&*self.object)?.strip_prefix('/')?;
         (!id.starts_with(DIGESTED)).then_some(id)
+    }
+
+    /// The id by which a record can be asked for, if it can be. One that cannot stand in an address cannot, and must not
+    /// end the run of all others.
+    pub fn askable<'s>(&self, subject: &'s Subject) -> Option<&'s str> {
+        self.id_of(subject).filter(|id| self.has_get && RecordId::new(id).is_ok())
+    }
+
+    /// Whether a second complete reading without a record says that it is gone: it cannot be asked for.
+    pub fn scans_confirm(&self, subject: &Subject) -> bool {
+        !self.ends_early && self.askable(subject).is_none()
     }
 
     /// What is told of a record of which only the name is known.

@@ -21,6 +21,7 @@ use super::reconcile::Learned;
 use super::run::{Broken, How, NotTaken, Outcome, Taken, add, state_of};
 use super::schedule::Ending;
 use super::slot::Reach;
+use super::unjudged::unjudged;
 use crate::alert::{CREDENTIALS_REFUSED, connection_object};
 use crate::engine::EngineError;
 use crate::reading::{Conditions, ReadFailure};
@@ -45,8 +46,7 @@ impl Parts {
             Err(not) => return self.not_taken(not, answer),
         };
         let ending = if taken.checkpoint.baseline_at.is_none() {
-            let start = taken.spec.start;
-            self.scan(&taken, start, answer).await
+            self.scan(&taken, first_start(&taken), answer).await
         } else {
             self.catch_up(&taken, answer, reach).await
         };
@@ -83,12 +83,16 @@ impl Parts {
         }
         match fed {
             Ok(fed) => add(&mut outcome.figures, fed.figures),
-            Err(broken) => tracing::warn!(event = "feed_unread", stream = %taken.key.stream, "{}", broken.message()),
+            Err(broken) => crate::telemetry::feed_unread(&taken.key.stream, &broken.message()),
         }
         if outcome.failure.is_none()
             && let Err(error) = self.end_baseline(taken).await
         {
             outcome.failure = Some(Broken::Store(error));
+        }
+        let learned = Learned::read(&taken.checkpoint.learned);
+        if outcome.failure.is_none() && learned.start.is_some() {
+            self.keep_learned(&taken.key, &Learned { start: None, ..learned }).await;
         }
         self.conclude(taken, Some(run), outcome).await
     }
@@ -150,7 +154,11 @@ impl Parts {
         }
         // Polls that find nothing are counted, not listed.
         if !ordered && outcome.figures.told == 0 && outcome.failure.is_none() {
-            run = None;
+            match self.is_news(taken, &outcome).await {
+                Ok(true) => {}
+                Ok(false) => run = None,
+                Err(error) => outcome.failure = Some(Broken::Store(error)),
+            }
         }
         self.conclude(taken, run, outcome).await
     }
@@ -168,17 +176,18 @@ impl Parts {
     async fn look_for_gone(&self, taken: &Taken, outcome: &mut Outcome) -> bool {
         // The list of before had all that there was, or nothing of it would be known to be unmodified.
         let is_complete = taken.model.is_whole && outcome.failure.is_none() && outcome.figures.unmodified == 0;
-        if !is_complete {
+        outcome.unjudged = if is_complete { unjudged(&taken.model, outcome) } else { None };
+        if !is_complete || outcome.unjudged.is_some() {
             return outcome.again_at.is_none();
         }
         let most = taken.spec.reconcile.as_ref().and_then(|spec| spec.max_deletes);
         let bounds = Bounds { max: most, confirmed: false };
         match self.gone(taken, &outcome.seen, (Purpose::Poll, Origin::Virtual), bounds, false).await {
-            Ok(Gone { deleted, told, unconfirmed, requests, waits, young, .. }) => {
+            Ok(Gone { deleted, told, unconfirmed, requests, awaits, young, .. }) => {
                 let more = RunFigures { deleted, told, unconfirmed, requests, ..RunFigures::default() };
                 add(&mut outcome.figures, more);
-                let is_settled = waits.is_none() && unconfirmed == 0 && young == 0;
-                self.tell_waiting(taken, waits);
+                let is_settled = unconfirmed == 0 && young == 0;
+                self.tell_waiting(taken, &awaits);
                 is_settled && outcome.again_at.is_none()
             }
             Err(broken) => {
@@ -300,19 +309,37 @@ impl Parts {
         }
     }
 
-    /// A person's wish for the first scan once more, told as they say.
+    /// A person's wish for the first scan once more, told as they say. If it breaks off, whoever makes it once more keeps
+    /// to what they said.
     pub(super) async fn backfill(&self, key: &StreamKey, start: Start, answer: Answer) -> Ending {
-        if let Err(error) = self.store.forget_checkpoint(key.clone()).await {
+        if let Err(error) = self.begin_anew(key, start).await {
             let _ = answer.send(Err(error.clone().into()));
             return self.failed(error.to_string());
         }
-        let taken = match self.take(key).await {
+        let mut taken = match self.take(key).await {
             Ok(taken) => taken,
             Err(not) => return self.not_taken(not, Some(answer)),
         };
+        let learned = Learned::read(&taken.checkpoint.learned);
+        if learned.ordered() != Some(start) {
+            // It was never read before.
+            let learned = Learned { start: Some(start.to_string()), ..learned };
+            self.keep_learned(key, &learned).await;
+            taken.checkpoint.learned = learned.write();
+        }
         let ending = self.scan(&taken, start, Some(answer)).await;
         self.leave(&taken).await;
         ending
+    }
+
+    async fn begin_anew(&self, key: &StreamKey, start: Start) -> Result<(), StoreError> {
+        let rows = self.store.checkpoints(key.tenant.clone(), Some(key.source.clone())).await?;
+        if let Some(row) = rows.into_iter().find(|row| row.key == *key) {
+            let learned = Learned { start: Some(start.to_string()), ..Learned::read(&row.learned) };
+            let (key, learned) = (key.clone(), Some(learned.write()));
+            self.store.note_polls(vec![Polled { key, progress: Progress::default(), learned }]).await?;
+        }
+        self.store.forget_checkpoint(key.clone()).await.map(drop)
     }
 
     /// Reconciles a stream; one that was never scanned is scanned first.
@@ -329,7 +356,7 @@ impl Parts {
         if taken.checkpoint.baseline_at.is_none() {
             let ending = match answer {
                 Some(answer) if dry => refuse_dry(key, answer),
-                answer => self.scan(&taken, taken.spec.start, answer).await,
+                answer => self.scan(&taken, first_start(&taken), answer).await,
             };
             self.leave(&taken).await;
             return ending;
@@ -396,13 +423,17 @@ impl Parts {
         self.store.note_polls(noted.collect()).await
     }
 
-    pub(super) async fn keep_learned(&self, taken: &Taken, learned: &Learned) {
-        let key = taken.key.clone();
-        let polled = Polled { key, progress: Progress::default(), learned: Some(learned.write()) };
+    pub(super) async fn keep_learned(&self, key: &StreamKey, learned: &Learned) {
+        let polled = Polled { key: key.clone(), progress: Progress::default(), learned: Some(learned.write()) };
         if let Err(error) = self.store.note_polls(vec![polled]).await {
             crate::telemetry::store_failed("note_polls", &error);
         }
     }
+}
+
+/// What a first scan tells: what a person has said of it, else what is configured.
+fn first_start(taken: &Taken) -> Start {
+    Learned::read(&taken.checkpoint.learned).ordered().unwrap_or(taken.spec.start)
 }
 
 /// What kept a reconciliation from being begun is its failure, and no poll's: it is put off by that.

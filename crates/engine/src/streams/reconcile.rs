@@ -12,13 +12,14 @@ use store::StoreError;
 use store::reading::Known;
 
 use super::Parts;
-use super::deletes::{Bounds, Gone};
+use super::deletes::{Awaits, Bounds, Gone};
 use super::fold::{Missed, Mode};
 use super::model::Reading;
 use super::poll::Feeding;
 use super::run::{Broken, How, Outcome, Taken, add, state_of};
+use super::unjudged::unjudged;
 use crate::alert::{DELETES_WAITING, GAP_FOUND, stream_object};
-use crate::spec::ReconcileSpec;
+use crate::spec::{ReconcileSpec, Start};
 
 /// The least time that a webhook is given before its change counts as missed.
 const GRACE_MIN: Duration = Duration::from_secs(120);
@@ -32,6 +33,8 @@ pub(super) struct Learned {
     pub rate: Option<domain::poll::ChangeRate>,
     /// When it was last compared, so that a restart does not put the next time off.
     pub reconciled_at: Option<Timestamp>,
+    /// What the scan tells that a person asked for and that has not come to its end.
+    pub start: Option<String>,
 }
 
 impl Learned {
@@ -42,6 +45,11 @@ impl Learned {
 
     pub(super) fn write(&self) -> std::sync::Arc<[u8]> {
         serde_json::to_vec(self).unwrap_or_default().into()
+    }
+
+    /// What the next first scan tells, if a person has said so.
+    pub(super) fn ordered(&self) -> Option<Start> {
+        self.start.as_ref()?.parse().ok()
     }
 
     fn delays(&self) -> Latencies {
@@ -116,11 +124,17 @@ impl Parts {
         }
         outcome.figures.late = if run.dry { 0 } else { self.late(taken, &mut outcome).await };
         let is_complete = outcome.failure.is_none() && self.reads_all(taken, spec.as_ref());
-        let mut waits = None;
-        if is_complete {
+        outcome.unjudged = if is_complete { unjudged(&taken.model, &outcome) } else { None };
+        // Who has confirmed what is gone must not take it for told.
+        let mut waits = outcome.unjudged.clone().filter(|_| deletes_confirmed);
+        if is_complete && outcome.unjudged.is_none() {
             let bounds = Bounds { max: spec.as_ref().and_then(|spec| spec.max_deletes), confirmed: deletes_confirmed };
             let gone = self.gone(taken, &outcome.seen, (Purpose::Reconcile, Origin::Reconciled), bounds, run.dry).await;
-            waits = count(&mut outcome, gone);
+            let awaits = count(&mut outcome, gone);
+            if let Some(awaits) = awaits.as_ref().filter(|_| !run.dry) {
+                self.tell_waiting(taken, awaits);
+            }
+            waits = awaits.and_then(Awaits::why);
         }
         let gaps = gaps(&run, &outcome.missed);
         let trust = outcome.trust.trust(outcome.figures.missed);
@@ -134,7 +148,7 @@ impl Parts {
         }
         if outcome.failure.is_none() && !run.dry {
             learned.reconciled_at = Some(run.started_at);
-            self.keep_learned(taken, &learned).await;
+            self.keep_learned(&taken.key, &learned).await;
         }
         (run, outcome)
     }
@@ -215,7 +229,7 @@ impl Parts {
             (Some(Broken::Stopped), _) => (RunState::Interrupted, None),
             (Some(broken), _) => (RunState::Failed, Some(broken.message())),
             (None, Some(waits)) => (RunState::Waiting, Some(waits)),
-            (None, None) => (RunState::Done, None),
+            (None, None) => (RunState::Done, outcome.unjudged.clone()),
         };
         Run { state, problem, finished_at: Some(self.clock.now()), figures: outcome.figures, ..run }
     }
@@ -223,9 +237,6 @@ impl Parts {
     async fn note_gaps(&self, taken: &Taken, run: &Run, gaps: Vec<Gap>) -> Result<(), StoreError> {
         let (tenant, object) = (&taken.key.tenant, stream_object(&taken.key));
         if !run.dry {
-            if matches!(run.state, RunState::Waiting | RunState::Done) {
-                self.tell_waiting(taken, run.problem.clone());
-            }
             match gaps.len() {
                 0 if run.state == RunState::Done => self.alerts.gone(tenant, GAP_FOUND, object),
                 0 => {}
@@ -240,12 +251,14 @@ impl Parts {
 }
 
 impl Parts {
-    /// Tells that deletions wait for a person, or that none do any more.
-    pub(super) fn tell_waiting(&self, taken: &Taken, waits: Option<String>) {
+    /// Tells that deletions wait for a person, or that none do any more. What only the next scan can confirm may be what
+    /// waited before.
+    pub(super) fn tell_waiting(&self, taken: &Taken, awaits: &Awaits) {
         let (tenant, object) = (&taken.key.tenant, stream_object(&taken.key));
-        match waits {
-            Some(waits) => self.alerts.note(tenant, DELETES_WAITING, object, waits),
-            None => self.alerts.gone(tenant, DELETES_WAITING, object),
+        match awaits {
+            Awaits::Person(why) => self.alerts.note(tenant, DELETES_WAITING, object, why.clone()),
+            Awaits::Scan => {}
+            Awaits::Nothing => self.alerts.gone(tenant, DELETES_WAITING, object),
         }
     }
 }
@@ -256,8 +269,8 @@ fn grace(taken: &Taken, learned: &Learned) -> Duration {
     own.unwrap_or_else(|| learned.delays().quantile(0.99).unwrap_or_default().max(GRACE_MIN))
 }
 
-/// Adds what is gone; gives what has to wait for a person.
-fn count(outcome: &mut Outcome, gone: Result<Gone, Broken>) -> Option<String> {
+/// Adds what is gone; gives what the rest waits for.
+fn count(outcome: &mut Outcome, gone: Result<Gone, Broken>) -> Option<Awaits> {
     match gone {
         Ok(gone) => {
             outcome.figures.deleted += gone.deleted;
@@ -266,7 +279,7 @@ fn count(outcome: &mut Outcome, gone: Result<Gone, Broken>) -> Option<String> {
             outcome.figures.requests += gone.requests;
             outcome.figures.missed += gone.missed.len() as u64;
             outcome.missed.extend(gone.missed);
-            gone.waits
+            Some(gone.awaits)
         }
         Err(broken) => {
             outcome.failure.get_or_insert(broken);

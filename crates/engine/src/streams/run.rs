@@ -18,10 +18,11 @@ use store::reading::{Checkpoint, ReadPage};
 use tokio::sync::Mutex;
 
 use super::Parts;
-use super::fold::{Fold, Folded, Missed, Mode, is_tied, sooner};
+use super::fold::{Fold, Folded, Met, Missed, Mode, is_tied, sooner};
 use super::model::{Model, Reading};
 use super::odd::oddity;
 use super::under_way::Shown;
+use super::unique::Unique;
 use crate::accept::Arrival;
 use crate::engine::EngineError;
 use crate::entropy::uuid_v7;
@@ -68,6 +69,10 @@ pub(super) struct Outcome {
     pub seen: HashSet<Digest>,
     pub trust: super::reconcile::Weighing,
     pub failure: Option<Broken>,
+    /// What was not answered, where the manifest lets that pass: the list may have more.
+    pub lacking: Option<String>,
+    /// Why it was not looked for what is gone, although a list of all that there is was to be read.
+    pub unjudged: Option<String>,
     /// It went on behind so many pages.
     pub resumed: Option<u64>,
 }
@@ -174,9 +179,12 @@ impl Parts {
             outcome.figures.unmodified = 1;
             outcome.figures.matched += conditions.records();
         }
+        if let Ok(Ended::Lacking(what)) = &ended {
+            outcome.lacking = Some(what.clone());
+        }
         outcome.failure = match (ended, refused) {
             (_, Some(broken)) => Some(broken),
-            (Ok(Ended::Whole), None) => None,
+            (Ok(Ended::Whole | Ended::Lacking(_)), None) => None,
             (Ok(Ended::Closed), None) => Some(Broken::Stopped),
             (Ok(Ended::Failed(failure)), None) => Some(Broken::Source(failure)),
             (Err(broken), None) => Some(broken),
@@ -297,6 +305,8 @@ struct Desk<'r> {
 struct Gathered {
     outcome: Outcome,
     refused: Option<Broken>,
+    unique: Unique,
+    met: Met,
     shown_at: Option<Timestamp>,
 }
 
@@ -310,7 +320,13 @@ impl Desk<'_> {
         self.parts.acceptor.shapes.records(&self.taken.key, &page.records);
         let records = self.without_revived(page.records).await?;
         let Folded { arrivals, quiet, missed, figures, compared, again_at, tied_at } =
-            self.fold.fold(records, self.parts.clock.now()).await?;
+            self.fold.fold(records, &mut gathered.met, self.parts.clock.now()).await?;
+        if let Some(slice) = &page.slice {
+            let readings = compared.iter().map(|(reading, _)| reading);
+            let hide = |text: &str| self.taken.upstream.hide(text);
+            let refusal = gathered.unique.refusal(&self.taken.model, slice, readings, hide);
+            refusal.map_or(Ok(()), |refusal| Err(Broken::Source(refusal)))?;
+        }
         let outcome = &mut gathered.outcome;
         if self.remembers {
             let subjects = compared.iter().filter(|(reading, _)| !reading.state.deleted);

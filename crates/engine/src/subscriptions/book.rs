@@ -2,10 +2,11 @@
 //! have one. What is written counts; what could not be written is written at the next occasion.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use domain::{ConnectionName, SourceName, StreamKey, Tenant};
+use domain::StreamKey;
 use rustc_hash::{FxHashMap, FxHashSet};
 use store::dispatch::Claim;
 use store::nodes::Hint;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use super::farewell::Kit;
 use super::state::State;
 use crate::entropy::{Entropy, SharedEntropy};
+use crate::settings;
 use crate::upstream::Account;
 use crate::vault::{Place, Vault, VaultError};
 
@@ -37,7 +39,8 @@ pub(crate) struct Book {
     states: Mutex<FxHashMap<Account, State>>,
     /// Those whose state the store did not take: what is known here is newer.
     unsaved: Mutex<FxHashSet<Account>>,
-    /// Held while the list is written; `None`: it was not read yet, so that nothing may be written either.
+    /// The list as far as this node knows it, held while it is written; `None`: it was not read yet, so that nothing may be
+    /// written either.
     listed: tokio::sync::Mutex<Option<BTreeSet<Account>>>,
 }
 
@@ -86,17 +89,10 @@ impl Book {
     pub async fn enlist(&self, accounts: impl IntoIterator<Item = Account>) -> Result<(), StoreError> {
         let mut listed = self.listed.lock().await;
         let Some(known) = listed.as_mut() else { return Ok(()) };
-        let before = known.len();
+        let accounts: BTreeSet<Account> = accounts.into_iter().collect();
+        change_list(&*self.store, |listed| listed.extend(accounts.iter().cloned())).await?;
         known.extend(accounts);
-        if known.len() == before {
-            return Ok(());
-        }
-        let written = write_list(&*self.store, known).await;
-        if written.is_err() {
-            // It is read again by whoever comes next.
-            *listed = Some(read_list(&*self.store).await?);
-        }
-        written
+        Ok(())
     }
 
     /// Forgets a connection: nothing is left of its subscriptions.
@@ -107,7 +103,11 @@ impl Book {
         self.states().remove(account);
         self.store.tell(Hint::Configured);
         let Some(known) = listed.as_mut() else { return Ok(()) };
-        if known.remove(account) { write_list(&*self.store, known).await } else { Ok(()) }
+        known.remove(account);
+        let off = |listed: &mut BTreeSet<Account>| {
+            listed.remove(account);
+        };
+        change_list(&*self.store, off).await
     }
 
     /// Those of whom anything is kept.
@@ -142,10 +142,10 @@ impl Book {
 
     /// What one process knows counts for it even if the store does not take it, unless another one knows better.
     pub(super) async fn save(&self, account: &Account, state: &State, held: &Held) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec(state).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let bytes = written(state)?;
         self.states().insert(account.clone(), state.clone());
         self.unsaved().insert(account.clone());
-        let written = self.put(held, setting_of(SUBSCRIPTIONS, account), bytes.into()).await;
+        let written = self.put(held, setting_of(SUBSCRIPTIONS, account), bytes).await;
         if matches!(written, Ok(()) | Err(StoreError::Fenced)) {
             self.unsaved().remove(account);
         }
@@ -177,8 +177,7 @@ impl Book {
     }
 
     pub(super) async fn put_kit(&self, account: &Account, kit: &Kit, held: &Held) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec(kit).map_err(|error| StoreError::Refused(error.to_string()))?;
-        self.put(held, setting_of(KIT, account), bytes.into()).await
+        self.put(held, setting_of(KIT, account), written(kit)?).await
     }
 
     /// Forgets the credentials. What the store does not take now goes when the connection is struck.
@@ -238,18 +237,37 @@ fn rewrapped(
 }
 
 async fn read_list(store: &dyn Store) -> Result<BTreeSet<Account>, StoreError> {
-    let rows: Vec<[String; 3]> = read(store, LIST.into()).await?.unwrap_or_default();
-    let account = |[tenant, source, connection]: [String; 3]| {
-        let (tenant, source): (Tenant, SourceName) = (tenant.parse().ok()?, source.parse().ok()?);
-        let connection: ConnectionName = connection.parse().ok()?;
-        Some(Account { tenant, source, connection })
-    };
-    Ok(rows.into_iter().filter_map(account).collect())
+    listed(store.setting(LIST.into()).await?.as_ref())
 }
 
-async fn write_list(store: &dyn Store, listed: &BTreeSet<Account>) -> Result<(), StoreError> {
+/// Changes the list as it is in the store: other nodes may have put connections on it, or taken some off.
+async fn change_list(store: &dyn Store, change: impl Fn(&mut BTreeSet<Account>)) -> Result<(), StoreError> {
+    let changed = settings::change(store, LIST.into(), |kept| {
+        let before = listed(kept)?;
+        let mut after = before.clone();
+        change(&mut after);
+        Ok::<_, StoreError>((if after == before { None } else { Some(written(&listing(&after))?) }, ()))
+    });
+    changed.await
+}
+
+/// A list that cannot be read is not an empty one: whoever took it for that would forget whose secrets are kept.
+fn listed(kept: Option<&Bytes>) -> Result<BTreeSet<Account>, StoreError> {
+    let Some(kept) = kept else { return Ok(BTreeSet::new()) };
+    let rows: Vec<[String; 3]> = serde_json::from_slice(kept).map_err(|error| corrupt(LIST, &error))?;
+    let account = |[tenant, source, connection]: [String; 3]| {
+        Ok(Account {
+            tenant: tenant.parse().map_err(|error| corrupt(LIST, &error))?,
+            source: source.parse().map_err(|error| corrupt(LIST, &error))?,
+            connection: connection.parse().map_err(|error| corrupt(LIST, &error))?,
+        })
+    };
+    rows.into_iter().map(account).collect()
+}
+
+fn listing(accounts: &BTreeSet<Account>) -> Vec<[String; 3]> {
     let row = |own: &Account| [own.tenant.to_string(), own.source.to_string(), own.connection.to_string()];
-    write(store, LIST.into(), &listed.iter().map(row).collect::<Vec<_>>()).await
+    accounts.iter().map(row).collect()
 }
 
 async fn read_state(store: &dyn Store, account: &Account) -> Result<Option<State>, StoreError> {
@@ -261,13 +279,19 @@ async fn read<T: serde::de::DeserializeOwned>(store: &dyn Store, name: Arc<str>)
     let Some(bytes) = store.setting(Arc::clone(&name)).await?.filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
     };
-    let corrupt = |error: serde_json::Error| StoreError::Corrupt(format!("the setting {name}: {error}"));
-    serde_json::from_slice(&bytes).map(Some).map_err(corrupt)
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| corrupt(&name, &error))
 }
 
 async fn write<T: serde::Serialize>(store: &dyn Store, name: Arc<str>, value: &T) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Refused(error.to_string()))?;
-    store.put_setting(name, bytes.into()).await
+    store.put_setting(name, written(value)?).await
+}
+
+fn written<T: serde::Serialize>(value: &T) -> Result<Bytes, StoreError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| StoreError::Refused(error.to_string()))
+}
+
+fn corrupt(name: &str, problem: &dyn Display) -> StoreError {
+    StoreError::Corrupt(format!("the setting {name}: {problem}"))
 }
 
 fn setting_of(what: &str, account: &Account) -> Arc<str> {

@@ -256,7 +256,7 @@ impl Desk {
         if before.secrets() != state.secrets()
             && let Err(trouble) = self.join(account, state).await
         {
-            tracing::warn!(event = "subscription_secret_unusable", code = trouble.code, "{}", trouble.message);
+            crate::telemetry::subscription_secret_unusable(trouble.code, &trouble.message);
         }
         self.parts.coverage.set(account, state.works());
         Looked::Well { next_at: self.parts.clock.now() + LEASE }
@@ -454,7 +454,7 @@ const BUSY: &str = "subscription_busy";
 const MOVING: &str = "what the former connector subscribed was removed first";
 
 fn unreadable(trouble: &Trouble) {
-    tracing::error!(event = "subscription_secret_unreadable", code = trouble.code, "{}", trouble.message);
+    crate::telemetry::subscription_secret_unreadable(trouble.code, &trouble.message);
 }
 
 fn wait_after(failures: u32) -> Duration {

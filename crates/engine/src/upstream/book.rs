@@ -1,7 +1,8 @@
-//! Writes down what was asked of a source, and hides the secrets of its configuration in whatever is told of it.
+//! Writes down what was asked of a source, and hides its secrets in whatever is told of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use connectors::manifest::spec::without;
 use domain::{Call, Purpose};
 use futures_util::future::BoxFuture;
 use rustc_hash::FxHashMap;
@@ -10,21 +11,23 @@ use serde_json::Value as Json;
 use super::{Account, Upstream};
 use crate::connector::Connector;
 use crate::ledger::Ledger;
-use crate::reading::{Asked, CallSink, Closed, Listener, ReadFailure, Told};
+use crate::reading::{Asked, CallSink, Closed, Learned, Listener, ReadFailure, Told};
 
-/// The secrets of one connection: what its connector's specification calls so.
+/// The secrets of one connection: what its connector's specification calls so, and what its source gave since.
 #[derive(Clone)]
 pub(super) struct Mask {
     pub connector: Arc<Connector>,
     pub config: Arc<Json>,
+    pub learned: Arc<Learned>,
 }
 
 impl Mask {
     pub fn hide(&self, text: &str) -> String {
-        match &self.connector.source.spec {
-            Some(spec) => spec.secrets().hide(text, &self.config),
-            None => text.to_owned(),
+        let mut secrets = self.learned.texts();
+        if let Some(spec) = &self.connector.source.spec {
+            secrets.extend(spec.secrets().values(&self.config));
         }
+        without(text, secrets)
     }
 
     pub fn failure(&self, failure: ReadFailure) -> ReadFailure {
@@ -91,6 +94,7 @@ impl Listener for Censor<'_> {
         self.listener.tell(match told {
             Told::Failed { stream, failure } => Told::Failed { stream, failure: self.upstream.looked_at(failure) },
             Told::Note { level, message } => Told::Note { level, message: self.upstream.mask.hide(&message) },
+            Told::PassedOver { message } => Told::PassedOver { message: self.upstream.mask.hide(&message) },
             told @ (Told::Standing { .. } | Told::Records { .. } | Told::State { .. }) => told,
         })
     }

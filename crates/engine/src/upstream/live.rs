@@ -134,7 +134,7 @@ impl Collector {
                 gathered.is_known = true;
                 Ok(())
             }
-            Told::Standing { .. } | Told::State { .. } | Told::Note { .. } => Ok(()),
+            Told::Standing { .. } | Told::State { .. } | Told::PassedOver { .. } | Told::Note { .. } => Ok(()),
         }
     }
 }

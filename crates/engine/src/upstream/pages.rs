@@ -33,6 +33,8 @@ pub trait Taker: Send + Sync {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
     Whole,
+    /// To its end, but for what was not answered and the manifest lets pass: the first of that.
+    Lacking(String),
     /// The taker wanted no more.
     Closed,
     /// The first thing that could not be read; slices beside it may have been read whole.
@@ -43,7 +45,8 @@ impl Upstream {
     /// Reads a stream from the state that it is given.
     pub async fn pages(&self, purpose: Purpose, wanted: Wanted, taker: &dyn Taker) -> Ended {
         let stream: Arc<str> = wanted.name.as_str().into();
-        let pairing = Pairing { taker, held: Mutex::default(), failure: std::sync::Mutex::default() };
+        let (failure, lacking) = (std::sync::Mutex::default(), std::sync::Mutex::default());
+        let pairing = Pairing { taker, held: Mutex::default(), failure, lacking };
         let read = self.read(purpose, vec![wanted], &pairing).await;
         let rest = pairing.held.lock().await.take();
         let left = match rest {
@@ -51,10 +54,11 @@ impl Upstream {
             _ => Ok(()),
         };
         let failure = pairing.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lacking = pairing.lacking.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         match (read.and_then(|is_whole| left.map(|()| is_whole)), failure) {
             (Err(Closed), _) => Ended::Closed,
             (Ok(_), Some(failure)) => Ended::Failed(failure),
-            (Ok(true), None) => Ended::Whole,
+            (Ok(true), None) => lacking.map_or(Ended::Whole, Ended::Lacking),
             (Ok(false), None) => Ended::Failed(unread(&stream)),
         }
     }
@@ -69,6 +73,7 @@ struct Pairing<'t> {
     taker: &'t dyn Taker,
     held: Mutex<Option<Page>>,
     failure: std::sync::Mutex<Option<ReadFailure>>,
+    lacking: std::sync::Mutex<Option<String>>,
 }
 
 impl Pairing<'_> {
@@ -89,6 +94,14 @@ impl Pairing<'_> {
             }
             Told::Failed { failure, .. } => self.failed(failure),
             Told::Standing { standing: Standing::Incomplete, stream } => self.failed(unread(&stream)),
+            Told::PassedOver { message } => {
+                // Of several that are read at once always the same one: the run is listed only if it says another.
+                let mut lacking = self.lacking.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                if lacking.as_ref().is_none_or(|known| message < *known) {
+                    *lacking = Some(message);
+                }
+                Ok(())
+            }
             Told::Standing { .. } | Told::Note { .. } => Ok(()),
         }
     }

@@ -2,6 +2,7 @@
 //! field by field, each beside the digest of what the owner wrote there. Whoever edits another field of the connection
 //! keeps the token; whoever writes another token there has written the one that counts.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 use super::Account;
 use crate::entropy::{Entropy, SharedEntropy};
 use crate::reading::ConfigWriter;
+use crate::settings;
 use crate::vault::{Place, Vault, VaultError};
 
 /// What a secret of this kind is for.
@@ -38,7 +40,7 @@ pub(super) struct Rotated {
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub entropy: SharedEntropy,
-    /// Held while the list of those that have changes is written.
+    /// Held while the list of those that have changes is written, so that the connections of one node need not try again.
     pub listing: Arc<Mutex<()>>,
     pub is_listed: AtomicBool,
     /// The latest reader that wrote. One of an earlier definition must not undo what a later one wrote.
@@ -73,10 +75,11 @@ impl Rotated {
         let object = object_of(&self.account.source, &self.account.connection);
         let changes = serde_json::to_vec(&changes(owner, now)).map_err(|_| VaultError::UnknownForm)?;
         let sealed = self.vault.seal(&*self.entropy, &place_of(&self.account.tenant, &object), &changes)?;
-        self.list().await?;
+        let listed = self.list().await;
+        // Also if it could not be listed: the source takes the one before it no more.
         self.store.put_setting(setting_of(&self.account), sealed.into_bytes().into()).await?;
         *last = number;
-        Ok(())
+        Ok(listed?)
     }
 
     /// Puts the connection on the list of those that have changes: a new master key is for them as well.
@@ -86,12 +89,17 @@ impl Rotated {
         }
         let _alone = self.listing.lock().await;
         let Account { tenant, source, connection } = &self.account;
-        let mut listed = listed(&*self.store, tenant, source.as_str()).await?;
-        if !listed.contains(connection) {
+        let name = list_of(tenant, source.as_str());
+        let listed = settings::change(&*self.store, Arc::clone(&name), |before| {
+            let mut listed = read_list(&name, before)?;
+            if listed.contains(connection) {
+                return Ok((None, ()));
+            }
             listed.push(connection.clone());
             let names: Vec<&str> = listed.iter().map(ConnectionName::as_str).collect();
-            self.store.put_setting(list_of(tenant, source.as_str()), Json::from(names).to_string().into()).await?;
-        }
+            Ok::<_, StoreError>((Some(Json::from(names).to_string().into()), ()))
+        });
+        listed.await?;
         self.is_listed.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -163,9 +171,16 @@ fn rewrapped(
 }
 
 async fn listed(store: &dyn Store, tenant: &Tenant, source: &str) -> Result<Vec<ConnectionName>, StoreError> {
-    let kept = store.setting(list_of(tenant, source)).await?.unwrap_or_default();
-    let names: Vec<String> = serde_json::from_slice(&kept).unwrap_or_default();
-    Ok(names.into_iter().filter_map(|name| name.parse().ok()).collect())
+    let name = list_of(tenant, source);
+    read_list(&name, store.setting(Arc::clone(&name)).await?.as_ref())
+}
+
+/// A list that cannot be read is not an empty one: whoever took it for that would forget whose tokens are kept.
+fn read_list(name: &str, kept: Option<&Bytes>) -> Result<Vec<ConnectionName>, StoreError> {
+    let Some(kept) = kept else { return Ok(Vec::new()) };
+    let corrupt = |problem: &dyn Display| StoreError::Corrupt(format!("the setting {name}: {problem}"));
+    let names: Vec<String> = serde_json::from_slice(kept).map_err(|error| corrupt(&error))?;
+    names.into_iter().map(|name| name.parse().map_err(|error| corrupt(&error))).collect()
 }
 
 fn list_of(tenant: &Tenant, source: &str) -> Arc<str> {

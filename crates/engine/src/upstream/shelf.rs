@@ -16,7 +16,7 @@ use crate::clock::SharedClock;
 use crate::connector::Connector;
 use crate::entropy::SharedEntropy;
 use crate::ledger::Ledger;
-use crate::reading::{Hosts, Outside, ReadFailure, Reader, migrated, timestamp, usable};
+use crate::reading::{Hosts, Learned, Outside, ReadFailure, Reader, migrated, timestamp, usable};
 use crate::spec::ConnectorSpec;
 use crate::topology::{Policies, Topology};
 use crate::transport::{EgressPolicy, Transport};
@@ -42,6 +42,8 @@ pub(crate) struct Upstreams {
 struct Slot {
     opened: tokio::sync::Mutex<Option<Opened>>,
     rotated: Arc<Rotated>,
+    /// Of all its readers: a source may speak of what it gave the one before.
+    learned: Arc<Learned>,
 }
 
 struct Opened {
@@ -98,7 +100,7 @@ impl Upstreams {
         {
             return Ok(Arc::clone(&known.upstream));
         }
-        let upstream = Arc::new(self.open(account, &definition, &slot.rotated).await?);
+        let upstream = Arc::new(self.open(account, &definition, &slot).await?);
         *opened = Some(Opened { definition, upstream: Arc::clone(&upstream) });
         Ok(upstream)
     }
@@ -113,7 +115,7 @@ impl Upstreams {
         let (connector, policy) = (Arc::clone(&spec.connector), self.policies.egress(&account.tenant));
         let definition = Definition { connector, config, policy, purse: self.budgets.purse(account, spec) };
         let slot = self.slot(account);
-        self.open(account, &definition, &slot.rotated).await.map(Arc::new)
+        self.open(account, &definition, &slot).await.map(Arc::new)
     }
 
     /// Lets go of what is defined no more, or otherwise. Whoever reads goes on to the end.
@@ -154,26 +156,26 @@ impl Upstreams {
             is_listed: AtomicBool::new(false),
             last: tokio::sync::Mutex::new(0),
         };
-        let slot = Arc::new(Slot { opened: tokio::sync::Mutex::default(), rotated: Arc::new(rotated) });
+        let (rotated, learned) = (Arc::new(rotated), Arc::default());
+        let slot = Arc::new(Slot { opened: tokio::sync::Mutex::default(), rotated, learned });
         slots.insert(account.clone(), Arc::clone(&slot));
         slot
     }
 
-    async fn open(
-        &self,
-        account: &Account,
-        definition: &Definition,
-        rotated: &Arc<Rotated>,
-    ) -> Result<Upstream, Unopened> {
+    async fn open(&self, account: &Account, definition: &Definition, slot: &Slot) -> Result<Upstream, Unopened> {
         let Definition { connector, config, policy, purse } = definition;
         let owner = Arc::new(self.usable(connector, config)?);
-        let config = rotated.applied(&owner).await?;
-        let mask = Mask { connector: Arc::clone(connector), config: Arc::clone(&config) };
+        let config = slot.rotated.applied(&owner).await?;
+        // What an earlier reader was given, perhaps of another process, and what it was given for.
+        slot.learned.note_changes(&config, &owner);
+        slot.learned.note_changes(&owner, &config);
+        let learned = Arc::clone(&slot.learned);
+        let mask = Mask { connector: Arc::clone(connector), config: Arc::clone(&config), learned };
         let counted = Arc::<Counted>::default();
         let (ledger, account) = (Arc::clone(&self.ledger), account.clone());
         let book = Book { ledger, account: account.clone(), mask: mask.clone(), counted: Arc::clone(&counted) };
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        let keeper = Keeper { rotated: Arc::clone(rotated), number, owner };
+        let keeper = Keeper { rotated: Arc::clone(&slot.rotated), number, owner };
         let outside = Outside {
             transport: Arc::clone(&self.transport),
             policy: Arc::clone(policy),
@@ -183,6 +185,7 @@ impl Upstreams {
             calls: Arc::new(book),
             purse: Some(purse.clone()),
             writer: Arc::new(keeper),
+            learned: Arc::clone(&slot.learned),
             files: Arc::clone(&connector.files),
         };
         let reader = Reader::new(Arc::clone(&connector.source), config, outside).map_err(|why| mask.failure(why))?;

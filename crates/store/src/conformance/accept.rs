@@ -87,6 +87,7 @@ pub async fn a_split_request_is_kept_beside_its_events_unless_nothing_of_it_is_n
         verdict: Verdict::Accepted,
         reason: None,
         due: None,
+        body_bytes: 5,
     };
     let (first, again) = (w.request(b"[1,2]"), w.request(b"[1,2]"));
     let ids = [first.id, again.id];

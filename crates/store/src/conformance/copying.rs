@@ -165,7 +165,7 @@ async fn fill_other_tenant(w: &mut World) {
 }
 
 async fn fill_registry(w: &mut World) {
-    w.store.put_object(registry::object(w, ObjectKind::Source, "shop"), true).await.expect("put_object");
+    w.store.put_object(registry::object(w, ObjectKind::Source, "shop"), true, None).await.expect("put_object");
     let key = ApiKey {
         tenant: w.tenant.clone(),
         id: "k1".into(),
@@ -212,7 +212,7 @@ async fn fill_replay(w: &mut World, event: EventId) -> domain::ReplayId {
     w.store.create_replay(replay).await.expect("create_replay");
     let position = w.detail(event).await.expect("it is there").position.0;
     let step = replays::step(w, id, event, None, &position);
-    w.store.replay_step(step, w.owner, w.now).await.expect("replay_step");
+    w.store.replay_step(step, w.now).await.expect("replay_step");
     id
 }
 

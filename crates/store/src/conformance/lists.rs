@@ -65,6 +65,43 @@ pub async fn events_are_listed_by_every_filter_newest_first(open: impl Open) {
     }
 }
 
+pub async fn a_search_finds_what_senders_escaped(open: impl Open) {
+    let mut w = World::new(open).await;
+    let payloads = [
+        r#"{"name":"M\u00fcller","path":"a\/b","mark":"\ud83d\ude80"}"#,
+        r#"{"name":"M\u00fcller","path":"a/b","mark":"\ud83d\ude80"}"#,
+        r#"{"name":"Müller","path":"a\/b","mark":"🚀"}"#,
+        r#"{"name":"Müller","path":"a/b","mark":"🚀","said":"say \"hi\""}"#,
+        r#"{"name":"Muller","path":"a-b"}"#,
+    ];
+    let mut ids = Vec::new();
+    for payload in payloads {
+        w.pass(SECOND);
+        let event = w.event().carrying(payload.as_bytes());
+        ids.push(event.event.id);
+        w.accept(event).await;
+    }
+    for (q, wanted) in [
+        ("Müller", &[3, 2, 1, 0][..]),
+        ("a/b", &[3, 2, 1, 0]),
+        ("🚀", &[3, 2, 1, 0]),
+        (r#""name":"Müller","path":"a/b""#, &[3, 2, 1, 0]),
+        (r#"say "hi""#, &[3]),
+        (r#"say \"hi\""#, &[3]),
+        (r"M\u00fcller", &[1, 0]),
+        ("müller", &[]),
+    ] {
+        let filter = EventFilter { q: Some(q.to_owned()), ..EventFilter::default() };
+        let expected: Vec<_> = wanted.iter().map(|index: &usize| ids[*index]).collect();
+        assert_eq!(events(&w, filter.clone()).await, expected, "{q}");
+        let counted = w.store.count_events(w.tenant.clone(), filter.clone(), Duration::from_secs(2)).await;
+        assert_eq!(counted, Ok((expected.len() as u64, true)), "{q}");
+        let after = w.store.events_after(w.tenant.clone(), filter, page()).await.expect("events_after");
+        let accepted: Vec<_> = after.events.iter().rev().map(|(_, event)| event.id).collect();
+        assert_eq!(accepted, expected, "{q}");
+    }
+}
+
 pub async fn a_listed_event_has_everything_but_its_payload(open: impl Open) {
     let mut w = World::new(open).await;
     let event = w.event().about("orders/1").version(3).carrying(b"12345");

@@ -134,9 +134,13 @@ pub async fn every_change_is_counted_for_those_who_look(open: impl Open) {
     w.store.put_setting("handshakes/x".into(), "1".into()).await.expect("put_setting");
     let handed_over = w.beats(1).await;
     assert!(handed_over.configured > before.configured);
+    let exchange = w.store.exchange_setting("handshakes/x".into(), Some("1".into()), "2".into());
+    assert_eq!(exchange.await, Ok(true));
+    let exchanged = w.beats(1).await;
+    assert!(exchanged.configured > handed_over.configured);
     w.store.put_setting("subscription/x".into(), "1".into()).await.expect("put_setting");
     let set = w.beats(1).await;
-    assert!(set.configured > handed_over.configured);
+    assert!(set.configured > exchanged.configured);
     w.store.put_setting("other".into(), "1".into()).await.expect("put_setting");
     assert_eq!(w.beats(1).await.configured, set.configured, "nobody keeps it in memory");
     let state = crate::people::DestinationState::Paused;

@@ -154,7 +154,7 @@ pub async fn a_held_destination_keeps_what_it_is_owed_until_it_is_resumed(open: 
     assert!(w.claimable().await.is_empty());
     w.reopen().await;
     assert_eq!(w.state(pending[2]).await, DeliveryState::Held, "it is held across a restart");
-    let resume = async |w: &World, limit| w.store.resume(w.tenant.clone(), scope(), w.now, limit).await;
+    let resume = async |w: &World, limit| w.store.resume(w.tenant.clone(), scope(), limit).await;
     assert_eq!(resume(&w, 1).await, Ok(1));
     assert_eq!(resume(&w, 10).await, Ok(1));
     assert_eq!(resume(&w, 10).await, Ok(0));
@@ -174,7 +174,7 @@ pub async fn one_route_is_held_without_the_others(open: impl Open) {
     assert_eq!(w.store.hold(w.tenant.clone(), scope(), 10).await, Ok(1));
     assert_eq!([w.state(ids[0]).await, w.state(ids[1]).await], [DeliveryState::Held, DeliveryState::Pending]);
     assert_eq!(w.store.hold(w.tenant.clone(), HoldScope::Route(name("nobody")), 10).await, Ok(0));
-    assert_eq!(w.store.resume(w.tenant.clone(), scope(), w.now, 10).await, Ok(1));
+    assert_eq!(w.store.resume(w.tenant.clone(), scope(), 10).await, Ok(1));
     assert_eq!(w.state(ids[0]).await, DeliveryState::Pending);
 }
 

@@ -3,8 +3,9 @@
 use domain::{DeliveryState, EventId, ReplayId};
 
 use super::world::{Arrange, Open, SECOND, Wait, World, code, name};
+use crate::StoreError;
 use crate::people::{Replay, ReplayDelivery, ReplaySelection, ReplayState, ReplayStep};
-use crate::read::EventFilter;
+use crate::read::{EventFilter, Page, Position};
 
 pub(super) fn replay(w: &mut World) -> Replay {
     Replay {
@@ -38,7 +39,7 @@ pub(super) fn step(w: &mut World, id: ReplayId, event: EventId, from: Option<&st
 }
 
 async fn take(w: &World, step: ReplayStep) -> Replay {
-    w.store.replay_step(step, w.owner, w.now).await.expect("replay_step")
+    w.store.replay_step(step, w.now).await.expect("replay_step")
 }
 
 pub async fn a_step_makes_its_deliveries_and_moves_the_position_at_once(open: impl Open) {
@@ -89,7 +90,7 @@ pub async fn a_cancelled_replay_takes_no_more_steps(open: impl Open) {
     let unknown = ReplayId::from_uuid(w.uuid());
     assert_eq!(w.store.cancel_replay(w.tenant.clone(), unknown, w.now).await, Ok(None));
     let lost = step(&mut w, unknown, event_id, None, "1");
-    assert_eq!(code(w.store.replay_step(lost, w.owner, w.now).await), "store_refused");
+    assert_eq!(code(w.store.replay_step(lost, w.now).await), "store_refused");
 }
 
 /// By a node that slept while another went on, or by one that was not told that its step was committed.
@@ -134,11 +135,37 @@ pub async fn running_replays_go_on_after_a_restart_from_where_they_were(open: im
     w.reopen().await;
     assert_eq!(w.store.running_replays().await, Ok(vec![first.clone()]));
     assert_eq!(first.position.as_deref(), Some("17"));
-    let listed = w.store.replays(w.tenant.clone(), 10).await.expect("replays");
+    let listed = w.store.replays(w.tenant.clone(), Page::first(10)).await.expect("replays").rows;
     assert_eq!(listed.iter().map(|replay| replay.id).collect::<Vec<_>>(), [second.id, first.id], "newest first");
-    assert_eq!(w.store.replays(w.tenant.clone(), 1).await.expect("replays").len(), 1);
-    assert_eq!(w.store.replays(name("other"), 10).await, Ok(vec![]));
+    assert_eq!(w.store.replays(name("other"), Page::first(10)).await.expect("replays").rows, []);
     assert_eq!(w.store.replay(name("other"), first.id).await, Ok(None));
+}
+
+pub async fn replays_are_paged_newest_first(open: impl Open) {
+    let mut w = World::new(open).await;
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        let planned = replay(&mut w);
+        w.store.create_replay(planned.clone()).await.expect("create_replay");
+        made.push(planned.id);
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    for pages in 1.. {
+        let page = Page { after, ..Page::first(2) };
+        let listed = w.store.replays(w.tenant.clone(), page).await.expect("replays");
+        seen.extend(listed.rows.iter().map(|replay| replay.id));
+        after = listed.next;
+        if after.is_none() {
+            assert_eq!(pages, 3, "the last page says that it is the last");
+            break;
+        }
+    }
+    made.reverse();
+    assert_eq!(seen, made);
+    let full = w.store.replays(w.tenant.clone(), Page::first(5)).await.expect("replays");
+    assert_eq!((full.rows.len(), full.next), (5, None), "nothing is beyond a page that holds all");
+    let made_up = Page { after: Some(Position("x".to_owned())), ..Page::first(2) };
+    assert!(matches!(w.store.replays(w.tenant.clone(), made_up).await, Err(StoreError::Refused(_))));
 }
 
 pub async fn events_that_retention_removed_are_passed_over(open: impl Open) {

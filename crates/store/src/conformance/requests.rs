@@ -6,7 +6,8 @@ use domain::RequestId;
 use domain::request::{Reason, Verdict};
 
 use super::world::{Arrange, DAY, Open, SECOND, World, code, name, page};
-use crate::intake::{AcceptGroup, KeptRequest, RejectedBounds};
+use crate::intake::kept::size;
+use crate::intake::{AcceptGroup, KeptRequest, RejectedBounds, Waiting};
 use crate::read::RequestFilter;
 
 async fn keep(w: &World, requests: Vec<KeptRequest>, bounds: RejectedBounds) -> Vec<RequestId> {
@@ -118,6 +119,25 @@ pub async fn pending_requests_are_outside_of_the_bounds_and_come_when_due(open: 
     assert_eq!(both, [ids[1], ids[0]]);
 }
 
+pub async fn what_waits_is_counted_by_its_source_until_it_is_judged(open: impl Open) {
+    let mut w = World::new(open).await;
+    let waiting = async |w: &World, source| w.store.waiting(w.tenant.clone(), name(source)).await.expect("waiting");
+    assert_eq!(waiting(&w, "github").await, Waiting::default());
+    let mut elsewhere = w.rejected("key", b"elsewhere");
+    Arc::make_mut(&mut elsewhere.request).source = name("shop");
+    let (one, two, rejected) = (w.rejected("key", b"one"), w.rejected("key", b"two"), w.rejected("key", b"three"));
+    let sizes = [&one, &two].map(|kept| size(&kept.request, &kept.request.body));
+    let waits = [one, two, elsewhere].map(|kept| pending(kept, w.now + SECOND));
+    let ids = keep(&w, [waits.as_slice(), &[rejected]].concat(), RejectedBounds::default()).await;
+    assert_eq!(waiting(&w, "github").await, Waiting { count: 2, bytes: sizes.iter().sum() });
+    let later = Some(w.now + DAY);
+    for (id, verdict, due) in [(ids[0], Verdict::Accepted, None), (ids[1], Verdict::Pending, later)] {
+        w.store.rejudge(w.tenant.clone(), id, verdict, None, due, vec![], w.now).await.expect("rejudge");
+    }
+    assert_eq!(waiting(&w, "github").await, Waiting { count: 1, bytes: sizes[1] });
+    assert_eq!(waiting(&w, "shop").await.count, 1);
+}
+
 pub async fn judging_again_gives_a_verdict_and_its_events_at_once(open: impl Open) {
     let mut w = World::new(open).await;
     let rejected = w.rejected("signature", b"{}");
@@ -212,7 +232,7 @@ pub async fn requests_are_listed_by_every_filter_without_their_bodies(open: impl
     let mut short = page();
     short.limit = 2;
     let first = w.store.requests(w.tenant.clone(), RequestFilter::default(), short.clone()).await.expect("requests");
-    assert!(first.rows.iter().all(|kept| kept.request.body.is_empty()));
+    assert!(first.rows.iter().all(|kept| kept.request.body.is_empty() && kept.body_bytes > 0), "lists say its length");
     short.after = first.next;
     let second = w.store.requests(w.tenant.clone(), RequestFilter::default(), short).await.expect("requests");
     assert_eq!(second.rows.iter().map(|kept| kept.request.id).collect::<Vec<_>>(), [ids[0]]);

@@ -143,7 +143,7 @@ impl Walk {
         if self.chance.below(2) == 0 {
             self.w.store.hold(tenant, scope, limit).await.expect("hold");
         } else {
-            self.w.store.resume(tenant, scope, self.w.now, limit).await.expect("resume");
+            self.w.store.resume(tenant, scope, limit).await.expect("resume");
         }
     }
 
@@ -177,7 +177,7 @@ impl Walk {
         }
         for to in ["app", "crm"] {
             let scope = HoldScope::Destination(name(to));
-            self.w.store.resume(self.w.tenant.clone(), scope, self.w.now, 10_000).await.expect("resume");
+            self.w.store.resume(self.w.tenant.clone(), scope, 10_000).await.expect("resume");
         }
         loop {
             self.claim().await;

@@ -258,6 +258,7 @@ impl World {
             verdict: Verdict::Rejected,
             reason: Some(Reason { code: code.into(), detail: format!("because of {code}") }),
             due: None,
+            body_bytes: body.len() as u64,
         }
     }
 

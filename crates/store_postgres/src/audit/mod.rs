@@ -28,7 +28,7 @@ impl Audit for PostgresStore {
     }
 
     fn audit(&self, tenant: Tenant, filter: AuditFilter, page: Page) -> Verb<'_, Listed<Entry>> {
-        self.verb(move |inner| async move { list(&inner, &tenant, &filter, &page).await })
+        self.search(move |inner| async move { list(&inner, &tenant, &filter, &page).await })
     }
 
     fn audit_chain(&self, tenant: Tenant, node: Arc<str>, after: u64, limit: u32) -> Verb<'_, Vec<Entry>> {

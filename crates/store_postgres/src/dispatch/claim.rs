@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::dispatch::floor::{Look, Queue};
 use crate::dispatch::settle::bury;
-use crate::doubt::Doubt;
+use crate::doubt::Untold;
 use crate::failure::Failure;
 use crate::options::LeaseClock;
 use crate::perform::{Inner, Moment, owner_code};
@@ -42,22 +42,27 @@ struct Found {
     again: Option<Duration>,
 }
 
-pub(crate) async fn claim_due(inner: &Inner, ask: &ClaimDue) -> Result<Vec<ClaimAnswer>, Failure> {
+pub(crate) async fn claim_due(inner: &Inner, untold: &mut Untold, ask: &ClaimDue) -> Result<Vec<ClaimAnswer>, Failure> {
+    let began = Moment::now();
     let mut by_tenant: BTreeMap<&Tenant, Vec<usize>> = BTreeMap::new();
     for (index, one) in ask.asks.iter().enumerate() {
         by_tenant.entry(&one.tenant).or_default().push(index);
     }
-    // Who gets no answer because of a failure asks again at once, and is told of it then.
-    let unanswered = ClaimAnswer { next_due: Some(ask.now), ..ClaimAnswer::default() };
+    // Who gets no answer because of a failure, or because the others took so long, asks again at once, and is told of it then.
+    let again = Some(ask.now);
+    let unanswered = ClaimAnswer { more: true, more_backfill: true, next_due: again, ..ClaimAnswer::default() };
     let mut answers = vec![unanswered; ask.asks.len()];
     for (tenant, indexes) in by_tenant {
+        if inner.is_late(began) {
+            break;
+        }
         let asks: Vec<&Ask> = indexes.iter().map(|index| &ask.asks[*index]).collect();
-        let buried = match claim_of(inner, tenant, &asks, ask).await {
+        let buried = match claim_of(inner, untold, (tenant, &asks), ask).await {
             Ok((given, unreadable)) => {
                 for (index, answer) in indexes.into_iter().zip(given) {
                     answers[index] = answer;
                 }
-                bury_all(inner, tenant, &unreadable, ask.now).await
+                bury_all(inner, untold, (tenant, &unreadable), ask.now).await
             }
             Err(failure) => Err(failure),
         };
@@ -70,7 +75,12 @@ pub(crate) async fn claim_due(inner: &Inner, ask: &ClaimDue) -> Result<Vec<Claim
     Ok(answers)
 }
 
-async fn bury_all(inner: &Inner, tenant: &Tenant, unreadable: &[Unreadable], now: Timestamp) -> Result<(), Failure> {
+async fn bury_all(
+    inner: &Inner,
+    untold: &mut Untold,
+    (tenant, unreadable): (&Tenant, &[Unreadable]),
+    now: Timestamp,
+) -> Result<(), Failure> {
     if unreadable.is_empty() {
         return Ok(());
     }
@@ -78,9 +88,8 @@ async fn bury_all(inner: &Inner, tenant: &Tenant, unreadable: &[Unreadable], now
         .transaction(unreadable.len(), |session| async move { bury(&session, tenant, unreadable, now).await })
         .await;
     if buried.is_err() {
-        // They are claimed, and told to nobody.
-        let doubt = |(id, claim, _): &Unreadable| Doubt::new(tenant.clone(), id.uuid(), *claim);
-        inner.figures.doubts.add(unreadable.iter().map(doubt));
+        // They are claimed, and no answer tells of them.
+        drop(untold.part(unreadable.iter().map(|(_, claim, _)| *claim)));
     }
     buried
 }
@@ -91,12 +100,12 @@ pub(crate) type Unreadable = (DeliveryId, Claim, Cause);
 /// The asks of one tenant, in one transaction.
 async fn claim_of(
     inner: &Inner,
-    tenant: &Tenant,
-    asks: &[&Ask],
+    untold: &mut Untold,
+    (tenant, asks): (&Tenant, &[&Ask]),
     ask: &ClaimDue,
 ) -> Result<(Vec<ClaimAnswer>, Vec<Unreadable>), Failure> {
     inner
-        .transaction(asks.len(), |session| async move {
+        .claiming(asks.len(), untold, |session| async move {
             let mut answers: Vec<ClaimAnswer> = asks.iter().map(|_| ClaimAnswer::default()).collect();
             let live = due(&session, inner, (tenant, asks), ask.now, false).await?;
             let asks_backfill = asks.iter().any(|ask| ask.backfill > 0);

@@ -16,7 +16,11 @@ use crate::PostgresStore;
 
 impl Dispatch for PostgresStore {
     fn claim_due(&self, ask: ClaimDue) -> Verb<'_, Vec<ClaimAnswer>> {
-        self.verb(move |inner| async move { claim::claim_due(&inner, &ask).await })
+        self.claiming(move |inner| async move {
+            let mut untold = inner.untold();
+            let answers = claim::claim_due(&inner, &mut untold, &ask).await?;
+            Ok(untold.told_by(answers))
+        })
     }
 
     fn keep_prepared(&self, batch: Vec<PreparedDelivery>) -> Verb<'_, Vec<Result<(), StoreError>>> {

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::delivery::waiting;
-use domain::identity::Digest;
 use domain::ordering::{Lane, OnDead};
-use domain::{AttemptId, DeliveryId, DeliveryState, Tenant, Timestamp};
+use domain::{DeliveryId, DeliveryState, Tenant, Timestamp};
 use store::StoreError;
 use store::dispatch::{Attempt, Cause, PreparedDelivery, RESPONSE_BYTES_MAX, Settled, Settlement};
 use tokio_postgres::Row;
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use super::claim::Unreadable;
 use super::end;
@@ -21,9 +20,6 @@ use crate::query::Query;
 use crate::row::{cell, small as small_cell, string_or_none};
 use crate::session::Session;
 use crate::value::{Blob, Text, column, params, signed, small};
-
-/// The outcome of a try whose end nobody saw.
-const UNKNOWN: &str = "unknown";
 
 /// An open delivery that this transaction has locked.
 #[derive(Clone, Debug)]
@@ -331,7 +327,8 @@ pub(crate) async fn put_back_under(
 }
 
 fn put_back(session: &Session, tenant: &Tenant, lapsed: &[Open], now: Timestamp) {
-    let tries: Vec<(Open, Attempt)> = lapsed.iter().map(|open| (open.clone(), unknown(open, now))).collect();
+    let unseen = |open: &Open| Attempt::unseen(DeliveryId::from_uuid(open.id), open.tried, now);
+    let tries: Vec<(Open, Attempt)> = lapsed.iter().map(|open| (open.clone(), unseen(open))).collect();
     insert_attempts(session, tenant, &tries);
     let moves = lapsed.iter().map(|open| Move {
         open: open.clone(),
@@ -342,27 +339,6 @@ fn put_back(session: &Session, tenant: &Tenant, lapsed: &[Open], now: Timestamp)
         cause: None,
     });
     move_all(session, tenant, &moves.collect::<Vec<_>>());
-}
-
-/// The try of a lapsed lease. Its id is drawn from the delivery's, because chance is not the store's to ask for.
-fn unknown(open: &Open, now: Timestamp) -> Attempt {
-    let seed = [&open.id.as_bytes()[..], &open.tried.to_be_bytes()].concat();
-    let mut chance = [0; 10];
-    chance.copy_from_slice(&Digest::of(&seed).0[..10]);
-    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-    Attempt {
-        id: AttemptId::from_uuid(Builder::from_unix_timestamp_millis(millis, &chance).into_uuid()),
-        number: open.tried + 1,
-        started_at: now,
-        duration_us: 0,
-        outcome: UNKNOWN.into(),
-        status: None,
-        error: Some("the lease ran out before the try was settled; it may have been sent".to_owned()),
-        connect_us: None,
-        first_byte_us: None,
-        peer: None,
-        response: bytes::Bytes::new(),
-    }
 }
 
 /// Lets go of deliveries that cannot be read: a person sees why, and their lanes go on.

@@ -10,6 +10,7 @@ use store::StoreError;
 use store::intake::{AcceptGroup, Accepted, NewEvent};
 
 use crate::code::{action_code, assurance_code, origin_code, version_code};
+use crate::doubt::Untold;
 use crate::failure::Failure;
 use crate::intake::identify::{Arrival, identify};
 use crate::intake::requests;
@@ -28,6 +29,7 @@ pub(crate) struct Arriving {
 /// Accepts some of the groups in one transaction: all of them or none.
 pub(crate) async fn accept(
     inner: &Inner,
+    untold: &mut Untold,
     all: &Arc<Vec<Arriving>>,
     some: Range<usize>,
 ) -> Result<Vec<Vec<Accepted>>, Failure> {
@@ -35,7 +37,7 @@ pub(crate) async fn accept(
     inner.know_tenants(events.map(|new| &new.event.tenant)).await?;
     let rows = all[some.clone()].iter().map(|arriving| arriving.group.events.len().max(1)).sum();
     inner
-        .transaction(rows, |session| {
+        .claiming(rows, untold, |session| {
             let (all, some) = (Arc::clone(all), some.clone());
             async move { accept_groups(&session, inner, &all[some]).await }
         })

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use domain::request::{Reason, Verdict};
 use domain::{RequestId, SourceName, Tenant, Timestamp};
-use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
+use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds, Waiting};
 use store::{StoreError, Verb};
 
 use crate::PostgresStore;
 use crate::hint;
 use crate::query::Query;
-use crate::row::cell;
+use crate::row::{cell, count};
 use crate::value::{Text, params};
 
 impl Intake for PostgresStore {
@@ -24,7 +24,7 @@ impl Intake for PostgresStore {
             self.inner.is_open()?;
             let tenants = hint::tenants(&groups);
             let answers = self.gatherer.hand_over(groups, now)?;
-            let answered = self.performer.wait(answers).await??;
+            let answered = self.performer.wait(answers).await??.hand_over();
             self.hints.tell_waiting(&tenants, &answered);
             Ok(answered)
         })
@@ -50,6 +50,15 @@ impl Intake for PostgresStore {
         })
     }
 
+    fn waiting(&self, tenant: Tenant, source: SourceName) -> Verb<'_, Waiting> {
+        self.verb(move |inner| async move {
+            let key = || params![Text::from(tenant.as_str()), Text::from(source.as_str())];
+            let rows = inner.rows(Query::waiting, key).await?;
+            let Some(row) = rows.first() else { return Ok(Waiting::default()) };
+            Ok(Waiting { count: count(row, 0)?, bytes: count(row, 1)? })
+        })
+    }
+
     fn rejudge(
         &self,
         tenant: Tenant,
@@ -61,11 +70,11 @@ impl Intake for PostgresStore {
         now: Timestamp,
     ) -> Verb<'_, Vec<Accepted>> {
         let judged = Arc::new((tenant, reason, events));
-        self.verb(move |inner| async move {
+        self.claiming(move |inner| async move {
             inner.know_tenants(judged.2.iter().map(|new| &new.event.tenant)).await?;
-            let store = &*inner;
-            store
-                .transaction(1 + judged.2.len(), |session| {
+            let (store, mut untold) = (&*inner, inner.untold());
+            let accepted = store
+                .claiming(1 + judged.2.len(), &mut untold, |session| {
                     let judged = Arc::clone(&judged);
                     async move {
                         let (tenant, reason, events) = &*judged;
@@ -74,7 +83,8 @@ impl Intake for PostgresStore {
                         accept::accept_events(&session, store, &events).await
                     }
                 })
-                .await
+                .await?;
+            Ok(untold.told_by(accepted))
         })
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::request::{InboundRequest, Reason, Verdict};
 use domain::{RequestId, SourceName, Tenant, Timestamp};
 use store::StoreError;
+use store::intake::kept::{decode_headers, due_of, encode_headers, size};
 use store::intake::{KeptRequest, RejectedBounds};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -95,23 +96,27 @@ fn change_verdict(
     session.later(Query::set_verdict, row);
 }
 
-/// Only pending ones are due; one that says no time is due at once.
-fn due_of(verdict: Verdict, due: Option<Timestamp>) -> Option<Timestamp> {
-    (verdict == Verdict::Pending).then(|| due.unwrap_or_default())
-}
-
 async fn make_room(
     session: &Session,
     tenant: &Tenant,
     (source, code): (&SourceName, &str),
     bounds: RejectedBounds,
 ) -> Result<(), Failure> {
-    let kind = params![Text::from(tenant.as_str()), Text::from(source.as_str()), Text::from(code)];
+    let kind = || params![Text::from(tenant.as_str()), Text::from(source.as_str()), Text::from(code)];
+    let Some(total) = session.row(Query::rejected_total, kind()).await? else { return Ok(()) };
+    let (count, bytes): (i64, i64) = (cell(&total, 0)?, cell(&total, 1)?);
+    let (staying, beyond) = (i64::from(bounds.count_max / 2), count - i64::from(bounds.count_max));
+    // Only where the bytes are too many has each of them to be looked at.
+    let too_large = bytes > signed(bounds.bytes_max);
+    let (from, most) = if too_large { (0, count) } else { (staying, beyond) };
+    if most <= 0 {
+        return Ok(());
+    }
     let mut there = Vec::new();
-    for row in session.rows(Query::rejected_of, kind).await? {
+    for row in session.rows(Query::rejected_of, [kind(), params![from, most]].into_iter().flatten().collect()).await? {
         there.push((cell::<Uuid>(&row, 0)?, cell::<i64>(&row, 1)?));
     }
-    let gone = too_many(there, bounds);
+    let gone = if too_large { too_many(there, bounds) } else { there.into_iter().map(|one| one.0).collect() };
     if !gone.is_empty() {
         session.later(Query::delete_requests, params![Text::from(tenant.as_str()), gone]);
     }
@@ -136,31 +141,20 @@ fn too_many(mut there: Vec<(Uuid, i64)>, bounds: RejectedBounds) -> Vec<Uuid> {
     gone.into_iter().map(|one| one.0).collect()
 }
 
-/// What a request takes: its body and headers.
-fn size(request: &InboundRequest, body: &Bytes) -> u64 {
-    let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    (body.len() + headers + request.url.len()) as u64
-}
-
-/// One that is larger than all of its kind may be together is kept without its body: it must not push out the rest.
-fn kept_body(kept: &KeptRequest, bounds: Option<RejectedBounds>) -> Bytes {
-    let too_large = bounds.is_some_and(|bounds| size(&kept.request, &kept.request.body) > bounds.bytes_max);
-    if too_large && kept.verdict == Verdict::Rejected { Bytes::new() } else { kept.request.body.clone() }
-}
-
 async fn insert(
     session: &Session,
     tenant: &Tenant,
     requests: &[&KeptRequest],
     bounds: Option<RejectedBounds>,
 ) -> Result<(), Failure> {
-    let bodies = column(requests, |kept| kept_body(kept, bounds));
+    let bodies =
+        column(requests, |kept| bounds.map_or_else(|| kept.request.body.clone(), |bounds| kept.body_within(bounds)));
     let sizes: Vec<i64> = requests.iter().zip(&bodies).map(|(kept, body)| signed(size(&kept.request, body))).collect();
     let row = params![
         Text::from(tenant.as_str()),
         column(requests, |kept| kept.request.id.uuid()),
         column(requests, |kept| kept.request.received_at.as_micros()),
-        column(requests, |kept| micros(due_of(kept.verdict, kept.due))),
+        column(requests, |kept| micros(kept.due())),
         sizes,
         column(requests, |kept| verdict_code(kept.verdict)),
         column(requests, |kept| Text::from(kept.request.source.as_str())),
@@ -178,13 +172,18 @@ async fn insert(
 
 /// The kept request in the columns of `request`.
 pub(crate) fn read(row: &Row) -> Result<KeptRequest, Failure> {
-    let head = read_head(row)?;
-    let request = Arc::new(InboundRequest { body: bytes(row, 13)?, ..Arc::unwrap_or_clone(head.request) });
+    let body = bytes(row, 13)?;
+    let head = read_apart(row, body.len() as u64)?;
+    let request = Arc::new(InboundRequest { body, ..Arc::unwrap_or_clone(head.request) });
     Ok(KeptRequest { request, ..head })
 }
 
 /// The same without its body, as lists show it: a page of whole bodies would not fit into memory.
 pub(crate) fn read_head(row: &Row) -> Result<KeptRequest, Failure> {
+    read_apart(row, cell::<i32>(row, 13)?.unsigned_abs().into())
+}
+
+fn read_apart(row: &Row, body_bytes: u64) -> Result<KeptRequest, Failure> {
     let request = InboundRequest {
         id: RequestId::from_uuid(cell(row, 0)?),
         tenant: name(row, 1)?,
@@ -203,54 +202,13 @@ pub(crate) fn read_head(row: &Row) -> Result<KeptRequest, Failure> {
         verdict: verdict_of(cell(row, 3)?)?,
         reason: text_or_none(row, 4)?.map(|code| Reason { code, detail }),
         due: time_or_none(row, 6)?,
+        body_bytes,
     })
-}
-
-/// Headers as length-prefixed names and values: values are bytes, not text.
-fn encode_headers(headers: &[(Arc<str>, Bytes)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in headers {
-        for part in [name.as_bytes(), value] {
-            out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            out.extend_from_slice(part);
-        }
-    }
-    out
-}
-
-fn decode_headers(bytes: &Bytes) -> Result<Vec<(Arc<str>, Bytes)>, Failure> {
-    let mut rest = bytes.clone();
-    let mut headers = Vec::new();
-    while !rest.is_empty() {
-        let (name, value) = (part(&mut rest)?, part(&mut rest)?);
-        headers.push((String::from_utf8_lossy(&name).into(), value));
-    }
-    Ok(headers)
-}
-
-fn part(rest: &mut Bytes) -> Result<Bytes, Failure> {
-    let damaged = || StoreError::Corrupt("the headers of a request cannot be read".to_owned());
-    let length = rest.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;
-    if rest.len() < 4 + length {
-        return Err(damaged().into());
-    }
-    let part = rest.slice(4..4 + length);
-    *rest = rest.slice(4 + length..);
-    Ok(part)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_are_read_back_as_they_came_and_damage_is_told() {
-        let headers = vec![("a".into(), Bytes::from_static(&[0, 255])), ("a".into(), Bytes::new())];
-        let encoded = Bytes::from(encode_headers(&headers));
-        assert_eq!(decode_headers(&encoded).ok(), Some(headers));
-        assert!(decode_headers(&encoded.slice(..encoded.len() - 1)).is_err());
-        assert!(decode_headers(&encoded.slice(..3)).is_err());
-    }
 
     #[test]
     fn the_first_half_stays_and_the_oldest_behind_it_goes() {

@@ -6,9 +6,8 @@ mod wishes;
 use std::sync::Arc;
 
 use domain::{DeliveryId, DestinationName, ReplayId, Tenant, Timestamp};
-use store::dispatch::Owner;
 use store::people::{DestinationState, DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
-use store::read::DeliveryFilter;
+use store::read::{DeliveryFilter, Listed, Page};
 use store::{StoreError, Verb};
 
 use crate::PostgresStore;
@@ -43,7 +42,7 @@ impl People for PostgresStore {
     }
 
     /// Each goes on when it was due anyway: a schedule of retries survives a pause.
-    fn resume(&self, tenant: Tenant, scope: HoldScope, _now: Timestamp, limit: u32) -> Verb<'_, u32> {
+    fn resume(&self, tenant: Tenant, scope: HoldScope, limit: u32) -> Verb<'_, u32> {
         let (query, name) = match scope {
             HoldScope::Destination(name) => (Query::resume_destination, name.as_str().to_owned()),
             HoldScope::Route(name) => (Query::resume_route, name.as_str().to_owned()),
@@ -84,7 +83,7 @@ impl People for PostgresStore {
     }
 
     /// The deliveries are claimed as they fall due, at the pace of their destinations, never at birth.
-    fn replay_step(&self, step: ReplayStep, _owner: Owner, now: Timestamp) -> Verb<'_, Replay> {
+    fn replay_step(&self, step: ReplayStep, now: Timestamp) -> Verb<'_, Replay> {
         let step = Arc::new(step);
         self.verb(move |inner| async move { replays::step(&inner, &step, now).await })
     }
@@ -93,12 +92,8 @@ impl People for PostgresStore {
         self.verb(move |inner| async move { replays::cancel(&inner, &tenant, id, now).await })
     }
 
-    fn replays(&self, tenant: Tenant, limit: u32) -> Verb<'_, Vec<Replay>> {
-        self.verb(move |inner| async move {
-            let key = || params![Text::from(tenant.as_str()), i64::from(limit)];
-            let rows = inner.rows(Query::replays, key).await?;
-            rows.iter().map(replays::read).collect()
-        })
+    fn replays(&self, tenant: Tenant, page: Page) -> Verb<'_, Listed<Replay>> {
+        self.verb(move |inner| async move { replays::list(&inner, &tenant, &page).await })
     }
 
     fn replay(&self, tenant: Tenant, id: ReplayId) -> Verb<'_, Option<Replay>> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use domain::{EventId, ReplayId, Tenant, Timestamp};
 use store::StoreError;
 use store::people::{Replay, ReplayState, ReplayStep};
+use store::read::{Listed, Page, Position};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -13,6 +14,7 @@ use crate::failure::Failure;
 use crate::owe::{self, Owed};
 use crate::perform::Inner;
 use crate::query::Query;
+use crate::read::requests::parse as parse_id;
 use crate::row::{cell, count, name, string_or_none, time, time_or_none, version};
 use crate::session::Session;
 use crate::value::{Text, micros, params, signed};
@@ -114,6 +116,18 @@ pub(crate) async fn cancel(
 async fn find(session: &Session, tenant: &Tenant, id: ReplayId) -> Result<Option<Replay>, Failure> {
     let row = session.row(Query::lock_replay, params![Text::from(tenant.as_str()), id.uuid()]).await?;
     row.as_ref().map(read).transpose()
+}
+
+/// Newest made first, by their ids.
+pub(crate) async fn list(inner: &Inner, tenant: &Tenant, page: &Page) -> Result<Listed<Replay>, Failure> {
+    let before = page.after.as_ref().map_or(Ok(Uuid::max()), parse_id)?;
+    let row = || params![Text::from(tenant.as_str()), before, i64::from(page.limit) + 1];
+    let mut found = Vec::new();
+    for row in &inner.rows(Query::replays, row).await? {
+        let replay = read(row)?;
+        found.push((Position(replay.id.uuid().simple().to_string()), replay));
+    }
+    Ok(Listed::one_beyond(found, page.limit))
 }
 
 /// The replay in the columns of `replay`.

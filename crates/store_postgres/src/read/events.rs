@@ -8,6 +8,7 @@ use domain::{Tenant, Timestamp};
 use store::StoreError;
 use store::patience::Patience;
 use store::read::{EventFilter, EventRow, Listed, OUT_OF_ORDER, Page, Position, STRETCH_BYTES_MAX, Stretch};
+use store::search::spellings;
 use uuid::Uuid;
 
 use crate::code::origin_code;
@@ -83,11 +84,12 @@ fn wanted(statement: &mut Statement, filter: &EventFilter, index: Option<&Index>
     }
     if let Some(q) = &filter.q {
         let text = statement.param(Box::new(Text::from(q)));
-        let bytes = statement.param(Box::new(Blob::of(q.as_bytes())));
-        wanted.add(format!(
-            "(strpos(e.type, {text}) > 0 OR coalesce(strpos(e.subject, {text}), 0) > 0 \
-             OR position({bytes}::bytea IN e.payload) > 0)"
-        ));
+        let held = |spelling: &String| {
+            let bytes = statement.param(Box::new(Blob::of(spelling.as_bytes())));
+            format!("position({bytes}::bytea IN e.payload) > 0")
+        };
+        let payload = spellings(q).iter().map(held).collect::<Vec<_>>().join(" OR ");
+        wanted.add(format!("(strpos(e.type, {text}) > 0 OR coalesce(strpos(e.subject, {text}), 0) > 0 OR {payload})"));
     }
     wanted
 }

@@ -1,10 +1,12 @@
 //! Reading: the verbs of [`store::read::Read`].
 
 mod deliveries;
-mod events;
+pub(crate) mod events;
 pub(crate) mod pager;
 
-mod requests;
+pub(crate) mod requests;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use store::read::{
 pub(crate) use self::events::not_a_position;
 use crate::PostgresStore;
 use crate::failure::Failure;
+use crate::options::QUICK_LOOK;
+use crate::perform::Inner;
 use crate::query::Query;
 use crate::row::{cell, count, delivery, event, string_or_none, time};
 use crate::session::Session;
@@ -27,7 +31,7 @@ use crate::value::{Text, params};
 
 impl Read for PostgresStore {
     fn events(&self, tenant: Tenant, filter: EventFilter, page: Page) -> Verb<'_, Listed<EventRow>> {
-        self.verb(move |inner| async move {
+        self.search(move |inner| async move {
             let inline = inner.options.inline;
             let (tenant, filter, page) = (&tenant, &filter, &page);
             inner.read(|session| async move { events::list(&session, tenant, filter, page, inline).await }).await
@@ -35,7 +39,7 @@ impl Read for PostgresStore {
     }
 
     fn count_events(&self, tenant: Tenant, filter: EventFilter, scan: Duration) -> Verb<'_, (u64, bool)> {
-        self.verb(move |inner| async move {
+        self.search(move |inner| async move {
             let inline = inner.options.inline;
             let (tenant, filter) = (&tenant, &filter);
             inner
@@ -45,7 +49,7 @@ impl Read for PostgresStore {
     }
 
     fn events_after(&self, tenant: Tenant, filter: EventFilter, page: Page) -> Verb<'_, Stretch> {
-        self.verb(move |inner| async move {
+        self.search(move |inner| async move {
             let inline = inner.options.inline;
             let (tenant, filter, page) = (&tenant, &filter, &page);
             inner.read(|session| async move { events::after(&session, tenant, filter, page, inline).await }).await
@@ -60,7 +64,7 @@ impl Read for PostgresStore {
     }
 
     fn position_since(&self, tenant: Tenant, since: Timestamp) -> Verb<'_, Position> {
-        self.verb(move |inner| async move {
+        self.search(move |inner| async move {
             let tenant = &tenant;
             inner.read(|session| async move { events::position_since(&session, tenant, since).await }).await
         })
@@ -74,11 +78,13 @@ impl Read for PostgresStore {
     }
 
     fn deliveries(&self, tenant: Tenant, filter: DeliveryFilter, page: Page) -> Verb<'_, Listed<DeliveryRow>> {
-        self.verb(move |inner| async move {
+        let is_quick = page.scan <= QUICK_LOOK;
+        let look = move |inner: Arc<Inner>| async move {
             let inline = inner.options.inline;
             let (tenant, filter, page) = (&tenant, &filter, &page);
             inner.read(|session| async move { deliveries::list(&session, tenant, filter, page, inline).await }).await
-        })
+        };
+        if is_quick { self.verb(look) } else { self.search(look) }
     }
 
     fn delivery(&self, tenant: Tenant, id: DeliveryId) -> Verb<'_, Option<DeliveryDetail>> {
@@ -89,7 +95,7 @@ impl Read for PostgresStore {
     }
 
     fn requests(&self, tenant: Tenant, filter: RequestFilter, page: Page) -> Verb<'_, Listed<KeptRequest>> {
-        self.verb(move |inner| async move {
+        self.search(move |inner| async move {
             let inline = inner.options.inline;
             let (tenant, filter, page) = (&tenant, &filter, &page);
             inner.read(|session| async move { requests::list(&session, tenant, filter, page, inline).await }).await

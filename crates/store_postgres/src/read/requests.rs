@@ -77,6 +77,6 @@ pub(super) async fn list(
     Ok(Listed { rows, next, searched_until: pager.searched_until })
 }
 
-fn parse(position: &Position) -> Result<Uuid, Failure> {
+pub(crate) fn parse(position: &Position) -> Result<Uuid, Failure> {
     Uuid::try_parse(&position.0).map_err(|_| not_a_position(position))
 }

@@ -36,7 +36,7 @@ impl Reading for PostgresStore {
     }
 
     fn commit_page(&self, page: ReadPage, now: Timestamp) -> Verb<'_, Vec<Accepted>> {
-        self.verb(move |inner| async move { streams::commit(&inner, &page, now).await })
+        self.claiming(move |inner| async move { streams::commit(&inner, &page, now).await })
     }
 
     fn forget_checkpoint(&self, key: StreamKey) -> Verb<'_, bool> {

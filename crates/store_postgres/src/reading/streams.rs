@@ -12,6 +12,7 @@ use store::reading::{Checkpoint, Polled, Progress, ReadPage};
 use store::registry::is_shared;
 use tokio_postgres::Row;
 
+use crate::doubt::Answer;
 use crate::failure::Failure;
 use crate::intake::accept::accept_events;
 use crate::intake::identify::move_quietly;
@@ -116,10 +117,11 @@ pub(super) async fn put_setting(
         .await
 }
 
-pub(super) async fn commit(inner: &Inner, page: &ReadPage, now: Timestamp) -> Result<Vec<Accepted>, Failure> {
+pub(super) async fn commit(inner: &Inner, page: &ReadPage, now: Timestamp) -> Result<Answer<Vec<Accepted>>, Failure> {
     inner.know_tenants(page.events.iter().map(|new| &new.event.tenant)).await?;
-    inner
-        .transaction(1 + page.events.len() + page.quiet.len(), |session| async move {
+    let mut untold = inner.untold();
+    let accepted = inner
+        .claiming(1 + page.events.len() + page.quiet.len(), &mut untold, |session| async move {
             fence(&session, inner, &page.key, page.claim).await?;
             move_quietly(&session, &page.key, &page.quiet).await?;
             let events: Vec<_> = page.events.iter().map(|new| (new, now)).collect();
@@ -132,7 +134,8 @@ pub(super) async fn commit(inner: &Inner, page: &ReadPage, now: Timestamp) -> Re
             }
             Ok(accepted)
         })
-        .await
+        .await?;
+    Ok(untold.told_by(accepted))
 }
 
 pub(super) async fn forget(inner: &Inner, key: &StreamKey) -> Result<bool, Failure> {

@@ -1,12 +1,15 @@
 //! Alerts: open once, counted while they are, and the same again until they are settled.
 
-use domain::AlertId;
+use domain::{AlertId, Tenant};
+use store::read::{Listed, Page, Position};
 use store::registry::Alert;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::perform::Inner;
 use crate::query::Query;
+use crate::read::events::not_a_position;
 use crate::row::{cell, count, name, small, string_or_none, text, text_or_none, time, time_or_none};
 use crate::session::Session;
 use crate::value::{Text, params, signed};
@@ -54,6 +57,31 @@ async fn counted(session: &Session, alert: &Alert) -> Result<bool, Failure> {
         }
     }
     Ok(false)
+}
+
+/// Newest opened first, and of those of one moment by their ids.
+pub(super) async fn list(
+    inner: &Inner,
+    tenant: &Tenant,
+    open_only: bool,
+    page: &Page,
+) -> Result<Listed<Alert>, Failure> {
+    let (at, id) = page.after.as_ref().map_or(Ok((i64::MAX, Uuid::max())), parse)?;
+    let query = if open_only { Query::open_alerts_of } else { Query::alerts };
+    let row = || params![Text::from(tenant.as_str()), at, id, i64::from(page.limit) + 1];
+    let mut found = Vec::new();
+    for row in &inner.rows(query, row).await? {
+        let alert = read(row)?;
+        let position = format!("{}.{}", alert.opened_at.as_micros(), alert.id.uuid().simple());
+        found.push((Position(position), alert));
+    }
+    Ok(Listed::one_beyond(found, page.limit))
+}
+
+fn parse(position: &Position) -> Result<(i64, Uuid), Failure> {
+    let parts = position.0.split_once('.');
+    let key = parts.and_then(|(at, id)| Some((at.parse().ok()?, Uuid::try_parse(id).ok()?)));
+    key.ok_or_else(|| not_a_position(position))
 }
 
 pub(super) fn read(row: &Row) -> Result<Alert, Failure> {

@@ -10,14 +10,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::identity::Digest;
 use domain::{Tenant, Timestamp};
+use store::read::{Listed, Page};
 use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, is_shared};
 use store::{StoreError, Verb};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
 use crate::failure::Failure;
+use crate::nodes::note_configured;
 use crate::query::Query;
 use crate::row::{bytes, cell, name, string_or_none, text, time, time_or_none};
+use crate::session::Session;
 use crate::value::{Blob, Text, column, micros, params};
 
 impl Registry for PostgresStore {
@@ -27,16 +30,19 @@ impl Registry for PostgresStore {
         )
     }
 
-    fn put_object(&self, object: Object, create: bool) -> Verb<'_, ()> {
-        self.verb(move |inner| async move { objects::put(&inner, &object, create).await })
+    fn put_object(&self, object: Object, create: bool, judged_on: Option<u64>) -> Verb<'_, ()> {
+        self.verb(move |inner| async move { objects::put(&inner, &object, create, judged_on).await })
     }
 
-    fn retire_object(&self, tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
-        self.verb(move |inner| async move {
-            let (tenant, kind) = (tenant.as_str(), kind.as_str());
-            let row = || params![Text::from(tenant), Text::from(kind), Text::from(&name), now.as_micros()];
-            Ok(inner.configure(Query::retire_object, row).await? > 0)
-        })
+    fn retire_object(
+        &self,
+        tenant: Tenant,
+        kind: ObjectKind,
+        name: Arc<str>,
+        now: Timestamp,
+        judged_on: Option<u64>,
+    ) -> Verb<'_, bool> {
+        self.verb(move |inner| async move { objects::retire(&inner, (&tenant, kind, &name), now, judged_on).await })
     }
 
     fn put_api_key(&self, key: ApiKey) -> Verb<'_, ()> {
@@ -139,12 +145,8 @@ impl Registry for PostgresStore {
         )
     }
 
-    fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>> {
-        self.verb(move |inner| async move {
-            let query = if open_only { Query::open_alerts_of } else { Query::alerts };
-            let row = || params![Text::from(tenant.as_str()), i64::from(limit)];
-            inner.rows(query, row).await?.iter().map(alerts::read).collect()
-        })
+    fn alerts(&self, tenant: Tenant, open_only: bool, page: Page) -> Verb<'_, Listed<Alert>> {
+        self.verb(move |inner| async move { alerts::list(&inner, &tenant, open_only, &page).await })
     }
 
     fn setting(&self, name: Arc<str>) -> Verb<'_, Option<Bytes>> {
@@ -159,6 +161,26 @@ impl Registry for PostgresStore {
             inner.write(Query::keep_setting, || params![Text::from(&name), Blob(value.clone())]).await?;
             let row = inner.row(Query::setting, || params![Text::from(&name)]).await?;
             row.map_or(Ok(Bytes::new()), |row| bytes(&row, 0))
+        })
+    }
+
+    fn exchange_setting(&self, name: Arc<str>, before: Option<Bytes>, after: Bytes) -> Verb<'_, bool> {
+        self.verb(move |inner| async move {
+            let exchange = |session: Arc<Session>| {
+                let (name, after) = (&name, Blob(after.clone()));
+                let (query, row) = match &before {
+                    None => (Query::insert_setting, params![Text::from(name), after]),
+                    Some(before) => (Query::exchange_setting, params![Text::from(name), Blob(before.clone()), after]),
+                };
+                async move {
+                    let is_exchanged = session.execute(query, row).await? > 0;
+                    if is_exchanged && is_shared(name) {
+                        note_configured(&session);
+                    }
+                    Ok(is_exchanged)
+                }
+            };
+            inner.transaction(1, exchange).await
         })
     }
 

@@ -1,12 +1,14 @@
 //! Sources, destinations and routes as configured.
 
-use domain::Timestamp;
+use std::sync::Arc;
+
+use domain::{Tenant, Timestamp};
 use store::StoreError;
 use store::registry::{ManagedBy, Object, ObjectKind};
 use tokio_postgres::Row;
 
 use crate::failure::Failure;
-use crate::nodes::note_configured;
+use crate::nodes::count_configured;
 use crate::perform::Inner;
 use crate::query::Query;
 use crate::row::{cell, name, string_or_none, text, time, time_or_none};
@@ -14,8 +16,29 @@ use crate::session::Session;
 use crate::value::{Text, micros, params};
 
 /// Creates or replaces. A retired name is free again, and its new object is a new one.
-pub(super) async fn put(inner: &Inner, object: &Object, create: bool) -> Result<(), Failure> {
-    inner.transaction(1, |session| async move { put_one(&session, object, create).await }).await
+pub(super) async fn put(inner: &Inner, object: &Object, create: bool, judged_on: Option<u64>) -> Result<(), Failure> {
+    let put = |session: Arc<Session>| async move {
+        put_one(&session, object, create).await?;
+        count_configured(&session, judged_on).await
+    };
+    inner.transaction(1, put).await
+}
+
+/// Gives whether there was one.
+pub(super) async fn retire(
+    inner: &Inner,
+    (tenant, kind, name): (&Tenant, ObjectKind, &str),
+    now: Timestamp,
+    judged_on: Option<u64>,
+) -> Result<bool, Failure> {
+    let retire = |session: Arc<Session>| async move {
+        let (tenant, kind) = (Text::from(tenant.as_str()), Text::from(kind.as_str()));
+        let row = params![tenant, kind, Text::from(name), now.as_micros()];
+        let retired = session.execute(Query::retire_object, row).await?;
+        count_configured(&session, judged_on).await?;
+        Ok(retired > 0)
+    };
+    inner.transaction(1, retire).await
 }
 
 async fn put_one(session: &Session, object: &Object, create: bool) -> Result<(), Failure> {
@@ -28,7 +51,6 @@ async fn put_one(session: &Session, object: &Object, create: bool) -> Result<(),
     let mut found = session.row(Query::lock_object, key()).await?;
     if found.is_none() {
         if session.execute(Query::insert_object, columns(object, object.created_at)).await? > 0 {
-            note_configured(session);
             return Ok(());
         }
         // Another node made it at the same time: it is there now, and this one is the later.
@@ -41,7 +63,6 @@ async fn put_one(session: &Session, object: &Object, create: bool) -> Result<(),
         Some(_) => object.created_at,
     };
     session.later(Query::replace_object, columns(object, created_at));
-    note_configured(session);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ impl Watch for PostgresStore {
     }
 
     fn calls(&self, tenant: Tenant, filter: CallFilter, page: Page) -> Verb<'_, Listed<Call>> {
-        self.verb(move |inner| async move {
+        self.search(move |inner| async move {
             let inline = inner.options.inline;
             let (tenant, filter, page) = (&tenant, &filter, &page);
             inner.read(|session| async move { calls::list(&session, tenant, filter, page, inline).await }).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::identity::{MessageIdentity, message_key};
 use domain::ordering::OnDead;
-use domain::{AttemptId, DeliveryId, DeliveryState, Event, EventId, Tenant, Timestamp};
+use domain::{AttemptId, DeliveryId, DeliveryState, DestinationName, Event, EventId, Tenant, Timestamp};
 use store::dispatch::{Ask, Attempt, Claim, ClaimDue, Claimed, Dispatch, Owner, Settlement};
 use store::intake::{AcceptGroup, Accepted, Intake, NewDelivery, NewEvent};
 use store_postgres::testkit::{Database, NOW};
@@ -61,16 +61,23 @@ pub async fn accept(store: &PostgresStore, event: NewEvent) -> Accepted {
     answers.pop().expect("an answer").expect("accepted").pop().expect("an answer")
 }
 
-pub async fn claim(store: &PostgresStore, owner: u64, limit: u32, now: Timestamp) -> Vec<Claimed> {
-    let ask = Ask {
-        tenant: tenant(),
-        destination: "app".parse().expect("a name"),
-        limit,
+/// Asks for one delivery of each tenant's `app`.
+pub fn asking(tenants: impl IntoIterator<Item = Tenant>) -> ClaimDue {
+    let destination: DestinationName = "app".parse().expect("a name");
+    let ask = |tenant| Ask {
+        tenant,
+        destination: destination.clone(),
+        limit: 1,
         backfill: 0,
         bytes_max: u64::MAX,
         charge: None,
     };
-    let ask = ClaimDue { owner: Owner(owner), lease: LEASE, now, asks: vec![ask] };
+    ClaimDue { owner: Owner(1), lease: LEASE, now: NOW, asks: tenants.into_iter().map(ask).collect() }
+}
+
+pub async fn claim(store: &PostgresStore, owner: u64, limit: u32, now: Timestamp) -> Vec<Claimed> {
+    let mut ask = ClaimDue { owner: Owner(owner), now, ..asking([tenant()]) };
+    ask.asks[0].limit = limit;
     store.claim_due(ask).await.expect("claim_due").pop().expect("an answer").claimed
 }
 

@@ -4,10 +4,12 @@
 mod arrange;
 mod conformance;
 mod copying;
+mod crowd;
 mod doubt;
 mod growth;
 mod nodes;
 mod prune;
 mod spans;
 mod trouble;
+mod unheard;
 mod work;

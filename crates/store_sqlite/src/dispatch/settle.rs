@@ -1,11 +1,10 @@
 //! Settling: what a try leaves behind, where its delivery goes on, and who in its lane is next.
 
+use domain::Timestamp;
 use domain::delivery::waiting;
-use domain::{AttemptId, DeliveryId, Timestamp};
 use rusqlite::params;
 use store::StoreError;
 use store::dispatch::{Attempt, Cause, PreparedDelivery, RESPONSE_BYTES_MAX, Settled, Settlement};
-use uuid::Builder;
 
 use crate::claims::Held;
 use crate::code::Stored;
@@ -15,9 +14,6 @@ use crate::names::NameId;
 use crate::query::Query;
 use crate::row::signed;
 use crate::tx::Tx;
-
-/// The outcome of a try whose end nobody saw.
-const UNKNOWN: &str = "unknown";
 
 pub(crate) fn keep_prepared(tx: &mut Tx<'_, '_>, one: &PreparedDelivery) -> Result<Result<(), StoreError>, Failure> {
     let Some(tenant) = tx.known_name(one.tenant.as_str())? else { return Ok(Err(StoreError::Fenced)) };
@@ -108,31 +104,10 @@ pub(crate) fn rescue_lapsed(tx: &mut Tx<'_, '_>, now: Timestamp, limit: u32) -> 
     let lapsed = tx.shared().claims.lapsed(now, limit as usize, &dead);
     for (id, held) in &lapsed {
         tx.release(*id);
-        insert_attempt(tx, (held.seq, held.tried), &unknown(*id, held, now))?;
+        insert_attempt(tx, (held.seq, held.tried), &Attempt::unseen(*id, held.tried, now))?;
         let attempts = held.attempts + 1;
         let state = Stored::from_state(waiting(attempts)).unwrap_or(Stored::Retrying);
         move_to(tx, held, state, now, (attempts, held.tried + 1), None)?;
     }
     Ok(u32::try_from(lapsed.len()).unwrap_or(u32::MAX))
-}
-
-/// The try of a lapsed lease. Its id is drawn from the delivery's, because chance is not the store's to ask for.
-fn unknown(id: DeliveryId, held: &Held, now: Timestamp) -> Attempt {
-    let seed = [&id.as_bytes()[..], &held.tried.to_be_bytes()].concat();
-    let mut chance = [0; 10];
-    chance.copy_from_slice(&domain::identity::Digest::of(&seed).0[..10]);
-    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-    Attempt {
-        id: AttemptId::from_uuid(Builder::from_unix_timestamp_millis(millis, &chance).into_uuid()),
-        number: held.tried + 1,
-        started_at: now,
-        duration_us: 0,
-        outcome: UNKNOWN.into(),
-        status: None,
-        error: Some("the lease ran out before the try was settled; it may have been sent".to_owned()),
-        connect_us: None,
-        first_byte_us: None,
-        peer: None,
-        response: bytes::Bytes::new(),
-    }
 }

@@ -118,7 +118,7 @@ pub(crate) fn owe(
     let route = tx.name(new.route.as_str())?;
     let seq = tx.memory.next_delivery;
     tx.memory.next_delivery += 1;
-    let version = new.lane.as_ref().and_then(|lane| lane::version_in(lane, owing.version));
+    let version = new.lane.as_ref().and_then(|lane| lane.version_of(owing.version));
     let standing = match &new.lane {
         Some(lane) => Some(stand(tx, owing, destination, lane, (seq, version))?),
         None => None,

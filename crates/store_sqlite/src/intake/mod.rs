@@ -6,7 +6,7 @@ pub(crate) mod requests;
 
 use domain::request::{Reason, Verdict};
 use domain::{RequestId, SourceName, Tenant, Timestamp};
-use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds};
+use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds, Waiting};
 use store::{StoreError, Verb};
 
 pub(crate) use self::accept::{Owing, accept_events, owe};
@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::job::{Company, Work};
 use crate::names::NameId;
 use crate::query::Query;
+use crate::row::count;
 use crate::tx::Tx;
 
 /// Whose an event is, in numbers.
@@ -46,6 +47,17 @@ impl Intake for SqliteStore {
         self.read(move |view| {
             let lookup = view.lookup();
             view.rows(Query::pending_requests, (due.as_micros(), limit), |row| requests::read(row, lookup))
+        })
+    }
+
+    fn waiting(&self, tenant: Tenant, source: SourceName) -> Verb<'_, Waiting> {
+        self.read(move |view| {
+            let lookup = view.lookup();
+            let (Some(tenant), Some(source)) = (lookup.id(tenant.as_str())?, lookup.id(source.as_str())?) else {
+                return Ok(Waiting::default());
+            };
+            let read = |row: &rusqlite::Row<'_>| Ok(Waiting { count: count(row, 0)?, bytes: count(row, 1)? });
+            Ok(view.row(Query::waiting, (tenant, source), read)?.unwrap_or_default())
         })
     }
 

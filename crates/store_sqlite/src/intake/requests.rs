@@ -7,6 +7,7 @@ use domain::request::{InboundRequest, Reason, Verdict};
 use domain::{RequestId, Timestamp};
 use rusqlite::{Row, params};
 use store::StoreError;
+use store::intake::kept::{decode_headers, due_of, encode_headers, size};
 use store::intake::{KeptRequest, RejectedBounds};
 
 use crate::code::{verdict_code, verdict_of};
@@ -30,10 +31,7 @@ struct Kept {
 pub(crate) fn keep(tx: &mut Tx<'_, '_>, kept: &KeptRequest, bounds: RejectedBounds) -> Result<(), Failure> {
     let tenant = tx.name(kept.request.tenant.as_str())?;
     let source = tx.name(kept.request.source.as_str())?;
-    // One that is larger than all of its kind may be together is kept without its body: it must not push out the rest.
-    let too_large = size(&kept.request, &kept.request.body) > bounds.bytes_max;
-    let bounded = kept.verdict == Verdict::Rejected;
-    let body = if bounded && too_large { Bytes::new() } else { kept.request.body.clone() };
+    let body = kept.body_within(bounds);
     let bytes = signed(size(&kept.request, &body));
     insert(tx, (tenant, source), kept, &body, bytes)?;
     if let (Verdict::Rejected, Some(reason)) = (kept.verdict, &kept.reason) {
@@ -93,11 +91,6 @@ fn change_verdict(
     }
 }
 
-/// Only pending ones are due; one that says no time is due at once.
-fn due_of(verdict: Verdict, due: Option<Timestamp>) -> Option<Timestamp> {
-    (verdict == Verdict::Pending).then(|| due.unwrap_or_default())
-}
-
 fn uncount(tx: &mut Tx<'_, '_>, known: &Kept) -> Result<(), Failure> {
     match (known.verdict, &known.reason) {
         (Verdict::Rejected, Some(code)) => count(tx, (known.tenant, known.source, code), -1, -known.bytes),
@@ -135,12 +128,6 @@ fn make_room(
     Ok(())
 }
 
-/// What a request takes: its body and headers.
-fn size(request: &InboundRequest, body: &Bytes) -> u64 {
-    let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    (body.len() + headers + request.url.len()) as u64
-}
-
 fn insert(
     tx: &mut Tx<'_, '_>,
     (tenant, source): (NameId, NameId),
@@ -156,7 +143,7 @@ fn insert(
         verdict_code(kept.verdict),
         kept.reason.as_ref().map(|reason| &*reason.code),
         kept.reason.as_ref().map(|reason| &*reason.detail),
-        micros(due_of(kept.verdict, kept.due)),
+        micros(kept.due()),
         request.received_at.as_micros(),
         bytes,
         &*request.connection,
@@ -184,13 +171,18 @@ fn find(tx: &mut Tx<'_, '_>, tenant: NameId, id: RequestId) -> Result<Option<Kep
 
 /// The kept request in the columns of `request`.
 pub(crate) fn read(row: &Row<'_>, lookup: Lookup<'_>) -> Result<KeptRequest, Failure> {
-    let head = read_head(row, lookup)?;
-    let request = Arc::new(InboundRequest { body: bytes(row, 13)?, ..Arc::unwrap_or_clone(head.request) });
+    let body = bytes(row, 13)?;
+    let head = read_apart(row, lookup, body.len() as u64)?;
+    let request = Arc::new(InboundRequest { body, ..Arc::unwrap_or_clone(head.request) });
     Ok(KeptRequest { request, ..head })
 }
 
 /// The same without its body, as lists show it: a page of whole bodies would not fit into memory.
 pub(crate) fn read_head(row: &Row<'_>, lookup: Lookup<'_>) -> Result<KeptRequest, Failure> {
+    read_apart(row, lookup, row.get::<_, i64>(13)?.unsigned_abs())
+}
+
+fn read_apart(row: &Row<'_>, lookup: Lookup<'_>, body_bytes: u64) -> Result<KeptRequest, Failure> {
     let request = InboundRequest {
         id: RequestId::from_uuid(uuid(row, 0)?),
         tenant: lookup.name(row.get(1)?)?.tenant()?,
@@ -209,52 +201,6 @@ pub(crate) fn read_head(row: &Row<'_>, lookup: Lookup<'_>) -> Result<KeptRequest
         verdict: verdict_of(row.get(3)?)?,
         reason: text_or_none(row, 4)?.map(|code| Reason { code, detail: detail.unwrap_or_default() }),
         due: time_or_none(row, 6)?,
+        body_bytes,
     })
-}
-
-/// Headers as length-prefixed names and values: values are bytes, not text.
-fn encode_headers(headers: &[(Arc<str>, Bytes)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in headers {
-        for part in [name.as_bytes(), value] {
-            out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            out.extend_from_slice(part);
-        }
-    }
-    out
-}
-
-fn decode_headers(bytes: &Bytes) -> Result<Vec<(Arc<str>, Bytes)>, Failure> {
-    let mut rest = bytes.clone();
-    let mut headers = Vec::new();
-    while !rest.is_empty() {
-        let (name, value) = (part(&mut rest)?, part(&mut rest)?);
-        headers.push((String::from_utf8_lossy(&name).into(), value));
-    }
-    Ok(headers)
-}
-
-fn part(rest: &mut Bytes) -> Result<Bytes, Failure> {
-    let damaged = || StoreError::Corrupt("the headers of a request cannot be read".to_owned());
-    let length = rest.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;
-    if rest.len() < 4 + length {
-        return Err(damaged().into());
-    }
-    let part = rest.slice(4..4 + length);
-    *rest = rest.slice(4 + length..);
-    Ok(part)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_are_read_back_as_they_came_and_damage_is_told() {
-        let headers = vec![("a".into(), Bytes::from_static(&[0, 255])), ("a".into(), Bytes::new())];
-        let encoded = Bytes::from(encode_headers(&headers));
-        assert_eq!(decode_headers(&encoded).ok(), Some(headers));
-        assert!(decode_headers(&encoded.slice(..encoded.len() - 1)).is_err());
-        assert!(decode_headers(&encoded.slice(..3)).is_err());
-    }
 }

@@ -6,9 +6,8 @@ mod wishes;
 
 use domain::{DeliveryId, DestinationName, ReplayId, Tenant, Timestamp};
 use rusqlite::params;
-use store::dispatch::Owner;
 use store::people::{DestinationState, DestinationStatus, HoldScope, People, Replay, ReplayStep, Wish};
-use store::read::DeliveryFilter;
+use store::read::{DeliveryFilter, Listed, Page};
 use store::{StoreError, Verb};
 
 use crate::SqliteStore;
@@ -49,9 +48,7 @@ impl People for SqliteStore {
         })
     }
 
-    fn resume(&self, tenant: Tenant, scope: HoldScope, now: Timestamp, limit: u32) -> Verb<'_, u32> {
-        // Each goes on when it was due anyway: a schedule of retries survives a pause.
-        let _ = now;
+    fn resume(&self, tenant: Tenant, scope: HoldScope, limit: u32) -> Verb<'_, u32> {
         Box::pin(async move {
             let find =
                 move |view: &mut crate::view::View<'_, '_>| hold::to_resume(view, tenant.as_str(), &scope, limit);
@@ -91,9 +88,7 @@ impl People for SqliteStore {
     }
 
     /// The deliveries are claimed as they fall due, at the pace of their destinations, never at birth.
-    fn replay_step(&self, step: ReplayStep, owner: Owner, now: Timestamp) -> Verb<'_, Replay> {
-        // With one process there is nobody else who could be taking the same step.
-        let _ = owner;
+    fn replay_step(&self, step: ReplayStep, now: Timestamp) -> Verb<'_, Replay> {
         self.write(Work::ingest(step.deliveries.len() + 1, 0), move |tx, _| replays::step(tx, &step, now))
     }
 
@@ -101,12 +96,8 @@ impl People for SqliteStore {
         self.write(Work::rows(1), move |tx, _| replays::cancel(tx, tenant.as_str(), id, now))
     }
 
-    fn replays(&self, tenant: Tenant, limit: u32) -> Verb<'_, Vec<Replay>> {
-        self.read(move |view| {
-            let lookup = view.lookup();
-            let Some(tenant) = lookup.id(tenant.as_str())? else { return Ok(Vec::new()) };
-            view.rows(Query::replays, (tenant, limit), |row| replays::read(row, lookup))
-        })
+    fn replays(&self, tenant: Tenant, page: Page) -> Verb<'_, Listed<Replay>> {
+        self.read(move |view| replays::list(view, tenant.as_str(), &page))
     }
 
     fn replay(&self, tenant: Tenant, id: ReplayId) -> Verb<'_, Option<Replay>> {

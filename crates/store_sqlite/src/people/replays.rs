@@ -5,14 +5,18 @@ use rusqlite::{Row, params};
 use store::StoreError;
 use store::intake::Accepted;
 use store::people::{Replay, ReplayState, ReplayStep};
+use store::read::{Listed, Page, Position};
+use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::intake::{Owing, owe};
 use crate::names::NameId;
 use crate::people::missing;
 use crate::query::Query;
+use crate::read::requests::parse as parse_id;
 use crate::row::{Lookup, count, micros, signed, time, time_or_none, uuid};
 use crate::tx::Tx;
+use crate::view::View;
 
 pub(crate) fn create(tx: &mut Tx<'_, '_>, replay: &Replay) -> Result<(), Failure> {
     let tenant = tx.name(replay.tenant.as_str())?;
@@ -82,6 +86,18 @@ fn find(tx: &mut Tx<'_, '_>, tenant: &str, id: ReplayId) -> Result<Option<(NameI
     tx.sql.row(Query::replay, params![tenant, id.as_bytes()], |row| {
         Ok((tenant, row.get::<_, i64>(13)?, read(row, lookup)?))
     })
+}
+
+/// Newest made first, by their ids.
+pub(crate) fn list(view: &mut View<'_, '_>, tenant: &str, page: &Page) -> Result<Listed<Replay>, Failure> {
+    let lookup = view.lookup();
+    let before = page.after.as_ref().map_or(Ok(Uuid::max()), parse_id)?;
+    let Some(tenant) = lookup.id(tenant)? else { return Ok(Listed::one_beyond(Vec::new(), page.limit)) };
+    let found = view.rows(Query::replays, (tenant, before.as_bytes(), i64::from(page.limit) + 1), |row| {
+        let replay = read(row, lookup)?;
+        Ok((Position(replay.id.uuid().simple().to_string()), replay))
+    })?;
+    Ok(Listed::one_beyond(found, page.limit))
 }
 
 /// The replay in the columns of `replay`.

@@ -8,6 +8,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use store::StoreError;
 use store::read::{EventFilter, EventRow, Listed, Page, Position, STRETCH_BYTES_MAX, Stretch};
+use store::search::spellings;
 
 use crate::code::origin_code;
 use crate::failure::Failure;
@@ -30,7 +31,25 @@ struct Wanted<'f> {
     origin: Option<i64>,
     event_type: Option<&'f str>,
     subject: Option<&'f str>,
-    q: Option<Finder<'f>>,
+    q: Option<Text<'f>>,
+}
+
+/// A text to look for, and how a payload may hold it.
+struct Text<'f> {
+    plain: Finder<'f>,
+    spellings: Vec<Finder<'static>>,
+}
+
+impl<'f> Text<'f> {
+    fn new(text: &'f str) -> Self {
+        let spellings = spellings(text).iter().map(|spelling| Finder::new(spelling.as_bytes()).into_owned()).collect();
+        Self { plain: Finder::new(text.as_bytes()), spellings }
+    }
+
+    fn is_in(&self, kind: &[u8], subject: &[u8], payload: &[u8]) -> bool {
+        [kind, subject].iter().any(|text| self.plain.find(text).is_some())
+            || self.spellings.iter().any(|spelling| spelling.find(payload).is_some())
+    }
 }
 
 impl<'f> Wanted<'f> {
@@ -49,7 +68,7 @@ impl<'f> Wanted<'f> {
             origin: filter.origin.map(origin_code),
             event_type: filter.event_type.as_deref(),
             subject: filter.subject.as_deref(),
-            q: filter.q.as_deref().map(|q| Finder::new(q.as_bytes())),
+            q: filter.q.as_deref().map(Text::new),
         }))
     }
 
@@ -81,7 +100,7 @@ impl<'f> Wanted<'f> {
             && self.subject.is_none_or(|wanted| wanted.as_bytes() == subject)
             && match &self.q {
                 None => true,
-                Some(q) => [kind, subject, text(row, 18)?].iter().any(|text| q.find(text).is_some()),
+                Some(q) => q.is_in(kind, subject, text(row, 18)?),
             })
     }
 }
@@ -272,7 +291,7 @@ fn parse(position: &Position) -> Result<Key, Failure> {
     parts.ok_or_else(|| not_a_position(position))
 }
 
-fn number(position: &Position) -> Result<i64, Failure> {
+pub(crate) fn number(position: &Position) -> Result<i64, Failure> {
     position.0.parse().map_err(|_| not_a_position(position))
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod deliveries;
 pub(crate) mod events;
 mod merge;
-mod requests;
+pub(crate) mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;

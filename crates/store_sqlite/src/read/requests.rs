@@ -81,6 +81,6 @@ fn position(last: Uuid) -> Position {
     Position(last.simple().to_string())
 }
 
-fn parse(position: &Position) -> Result<Uuid, Failure> {
+pub(crate) fn parse(position: &Position) -> Result<Uuid, Failure> {
     Uuid::try_parse(&position.0).map_err(|_| not_a_position(position))
 }

@@ -2,12 +2,15 @@
 
 use domain::AlertId;
 use rusqlite::{Row, params};
+use store::read::{Listed, Page, Position};
 use store::registry::Alert;
 
 use crate::failure::Failure;
 use crate::query::Query;
+use crate::read::events::number;
 use crate::row::{Lookup, count, signed, small, text, text_or_none, time, time_or_none, uuid};
 use crate::tx::Tx;
+use crate::view::View;
 
 /// Opens it, counts it on, or opens it again. Gives whether it is a new one.
 pub(super) fn raise(tx: &mut Tx<'_, '_>, alert: &Alert) -> Result<bool, Failure> {
@@ -23,6 +26,23 @@ pub(super) fn raise(tx: &mut Tx<'_, '_>, alert: &Alert) -> Result<bool, Failure>
     let row = params![id, tenant, &*alert.kind, &*alert.object, alert.detail, opened, last, times];
     tx.execute(Query::open_alert, row)?;
     Ok(true)
+}
+
+/// Newest first, by their numbers.
+pub(super) fn list(
+    view: &mut View<'_, '_>,
+    tenant: &str,
+    open_only: bool,
+    page: &Page,
+) -> Result<Listed<Alert>, Failure> {
+    let lookup = view.lookup();
+    let before = page.after.as_ref().map_or(Ok(i64::MAX), number)?;
+    let Some(tenant) = lookup.id(tenant)? else { return Ok(Listed::one_beyond(Vec::new(), page.limit)) };
+    let query = if open_only { Query::open_alerts_of } else { Query::alerts };
+    let found = view.rows(query, (tenant, before, i64::from(page.limit) + 1), |row| {
+        Ok((Position(row.get::<_, i64>(13)?.to_string()), read(row, lookup)?))
+    })?;
+    Ok(Listed::one_beyond(found, page.limit))
 }
 
 pub(super) fn read(row: &Row<'_>, lookup: Lookup<'_>) -> Result<Alert, Failure> {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use domain::identity::Digest;
 use domain::{Tenant, Timestamp};
 use rusqlite::{Row, params};
+use store::read::{Listed, Page};
 use store::registry::{Alert, ApiKey, Idempotency, Object, ObjectKind, Registry, is_shared};
 use store::{StoreError, Verb};
 
@@ -25,16 +26,26 @@ impl Registry for SqliteStore {
         self.read(|view| view.rows(Query::objects, [], objects::read))
     }
 
-    fn put_object(&self, object: Object, create: bool) -> Verb<'_, ()> {
-        self.shared.nodes.note_configured();
-        self.write(Work::ingest(1, 0), move |tx, _| objects::put(tx, &object, create))
+    fn put_object(&self, object: Object, create: bool, judged_on: Option<u64>) -> Verb<'_, ()> {
+        self.write(Work::ingest(1, 0), move |tx, _| {
+            objects::put(tx, &object, create)?;
+            tx.configured(judged_on)
+        })
     }
 
-    fn retire_object(&self, tenant: Tenant, kind: ObjectKind, name: Arc<str>, now: Timestamp) -> Verb<'_, bool> {
-        self.shared.nodes.note_configured();
+    fn retire_object(
+        &self,
+        tenant: Tenant,
+        kind: ObjectKind,
+        name: Arc<str>,
+        now: Timestamp,
+        judged_on: Option<u64>,
+    ) -> Verb<'_, bool> {
         self.write(Work::rows(1), move |tx, _| {
             let row = (tenant.as_str(), kind.as_str(), &*name, now.as_micros());
-            Ok(tx.execute(Query::retire_object, row)? > 0)
+            let retired = tx.execute(Query::retire_object, row)?;
+            tx.configured(judged_on)?;
+            Ok(retired > 0)
         })
     }
 
@@ -122,13 +133,8 @@ impl Registry for SqliteStore {
         })
     }
 
-    fn alerts(&self, tenant: Tenant, open_only: bool, limit: u32) -> Verb<'_, Vec<Alert>> {
-        self.read(move |view| {
-            let lookup = view.lookup();
-            let Some(tenant) = lookup.id(tenant.as_str())? else { return Ok(Vec::new()) };
-            let query = if open_only { Query::open_alerts_of } else { Query::alerts };
-            view.rows(query, (tenant, limit), |row| alerts::read(row, lookup))
-        })
+    fn alerts(&self, tenant: Tenant, open_only: bool, page: Page) -> Verb<'_, Listed<Alert>> {
+        self.read(move |view| alerts::list(view, tenant.as_str(), open_only, &page))
     }
 
     fn setting(&self, name: Arc<str>) -> Verb<'_, Option<Bytes>> {
@@ -139,6 +145,19 @@ impl Registry for SqliteStore {
         self.write(Work::ingest(1, value.len()), move |tx, _| {
             tx.execute(Query::keep_setting, (&*name, &*value))?;
             Ok(tx.row(Query::setting, [&*name], |row| bytes(row, 0))?.unwrap_or_default())
+        })
+    }
+
+    fn exchange_setting(&self, name: Arc<str>, before: Option<Bytes>, after: Bytes) -> Verb<'_, bool> {
+        if is_shared(&name) {
+            self.shared.nodes.note_configured();
+        }
+        self.write(Work::ingest(1, after.len()), move |tx, _| {
+            let touched = match &before {
+                None => tx.execute(Query::insert_setting, (&*name, &*after))?,
+                Some(before) => tx.execute(Query::exchange_setting, (&*name, &**before, &*after))?,
+            };
+            Ok(touched > 0)
         })
     }
 

@@ -167,6 +167,7 @@ impl Plan {
         };
         Specs {
             alerting: Vec::new(),
+            veils: Default::default(),
             catalogue: if self.thin { thin_catalogue() } else { Arc::default() },
             public_url: Some("https://hooks.example".into()),
             sources: vec![source],

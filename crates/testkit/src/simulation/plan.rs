@@ -136,6 +136,7 @@ impl Plan {
         };
         Specs {
             alerting: Vec::new(),
+            veils: Default::default(),
             catalogue: Arc::default(),
             public_url: None,
             sources: vec![source(HOOKS, Some(webhook), false), source(OWN, None, true)],

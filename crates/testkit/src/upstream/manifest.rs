@@ -46,13 +46,6 @@ impl Manifest {
         self
     }
 
-    /// In which nothing says that one of this object is gone.
-    #[must_use]
-    pub fn without_deletes(mut self, object: Object) -> Self {
-        self.extension(object)["deletes"] = json!("none");
-        self
-    }
-
     /// In which nothing says what the topics about this object mean.
     #[must_use]
     pub fn without_events(mut self, object: Object) -> Self {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::Tenant;
 use domain::request::Verdict;
+use domain::{RequestId, Tenant};
 use engine::receive::Receipt;
 use engine::spec::{AllowFrom, Specs};
 use store::Store;
@@ -80,6 +80,37 @@ async fn threat_13_a_published_list_counts_once_fetched_and_the_last_good_one_st
     let again = Rig::with(store, allowing(&[], true)).await;
     again.pass(Duration::from_secs(1)).await;
     assert_eq!(answers(&again, &remotes).await, ["rejected", "accepted"]);
+}
+
+/// The one rejected request.
+async fn rejected(rig: &Rig) -> RequestId {
+    let filter = RequestFilter { verdict: Some(Verdict::Rejected), ..RequestFilter::default() };
+    let kept = rig.store.requests(Tenant::default_tenant(), filter, Page::first(10)).await.expect("requests").rows;
+    let [only] = kept.as_slice() else { panic!("{kept:?}") };
+    only.request.id
+}
+
+/// What judging it again comes to, with the code of why not.
+async fn judged(rig: &Rig, id: RequestId) -> (Verdict, Option<String>) {
+    let judged = rig.engine.reverify(Tenant::default_tenant(), id).await.expect("judged");
+    assert_eq!(judged.events.len(), usize::from(judged.verdict == Verdict::Accepted));
+    (judged.verdict, judged.reason.map(|reason| reason.code.to_string()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_13_judging_again_lets_no_stranger_in_until_its_address_is_allowed() {
+    let rig = Rig::with(memory(), allowing(&["192.0.2.0/24"], false)).await;
+    assert_eq!(answers(&rig, &["198.51.100.7"]).await, ["rejected"]);
+    let id = rejected(&rig).await;
+    let refused = (Verdict::Rejected, Some("address_not_allowed".to_owned()));
+    assert_eq!(judged(&rig, id).await, refused);
+    // Who may send is published, and nobody knows yet what.
+    rig.engine.configure(allowing(&[], true)).await.expect("a reload");
+    assert_eq!(judged(&rig, id).await, (Verdict::Pending, None));
+    assert_eq!(rejected(&rig).await, id, "it is as it was");
+    rig.publish_addresses(200, LIST);
+    rig.pass(Duration::from_secs(61)).await;
+    assert_eq!(judged(&rig, id).await, (Verdict::Accepted, None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use domain::alert::{DigestTime, Every, QuietHours, Rules, Severity};
 use domain::{DeliveryState, Tenant};
 use engine::spec::{AlertingSpec, ChannelSpec, DigestSpec, PAGERDUTY, PagerSpec, RouteSpec, Secret, Specs, Way};
 use store::Store;
+use store::read::Page;
 use store_sqlite::{OpenOptions, SqliteStore};
 use testkit::faulty_store::{Death, Fate, Fates, FaultyStore};
 
@@ -169,7 +170,7 @@ async fn a_channel_that_fails_is_a_matter_of_its_owner_and_forgotten_with_it() {
     rig.pass(MINUTE).await;
     assert_eq!(heard(&rig, PAGER).len(), 2, "of the other's dead letters, and that the chat refuses");
     assert_eq!(rig.open().await, [("channel_failing".to_owned(), "channel/team".to_owned())]);
-    let own = rig.store.alerts(other.clone(), true, 10).await.expect("alerts");
+    let own = rig.store.alerts(other.clone(), true, Page::first(10)).await.expect("alerts").rows;
     assert!(own.iter().all(|alert| &*alert.kind != "channel_failing"), "{own:?}");
     let channels = rig.engine.channels(&other).await.expect("channels");
     assert!(channels.is_empty(), "whom the operator tells is their own matter: {channels:?}");

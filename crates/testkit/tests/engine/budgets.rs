@@ -15,6 +15,8 @@ use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport}
 use engine::upstream::Account;
 use futures_util::future::BoxFuture;
 use serde_json::json;
+use store::Store;
+use store_sqlite::{OpenOptions, SqliteStore};
 
 use crate::rig::{Rig, clock, memory};
 use crate::shop::{GET, Shop, specs};
@@ -264,4 +266,75 @@ async fn requests_that_are_given_up_are_under_way_no_more() {
     }
     assert!(clock.now().since(began) < MINUTE, "nobody waited for more");
     rig.engine.stop(MINUTE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_says_when_to_come_back_is_obeyed_by_all_whatever_its_status() {
+    for status in [403, 500] {
+        let world = World::with(&[("orders", every(2 * SECOND))], None, GET).await;
+        world.rig.pass(SECOND).await;
+        world.shop.state().status = Some(status);
+        world.shop.state().headers = vec![("retry-after", "60".to_owned())];
+        world.rig.pass(3 * SECOND).await;
+        let StreamKey { tenant, source, connection, .. } = World::key("items");
+        let views = world.rig.engine.budget_views(&tenant).await.expect("views");
+        assert!(views[0].stopped_until.is_some(), "{status}: {views:?}");
+        let account = Account { tenant, source, connection };
+        let upstream = world.rig.engine.upstream(&account).await.expect("it opens");
+        let before = world.shop.asked();
+        tokio::select! {
+            answer = upstream.record(Purpose::Read, "items", "1") => panic!("{status}: it was asked: {answer:?}"),
+            () = world.rig.clock.sleep(50 * SECOND) => {}
+        }
+        assert_eq!(world.shop.asked(), before, "{status}: nobody asks while the source says no");
+        world.shop.state().status = None;
+        world.shop.state().headers.clear();
+        upstream.record(Purpose::Read, "items", "1").await.expect("it is answered").expect("it is there");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_node_was_told_the_others_obey_as_soon_as_somebody_waits_for_it() {
+    obeyed_by_both(403).await;
+}
+
+/// Of a 429 the error handler knows a wait of its own, which is shorter than what the source asked for.
+#[tokio::test(start_paused = true)]
+async fn of_two_waits_that_one_node_knows_the_others_obey_the_longer() {
+    obeyed_by_both(429).await;
+}
+
+async fn obeyed_by_both(status: u16) {
+    let clock = clock();
+    let shop = Shop::new(&clock);
+    shop.item(1, "an item");
+    shop.state().status = Some(status);
+    shop.state().headers = vec![("retry-after", "60".to_owned())];
+    let shared = OpenOptions { shared: true, ..OpenOptions::memory().inline() };
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(shared).expect("a store in memory opens"));
+    let specs = specs(&clock, &[], Some(budget(Counting::Moving, BudgetScope::Connection)), GET);
+    let StreamKey { tenant, source, connection, .. } = World::key("items");
+    let account = Account { tenant, source, connection };
+    let (mut nodes, mut upstreams) = (Vec::new(), Vec::new());
+    for number in 1..=2 {
+        let transport = Arc::clone(&shop) as _;
+        let node = Rig::node(number, Arc::clone(&store), specs.clone(), Arc::clone(&clock), transport).await;
+        upstreams.push(node.engine.upstream(&account).await.expect("it opens"));
+        nodes.push(node);
+    }
+    tokio::select! {
+        answer = upstreams[0].record(Purpose::Read, "items", "1") => assert!(answer.is_err(), "it is refused"),
+        () = clock.sleep(SECOND) => {}
+    }
+    for (upstream, patience) in upstreams.iter().zip([SECOND, 50 * SECOND]) {
+        tokio::select! {
+            answer = upstream.record(Purpose::Read, "items", "1") => panic!("it was asked: {answer:?}"),
+            () = clock.sleep(patience) => {}
+        }
+    }
+    assert_eq!(shop.asked(), 1);
+    for node in nodes {
+        node.engine.stop(MINUTE).await;
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use domain::{ConnectionName, EventId, Tenant};
+use domain::request::InboundRequest;
+use domain::{Assurance, ConnectionName, EventId, Tenant};
 use engine::receive::Receipt;
 use engine::spec::{RoleSecret, Secret, SourceSpec, Specs};
 use ring::hmac;
@@ -81,4 +82,48 @@ async fn no_account_speaks_for_another_of_thousands() {
     }
     let stored = rig.store.events(Tenant::default_tenant(), EventFilter::default(), Page::first(10)).await;
     assert!(stored.expect("events").rows.is_empty());
+}
+
+/// The source `pay`, of Stripe, with a secret of its own beside that of the account `acct_own`.
+fn with_a_shared_secret() -> Specs {
+    let secret = |text: &str| vec![RoleSecret::new(String::new(), Secret::new(text.to_owned()))];
+    let connections = [("acct_own".parse().expect("a name"), secret("whsec_own"))].into();
+    Specs {
+        sources: vec![SourceSpec { connections, ..listening("pay", "stripe", secret("whsec_shared")) }],
+        ..Specs::default()
+    }
+}
+
+/// An event of `acct_own`, signed with this secret, to the path of this connection.
+async fn pay(rig: &Rig, path: &str, secret: &str, note: &str) -> Receipt {
+    let at = rig.clock.now().as_micros() / 1_000_000;
+    let body = format!(
+        r#"{{"id":"evt_77","type":"charge.succeeded","account":"acct_own","created":{at},"data":{{"object":{{"id":"ch_1","object":"charge","note":"{note}"}}}}}}"#
+    );
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = hmac::sign(&key, format!("{at}.{body}").as_bytes());
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("stripe-signature", format!("t={at},v1={}", HEXLOWER.encode(tag.as_ref()))),
+    ];
+    let headers = headers.map(|(name, value)| (name.into(), Bytes::from(value))).to_vec();
+    let request = InboundRequest { connection: path.into(), ..rig.request("pay", headers, body.into()) };
+    rig.engine.receive(request).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_the_sources_secret_does_not_speak_for_an_account_with_its_own() {
+    let rig = Rig::with(memory(), with_a_shared_secret()).await;
+    let forged = pay(&rig, "", "whsec_shared", "forged").await;
+    assert!(matches!(forged, Receipt::Rejected { .. }), "{forged:?}");
+    let genuine = pay(&rig, "acct_own", "whsec_own", "genuine").await;
+    assert!(matches!(&genuine, Receipt::Accepted { events, .. } if !events[0].1), "no duplicate: {genuine:?}");
+    let again = pay(&rig, "", "whsec_own", "genuine").await;
+    assert!(matches!(&again, Receipt::Accepted { events, .. } if events[0].1), "by the source's own path: {again:?}");
+    let stored = rig.store.events(Tenant::default_tenant(), EventFilter::default(), Page::first(10)).await;
+    let rows = stored.expect("events").rows;
+    let told: Vec<_> = rows.iter().map(|row| (row.event.connection.as_str(), row.event.assurance)).collect();
+    assert_eq!(told, [("acct_own", Assurance::Body)]);
+    let detail = rig.store.event(Tenant::default_tenant(), rows[0].event.id).await.expect("read").expect("there");
+    assert!(String::from_utf8_lossy(&detail.event.payload).contains("genuine"));
 }

@@ -1,5 +1,7 @@
 //! Handshakes with effects: addresses that wait for a person, and secrets that survive a restart.
 
+mod nodes;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

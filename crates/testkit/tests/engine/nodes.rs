@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::identity::Digest;
 use domain::{ChargeKind, DeliveryState, Tenant, Timestamp};
 use engine::clock::SharedClock;
-use engine::nodes::{LEASE, may_go_by, now_goes_by, of_cluster};
+use engine::nodes::{LEASE, MayGo, may_go_by, now_goes_by, of_cluster};
 use engine::spec::Specs;
 use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
 use futures_util::future::BoxFuture;
@@ -433,15 +433,15 @@ async fn another_file_is_hindered_only_by_nodes_that_stay_and_becomes_everybodys
         leaving,
     };
     for (other, lease, apply, may) in [
-        (node(2, false), LEASE, false, false),
-        (node(2, false), LEASE, true, true),
-        (node(2, true), LEASE, false, true),
-        (node(2, false), Duration::ZERO, false, true),
-        (node(1, false), LEASE, false, true),
+        (node(2, false), LEASE, false, MayGo::No),
+        (node(2, false), LEASE, true, MayGo::Yes),
+        (node(2, true), LEASE, false, MayGo::Yes),
+        (node(2, false), Duration::ZERO, false, MayGo::IfTheyStayAway),
+        (node(1, false), LEASE, false, MayGo::Yes),
     ] {
         let shared = OpenOptions { shared: true, ..OpenOptions::memory().inline() };
         let store = SqliteStore::open(shared).expect("a store in memory opens");
-        assert_eq!(may_go_by(&store, theirs, false, Owner(2), now).await, Ok(true), "the first one's counts");
+        assert_eq!(may_go_by(&store, theirs, false, Owner(2), now).await, Ok(MayGo::Yes), "the first one's counts");
         store.beat(other.clone(), lease, now).await.expect("beat");
         assert_eq!(may_go_by(&store, ours, apply, Owner(1), now).await, Ok(may), "{other:?} {lease:?} {apply}");
         assert_eq!(of_cluster(&store).await, Ok(Some(theirs)), "asking changes nothing");
@@ -451,6 +451,6 @@ async fn another_file_is_hindered_only_by_nodes_that_stay_and_becomes_everybodys
     let alone = SqliteStore::open(OpenOptions::memory().inline()).expect("a store in memory opens");
     // As a store that was several nodes' once, and was moved.
     alone.put_setting(FILE.into(), theirs.0.to_vec().into()).await.expect("put_setting");
-    assert_eq!(may_go_by(&alone, ours, false, Owner(1), now).await, Ok(true));
+    assert_eq!(may_go_by(&alone, ours, false, Owner(1), now).await, Ok(MayGo::Yes));
     assert_eq!(of_cluster(&alone).await, Ok(None), "nobody else is there to differ from");
 }

@@ -82,6 +82,22 @@ async fn what_cannot_even_be_a_dead_letter_is_tried_again_until_it_can() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dead_letters_are_told_of_although_the_answer_to_their_commit_was_lost() {
+    let refusing = Refusing::calls("settle");
+    let rig = rig(&refusing, specs()).await;
+    rig.answer(500);
+    refusing.plan(&[Fate::HappensUnheard; 3]);
+    for _ in 0..3 {
+        rig.publish().await;
+    }
+    rig.pass(60 * SECOND).await;
+    assert_eq!(rig.deliveries(DeliveryState::Dead).await.len(), 3);
+    let alerts = rig.alerts().await;
+    let dead = alerts.iter().find(|alert| &*alert.kind == "dead_letters").expect("a person is told");
+    assert_eq!((dead.count, dead.resolved_at), (3, None), "each once: {dead:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_destination_that_the_store_cannot_answer_for_keeps_none_of_the_others() {
     let mut specs = specs();
     let mut other = route("crm");

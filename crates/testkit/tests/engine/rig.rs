@@ -272,7 +272,7 @@ impl Rig {
     }
 
     pub async fn alerts(&self) -> Vec<Alert> {
-        self.store.alerts(Tenant::default_tenant(), false, 100).await.expect("alerts")
+        self.store.alerts(Tenant::default_tenant(), false, Page::first(100)).await.expect("alerts").rows
     }
 
     pub async fn deliveries(&self, state: DeliveryState) -> Vec<DeliveryRow> {

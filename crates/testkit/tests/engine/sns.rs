@@ -30,7 +30,7 @@ fn recipe() -> Arc<Recipe> {
     catalogue().get("aws-sns").expect("listed")
 }
 
-fn vector(name: &str) -> Vector {
+pub fn vector(name: &str) -> Vector {
     recipe().vectors().iter().find(|vector| vector.name == name).unwrap_or_else(|| panic!("no vector '{name}'")).clone()
 }
 
@@ -44,12 +44,12 @@ fn specs(secrets: Vec<RoleSecret>, connections: BTreeMap<domain::ConnectionName,
     Specs { sources: vec![source], ..Specs::default() }
 }
 
-fn one_topic() -> Specs {
+pub fn one_topic() -> Specs {
     specs(vec![secret(&vector("a notification"))], BTreeMap::new())
 }
 
 /// When the vectors were sent.
-fn clock() -> SharedClock {
+pub fn clock() -> SharedClock {
     Arc::new(SimClock::starting_at(vector("a notification").at))
 }
 
@@ -58,7 +58,7 @@ async fn rig() -> Rig {
 }
 
 /// The certificate that the vector says is published, at any address.
-fn publish(rig: &Rig, vector: &Vector) {
+pub fn publish(rig: &Rig, vector: &Vector) {
     let pem = Bytes::from(vector.fetched[0].body.clone());
     *rig.network.published.lock().expect("nobody panicked") = (200, pem);
 }
@@ -67,7 +67,7 @@ fn fetches(rig: &Rig) -> u64 {
     rig.network.fetched.load(Ordering::SeqCst)
 }
 
-async fn send(rig: &Rig, vector: &Vector) -> Receipt {
+pub async fn send(rig: &Rig, vector: &Vector) -> Receipt {
     let request = rig.request("sns", vector.headers.clone(), vector.body.clone());
     rig.engine.receive(request).await
 }
@@ -91,7 +91,7 @@ fn naming(vector: &Vector, url: &str) -> Vector {
     Vector { body: body.into(), ..vector.clone() }
 }
 
-fn is_kept(receipt: &Receipt) -> bool {
+pub fn is_kept(receipt: &Receipt) -> bool {
     matches!(receipt, Receipt::Accepted { events, .. } if events.is_empty())
 }
 
@@ -99,11 +99,11 @@ fn is_event(receipt: &Receipt) -> bool {
     matches!(receipt, Receipt::Accepted { events, .. } if events.len() == 1)
 }
 
-async fn events(store: &Arc<dyn Store>) -> Vec<EventRow> {
+pub async fn events(store: &Arc<dyn Store>) -> Vec<EventRow> {
     store.events(Tenant::default_tenant(), EventFilter::default(), Page::first(100)).await.expect("events").rows
 }
 
-async fn kept(store: &Arc<dyn Store>, verdict: Verdict) -> Vec<String> {
+pub async fn kept(store: &Arc<dyn Store>, verdict: Verdict) -> Vec<String> {
     let filter = RequestFilter { verdict: Some(verdict), ..RequestFilter::default() };
     let rows = store.requests(Tenant::default_tenant(), filter, Page::first(100)).await.expect("requests").rows;
     rows.into_iter().map(|row| row.reason.map(|reason| reason.code.to_string()).unwrap_or_default()).collect()

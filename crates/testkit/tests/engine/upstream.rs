@@ -1,7 +1,11 @@
 //! Connections that are asked: one reader for all who ask, tokens got once, rotated secrets that outlive a restart, jobs
 //! that a source runs, and pages with the position behind them.
 
+mod listed;
+mod shown;
 mod slicing;
+mod tokens;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

@@ -1,10 +1,12 @@
 //! What no compiler checks about the source tree itself. Every failure says what is wrong, why it matters and what to
 //! do instead; a rule without that does not belong here.
 
+mod audit_codes;
 mod cargo_files;
 mod code_rules;
 mod lengths;
 mod links;
+mod metrics;
 mod source_tree;
 mod wording;
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::events::after_page;
+use super::filter::PageArgs;
 use crate::client::{Gateway, GatewayArgs, query, segment};
 use crate::exit::{Failure, Outcome};
 use crate::output::{Output, aside, cell};
@@ -32,9 +34,8 @@ struct ListArgs {
     /// Those too that are resolved
     #[arg(long)]
     all: bool,
-    /// So many at most
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
-    limit: u32,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     gateway: GatewayArgs,
 }
@@ -75,14 +76,15 @@ pub async fn run(args: AlertArgs, output: Output) -> Outcome {
 async fn list(args: ListArgs, output: Output) -> Outcome {
     let gateway = Gateway::new(&args.gateway)?;
     let open = (!args.all).then(|| "true".to_owned());
-    let parameters = query([("open", open), ("limit", Some(args.limit.to_string()))]);
+    let parameters = query([("open", open)].into_iter().chain(args.page.parameters()));
     let listed = gateway.get(&format!("/api/v1/alerts{parameters}")).await?;
     output.json(&listed)?;
     let rows: Vec<_> = rows_of(&listed, ["/state", "/severity", "/kind", "/object", "/count", "/opened_at", "/id"]);
     if rows.is_empty() && output.is_terminal() {
         return output.line("Nothing needs a person.");
     }
-    output.table(&["STATE", "SEVERITY", "KIND", "OBJECT", "TIMES", "SINCE", "ALERT"], rows)
+    output.table(&["STATE", "SEVERITY", "KIND", "OBJECT", "TIMES", "SINCE", "ALERT"], rows)?;
+    if output.is_terminal() { after_page(&listed, output) } else { Ok(()) }
 }
 
 fn rows_of<const N: usize>(listed: &Value, columns: [&str; N]) -> Vec<Vec<String>> {

@@ -25,7 +25,7 @@ pub struct DeadLettersArgs {
 enum DeadLettersCommand {
     /// List dead letters, newest first
     List(ListArgs),
-    /// Try dead letters again: prepared anew, tries start over
+    /// Try dead letters again, oldest first: prepared anew, tries start over
     Retry(RetryArgs),
 }
 
@@ -104,7 +104,10 @@ fn row(letter: &Value) -> Vec<String> {
 
 async fn retry(args: RetryArgs, output: Output) -> Outcome {
     let gateway = Gateway::new(&args.gateway)?;
-    let ids = if args.all { all_ids(&gateway, &args.choice).await? } else { args.ids };
+    let mut ids = if args.all { all_ids(&gateway, &args.choice).await? } else { args.ids };
+    // Each leaves as soon as it is asked for, and ids sort as their times do: the oldest goes first.
+    ids.sort_unstable();
+    ids.dedup();
     if args.all && !ids.is_empty() && !args.yes && !confirm(&format!("Try {} deliveries again?", ids.len()), "--yes")? {
         return Err(Failure::general("cancelled", "nothing was done"));
     }

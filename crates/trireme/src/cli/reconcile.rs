@@ -90,6 +90,9 @@ fn report(run: &Value, output: Output) -> Outcome {
     let [source, connection, stream] = ["/source", "/connection", "/stream"].map(|at| cell(run, at));
     let dry = if run["dry_run"] == true { " (dry run: nothing was told)" } else { "" };
     output.line(format!("{source}/{connection}/{stream}: {}{dry}", cell(run, "/state")))?;
+    if let Some(remark) = remark(run) {
+        output.line(remark)?;
+    }
     let names = [
         ("seen", "records read"),
         ("matched", "known as they are"),
@@ -119,6 +122,12 @@ fn report(run: &Value, output: Output) -> Outcome {
         aside(format!("The first {listed} of {} are listed.", figure(run, "missed")));
     }
     Ok(())
+}
+
+/// What a run that is done did not do all the same.
+fn remark(run: &Value) -> Option<String> {
+    let problem = run["problem"].as_str().filter(|_| run["state"] == "done")?;
+    Some(format!("But {problem}."))
 }
 
 /// How far the sender's webhooks can be relied on, in a sentence.
@@ -166,6 +175,9 @@ mod tests {
         );
         assert_eq!(trust(&json!({})), None);
         assert!(verdict(&json!({ "state": "done" })).is_ok());
+        let blind = json!({ "state": "done", "problem": "what is gone was not looked for" });
+        assert_eq!(remark(&blind).as_deref(), Some("But what is gone was not looked for."));
+        assert_eq!(remark(&json!({ "state": "failed", "problem": "because" })), None, "the failure says it");
         for (state, code) in
             [("failed", "run_failed"), ("waiting", "deletes_waiting"), ("interrupted", "run_interrupted")]
         {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ::store::registry::ManagedBy;
+use ::store::registry::{ManagedBy, ObjectKind};
 use domain::{DestinationName, RouteName, SourceName, Tenant};
 use engine::definition::{At, Context, Fields, Known, alerting, destination, route, source};
 use engine::spec::{RouteSpec, Specs};
@@ -45,11 +45,13 @@ pub(super) fn owned(fields: &mut Fields<'_>, tenant: Tenant, allowed: &[IpNet], 
     let mut owned = Owned { tenant, egress_allow, specs: Specs::default() };
     let mut known = Known::default();
     for (name, at) in named::<SourceName>(fields.take("sources")) {
+        owned.specs.veils.note(ObjectKind::Source, &owned.tenant, name.as_str(), at.node());
         let spec = source(&at, name.clone(), &context);
         known.source(name, spec.as_ref(), &context.catalogue);
         owned.specs.sources.extend(spec);
     }
     for (name, at) in named::<DestinationName>(fields.take("destinations")) {
+        owned.specs.veils.note(ObjectKind::Destination, &owned.tenant, name.as_str(), at.node());
         known.destinations.insert(name.clone());
         owned.specs.destinations.extend(destination(&at, name, &context));
     }
@@ -68,6 +70,7 @@ impl Owned {
         for item in items {
             let Some(spec) = route(&item, known, context) else { continue };
             if taken.insert(spec.name.clone()) {
+                self.specs.veils.note(ObjectKind::Route, &self.tenant, spec.name.as_str(), item.node());
                 self.specs.routes.push(spec);
             } else {
                 name_taken(&item, &spec);

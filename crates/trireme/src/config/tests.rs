@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod schema;
+mod variables;
 
 const KEY: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
@@ -22,7 +23,11 @@ fn env(name: &str) -> Option<String> {
         "SLACK_URL" | "DISCORD_URL" | "TEAMS_URL" => Some("https://services.example/T0/B0/key".to_owned()),
         "SMTP_PASSWORD" | "TELEGRAM_TOKEN" | "PAGERDUTY_KEY" => Some("hunter4".to_owned()),
         "ALERT_SECRET" => Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
+        "PORT" => Some("8443".to_owned()),
         "TRIES" => Some("7".to_owned()),
+        "STATUS" => Some("202".to_owned()),
+        "WAIT" => Some("17s".to_owned()),
+        "RANGE" => Some("192.0.2.0/24".to_owned()),
         "YES" => Some("true".to_owned()),
         _ => None,
     }

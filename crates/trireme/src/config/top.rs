@@ -51,6 +51,7 @@ fn gather(config: &mut Config, owned: Owned) {
     config.specs.destinations.extend(owned.specs.destinations);
     config.specs.routes.extend(owned.specs.routes);
     config.specs.alerting.extend(owned.specs.alerting);
+    config.specs.veils.extend(owned.specs.veils);
 }
 
 fn tenants(at: &At<'_>, within: Within<'_>) -> Vec<Owned> {

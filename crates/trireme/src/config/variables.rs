@@ -5,7 +5,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use engine::definition::{Finding, Findings, Severity, Span, Text};
+use engine::definition::{Finding, Findings, SECRET_MARKER, Severity, Span, Text};
 
 /// Largest file that a variable may put in: keys and certificates are far smaller.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -35,22 +35,26 @@ impl Variables<'_> {
         if pieces.iter().all(|piece| matches!(piece, Piece::Plain(_))) {
             return Some(Text::plain(text.replace("$${", "${")));
         }
-        let mut value = Some(String::with_capacity(text.len()));
+        let (mut value, mut masked) = (Some(String::with_capacity(text.len())), String::new());
         for piece in pieces {
+            let is_plain = matches!(piece, Piece::Plain(_));
             let (found, place) = match piece {
                 Piece::Plain(part) => (Ok(part.replace("$${", "${")), span),
                 Piece::Variable(name) => (self.look_up(name), place_of(name, written, span)),
                 Piece::Open => (Err(Problem::open()), span),
             };
             match found {
-                Ok(found) => value = value.map(|value| value + &found),
+                Ok(found) => {
+                    masked += if is_plain { &found } else { SECRET_MARKER };
+                    value = value.map(|value| value + &found);
+                }
                 Err(problem) => {
                     problem.tell(place, findings);
                     value = None;
                 }
             }
         }
-        value.map(|value| Text::expanded(value, text.to_owned()))
+        value.map(|value| Text::expanded(value, text.to_owned(), masked))
     }
 
     fn look_up(&self, name: &str) -> Result<String, Problem> {

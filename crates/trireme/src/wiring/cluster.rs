@@ -9,15 +9,25 @@ use crate::exit::{Exit, Failure, Outcome};
 /// Under this name the store keeps it.
 const CLUSTER_SETTING: &str = "cluster";
 
-/// Makes an unnamed store this cluster's; fails if it is another one's. Who has no name takes a store that has none.
+/// Fails if a store is another cluster's, and leaves nothing in it. Who has no name takes a store that has none.
+pub async fn may_join(store: &dyn Store, ours: Option<&str>) -> Outcome {
+    let Some(ours) = ours.filter(|name| !name.is_empty()) else { return is_nobodys(store).await };
+    of(store).await?.map_or(Ok(()), |theirs| same(&theirs, ours))
+}
+
+/// Makes an unnamed store this cluster's, or fails as [`may_join`]. To be called once nothing else speaks against this
+/// node: one that is refused for another reason leaves no name, by which the rightful ones would be refused.
 pub async fn join(store: &dyn Store, ours: Option<&str>) -> Outcome {
     let Some(ours) = ours.filter(|name| !name.is_empty()) else { return is_nobodys(store).await };
     let kept = store.keep_setting(CLUSTER_SETTING.into(), Bytes::from(ours.to_owned())).await;
-    let kept = kept.map_err(|error| store_failure(&error))?;
-    if kept == ours.as_bytes() {
+    same(&String::from_utf8_lossy(&kept.map_err(|error| store_failure(&error))?), ours)
+}
+
+fn same(theirs: &str, ours: &str) -> Outcome {
+    if theirs == ours {
         return Ok(());
     }
-    let message = format!("this store belongs to the cluster '{}', not to '{ours}'", String::from_utf8_lossy(&kept));
+    let message = format!("this store belongs to the cluster '{theirs}', not to '{ours}'");
     let hint = "Give this node the store of its own cluster with --store, or the right name with --cluster.";
     Err(Failure::new(Exit::Store, "cluster_other", message).hint(hint))
 }
@@ -46,9 +56,12 @@ mod tests {
     async fn a_store_belongs_to_the_first_cluster_that_names_itself() {
         let store = SqliteStore::open(OpenOptions::memory()).expect("a store");
         assert!(join(&store, None).await.is_ok() && join(&store, Some("")).await.is_ok());
+        assert!(may_join(&store, Some("us")).await.is_ok(), "asking names nobody");
         assert!(join(&store, Some("eu")).await.is_ok() && join(&store, Some("eu")).await.is_ok());
-        let refused = join(&store, Some("us")).await.expect_err("it is another one's");
-        assert_eq!((refused.exit, refused.code.as_str()), (Exit::Store, "cluster_other"));
+        for refused in [join(&store, Some("us")).await, may_join(&store, Some("us")).await] {
+            let refused = refused.expect_err("it is another one's");
+            assert_eq!((refused.exit, refused.code.as_str()), (Exit::Store, "cluster_other"));
+        }
         let refused = join(&store, None).await.expect_err("it is somebody's");
         assert_eq!((refused.exit, refused.code.as_str()), (Exit::Store, "cluster_other"));
         assert!(refused.message.contains("'eu'"), "{}", refused.message);

@@ -299,9 +299,17 @@ fn cannot_open(error: &StoreError, place: &str) -> Failure {
     }
 }
 
-/// Fails if a store is being copied, or is a copy that is not whole. Of a store that was copied it removes the note: it
-/// changes from now on, so that copy cannot go on.
-pub async fn may_be_used(store: &dyn Store, now: Timestamp) -> Outcome {
+/// Fails as [`may_be_used`]. Of a store that was copied it removes the note: it changes from now on, so that copy cannot
+/// go on. To be called once nothing else speaks against this gateway.
+pub async fn begins_to_be_used(store: &dyn Store, now: Timestamp) -> Outcome {
+    if !may_be_used(store, now).await? {
+        return Ok(());
+    }
+    store.put_setting(COPIED_AS.into(), Default::default()).await.map_err(|error| master_key::store_failure(&error))
+}
+
+/// Fails if a store is being copied, or is a copy that is not whole. Gives whether it was copied.
+pub async fn may_be_used(store: &dyn Store, now: Timestamp) -> Outcome<bool> {
     let setting =
         async |name: &str| store.setting(name.into()).await.map_err(|error| master_key::store_failure(&error));
     let mark = Mark::read(setting(UNFINISHED).await?.as_ref());
@@ -313,7 +321,7 @@ pub async fn may_be_used(store: &dyn Store, now: Timestamp) -> Outcome {
         return Err(Failure::new(Exit::Store, "store_copy_unfinished", message).hint(hint));
     }
     if setting(COPIED_AS).await?.is_none_or(|copy| copy.is_empty()) {
-        return Ok(());
+        return Ok(false);
     }
     let nodes = if store.is_shared() { store.nodes(now).await } else { Ok(Vec::new()) };
     let nodes = nodes.map_err(|error| master_key::store_failure(&error))?;
@@ -322,5 +330,5 @@ pub async fn may_be_used(store: &dyn Store, now: Timestamp) -> Outcome {
             "Wait for `trireme store copy` to end, or stop it; one that was killed is forgotten within 15 seconds.";
         return Err(Failure::new(Exit::Store, "store_being_copied", "this store is being copied just now").hint(hint));
     }
-    store.put_setting(COPIED_AS.into(), Default::default()).await.map_err(|error| master_key::store_failure(&error))
+    Ok(true)
 }

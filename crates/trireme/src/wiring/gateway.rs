@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{App, FirstKey, FirstKeyError, ensure_first_key};
+use api::{App, FirstKey, FirstKeyError, FirstKeyPlan};
 use dashboard::Desk;
 use data_encoding::HEXLOWER;
 use domain::Tenant;
@@ -14,14 +14,13 @@ use engine::access::Access;
 use engine::audit::{Act, Told};
 use engine::clock::{Elapsed, SharedClock, timeout};
 use engine::entropy::{SharedEntropy, SystemEntropy};
-use engine::nodes::{FileStanding, Identity, may_go_by, now_goes_by, of_cluster};
+use engine::nodes::{FileStanding, Identity, LEASE, MayGo, may_go_by, now_goes_by, of_cluster};
 use engine::spec::{Secret, Specs};
 use engine::topology::{self, SpecError};
 use engine::transport::{HttpTransport, PoolLimits, TransportOptions};
 use engine::vault::Vault;
 use engine::{Engine, EngineError, Parts};
 use store::keep::Retention;
-use store::registry::ApiKey;
 use store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -89,6 +88,10 @@ impl Settings {
         compiled.map(|_| ()).map_err(|errors| specs_failure(&errors))
     }
 }
+
+/// How long after the store was away all nodes that live have said so again: they beat three times in a lease. A stop waits
+/// for a configuration that is being taken over, so it is not longer.
+const BEATEN_AGAIN: Duration = Duration::from_secs(LEASE.as_secs() / 3 + 1);
 
 /// What is around the settings: made before, from the data folder.
 pub struct Foundation {
@@ -174,7 +177,14 @@ impl Gateway {
         // Senders are told another address only by a process that takes what comes there.
         settings.specs.public_url = self.from_start.public_url();
         let before = self.policies.replace(&settings.egress);
-        match self.engine.configure_by(settings.specs, who_is(settings.file)).await {
+        let (specs, who) = (settings.specs, who_is(settings.file));
+        // What the nodes go by already is refused by none of them.
+        let as_others = matches!(of_cluster(&**self.engine.store()).await, Ok(Some(theirs)) if theirs == settings.file);
+        let taken = match as_others {
+            true => self.engine.configure_as_others(specs, who).await,
+            false => self.engine.configure_by(specs, who).await,
+        };
+        match taken {
             Ok(()) => {
                 self.says_what_it_goes_by(settings.file).await;
                 tracing::info!(file = %path.display(), "the configuration was taken over");
@@ -196,15 +206,24 @@ impl Gateway {
     /// Whether this node may go by what its file says now; why not is told.
     async fn may_take_over(&self, settings: &Settings) -> bool {
         let (store, own) = (&**self.engine.store(), self.engine.owner());
+        let ask = async || {
+            let may = may_go_by(store, settings.file, settings.apply, own, self.clock.now()).await;
+            may.map_err(|error| Failure::new(Exit::Store, error.code(), error.to_string()))
+        };
         let may = match settings.check() {
-            Ok(()) => may_go_by(store, settings.file, settings.apply, own, self.clock.now())
-                .await
-                .map_err(|error| Failure::new(Exit::Store, error.code(), error.to_string())),
+            Ok(()) => match ask().await {
+                // After the store was away for all of them, those who live have beaten again by then.
+                Ok(MayGo::IfTheyStayAway) => {
+                    self.clock.sleep(BEATEN_AGAIN).await;
+                    ask().await
+                }
+                may => may,
+            },
             Err(failure) => Err(failure),
         };
         match may {
-            Ok(true) => return true,
-            Ok(false) => {
+            Ok(MayGo::Yes | MayGo::IfTheyStayAway) => return true,
+            Ok(MayGo::No) => {
                 self.file.falls_behind();
                 tracing::error!(
                     event = "file_waits",
@@ -287,42 +306,24 @@ fn who_is(file: Digest) -> Who {
     Who::new(WhoKind::File, HEXLOWER.encode(&file.0))
 }
 
-/// Makes sure that there is a key, and writes down those that were made or revoked for it. The first one is shown once,
-/// so from then on nothing may fail: what the store does not take is told in the process's log.
+/// Makes sure that there is a key. What is made or revoked for it is written down first; the first key is shown once, so
+/// once it is made nothing may fail.
 async fn open_with_key(engine: &Engine, given: Option<&Secret>, entropy: &SharedEntropy) -> Outcome<FirstKey> {
+    let (store, now) = (&**engine.store(), engine.clock().now());
+    let plan = FirstKeyPlan::new(store, given.map(Secret::expose), &**entropy, now).await.map_err(key_failure)?;
+    let by = if given.is_some() { "given by TRIREME_ADMIN_KEY" } else { "the first key" };
     let tenant = Tenant::default_tenant();
-    let before = engine.store().api_keys(Some(tenant.clone())).await.map_err(|error| store_failure(&error))?;
-    let begun = match before.is_empty() {
-        true => Some(engine.audit().begin(&tenant, Act::by_system("key.create", "key")).await),
-        false => None,
-    };
-    let begun = begun.transpose().map_err(|error| store_failure(&error))?;
-    let now = engine.clock().now();
-    let first = ensure_first_key(&**engine.store(), given.map(Secret::expose), &**entropy, now).await;
-    if let Some(begun) = begun {
-        let outcome = if first.is_ok() { Ended::Done } else { Ended::Failed };
-        let detail = "the first key".to_owned();
-        engine.audit().end(begun, outcome, Told { object: None, detail }).await;
-    } else if let Ok(after) = engine.store().api_keys(Some(tenant.clone())).await {
-        for (action, key) in changed_keys(&before, &after) {
-            let act = Act::by_system(action, format!("key/{key}")).saying("given by TRIREME_ADMIN_KEY");
-            if let Err(error) = engine.audit().record(&tenant, act, Ended::Done).await {
-                tracing::warn!(code = error.code(), key, "that a key was changed was not written down");
-            }
-        }
+    let mut begun = Vec::new();
+    for (action, key) in plan.deeds() {
+        let act = Act::by_system(action, format!("key/{key}")).saying(by);
+        begun.push(engine.audit().begin(&tenant, act).await.map_err(|error| store_failure(&error))?);
+    }
+    let first = plan.carry_out(store, now).await;
+    let outcome = if first.is_ok() { Ended::Done } else { Ended::Failed };
+    for begun in begun {
+        engine.audit().end(begun, outcome, Told::default()).await;
     }
     first.map_err(key_failure)
-}
-
-/// Keys that there were not before, and those that were revoked since.
-fn changed_keys(before: &[ApiKey], after: &[ApiKey]) -> Vec<(&'static str, String)> {
-    let known = |key: &ApiKey| before.iter().find(|known| known.id == key.id);
-    let change = |key: &ApiKey| match known(key) {
-        None => Some(("key.create", key.id.to_string())),
-        Some(known) if known.revoked_at != key.revoked_at => Some(("key.revoke", key.id.to_string())),
-        Some(_) => None,
-    };
-    after.iter().filter_map(change).collect()
 }
 
 fn store_failure(error: &StoreError) -> Failure {

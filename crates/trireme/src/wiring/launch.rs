@@ -103,8 +103,11 @@ async fn assemble(
     signals: &mut Signals,
 ) -> Outcome<Option<(Gateway, Option<NodeLock>)>> {
     copying::may_be_used(&*store, clock.now()).await?;
-    cluster::join(&*store, keys.cluster.as_deref()).await?;
+    cluster::may_join(&*store, keys.cluster.as_deref()).await?;
     let vault = master_key::open_vault(folder, &*store, keys.master.as_ref()).await?;
+    // Whoever is refused has left nothing by which others would be.
+    copying::begins_to_be_used(&*store, clock.now()).await?;
+    cluster::join(&*store, keys.cluster.as_deref()).await?;
     let mut node_lock = if store.is_shared() { end_predecessor(folder, &*store, clock).await? } else { None };
     if !waiting::until_applied(&*store, &listeners, &settings, signals, clock).await? {
         store.close().await.map_err(|error| master_key::store_failure(&error))?;
@@ -118,7 +121,7 @@ async fn assemble(
     let store = &**gateway.engine.store();
     let mut free = master_key::not_changing(store).await;
     if free.is_ok() {
-        free = copying::may_be_used(store, gateway.clock.now()).await;
+        free = copying::begins_to_be_used(store, gateway.clock.now()).await;
     }
     if free.is_ok() {
         free = now_goes_by(store, file).await.map_err(|error| master_key::store_failure(&error));

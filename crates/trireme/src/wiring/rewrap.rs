@@ -63,7 +63,7 @@ pub async fn rewrap(data: &Path, store: StoreChoice, given: GivenKeys) -> Outcom
 
 /// Nothing is made, a new key's file least of all, before it is known that nobody uses the store.
 async fn move_all(store: &dyn Store, folder: &DataFolder, given: &GivenKeys) -> Outcome<(usize, Vault, Vault)> {
-    copying::may_be_used(store, SystemClock::new().now()).await?;
+    copying::begins_to_be_used(store, SystemClock::new().now()).await?;
     if store.is_shared() {
         must_be_idle(store).await?;
     }
@@ -158,7 +158,7 @@ async fn move_secrets(store: &dyn Store, former: &Vault, next: &Vault) -> Outcom
         let definition =
             rewrap_object(former, next, &SystemEntropy::new(), &object).map_err(|error| vault_failure(&error))?;
         let rewrapped = Object { definition, ..object };
-        store.put_object(rewrapped, false).await.map_err(|error| store_failure(&error))?;
+        store.put_object(rewrapped, false, None).await.map_err(|error| store_failure(&error))?;
     }
     rewrap_request_key(store, former, next).await?;
     let audit = rewrap_audit_key(store, (former, next), &SystemEntropy::new()).await;

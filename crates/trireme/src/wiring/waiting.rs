@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use engine::clock::{SharedClock, timeout};
 use engine::entropy::{SystemEntropy, number};
-use engine::nodes::{LEASE, may_go_by, waiting};
+use engine::nodes::{LEASE, MayGo, may_go_by, waiting};
 use store::Store;
 use store::dispatch::Owner;
 use store::nodes::NodeSelf;
@@ -41,7 +41,7 @@ pub async fn until_applied(
         let may = may_go_by(store, settings.file, settings.apply, own, clock.now()).await;
         may.map_err(|error| store_failure(&error))
     };
-    if may().await? {
+    if may().await? == MayGo::Yes {
         return Ok(true);
     }
     tracing::warn!(
@@ -60,21 +60,42 @@ pub async fn until_applied(
         leaving: true,
     };
     let mut answering = answer_all(listeners, clock)?;
+    let mut heard = Heard::default();
     let applied = loop {
         // What cannot be said now is said two seconds later.
-        let _ = store.beat(node.clone(), LEASE, clock.now()).await;
+        heard.note(store.beat(node.clone(), LEASE, clock.now()).await.is_ok(), clock.monotonic());
         tokio::select! {
             wish = signals.next() => if wish == Wish::Stop { break false },
             () = clock.sleep(LOOK_AGAIN) => {}
         }
-        if may().await.unwrap_or(false) {
-            break true;
+        match may().await {
+            Ok(MayGo::Yes) => break true,
+            Ok(MayGo::IfTheyStayAway) if heard.for_a_lease(clock.monotonic()) => break true,
+            Ok(MayGo::IfTheyStayAway | MayGo::No) => {}
+            Err(_) => heard.note(false, clock.monotonic()),
         }
     };
     answering.abort_all();
     // If it cannot be said, its lease runs out.
     let _ = store.leave(own).await;
     Ok(applied)
+}
+
+/// For how long the store has answered without a gap. While it was away the leases of all ran out, and those who live are
+/// seen to only once they have had the time to say so again.
+#[derive(Debug, Default)]
+struct Heard {
+    since: Option<Duration>,
+}
+
+impl Heard {
+    fn note(&mut self, answered: bool, now: Duration) {
+        self.since = if answered { self.since.or(Some(now)) } else { None };
+    }
+
+    fn for_a_lease(&self, now: Duration) -> bool {
+        self.since.is_some_and(|since| now.saturating_sub(since) >= LEASE)
+    }
 }
 
 fn answer_all(listeners: &[Listener], clock: &SharedClock) -> Outcome<JoinSet<()>> {
@@ -133,4 +154,24 @@ async fn answer_one(mut stream: TcpStream) -> io::Result<()> {
     let mut rest = [0; 4_096];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_believed_to_be_gone_only_after_a_lease_in_which_they_could_have_said_otherwise() {
+        let at = |seconds: u64| Duration::from_secs(seconds);
+        let mut heard = Heard::default();
+        assert!(!heard.for_a_lease(at(0)));
+        heard.note(true, at(10));
+        heard.note(true, at(12));
+        assert!(!heard.for_a_lease(at(10) + LEASE - at(1)) && heard.for_a_lease(at(10) + LEASE));
+        // The store was away, and so it was for the others.
+        heard.note(false, at(40));
+        assert!(!heard.for_a_lease(at(100)));
+        heard.note(true, at(100));
+        assert!(!heard.for_a_lease(at(101)) && heard.for_a_lease(at(100) + LEASE));
+    }
 }

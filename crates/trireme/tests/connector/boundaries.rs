@@ -56,6 +56,9 @@ struct Expect {
     /// Each of these is in what the errors say.
     #[serde(default)]
     says: Vec<String>,
+    /// None of these is.
+    #[serde(default)]
+    never_says: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -195,6 +198,9 @@ impl Expect {
         }
         for text in &self.says {
             check(came.errors.contains(text), format!("no error says '{text}': {:.600}", came.errors));
+        }
+        for text in &self.never_says {
+            check(!came.errors.contains(text), format!("an error says '{text}': {:.600}", came.errors));
         }
         found
     }

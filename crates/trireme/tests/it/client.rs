@@ -4,10 +4,10 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::support::destination::Destination;
+use super::support::destination::{Destination, Got};
 use super::support::http::post;
 use super::support::process::{ADMIN_KEY, Gateway, Process, run, serve_at, trireme};
-use super::support::{Folder, GITHUB_SECRET, eventually, github_webhook};
+use super::support::{Folder, GITHUB_SECRET, config_to, eventually, github_webhook};
 
 /// A gateway with a destination and some accepted events.
 async fn with_events(count: u64) -> (Folder, Destination, Gateway) {
@@ -78,6 +78,27 @@ async fn a_tail_goes_on_where_it_was_after_the_gateway_was_restarted() {
 }
 
 #[tokio::test]
+async fn a_tail_that_was_cut_before_anything_came_misses_nothing() {
+    let (folder, _destination, gateway) = with_events(1).await;
+    let address = gateway.address.to_string();
+    let mut tail = Process::start(&mut gateway.command(&["tail", "--json"]), folder.path());
+    eventually("the tail is connected", async || {
+        let metrics = gateway.api("/metrics").await;
+        String::from_utf8_lossy(&metrics.body).contains("/api/v1/events/stream").then_some(())
+    })
+    .await;
+    gateway.stop();
+    // Elsewhere, where the tail cannot find it: what it takes in now is told to nobody while it comes.
+    let elsewhere = Gateway::start(&folder);
+    send(&elsewhere, 1).await;
+    elsewhere.stop();
+    let _gateway = Gateway::of(serve_at(&folder, &address).env("TRIREME_ADMIN_KEY", ADMIN_KEY), &folder);
+    assert_eq!(json(&tail.line())["subject"], "issue/1");
+    tail.signal(rustix::process::Signal::INT);
+    assert!(tail.ended().success());
+}
+
+#[tokio::test]
 async fn dead_letters_are_listed_and_tried_again() {
     let (_folder, destination, gateway) = with_events(0).await;
     destination.answer(500);
@@ -96,6 +117,30 @@ async fn dead_letters_are_listed_and_tried_again() {
     let id = letter["id"].as_str().expect("an id");
     let again = gateway.command(&["dead-letters", "retry", id, "--json"]).output().expect("it runs");
     assert_eq!(again.status.code(), Some(1), "it is dead no more");
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_lane_are_tried_again_in_the_order_in_which_they_were_accepted() {
+    let (folder, destination) = (Folder::new(), Destination::start().await);
+    let config = config_to(&destination.url()).replace("attempts: 2", "attempts: 1");
+    folder.write_config(&config.replace("to: app }", "to: app, ordering: destination }"));
+    let gateway = Gateway::start(&folder);
+    destination.answer(500);
+    for number in 0..5 {
+        send(&gateway, number).await;
+    }
+    eventually("they are dead", async || {
+        let page = json(&gateway.run(&["dead-letters", "--json"]));
+        (page["data"].as_array()?.len() == 5).then_some(())
+    })
+    .await;
+    destination.answer(200);
+    gateway.run(&["dead-letters", "retry", "--all", "--yes"]);
+    destination.has_got(10).await;
+    let subject =
+        |got: &Got| got.headers.get("trireme-subject").map(|subject| subject.to_str().expect("a text").to_owned());
+    let again: Vec<_> = destination.got()[5..].iter().filter_map(subject).collect();
+    assert_eq!(again, ["issue/0", "issue/1", "issue/2", "issue/3", "issue/4"]);
 }
 
 #[tokio::test]

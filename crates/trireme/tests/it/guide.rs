@@ -3,6 +3,7 @@
 //! Blocks are run in their order in one shell: `sh` must succeed, `sh background` runs until the end once it has said
 //! its first line, `yaml FILE` and `json FILE` are written to that file. Only the ports are others, so that tests do not collide.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,6 +56,28 @@ fn script(blocks: &[Block], key: &str) -> String {
     script.replace("trk_…", key)
 }
 
+/// Variables that commands use before any of them sets them. The test has some of these names, a reader has not.
+fn unset(blocks: &[Block]) -> Vec<String> {
+    let is_of_name = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+    let mut set = BTreeSet::from(["PATH", "HOME", "PWD"]);
+    let mut missing = Vec::new();
+    let commands = blocks.iter().filter(|block| block.kind.split(' ').next() == Some("sh"));
+    for line in commands.flat_map(|block| block.text.lines()) {
+        for (at, _) in line.match_indices('$') {
+            let rest = line[at + 1..].trim_start_matches('{');
+            let name = &rest[..rest.find(|letter| !is_of_name(letter)).unwrap_or(rest.len())];
+            if name.starts_with(|letter: char| letter.is_ascii_uppercase()) && !set.contains(name) {
+                missing.push(name.to_owned());
+            }
+        }
+        set.extend(line.match_indices('=').map(|(at, _)| {
+            let before = &line[..at];
+            &before[before.rfind(|letter| !is_of_name(letter)).map_or(0, |last| last + 1)..]
+        }));
+    }
+    missing
+}
+
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.expect("a port").port()
@@ -63,7 +86,9 @@ fn free_port() -> u16 {
 async fn run(page: &str, destination: &Destination) {
     const KEY: &str = "trk_admin_00000000000000000000000000000000";
     let (folder, port) = (Folder::new(), free_port());
-    let script = script(&blocks(page), KEY);
+    let blocks = blocks(page);
+    assert_eq!(unset(&blocks), [""; 0], "{page} uses variables that no step sets");
+    let script = script(&blocks, KEY);
     let script = script.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
     let script = script.replace("127.0.0.1:3000", &destination.address.to_string());
     let source = free_port();
@@ -165,6 +190,18 @@ async fn explaining_works_as_written() {
 #[tokio::test]
 async fn operating_works_as_written() {
     run("operate.md", &Destination::start().await).await;
+}
+
+#[test]
+fn a_variable_that_no_step_sets_is_found() {
+    let block = |kind: &str, text: &str| Block { kind: kind.to_owned(), text: text.to_owned() };
+    let page = [
+        block("yaml trireme.yaml", "secret: ${SECRET}"),
+        block("sh background", "export KEY=$(cat key)\nTOKEN=$KEY trireme serve"),
+        block("sh", "curl \"$TRIREME_URL/${TOKEN}\" | grep '$exists' | sed $HOME\nTRIREME_URL=x\necho $TRIREME_URL"),
+        block("text", "echo $NOBODY"),
+    ];
+    assert_eq!(unset(&page), ["TRIREME_URL"]);
 }
 
 #[test]

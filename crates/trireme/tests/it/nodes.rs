@@ -4,12 +4,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
+use http::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use store_postgres::testkit::Database;
 
 use super::support::destination::Destination;
-use super::support::http::post;
+use super::support::http::{Connection, post};
 use super::support::process::{ADMIN_KEY, Gateway, Process, serve, trireme};
 use super::support::{Folder, NOBODY, eventually, github_webhook};
 
@@ -87,6 +88,41 @@ async fn what_is_configured_and_taken_in_at_one_node_is_known_to_the_other_at_on
         (has(&first, "first").await.len() == 2).then_some(())
     })
     .await;
+}
+
+/// The status of the answer to a change.
+async fn try_change(gateway: &Gateway, method: Method, path: &str, body: &Value) -> u16 {
+    let headers =
+        [("authorization", format!("Bearer {}", gateway.key)), ("content-type", "application/json".to_owned())];
+    let mut connection = Connection::open(gateway.address).await.expect("a connection");
+    let body = if method == Method::DELETE { String::new() } else { body.to_string() };
+    connection.send(method, path, &headers, body).await.expect("an answer").status.as_u16()
+}
+
+#[tokio::test]
+async fn a_route_and_the_removal_of_its_destination_at_two_nodes_at_once_leave_what_starts() {
+    const ROUNDS: usize = 12;
+    let (database, destination) = (Database::new(), Destination::start().await);
+    let (one, two, three) = (Folder::new(), Folder::new(), Folder::new());
+    for folder in [&one, &two, &three] {
+        folder.configure(&destination.url());
+    }
+    let first = node(&one, &database, "first");
+    let second = node(&two, &database, "second");
+    let http = json!({ "http": { "url": destination.url(), "unsigned": true } });
+    for round in 0..ROUNDS {
+        let (name, route) = (format!("/api/v1/destinations/z{round}"), format!("/api/v1/routes/own-z{round}"));
+        assert_eq!(try_change(&first, Method::PUT, &name, &http).await, 200);
+        let leads = json!({ "from": "github", "to": format!("z{round}") });
+        let (removed, made) = tokio::join!(
+            try_change(&first, Method::DELETE, &name, &Value::Null),
+            try_change(&second, Method::PUT, &route, &leads),
+        );
+        assert!(matches!((removed, made), (204, 422) | (422, 200)), "round {round}: {removed} and {made}");
+        assert_eq!(first.api(&name).await.status == 200, made == 200, "round {round}");
+    }
+    let third = node(&three, &database, "third");
+    assert_eq!(third.api("/api/v1/alerts?open=true").await.json()["data"], json!([]), "nothing is left out");
 }
 
 #[tokio::test]

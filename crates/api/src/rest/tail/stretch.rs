@@ -1,18 +1,16 @@
-//! One stream from the order of acceptance: stretch after stretch, a sign of life in between, until somebody hangs up.
+//! One stream of messages from the order of acceptance: what `engine::tail` reads, as it is told here.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::response::Sse;
 use axum::response::sse::Event as Message;
+use axum::response::{IntoResponse, Sse};
 use domain::Event;
 use engine::access::Caller;
-use engine::clock::timeout;
-use futures_util::Stream;
+use engine::tail::{Step, Tail, UNBUFFERED};
 use futures_util::stream::{self, StreamExt};
 use store::StoreError;
-use store::read::{EventFilter, Page, Position, Stretch};
+use store::read::{EventFilter, Position, Stretch};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Begin, Wanted, mark};
@@ -20,16 +18,6 @@ use crate::app::App;
 use crate::cursor::Mark;
 use crate::problem::{Code, Problem};
 use crate::rest::listeners::Hearing;
-
-/// A comment this often keeps proxies from closing a silent stream, and tells us of readers that are gone.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the store is looked at for what other nodes accepted.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-const LOOKS_PER_HEARTBEAT: u64 = 15;
-/// Events read from the store at once.
-const BATCH: u32 = 100;
-/// Time that one look for matching events may take: each of the few connections that read serves everybody.
-const SCAN: Duration = Duration::from_millis(50);
 
 /// The data of a message; `None`: nothing is told of this event.
 pub(crate) type Told = Result<Option<String>, StoreError>;
@@ -58,18 +46,11 @@ impl Telling {
     }
 }
 
-struct Tail {
+struct Reader {
     app: App,
-    caller: Caller,
-    filter: EventFilter,
+    tail: Tail,
     mark: Mark,
     telling: Telling,
-    position: Position,
-    /// The position is beyond what the last `id` told.
-    untold: bool,
-    accepted: engine::latest::Receiver<u64>,
-    /// How often the store was looked at since the last heartbeat, and before.
-    looks: u64,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -79,37 +60,23 @@ pub(crate) async fn begin(
     filter: EventFilter,
     at: Begin,
     telling: Telling,
-) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let permit = Arc::clone(&app.tail_permits)
         .try_acquire_owned()
         .map_err(|_| Code::TooManyStreams.because("Close a live tail that is not needed, or wait for one to end."))?;
-    // Subscribed before the position is read, so that nothing accepted in between is overlooked.
-    let accepted = app.engine.accepted();
     let position = at.position(&app, &caller.tenant).await?;
     let mark = mark(&caller.tenant);
-    let tail =
-        Tail { app, caller, filter, mark, telling, position, untold: false, accepted, looks: 0, _permit: permit };
-    Ok(Sse::new(stream::unfold(tail, Tail::next).map(stream::iter).flatten()))
+    let tail = Tail::new(&app.engine, &app.access, caller, filter, position);
+    let reader = Reader { app, tail, mark, telling, _permit: permit };
+    Ok((UNBUFFERED, Sse::new(stream::unfold(reader, Reader::next).map(stream::iter).flatten())))
 }
 
 type Messages = Vec<Result<Message, Infallible>>;
 
-impl Tail {
-    /// The next messages: what was accepted meanwhile, how far was looked, or a heartbeat. `None` ends the stream.
+impl Reader {
     async fn next(mut self) -> Option<(Messages, Self)> {
-        self.accepted.mark_unchanged();
-        let page = Page { limit: BATCH, after: Some(self.position.clone()), scan: SCAN };
-        let read = self.app.store().events_after(self.caller.tenant.clone(), self.filter.clone(), page).await;
-        let told = match read {
-            Ok(stretch) if !stretch.events.is_empty() && !self.telling.goes_on(&self.app, &self.caller).await => {
-                return None;
-            }
-            Ok(stretch) => self.tell(stretch).await,
-            Err(error) => Err(error),
-        };
-        match told {
-            Ok(Some(messages)) => Some((messages, self)),
-            Ok(None) => self.wait().await,
+        match self.messages().await {
+            Ok(messages) => messages.map(|messages| (messages, self)),
             Err(error) => {
                 // The reader comes back with its position, and is told then what is wrong.
                 tracing::debug!(code = error.code(), "a live tail ended");
@@ -118,67 +85,41 @@ impl Tail {
         }
     }
 
-    /// What a stretch holds, or how far it was looked through; `None`: there is nothing more for now.
-    async fn tell(&mut self, stretch: Stretch) -> Result<Option<Messages>, StoreError> {
-        let Stretch { events, until, more } = stretch;
-        let mut messages: Messages = Vec::with_capacity(events.len());
-        let mut told = &self.position;
-        for (position, event) in &events {
+    /// What was accepted meanwhile, how far was looked, or a heartbeat. `None` ends the stream.
+    async fn messages(&mut self) -> Result<Option<Messages>, StoreError> {
+        let Some(step) = self.tail.next().await? else { return Ok(None) };
+        let is_searching = matches!(&step, Step::Stretch(stretch) if stretch.events.is_empty());
+        if !is_searching && !self.telling.goes_on(&self.app, self.tail.caller()).await {
+            return Ok(None);
+        }
+        match step {
+            Step::Stretch(stretch) => self.tell(stretch).await.map(Some),
+            Step::Sign => Ok(Some(vec![Ok(self.progress("heartbeat"))])),
+        }
+    }
+
+    /// What a stretch holds, or how far it was looked through.
+    async fn tell(&mut self, stretch: Stretch) -> Result<Messages, StoreError> {
+        let mut messages: Messages = Vec::with_capacity(stretch.events.len());
+        for (position, event) in &stretch.events {
             if let Some(data) = self.telling.tell(&self.app, event).await? {
                 messages.push(Ok(self.message(position, &data)));
-                told = position;
+                self.tail.tell(position);
             }
-        }
-        self.untold = *told != until || (self.untold && messages.is_empty());
-        self.position = until;
-        if events.is_empty() && !more {
-            return Ok(None);
         }
         if messages.is_empty() {
             messages.push(Ok(self.progress("searching")));
         }
-        Ok(Some(messages))
+        Ok(messages)
     }
 
-    async fn wait(mut self) -> Option<(Messages, Self)> {
-        let clock = Arc::clone(self.app.engine.clock());
-        let stopping = self.app.engine.stopping().clone();
-        let woken = tokio::select! {
-            () = stopping.cancelled() => return None,
-            woken = timeout(clock.as_ref(), HEARTBEAT, self.accepted.changed()) => woken,
-            // What other nodes accept is found by looking.
-            () = clock.sleep(LOOK_EVERY), if self.app.store().is_shared() => return self.look().await,
-        };
-        match woken {
-            Ok(Ok(())) => Some((Vec::new(), self)),
-            Ok(Err(_)) => None,
-            Err(_) => self.heartbeat().await,
-        }
-    }
-
-    /// Looks at the store without being told to; now and then that counts as a heartbeat.
-    async fn look(mut self) -> Option<(Messages, Self)> {
-        self.looks += 1;
-        if !self.looks.is_multiple_of(LOOKS_PER_HEARTBEAT) {
-            return Some((Vec::new(), self));
-        }
-        self.heartbeat().await
-    }
-
-    /// A sign of life. A key that was revoked or has expired meanwhile sees nothing more.
-    async fn heartbeat(mut self) -> Option<(Messages, Self)> {
-        let valid = self.app.access.still_valid(&self.caller).await;
-        if !valid || !self.telling.goes_on(&self.app, &self.caller).await {
-            return None;
-        }
-        Some((vec![Ok(self.progress("heartbeat"))], self))
-    }
-
-    /// With an `id` if there is a newer position to go on from: a selective tail that is cut would otherwise look
-    /// through all of it again.
+    /// With an `id` if there is a newer position to go on from.
     fn progress(&mut self, sign: &str) -> Message {
         let message = Message::default().comment(sign);
-        if std::mem::take(&mut self.untold) { message.id(self.mark.seal(&self.position)) } else { message }
+        match self.tail.untold() {
+            Some(position) => message.id(self.mark.seal(&position)),
+            None => message,
+        }
     }
 
     fn message(&self, position: &Position, data: &str) -> Message {

@@ -303,14 +303,20 @@ impl Quotas {
         }
     }
 
+    /// Whether the request's own token is spent: a refusal is then about that token alone.
+    #[must_use]
+    pub fn is_spent(&self, request: &Request) -> bool {
+        let state = self.token_of(request).and_then(|token| self.state(token, self.quota_of(request)));
+        state.is_some_and(|state| state.is_tracked && state.remaining == 0)
+    }
+
     /// Whether the request's own token is spent and another is not: then a rate limit need not be waited for.
     #[must_use]
     pub fn has_alternative(&self, request: &Request) -> bool {
         let quota = self.quota_of(request);
-        let Some(sender) = self.token_of(request) else { return false };
-        let is_spent = self.state(sender, quota).is_some_and(|state| state.is_tracked && state.remaining == 0);
-        let others = (0..self.tokens.len()).filter(|token| *token != sender);
-        is_spent && others.filter_map(|token| self.state(token, quota)).any(|state| state.remaining > 0)
+        let sender = self.token_of(request);
+        let others = (0..self.tokens.len()).filter(|token| Some(*token) != sender);
+        self.is_spent(request) && others.filter_map(|token| self.state(token, quota)).any(|state| state.remaining > 0)
     }
 
     /// Spreads the last calls over the time to the reset, once every token is down to its reserve.

@@ -176,7 +176,7 @@ pub(super) fn failed(trouble: &Trouble) -> Verdict {
 }
 
 fn verdict(action: Action, failure_type: Option<FailureType>, message: Option<String>) -> Verdict {
-    Verdict { action, failure_type, message, detail: None, wait: None, is_limited: false }
+    Verdict { action, failure_type, message, detail: None, wait: None, is_limited: false, limited_for: None }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Number, Value as Json};
 
@@ -9,6 +10,11 @@ use crate::manifest::expression::dates::{Format, Moment};
 
 use super::point::Point;
 use super::quick::{Glance, Quick};
+
+/// A second, a minute, an hour and a day: the times below which formats leave off.
+const TICKS_SECS: [u64; 4] = [1, 60, 3_600, 86_400];
+/// Days since 1970 of any day: what it writes of its beginning and of its end is compared.
+const SOME_DAY: i64 = 20_000;
 
 /// Why a value is not a date.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +38,15 @@ struct Input {
     format: Format,
 }
 
+/// Two that read and write the same way.
+impl PartialEq for Formats {
+    fn eq(&self, other: &Self) -> bool {
+        self.names == other.names
+    }
+}
+
+impl Eq for Formats {}
+
 impl Formats {
     #[must_use]
     pub fn new(inputs: Vec<Format>, output: Format) -> Self {
@@ -40,6 +55,21 @@ impl Formats {
         let names = names.join(", ").into();
         let inputs = inputs.into_iter().map(|format| Input { quick: Quick::of(format.source()), format });
         Self { inputs: inputs.collect(), names }
+    }
+
+    /// The shortest time that one of them tells apart, of a second, a minute, an hour and a day: two moments within it are
+    /// written alike.
+    #[must_use]
+    pub fn tick(&self) -> Duration {
+        let tick = |input: &Input| {
+            let written = |seconds: u64| {
+                let moment = Moment::midnight(SOME_DAY).plus(i128::from(seconds) * 1_000_000).ok()?;
+                Some(input.format.write(moment))
+            };
+            let are_alike = |seconds: &&u64| written(0) == written(**seconds - 1);
+            TICKS_SECS.iter().rev().find(are_alike).copied().unwrap_or(1)
+        };
+        Duration::from_secs(self.inputs.iter().map(tick).min().unwrap_or(1))
     }
 
     #[must_use]
@@ -93,4 +123,27 @@ fn write_number<'a>(number: &Number, buffer: &'a mut [u8; 32]) -> &'a str {
     let is_written = write!(rest, "{number}").is_ok();
     let length = 32 - rest.len();
     if is_written { std::str::from_utf8(&buffer[..length]).unwrap_or_default() } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_time_that_is_told_apart_is_that_of_the_finest_format() {
+        for (written, seconds) in [
+            (&["%Y-%m-%dT%H:%M:%SZ"][..], 1),
+            (&["%s"], 1),
+            (&["%ms"], 1),
+            (&["%Y-%m-%d %H:%M"], 60),
+            (&["%Y-%m-%dT%H"], 3_600),
+            (&["%Y%m%d"], 86_400),
+            (&["%Y-%m-%dT%H:%M:%SZ", "%Y%m%d"], 1),
+        ] {
+            let formats: Vec<Format> = written.iter().map(|format| Format::new(format)).collect();
+            let [inputs @ .., output] = &formats[..] else { unreachable!("each has one") };
+            let tick = Formats::new(inputs.to_vec(), output.clone()).tick();
+            assert_eq!(tick, Duration::from_secs(seconds), "{written:?}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ use super::point::{Point, exactly, is_nothing};
 
 /// What spans count as touching if the cursor names no granularity.
 const TOUCH_MICROS: i64 = 1_000;
+/// An end that is closer to now is now, as templates that write whole seconds say it.
+const TICK_MICROS: i64 = 1_000_000;
 
 /// The settings of one stream's cursor, for one run.
 #[derive(Debug)]
@@ -60,6 +62,13 @@ impl Rules {
         border.minus(self.unit().unwrap_or(self.clamp.unit())).unwrap_or(border)
     }
 
+    /// Whether what changes now is beyond the end of reading. What the cursor's format cannot tell from now is not.
+    #[must_use]
+    pub fn ends_before(&self, now: Timestamp) -> bool {
+        let written = self.formats.read(&self.write(Point::at(now))).unwrap_or(Point::at(now));
+        written.micros_since(self.end(now)) >= TICK_MICROS
+    }
+
     /// The lowest value that a record may have to be new, given where reading resumes. Keeps what the lookback reads
     /// again, never below the configured start unless the state itself is.
     #[must_use]
@@ -94,5 +103,45 @@ impl Rules {
     /// A granularity that is worth the name.
     pub(crate) fn unit(&self) -> Option<Period> {
         self.granularity.filter(|unit| !is_nothing(unit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::manifest::cursor::IncrementalSync;
+    use crate::manifest::node::{Document, Read};
+    use crate::manifest::scope::Scope;
+
+    #[test]
+    fn an_end_is_before_now_only_if_the_cursors_format_can_tell_the_two_apart() {
+        let seconds = "%Y-%m-%dT%H:%M:%SZ";
+        let exact = "%Y-%m-%dT%H:%M:%S.%fZ";
+        let now: Timestamp = "2024-05-03T10:20:30.75Z".parse().expect("a time");
+        for (format, end, expected) in [
+            (seconds, None, false),
+            (seconds, Some("2024-05-03T10:20:30Z"), false),
+            (seconds, Some("2024-05-03T11:00:00Z"), false),
+            (seconds, Some("2024-05-03T10:20:00Z"), true),
+            (exact, Some("2024-05-03T10:20:30.000000Z"), false),
+            (exact, Some("2024-05-03T10:20:29.000000Z"), true),
+            ("%Y-%m-%d", Some("2024-05-03"), false),
+            ("%Y-%m-%d", Some("2024-05-02"), true),
+        ] {
+            let start = json!({ "type": "MinMaxDatetime", "datetime": "2020-01-01", "datetime_format": "%Y-%m-%d" });
+            let mut cursor = json!({
+                "type": "DatetimeBasedCursor", "cursor_field": "at", "datetime_format": format, "start_datetime": start,
+            });
+            if let Some(end) = end {
+                cursor["end_datetime"] = json!(end);
+            }
+            let sync = IncrementalSync::read(&Document::from_json(&cursor).root()).expect("a cursor");
+            let IncrementalSync::Dates(dates) = sync else { panic!("{cursor}") };
+            let config = json!({});
+            let rules = dates.rules(&Scope::new(&config, now), &[]).expect("rules");
+            assert_eq!(rules.ends_before(now), expected, "{cursor}");
+        }
     }
 }

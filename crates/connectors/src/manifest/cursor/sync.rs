@@ -91,6 +91,18 @@ impl DatetimeCursor {
         &self.field.name
     }
 
+    /// Whether this field is its own, whatever the config is.
+    #[must_use]
+    pub fn is_of(&self, field: &str) -> bool {
+        self.field.name.source() == field
+    }
+
+    /// How its values are written.
+    #[must_use]
+    pub fn formats(&self) -> Formats {
+        Formats::new(self.inputs.clone(), self.output.clone())
+    }
+
     /// Its settings for one run. `catalog_field` is what the catalog names as cursor field, if anything.
     pub fn rules(&self, scope: &Scope<'_>, catalog_field: &[String]) -> Result<Arc<Rules>, CursorError> {
         self.rules_overlapping(scope, catalog_field, None)
@@ -114,7 +126,7 @@ impl DatetimeCursor {
         let [first, last] = &self.bounds;
         Ok(Arc::new(Rules {
             field: self.field.evaluate(scope, catalog_field)?,
-            formats: Formats::new(self.inputs.clone(), self.output.clone()),
+            formats: self.formats(),
             start: self.start.point("start_datetime", &self.output, scope)?,
             end: self.end.as_ref().map(|end| end.point("end_datetime", &self.output, scope)).transpose()?,
             lookback: longer(duration("lookback_window", &self.lookback)?, overlap.unwrap_or_default()),

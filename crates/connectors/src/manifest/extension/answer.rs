@@ -13,16 +13,6 @@ const LISTED_MAX: usize = 10_000;
 /// There is no such record, or no longer.
 const GONE: [u16; 2] = [404, 410];
 
-/// What asking for one record came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Found {
-    Record(Json),
-    /// The record is there and says that it was deleted.
-    Deleted(Json),
-    /// The source has none of this id.
-    Gone,
-}
-
 /// A subscription that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribed {
@@ -75,19 +65,6 @@ pub fn done(reply: &Reply, gone_is_fine: bool) -> Result<(), AnswerError> {
 }
 
 impl StreamExtension {
-    /// What came of asking for a record.
-    pub fn found(&self, reply: Reply) -> Result<Found, AnswerError> {
-        let found = match &self.get {
-            Some(one) => one.found(reply)?,
-            None => Some(record(reply, &[])?),
-        };
-        Ok(match found {
-            None => Found::Gone,
-            Some(record) if self.is_deleted(&record) => Found::Deleted(record),
-            Some(record) => Found::Record(record),
-        })
-    }
-
     /// The record that was made, if the source shows it.
     pub fn created(&self, reply: Reply) -> Result<Option<Json>, AnswerError> {
         written(reply, self.create.as_ref())

@@ -137,9 +137,10 @@ impl fmt::Debug for Ask<'_> {
     }
 }
 
-/// `None` of each: the source cannot do it.
+/// `None` of each: the source cannot do it. Nothing sends the writes yet: tests build those of every connector of ours,
+/// so that what a manifest describes holds.
 impl StreamExtension {
-    /// The record of this id; [`Self::found`] reads the answer.
+    /// The record of this id; [`super::OneRecord::found`] reads the answer.
     #[must_use]
     pub fn asks_for(&self, id: &RecordId) -> Option<Ask<'_>> {
         self.get.as_ref().map(|one| Ask::of(&one.requester, id.slice()))

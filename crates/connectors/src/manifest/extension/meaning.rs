@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{Action, Subject, Timestamp, Version};
 use serde_json::Value as Json;
 
-use super::{Deletes, EventMapping, Extension, Sign, StreamExtension, VersionField};
+use super::{EventMapping, Extension, Sign, StreamExtension, VersionField};
 use crate::manifest::expression::dates::iso;
 
 /// From here on a whole number that is a time counts milliseconds (since 1973), below it seconds (until the year 5138).
@@ -86,12 +86,6 @@ impl StreamExtension {
     pub fn version_of(&self, record: &Json) -> Option<Version> {
         self.version.as_ref()?.of(record)
     }
-
-    /// Whether a record that was read says that it was deleted.
-    #[must_use]
-    pub fn is_deleted(&self, record: &Json) -> bool {
-        matches!(&self.deletes, Some(Deletes::Tombstone(sign)) if sign.holds(record))
-    }
 }
 
 impl VersionField {
@@ -108,11 +102,22 @@ impl VersionField {
     }
 
     fn read(&self, value: &Json) -> Option<Version> {
-        version(value, self.is_time()).map(|version| match version {
-            Version::Time(time) => Version::Time(floor(time, self.precision)),
-            number @ Version::Number(_) => number,
+        let written = self.formats.as_ref().and_then(|formats| formats.read(value).ok());
+        let version = match written {
+            Some(point) => Some(Version::Time(Timestamp::from_micros(point.moment().micros()))),
+            None => version(value, self.is_time()),
+        };
+        version.and_then(|version| match version {
+            Version::Time(time) if !has_a_date(time) => None,
+            Version::Time(time) => Some(Version::Time(floor(time, self.precision))),
+            number @ Version::Number(_) => Some(number),
         })
     }
+}
+
+/// Whether a time lies within the years 1 to 9999, as RFC 3339 can write them. What is outside was no time.
+fn has_a_date(time: Timestamp) -> bool {
+    (-62_135_596_800..253_402_300_800).contains(&time.as_secs())
 }
 
 impl Sign {

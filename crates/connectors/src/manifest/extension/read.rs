@@ -149,7 +149,7 @@ impl Read for VersionField {
     fn read(node: &Node) -> Result<Self, Problem> {
         only(node, &["field", "precision"])?;
         let precision = if node.get("precision").is_some() { duration(node, "precision")? } else { Duration::ZERO };
-        Ok(Self { field: node.need("field")?, precision })
+        Ok(Self { field: node.need("field")?, precision, formats: None })
     }
 }
 

@@ -308,6 +308,33 @@ fn a_rate_limit_is_not_waited_for_where_another_token_can_serve() {
     tries.note_other_token(true);
     let verdict = errors.judge(Outcome::Reply(&reply), &Scope::new(&config, at(0)), &mut tries, 0.0);
     assert_eq!((verdict.action, verdict.wait), (Action::RateLimited, Some(Duration::from_millis(1_100))));
+    assert_eq!(verdict.limited_for, None, "the other token's requests need not wait");
+}
+
+#[test]
+fn a_rate_limit_is_one_for_every_request_for_as_long_as_the_handler_knows() {
+    let handler = |max_retries: u32| {
+        component(&json!({"type": "DefaultErrorHandler", "max_retries": max_retries,
+            "backoff_strategies": [{"type": "WaitTimeFromHeader", "header": "X-Wait", "max_waiting_time_in_seconds": 60}]}))
+    };
+    let table = [
+        (5, 429, "30", Action::RateLimited, Some(31)),
+        (0, 429, "30", Action::Fail, Some(30)),
+        (5, 429, "3600", Action::Fail, Some(3_600)),
+        (5, 429, "1800000000", Action::Fail, None),
+        (5, 429, "soon", Action::RateLimited, Some(1)),
+        (0, 429, "soon", Action::Fail, None),
+        (5, 503, "30", Action::Retry, None),
+        (5, 503, "3600", Action::Fail, None),
+    ];
+    for (max_retries, status, wait, action, seconds) in table {
+        let handler: ErrorHandler = handler(max_retries);
+        let errors = Errors::new(&handler, &Authenticator::None);
+        let (config, reply) = (json!({}), reply(status, &[("x-wait", wait)], ""));
+        let verdict = errors.judge(Outcome::Reply(&reply), &Scope::new(&config, at(0)), &mut Tries::new(), 0.0);
+        let expected = (action, seconds.map(Duration::from_secs));
+        assert_eq!((verdict.action, verdict.limited_for), expected, "{status}, {wait} s, {max_retries} retries");
+    }
 }
 
 #[test]

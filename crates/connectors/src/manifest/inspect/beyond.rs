@@ -1,5 +1,5 @@
 //! What a manifest's extension says, as it is told: how deletions are, which topics of the sender tell of which stream,
-//! what can be read and written by id, and how webhooks are subscribed to.
+//! what can be read by id, which writes are described, and how webhooks are subscribed to.
 
 use serde::Serialize;
 
@@ -7,6 +7,9 @@ use super::{Deletes, Inspection, StreamReport, Told};
 use crate::manifest::extension::{self, EventMapping, Extension, SecretOf, StreamExtension};
 use crate::manifest::node::Node;
 use crate::manifest::problem::Fault;
+
+/// What becomes of the writes that a manifest describes.
+const WRITES: &str = "described and checked, but nothing sends them yet";
 
 /// What is said of the source as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +20,8 @@ pub struct Beyond {
     pub provider: Option<String>,
     /// How they are subscribed to; `None`: by hand.
     pub webhooks: Option<WebhooksReport>,
+    /// What becomes of the create, update and delete of its streams, if any has one.
+    pub writes: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +55,7 @@ pub struct StreamBeyond {
     pub version: Option<String>,
     /// Whether one record can be read by its id.
     pub get: bool,
-    /// Of create, update and delete.
+    /// Of create, update and delete: those that are described; see [`Beyond::writes`].
     pub write: Vec<&'static str>,
     pub events: Vec<EventReport>,
 }
@@ -138,8 +143,9 @@ impl Beyond {
             renew_every_seconds: webhooks.renew.map(|renew| renew.every.as_secs()),
         });
         let says = webhooks.is_some() || extension.provider.is_some() || !extension.streams.is_empty();
+        let writes = extension.streams.values().any(StreamExtension::is_writable).then_some(WRITES);
         let (documentation, provider) = (extension.documentation, extension.provider);
-        (says || documentation.is_some()).then_some(Self { documentation, provider, webhooks })
+        (says || documentation.is_some()).then_some(Self { documentation, provider, webhooks, writes })
     }
 }
 

@@ -111,7 +111,7 @@ fn details(stream: &StreamReport) -> Vec<String> {
     lines
 }
 
-/// What can be done by a record's id, and how many topics tell of the stream.
+/// What is described that goes by a record's id, and how many topics tell of the stream.
 fn beyond(stream: &StreamReport) -> [String; 2] {
     let mut verbs = if stream.beyond.get { vec!["get"] } else { Vec::new() };
     verbs.extend(&stream.beyond.write);
@@ -143,6 +143,9 @@ fn source_lines(beyond: &Beyond) -> String {
     if let Some(provider) = &beyond.provider {
         let how = beyond.webhooks.as_ref().map_or_else(|| "subscribed to by hand".to_owned(), subscription);
         let _ = writeln!(text, "webhooks of the provider {provider}: {how}");
+    }
+    if let Some(writes) = beyond.writes {
+        let _ = writeln!(text, "create, update and delete are {writes}");
     }
     text
 }

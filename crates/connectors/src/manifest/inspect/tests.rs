@@ -193,6 +193,7 @@ fn what_an_extension_says_is_told_to_people() {
         "known from https://shop.example/docs (2026-11)",
         "webhooks of the provider shop: subscribe to 2 topics, by several subscriptions, unsubscribe, list, renew every \
          86400 s; the secret comes with the answer",
+        "create, update and delete are described and checked, but nothing sends them yet",
         "stream              verdict            cursor      deletes            by id              webhooks  requests per poll",
         "orders              runs               updated_at  field status.name  get update delete  2 topics  1 per page of \
          100 and slice of P30D, for each record of accounts",
@@ -205,6 +206,7 @@ fn what_an_extension_says_is_told_to_people() {
     }
     let by_hand = look_beyond("    provider: shop\n").to_string();
     assert!(by_hand.contains("webhooks of the provider shop: subscribed to by hand\n"), "{by_hand}");
+    assert!(!by_hand.contains("create"), "{by_hand}");
     assert!(!look(Overrides::default()).to_string().contains("by id"), "nothing is said where nothing is known");
 }
 
@@ -220,6 +222,7 @@ fn what_an_extension_says_is_told_to_machines() {
                 "several": true, "topics": ["order.paid", "order.gone"], "secret": "answer",
                 "unsubscribe": true, "list": true, "renew_every_seconds": 86_400,
             },
+            "writes": "described and checked, but nothing sends them yet",
         })
     );
     let orders = &told["streams"][1];

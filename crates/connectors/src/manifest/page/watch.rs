@@ -1,6 +1,7 @@
 //! Sees paging that goes nowhere. A token alone proves nothing, because scrolling APIs give the same one for every page.
 //! So it is a circle if a page that came before points again to where it pointed before, and a standstill if many pages
 //! in a row look the same; where the token stays what it was, only a page that is the same to the byte counts at once.
+//! Pages whose tokens and bodies differ may still be one page: a body often has a time or the request's id in it.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
@@ -17,6 +18,11 @@ use super::PageFacts;
 pub const PAGES_KEPT: usize = 4_096;
 /// Pages in a row that may look the same. A source may have such data; so much of it hardly.
 pub const SAME_PAGES_MAX: usize = 12;
+/// Pages in a row whose last records and numbers of records may be the same, wherever they point and whatever else is in
+/// them: weaker evidence, so it takes more of it.
+pub const SAME_RECORDS_MAX: usize = 100;
+/// Pages in a row without a record. Sparse data that is paged by time has some.
+pub const EMPTY_PAGES_MAX: usize = 2_000;
 
 /// The pages of one slice so far.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +34,8 @@ pub struct Watch {
     last: Option<Look>,
     same_looks: usize,
     same_bodies: usize,
+    same_records: usize,
+    empty_pages: usize,
 }
 
 /// What of a page is compared with the next one.
@@ -35,6 +43,8 @@ pub struct Watch {
 struct Look {
     token: [u8; 16],
     key: [u8; 16],
+    /// Of how many records there were, and the last of them; `None` without one.
+    records: Option<[u8; 16]>,
     body: u64,
     is_empty: bool,
 }
@@ -55,9 +65,18 @@ impl Watch {
         let is_same_body = !look.is_empty && last.as_ref().is_some_and(|last| last.body == look.body);
         self.same_looks = if is_same_key { self.same_looks + 1 } else { 1 };
         self.same_bodies = if is_same_body { self.same_bodies + 1 } else { 1 };
+        let has_same_records = look.records.is_some() && last.as_ref().is_some_and(|last| last.records == look.records);
+        self.same_records = if has_same_records { self.same_records + 1 } else { 1 };
+        self.empty_pages = if page.extracted == 0 { self.empty_pages + 1 } else { 0 };
         let stands_still = self.same_looks.max(self.same_bodies);
         if stands_still >= SAME_PAGES_MAX {
             return Err(Trouble::Standstill { pages: stands_still });
+        }
+        if self.same_records >= SAME_RECORDS_MAX {
+            return Err(Trouble::Standstill { pages: self.same_records });
+        }
+        if self.empty_pages >= EMPTY_PAGES_MAX {
+            return Err(Trouble::Standstill { pages: self.empty_pages });
         }
         if is_same_key && is_same_body {
             return Err(Trouble::Circle { pages: 1 });
@@ -94,7 +113,8 @@ impl Look {
         let last = page.last_record.map_or_else(|| body.to_string(), Json::to_string);
         let token = token.to_string();
         let key = short_digest(&format!("{token}\n{}\n{last}", page.extracted));
-        Self { token: short_digest(&token), key, body, is_empty: reply.body.is_empty() }
+        let records = page.last_record.map(|_| short_digest(&format!("{}\n{last}", page.extracted)));
+        Self { token: short_digest(&token), key, records, body, is_empty: reply.body.is_empty() }
     }
 }
 
@@ -173,6 +193,23 @@ mod tests {
         for number in 0..3 * SAME_PAGES_MAX {
             assert_eq!(watch.see(&json!("scroll"), &reply(&number.to_string()), &filtered), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_first_page_that_comes_for_every_token_with_another_time_in_it_is_a_standstill() {
+        let (mut watch, last) = (Watch::new(), json!({"id": 1}));
+        let mut see = |number: usize| watch.see(&json!(number), &reply(&format!("at {number}")), &page(&last));
+        assert!((1..SAME_RECORDS_MAX).all(|number| see(number).is_ok()));
+        assert_eq!(see(SAME_RECORDS_MAX), Err(Trouble::Standstill { pages: SAME_RECORDS_MAX }));
+    }
+
+    #[test]
+    fn pages_without_a_record_do_not_go_on_for_ever() {
+        let empty = PageFacts { extracted: 0, selected: 0, last_record: None, decoded: None, page_size: None };
+        let mut watch = Watch::new();
+        let mut see = |number: usize| watch.see(&json!(number), &reply(&format!("at {number}")), &empty);
+        assert!((1..EMPTY_PAGES_MAX).all(|number| see(number).is_ok()));
+        assert_eq!(see(EMPTY_PAGES_MAX), Err(Trouble::Standstill { pages: EMPTY_PAGES_MAX }));
     }
 
     #[test]

@@ -37,11 +37,7 @@ impl<'s> Secrets<'s> {
     /// A message without the secrets of a config.
     #[must_use]
     pub fn hide(&self, message: &str, config: &Json) -> String {
-        let mut values = self.values(config);
-        values.retain(|value| value.len() >= HIDDEN_BYTES_MIN);
-        // The longer first: one may contain another.
-        values.sort_unstable_by_key(|value| std::cmp::Reverse(value.len()));
-        values.iter().fold(message.to_owned(), |message, value| message.replace(value, HIDDEN))
+        without(message, self.values(config))
     }
 
     /// A config that can be shown.
@@ -49,6 +45,15 @@ impl<'s> Secrets<'s> {
     pub fn masked(&self, config: &Json) -> Json {
         mask(&[self.schema], config, 0)
     }
+}
+
+/// A message without these texts.
+#[must_use]
+pub fn without(message: &str, mut secrets: Vec<String>) -> String {
+    secrets.retain(|secret| secret.len() >= HIDDEN_BYTES_MIN);
+    // The longer first: one may contain another.
+    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.iter().fold(message.to_owned(), |message, secret| message.replace(secret, HIDDEN))
 }
 
 /// Finds the secrets: below a mark, everything is one.

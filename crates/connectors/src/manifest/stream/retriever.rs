@@ -30,8 +30,6 @@ pub struct SimpleRetriever {
     pub pagination_reset: Option<PaginationReset>,
     pub page_size_reduction: Option<PageSizeReduction>,
     pub window_splitting: Option<RequestWindowSplitting>,
-    /// Whether replies may be kept for other streams, where the manifest says so: parents' are unless it forbids it.
-    pub caches: Option<bool>,
     pub parameters: Parameters,
 }
 
@@ -149,10 +147,8 @@ impl Read for Retriever {
 
 impl Read for SimpleRetriever {
     fn read(node: &Node) -> Result<Self, Problem> {
-        let requester: Node = node.need("requester")?;
         Ok(Self {
-            caches: requester.maybe("use_cache")?,
-            requester: Requester::read(&requester)?,
+            requester: node.need("requester")?,
             decoder: node.or("decoder", Decoder::default())?,
             selector: node.need("record_selector")?,
             paginator: node.maybe("paginator")?.unwrap_or_default(),

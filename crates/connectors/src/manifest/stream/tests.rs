@@ -62,7 +62,6 @@ fn a_stream_is_read_with_all_its_parts() {
     assert_eq!(stream.parameters["p"], serde_json::json!(1));
     let Retriever::Simple(retriever) = &stream.retriever else { panic!("simple") };
     assert!(retriever.spares_later_pages);
-    assert_eq!(retriever.caches, None);
 }
 
 #[test]
@@ -70,7 +69,7 @@ fn whether_replies_are_kept_is_told_as_written() {
     for (written, expected) in [("", None), (", use_cache: true", Some(true)), (", use_cache: false", Some(false))] {
         let stream = one(&simple("", "").replace("path: x", &format!("path: x{written}")));
         let Retriever::Simple(retriever) = &stream.retriever else { panic!("simple") };
-        assert_eq!(retriever.caches, expected, "{written}");
+        assert_eq!(retriever.requester.use_cache(), expected, "{written}");
     }
 }
 

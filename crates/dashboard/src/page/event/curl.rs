@@ -26,14 +26,19 @@ pub(super) fn command(event: &Event, head: &Head, url: &str) -> Option<String> {
     let body = std::str::from_utf8(&event.payload).ok().filter(|body| body.len() <= BODY_BYTES_MAX)?;
     let place = place(url, event.source.as_str(), &head.url);
     let mut command = format!("curl -X {} {}", quoted(&head.method), quoted(&place));
-    let travels = |name: &str| !LEFT_OUT.contains(&name) && !is_secret(name) && !name.starts_with("x-forwarded-");
-    for (name, value) in head.headers.iter().filter(|(name, _)| travels(name)).take(HEADERS_MAX) {
+    for (name, value) in taken_along(head).take(HEADERS_MAX) {
         command.push_str(&format!(" \\\n  -H {}", quoted(&format!("{name}: {value}"))));
     }
     if !body.is_empty() {
         command.push_str(&format!(" \\\n  --data-raw {}", quoted(body)));
     }
     Some(command)
+}
+
+/// The headers of the message itself, without those that prove its sender.
+fn taken_along(head: &Head) -> impl Iterator<Item = &(String, String)> {
+    let travels = |name: &str| !LEFT_OUT.contains(&name) && !is_secret(name) && !name.starts_with("x-forwarded-");
+    head.headers.iter().filter(move |(name, value)| travels(name) && value != MASK)
 }
 
 /// Where it came, as the source is called now: behind the source's name stand its connection and the query, without
@@ -78,6 +83,21 @@ mod tests {
         ] {
             assert_eq!(place(url, "shop", came), format!("{url}{behind}"), "{came}");
         }
+    }
+
+    #[test]
+    fn what_proves_the_sender_and_what_is_about_the_way_is_not_taken_along() {
+        let headers = [
+            ("host", "a"),
+            ("x-hub-signature-256", "sha256=a"),
+            ("x-from-cms", MASK),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-github-event", "push"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let head = Head { headers, ..Head::default() };
+        let names: Vec<&str> = taken_along(&head).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-github-event"]);
     }
 
     #[test]

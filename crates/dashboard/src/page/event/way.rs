@@ -120,13 +120,24 @@ fn trying(route: &str, event: &Event) -> Markup {
 }
 
 /// What `when` said of what came past it. Those that it stopped, or that are not judged yet, say so by their state.
+/// Nobody keeps what a route's `when` was when it was asked: what is shown beside it is the one of now.
 fn when_of(desk: &Desk, visitor: &Visitor, delivery: &DeliveryDetail) -> Option<Markup> {
     let row = &delivery.row;
-    let judged = !delivery.attempts.is_empty() && row.state != DeliveryState::Filtered;
+    let judged = delivery.attempts.iter().any(is_judged) && row.state != DeliveryState::Filtered;
     let topology = desk.engine.topology();
     let route = topology.route(visitor.tenant().as_str(), row.route.as_str()).filter(|_| judged)?;
     let when: String = route.spec.when.as_ref()?.chars().take(WHEN_CHARS_MAX).collect();
-    Some(html! { p { (tag::tag(Tone::Good, "let through")) " " code { (when) } span.dim { " is its route's when" } } })
+    Some(html! {
+        p {
+            (tag::tag(Tone::Good, "let through")) span.dim { " Its route's when of now, which may have been another then: " }
+            code { (when) }
+        }
+    })
+}
+
+/// An event's own record is fetched before `when` is asked.
+fn is_judged(attempt: &Attempt) -> bool {
+    &*attempt.outcome != "record_unfetched"
 }
 
 fn one(

@@ -44,7 +44,23 @@ pub(crate) async fn check(
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct Read {
+    connection: ConnectionName,
+    stream: String,
+}
+
+/// Has what is new of a stream read now, and shows the run.
+pub(crate) async fn poll(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    Path(name): Path<SourceName>,
+    Form(Read { connection, stream }): Form<Read>,
+) -> Result<Response, Trouble> {
+    order(&desk, &visitor, (name, connection, stream), Wish::Poll, "").await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Compare {
     connection: ConnectionName,
     stream: String,
     wish: Wanted,
@@ -53,7 +69,6 @@ pub(crate) struct Order {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Wanted {
-    Poll,
     DryRun,
     Reconcile,
     /// The same, though it tells more deletions than a run may by itself.
@@ -61,44 +76,41 @@ enum Wanted {
 }
 
 impl Wanted {
-    /// As the form says it.
-    const fn as_str(self) -> &'static str {
+    /// What the log says beside its code.
+    const fn told(self) -> &'static str {
         match self {
-            Self::Poll => "poll",
-            Self::DryRun => "dry_run",
-            Self::Reconcile => "reconcile",
-            Self::ConfirmDeletes => "confirm_deletes",
+            Self::DryRun => "dry_run ",
+            Self::Reconcile => "",
+            Self::ConfirmDeletes => "confirm_deletes ",
         }
     }
 }
 
-impl From<Wanted> for Wish {
-    fn from(wanted: Wanted) -> Self {
-        match wanted {
-            Wanted::Poll => Self::Poll,
-            Wanted::DryRun => Self::Reconcile { dry: true, deletes_confirmed: false },
-            Wanted::Reconcile => Self::Reconcile { dry: false, deletes_confirmed: false },
-            Wanted::ConfirmDeletes => Self::Reconcile { dry: false, deletes_confirmed: true },
-        }
-    }
-}
-
-/// Has a stream read now, and shows the run.
-pub(crate) async fn order(
+/// Has a stream compared with what is known of it now, and shows the run.
+pub(crate) async fn reconcile(
     State(desk): State<Desk>,
     visitor: Visitor,
     Path(name): Path<SourceName>,
-    Form(order): Form<Order>,
+    Form(Compare { connection, stream, wish }): Form<Compare>,
+) -> Result<Response, Trouble> {
+    let wanted = Wish::Reconcile {
+        dry: matches!(wish, Wanted::DryRun),
+        deletes_confirmed: matches!(wish, Wanted::ConfirmDeletes),
+    };
+    order(&desk, &visitor, (name, connection, stream), wanted, wish.told()).await
+}
+
+async fn order(
+    desk: &Desk,
+    visitor: &Visitor,
+    (source, connection, stream): (SourceName, ConnectionName, String),
+    wish: Wish,
+    detail: &str,
 ) -> Result<Response, Trouble> {
     visitor.needs(Scope::Operate)?;
-    let key = StreamKey {
-        tenant: visitor.tenant().clone(),
-        source: name,
-        connection: order.connection,
-        stream: Arc::from(order.stream),
-    };
+    let key = StreamKey { tenant: visitor.tenant().clone(), source, connection, stream: Arc::from(stream) };
     let object = stream_object(&key);
-    let run = desk.engine.order_stream(key, order.wish.into()).await?;
-    let detail = format!("{} run/{}", order.wish.as_str(), run.id);
+    let run = desk.engine.order_stream(key, wish).await?;
+    let detail = format!("{detail}run/{}", run.id);
     Ok(told(Some(object), detail, Redirect::to(&format!("/runs/{}", run.id))))
 }

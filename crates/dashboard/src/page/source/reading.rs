@@ -37,7 +37,7 @@ pub(super) async fn streams(desk: &Desk, visitor: &Visitor, source: &Source) -> 
     own.retain(|stream| stream.key.source == source.spec.name);
     let (count, now) = (own.len(), desk.now());
     let headings = ["Stream", "Last read", "Next", "Checkpoint", "Found", "Now"];
-    let path = format!("/sources/{}/order", source.spec.name);
+    let path = format!("/sources/{}", source.spec.name);
     let rows = own.iter().take(STREAMS_MAX).map(|stream| stream_row(visitor, &path, stream, now));
     Ok(html! {
         h2 { "Streams" }
@@ -94,14 +94,15 @@ fn found(stream: &StreamView) -> Markup {
 
 fn orders(path: &str, stream: &StreamView) -> Markup {
     let (connection, name) = (stream.key.connection.as_str(), &*stream.key.stream);
-    let order = |label: &str, wish: &str| {
-        button(path, label, &[("connection", connection), ("stream", name), ("wish", wish)], Weight::Plain)
+    let stream = [("connection", connection), ("stream", name)];
+    let compare = |label: &str, wish: &str| {
+        button(&format!("{path}/reconcile"), label, &[&stream[..], &[("wish", wish)]].concat(), Weight::Plain)
     };
     html! {
         div.row {
-            (order("Poll", "poll"))
-            (order("Compare, dry run", "dry_run"))
-            (order("Reconcile", "reconcile"))
+            (button(&format!("{path}/poll"), "Poll", &stream, Weight::Plain))
+            (compare("Compare, dry run", "dry_run"))
+            (compare("Reconcile", "reconcile"))
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::{Redirect, Response};
+use domain::RouteName;
 use engine::access::Scope;
-use engine::definition::write_route;
 use engine::prepare::Draft;
 use serde_json::{Map, Value as Json};
 use store::registry::{ManagedBy, ObjectKind};
@@ -18,14 +18,15 @@ use crate::written::told;
 /// What the configuration file would hold. JSON texts are YAML texts, so that nothing has to be quoted twice.
 pub(super) fn definition_text(bench: &Bench, draft: &Draft) -> String {
     let known = bench.known.clone().unwrap_or_default();
-    let lines = definition(known, draft).into_iter().enumerate();
+    let lines = definition(known, draft, bench.panel.new_name()).into_iter().enumerate();
     let line = |(index, (key, value)): (usize, (String, Json))| {
         format!("{} {key}: {value}\n", if index == 0 { "  -" } else { "   " })
     };
     format!("routes:\n{}", lines.map(line).collect::<String>())
 }
 
-fn definition(mut known: Map<String, Json>, draft: &Draft) -> Map<String, Json> {
+fn definition(mut known: Map<String, Json>, draft: &Draft, new_name: Option<&str>) -> Map<String, Json> {
+    known.extend(new_name.map(|name| ("name".to_owned(), name.into())));
     known.insert("from".to_owned(), draft.from.as_str().into());
     known.insert("to".to_owned(), draft.to.as_str().into());
     for (key, text) in [("when", &draft.when), ("map", &draft.map)] {
@@ -48,7 +49,7 @@ pub(super) fn is_by_file(desk: &Desk, visitor: &Visitor, draft: &Draft) -> bool 
 pub(super) fn known(desk: &Desk, visitor: &Visitor, draft: &Draft) -> Option<Map<String, Json>> {
     let topology = desk.engine.topology();
     let route = topology.route(visitor.tenant().as_str(), draft.route.as_ref()?.as_str())?;
-    write_route(&route.spec).as_object().cloned()
+    route.shown().as_object().cloned()
 }
 
 pub(crate) async fn save(
@@ -60,8 +61,11 @@ pub(crate) async fn save(
     panel.fill(&desk, &visitor, &[], &[])?;
     let draft = panel.draft()?.ok_or_else(|| Trouble::wrong("A route needs a source and a destination."))?;
     let known = known(&desk, &visitor, &draft).unwrap_or_default();
-    let name = draft.route.as_ref().map_or_else(|| format!("{}-{}", draft.from, draft.to), ToString::to_string);
-    let definition = Json::Object(definition(known, &draft));
+    let new_name = panel.new_name();
+    let of_pair = || RouteName::of_pair(&draft.from, &draft.to).to_string();
+    let given = draft.route.as_ref().map(ToString::to_string).or_else(|| new_name.map(str::to_owned));
+    let name = given.unwrap_or_else(of_pair);
+    let definition = Json::Object(definition(known, &draft, new_name));
     let tenant = visitor.tenant().clone();
     desk.engine.put_object(ObjectKind::Route, tenant, &name, definition, draft.route.is_none()).await?;
     Ok(told(Some(format!("route/{name}")), "", Redirect::to(&format!("/routes/{name}?done=saved"))))

@@ -45,10 +45,14 @@ fn form(visitor: &Visitor, bench: &Bench, now: Timestamp) -> Markup {
     html! {
         form.card.stackform method="post" action="/try" data-try {
             @if panel.route.is_empty() {
-                div.row { (choice("From", "from", &names(&bench.sources), &panel.from)) (choice("To", "to", &names(&bench.destinations), &panel.to)) }
+                div.row { (choice("From", "from", &names(&bench.sources), &panel.from)) (choice("To", "to", &names(&bench.destinations), &panel.to))
+                    (field("Name", "name", &panel.name, &format!("{}-{}", panel.from, panel.to))) }
             } @else { input type="hidden" name="route" value=(panel.route); }
-            @if bench.events.is_empty() { (field("Event", "event", &panel.event, "evt_…")) }
-            @else { (choice("Event", "event", &events(&bench.events, &panel.event, now), &panel.event)) }
+            // Another source has other events: a script puts those of the answer in the place of these.
+            div data-events=(panel.from) {
+                @if bench.events.is_empty() { (field("Event", "event", &panel.event, "evt_…")) }
+                @else { (choice("Event", "event", &events(&bench.events, &panel.event, now), &panel.event)) }
+            }
             (area("Lets through (when)", "when", panel.when.as_deref().unwrap_or_default(), "data.action = 'opened'", 3))
             (area("Makes (map)", "map", panel.map.as_deref().unwrap_or_default(), "{ 'id': data.id }", 8))
             p.dim.small { "Both are JSONata. Empty: everything goes through, as it is." }

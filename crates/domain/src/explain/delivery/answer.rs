@@ -2,6 +2,7 @@
 
 use super::super::{Rule, Said, certain, in_words, likely, possible, size};
 use super::{Facts, Try};
+use crate::DeliveryState;
 
 pub(super) const RULES: &[Rule<Facts>] = &[
     ("redirected", redirected),
@@ -20,6 +21,7 @@ pub(super) const RULES: &[Rule<Facts>] = &[
     ("rate_limited", rate_limited),
     ("tunnel_offline", tunnel_offline),
     ("proxy_without_backend", proxy_without_backend),
+    ("overloaded", overloaded),
 ];
 
 /// The answer reads like one of these.
@@ -216,7 +218,7 @@ fn rate_limited(facts: &Facts) -> Option<Said> {
     let last = facts.answered(&[429])?;
     let when = facts
         .due_at
-        .filter(|due| *due > last.at)
+        .filter(|due| *due > last.at && facts.state == DeliveryState::Retrying)
         .map(|due| format!(" The next try is due in {}.", in_words(due.since(facts.now))));
     certain(
         format!(
@@ -240,9 +242,37 @@ fn tunnel_offline(facts: &Facts) -> Option<Said> {
     )
 }
 
+/// What proxies write on their own pages, and programs behind them do not.
+const PROXIES: [&str; 19] = [
+    "nginx",
+    "openresty",
+    "cloudflare",
+    "haproxy",
+    "envoy",
+    "varnish",
+    "guru meditation",
+    "backend fetch failed",
+    "no server is available to handle this request",
+    "no available server",
+    "no healthy upstream",
+    "upstream connect error",
+    "bad gateway",
+    "<center><h1>503",
+    "proxy error",
+    "proxy server",
+    "maintenance downtime or capacity problems",
+    "herokucdn",
+    "front door",
+];
+
+/// Programs answer 503 themselves, so that only its page tells a proxy's; the others nobody else answers.
+fn is_of_proxy(last: &Try) -> bool {
+    last.status != Some(503) || reads(last, &PROXIES)
+}
+
 fn proxy_without_backend(facts: &Facts) -> Option<Said> {
     let last = facts.answered(&[502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 530])?;
-    (!reads(last, &TUNNELS)).then_some(())?;
+    (!reads(last, &TUNNELS) && is_of_proxy(last)).then_some(())?;
     let status = last.status?;
     let what = match status {
         504 | 522 | 524 => "waited for the program behind it in vain",
@@ -253,5 +283,18 @@ fn proxy_without_backend(facts: &Facts) -> Option<Said> {
         format!("A proxy answers for {} with {status}: it {what}.", facts.host()),
         "Look whether the program runs and is healthy to the proxy, and how long the proxy waits. It comes from \
              the proxy, so the program's log may hold nothing of it.",
+    )
+}
+
+fn overloaded(facts: &Facts) -> Option<Said> {
+    let last = facts.answered(&[503])?;
+    (!reads(last, &TUNNELS) && !is_of_proxy(last)).then_some(())?;
+    likely(
+        format!("{} answers 503: it says that it is overloaded, or is restarting.", facts.host()),
+        format!(
+            "See whether it is up, and how much it has to do: {} finds it well then. If it is load, set the \
+                 destination's `rate_limit` or lower its `concurrency`. If it says how long to wait, that is obeyed.",
+            facts.next_try()
+        ),
     )
 }

@@ -103,8 +103,8 @@ fn connection_reset(facts: &Facts) -> Option<Said> {
                  stopped, or a proxy cut it off.",
             facts.host()
         ),
-        "Look into the destination's log at that moment. It may have handled the message: the `webhook-id` of the \
-             next try is the same.",
+        "Look into the destination's log at that moment. It may have handled the message: the `webhook-id` is \
+             the same in every try.",
     )
 }
 

@@ -80,7 +80,10 @@ fn slow_start(facts: &Facts) -> Option<Said> {
                  machine that scales to zero), or was busy for a moment.",
             facts.destination.host
         ),
-        "The next try probably finds it awake. If that happens often, keep one instance running.",
+        format!(
+            "Nothing has to be done there: {} probably finds it awake. If that happens often, keep one instance running.",
+            facts.next_try()
+        ),
     )
 }
 
@@ -98,8 +101,11 @@ fn short_outage(facts: &Facts) -> Option<Said> {
             facts.destination.name,
             in_words(lasted)
         ),
-        "Nothing has to be done: the next try is delivered. So that it costs none, let the old instance answer \
-             until the new one is ready, and close connections after their last request.",
+        format!(
+            "Nothing has to be done there: {} finds it well. So that a restart costs none, let the old instance \
+                 answer until the new one is ready, and close connections after their last request.",
+            facts.next_try()
+        ),
     )
 }
 
@@ -114,7 +120,8 @@ fn steady_errors(facts: &Facts) -> Option<Said> {
                  everything, not for this message.",
             facts.destination.name
         ),
-        "Look into its log, and at what was changed last. Once it is well, replay the dead letters together.",
+        "Look into its log, and at what was changed last. Once it is well, try all its dead letters again together \
+             (`trireme dead-letters retry --all --destination NAME`).",
     )
 }
 

@@ -75,7 +75,7 @@ fn twice(mut facts: Facts) -> Facts {
 
 /// Each rule with what it speaks about, and its twin: something near that is another matter.
 fn cases() -> Vec<(&'static str, Facts, Facts)> {
-    use DeliveryState::{Dead, Filtered, Held};
+    use DeliveryState::{Cancelled, Dead, Filtered, Held};
     let dns = |problem: &str| failed("dns_failed", problem);
     let tls = |problem: &str| failed("tls_failed", problem);
     let timeout = || failed("first_byte_timeout", "no response");
@@ -163,6 +163,13 @@ fn cases() -> Vec<(&'static str, Facts, Facts)> {
         ("rate_limited", answered(429, ""), answered(503, "")),
         ("tunnel_offline", answered(404, "the endpoint abc.ngrok.app is offline"), answered(502, "bad gateway")),
         ("proxy_without_backend", answered(502, "<h1>bad gateway</h1>"), answered(500, "")),
+        (
+            "proxy_without_backend",
+            answered(503, "<center><h1>503 service temporarily unavailable</h1></center>"),
+            answered(503, r#"{"error":"busy"}"#),
+        ),
+        ("overloaded", answered(503, "service unavailable"), answered(503, "no healthy upstream")),
+        ("cancelled", Facts { state: Cancelled, ..facts() }, answered(500, "")),
         ("slow_handler", twice(timeout()), hour(timeout(), &[(9, 1)])),
         ("slow_start", hour(timeout(), &[(9, 1)]), hour(twice(timeout()), &[(9, 2)])),
         (
@@ -234,6 +241,35 @@ fn what_was_delivered_needs_no_explanation() {
         };
         assert!(names(&delivered).is_empty(), "{rule}: {:?}", names(&delivered));
     }
+}
+
+#[test]
+fn only_what_is_tried_again_by_itself_is_left_alone() {
+    use DeliveryState::{Cancelled, Dead, Held, InFlight, Pending, Retrying};
+    for (rule, facts, _) in cases().into_iter().filter(|(_, facts, _)| !facts.tries.is_empty()) {
+        let next = |state| {
+            let facts = Facts { state, cause: None, ..facts.clone() };
+            explain(&facts).into_iter().map(|said| said.next).collect::<Vec<_>>()
+        };
+        for state in [Pending, InFlight, Retrying] {
+            assert!(!next(state).join(" ").contains("dead-letters retry ID"), "{rule}: {:?}", next(state));
+        }
+        for state in [Dead, Cancelled] {
+            let said = next(state);
+            assert!(said[0].contains("trireme dead-letters retry ID"), "{rule} of one that is {state:?}: {said:?}");
+        }
+        for state in [Dead, Cancelled, Held] {
+            let said = next(state).join(" ");
+            assert!(!said.contains("by itself,") && !said.contains("The next try is due"), "{rule} {state:?}: {said}");
+        }
+        assert!(next(Dead)[0].contains("It is a dead letter"), "{rule}: {:?}", next(Dead));
+    }
+    let waits = Facts { due_at: Some(Timestamp::from_secs(100_060)), ..answered(429, "") };
+    assert!(explain(&waits)[0].cause.contains("The next try is due in 60 seconds."));
+    let held = Facts { state: Held, ..waits };
+    assert!(!explain(&held)[0].cause.contains("due in"), "a pause has no end that is known");
+    let removed = Facts { state: Dead, route_gone: true, ..answered(500, "") };
+    assert!(explain(&removed)[0].next.contains("configure route 'shop-app' again"), "{:?}", explain(&removed));
 }
 
 #[test]

@@ -180,12 +180,15 @@ fn gateway_loop(facts: &Facts) -> Option<Said> {
 }
 
 fn end_unknown(facts: &Facts) -> Option<Said> {
-    let last = facts.ended("unknown")?;
+    let last = facts.ended(crate::delivery::END_UNKNOWN)?;
     certain(
         format!(
             "The gateway stopped or lost its store during the try {} ago, so nobody knows whether it arrived.",
             in_words(facts.now.since(last.at))
         ),
-        "Nothing has to be done: it is sent again with the same `webhook-id`, by which the destination can tell it.",
+        format!(
+            "Nothing has to be done there: {} has the same `webhook-id`, by which the destination can tell it.",
+            facts.next_try()
+        ),
     )
 }

@@ -12,6 +12,7 @@ pub(super) const RULES: &[Rule<Facts>] = &[
     ("address_not_the_senders", address_not_the_senders),
     ("addresses_not_known", addresses_not_known),
     ("connection_unknown", connection_unknown),
+    ("source_gone", source_gone),
     ("handshake_refused", handshake_refused),
     ("claim_refused", claim_refused),
     ("pairing_closed", pairing_closed),
@@ -93,6 +94,14 @@ fn connection_unknown(facts: &Facts) -> Option<Said> {
     certain(
         format!("Source '{}' has no such connection: {}.", facts.source, facts.detail),
         "Correct the last part of the URL at the sender, or configure the connection. Then verify the request again.",
+    )
+}
+
+fn source_gone(facts: &Facts) -> Option<Said> {
+    facts.is(&["source_gone"])?;
+    certain(
+        format!("Source '{}' was removed while the request waited for the key that verifies it.", facts.source),
+        "If the source is wanted after all, configure it again. Then verify the request again.",
     )
 }
 

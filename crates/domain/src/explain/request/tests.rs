@@ -86,6 +86,7 @@ fn cases() -> Vec<(&'static str, Facts, Facts)> {
         ("address_not_the_senders", rejected("address_refused"), proxied(rejected("address_refused"))),
         ("addresses_not_known", rejected("addresses_not_known"), rejected("address_refused")),
         ("connection_unknown", rejected("unknown_connection"), rejected("address_refused")),
+        ("source_gone", rejected("source_gone"), rejected("unknown_connection")),
         ("handshake_refused", rejected("challenge_refused"), rejected("claim_refused")),
         ("claim_refused", rejected("claim_refused"), rejected("challenge_refused")),
         ("pairing_closed", rejected("not_pairing"), rejected("handshake")),

@@ -11,6 +11,7 @@ use domain::identity::Digest;
 use domain::{Tenant, Timestamp};
 use store::StoreError;
 use store::notices::{Notice, NoticeEnd};
+use store::read::Page;
 use store::registry::Alert;
 use tokio::task::JoinSet;
 
@@ -164,7 +165,7 @@ impl Teller {
     async fn seen(&self, tenant: &Tenant) -> Result<Seen, StoreError> {
         let unsettled = self.store.unsettled_alerts().await?.into_iter().filter(|alert| alert.tenant == *tenant);
         let unsettled = by_cause(unsettled);
-        let latest = by_cause(self.store.alerts(tenant.clone(), false, LOOKED_THROUGH).await?);
+        let latest = by_cause(self.store.alerts(tenant.clone(), false, Page::first(LOOKED_THROUGH)).await?.rows);
         Ok(Seen { unsettled, latest })
     }
 

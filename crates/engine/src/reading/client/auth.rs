@@ -39,6 +39,19 @@ impl Client {
         question: &Question<'_>,
         refused: Option<Arc<Held>>,
     ) -> Result<Option<Arc<Held>>, ReadFailure> {
+        let held = self.held(question, refused).await?;
+        if let Some(held) = &held {
+            // The source may repeat it in its answer.
+            self.learned.note(held.token.value.expose());
+        }
+        Ok(held)
+    }
+
+    async fn held(
+        &self,
+        question: &Question<'_>,
+        refused: Option<Arc<Held>>,
+    ) -> Result<Option<Arc<Held>>, ReadFailure> {
         let config = self.config();
         let key = question.requester.authenticator().key(&question.seen.scope(&config, self.now()))?;
         let Some(key) = key else { return Ok(None) };

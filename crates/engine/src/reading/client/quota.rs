@@ -13,11 +13,17 @@ use super::super::tokens::Held;
 use super::super::wire::{Patience, Undelivered};
 use super::{Client, Question};
 
-/// The wait before a request is sent again with another token, as the reference has it: not a hot loop.
-const ROTATION_WAIT: Duration = Duration::from_millis(1_100);
-
 /// The counts that belong to a key, shared by all who have it.
 pub(in super::super) type SharedQuotas = Arc<Mutex<Quotas>>;
+
+/// What is left of the token of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    /// Nothing: what the source refuses it may allow others.
+    pub own: bool,
+    /// Nothing, and another one has room.
+    pub has_alternative: bool,
+}
 
 impl Client {
     /// The counts of the authenticator's tokens, if it has several.
@@ -72,34 +78,37 @@ impl Client {
     }
 
     async fn status_of(&self, request: Request, quotas: &Quotas) -> Result<Reply, ReadFailure> {
+        let what = For { is_counted_by_token: true, ..For::TOKEN };
         let reply =
-            self.wire.send(For::TOKEN, request, Patience::default()).await.map_err(
-                |undelivered| match undelivered {
-                    Undelivered::Network(excuse) => ReadFailure::transient("quota_unreachable", excuse),
-                    Undelivered::Refused(failure) => failure,
-                },
-            )?;
+            self.wire.send(what, request, Patience::default()).await.map_err(|undelivered| match undelivered {
+                Undelivered::Network(excuse) => ReadFailure::transient("quota_unreachable", excuse),
+                Undelivered::Refused(failure) => failure,
+            })?;
         if reply.is_ok() || quotas.is_unavailable(reply.status) {
             return Ok(reply);
         }
+        self.wire.refused(&reply);
         let message = format!("the source answered {} when it was asked what is left of a token's quota", reply.status);
         let blame = if reply.status == 401 { ReadFailure::config } else { ReadFailure::transient };
         Err(blame("quota_refused", message))
     }
 
-    /// What an answer says of the quota of the token that its request was sent with; and if another token has room, the
-    /// wait before that one is tried.
-    pub(super) async fn learn_quota(
-        &self,
-        question: &Question<'_>,
-        request: &Request,
-        reply: &Reply,
-    ) -> Option<Duration> {
+    /// The counts that the question's token is one of, once a token was taken from them.
+    pub(super) fn known_quotas(&self, question: &Question<'_>) -> Option<SharedQuotas> {
         let config = self.config();
         let key = question.requester.authenticator().key(&question.seen.scope(&config, self.now())).ok().flatten()?;
-        let quotas = self.tokens.quotas(key)?;
+        self.tokens.quotas(key)
+    }
+
+    /// Learns what an answer says of the quota of the token that its request was sent with. A refusal that is not about
+    /// that is one of the source, and all obey it.
+    pub(super) async fn learn_quota(&self, quotas: &SharedQuotas, request: &Request, reply: &Reply) -> Spent {
         let mut counted = quotas.lock().await;
         counted.learn(request, reply);
-        counted.has_alternative(request).then_some(ROTATION_WAIT)
+        let spent = Spent { own: counted.is_spent(request), has_alternative: counted.has_alternative(request) };
+        if !spent.own {
+            self.wire.refused(reply);
+        }
+        spent
     }
 }

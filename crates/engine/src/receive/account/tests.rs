@@ -58,9 +58,18 @@ fn set(recipe: &Recipe, named: bool) -> KeySet {
 }
 
 fn set_of(recipe: &Recipe, connections: BTreeMap<ConnectionName, Vec<RoleSecret>>) -> KeySet {
+    set_beside(recipe, Vec::new(), connections)
+}
+
+/// The same beside secrets of the source's own.
+fn set_beside(
+    recipe: &Recipe,
+    secrets: Vec<RoleSecret>,
+    connections: BTreeMap<ConnectionName, Vec<RoleSecret>>,
+) -> KeySet {
     let webhook = WebhookSpec {
         provider: "many".to_owned(),
-        secrets: Vec::new(),
+        secrets,
         settings: BTreeMap::new(),
         dedupe_within: None,
         allow_from: None,
@@ -160,4 +169,68 @@ fn a_secret_that_is_called_nothing_counts_beside_the_named_ones() {
     ] {
         assert_eq!(tried(&recipe, &set, &[("x-key", key)], signer), expected, "{signer} by {key}");
     }
+}
+
+/// By whose keys a body is judged that is signed with the secret of this number, and with which code it is refused.
+fn judged(recipe: &Recipe, set: &KeySet, body: &str, signer: usize) -> (Option<ConnectionName>, Option<String>) {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret_of(signer).as_bytes());
+    let signature = HEXLOWER.encode(hmac::sign(&key, body.as_bytes()).as_ref());
+    let headers = [("x-signature".into(), Bytes::from(signature))];
+    let urls = Urls { configured: "https://hooks.example/in/many", received: "https://hooks.example/in/many" };
+    let incoming = Incoming { method: "POST", urls, headers: &headers, body: body.as_bytes(), peer: Peer::default() };
+    let judge = |keys: &Keys| judge(recipe, keys, &incoming, Timestamp::from_secs(1));
+    match judge_by_account(set, &Account::Unnamed, &incoming, judge) {
+        (Judgement::Accepted(_), proved) => (proved, None),
+        (Judgement::Rejected(reason), None) => (None, Some(reason.code.to_string())),
+        other => panic!("{other:?}"),
+    }
+}
+
+const SHARED: usize = 0;
+
+#[test]
+fn the_sources_own_secret_speaks_for_no_account_that_has_one_of_its_own() {
+    let recipe = recipe("", BY_BODY, "");
+    let connections = [(connection(1), vec![secret(1, None)]), (connection(2), Vec::new())];
+    let set = set_beside(&recipe, vec![secret(SHARED, None)], connections.into());
+    let of = |account: &str| format!(r#"{{"account":"{account}"}}"#);
+    let mismatch = Some("signature_mismatch".to_owned());
+    for (account, signer, expected) in [
+        ("shop-1", SHARED, (None, mismatch.clone())),
+        ("shop-1", 1, (Some(connection(1)), None)),
+        ("shop-1", 2, (None, mismatch.clone())),
+        ("shop-2", SHARED, (None, None)),
+        ("elsewhere", SHARED, (None, None)),
+        // Whose secret it is says whose event it is, whatever the payload names.
+        ("shop-2", 1, (Some(connection(1)), None)),
+    ] {
+        assert_eq!(judged(&recipe, &set, &of(account), signer), expected, "{account} by {signer}");
+    }
+    // The same secret in both places is the account's own too.
+    let both = set_beside(&recipe, vec![secret(1, None)], [(connection(1), vec![secret(1, None)])].into());
+    assert_eq!(judged(&recipe, &both, &of("shop-1"), 1), (Some(connection(1)), None));
+}
+
+#[test]
+fn a_batch_that_names_an_account_with_a_secret_of_its_own_passes_by_that_alone() {
+    let recipe = recipe("", ", split: /all, connection: [[{ json: /account }]]", "");
+    let connections = [(connection(1), vec![secret(1, None)]), (connection(2), Vec::new())];
+    let set = set_beside(&recipe, vec![secret(SHARED, None)], connections.into());
+    let of = |accounts: &[&str]| {
+        let all: Vec<_> = accounts.iter().map(|account| format!(r#"{{"account":"{account}"}}"#)).collect();
+        format!(r#"{{"all":[{}]}}"#, all.join(","))
+    };
+    let mismatch = Some("signature_mismatch".to_owned());
+    for (accounts, signer, expected) in [
+        (&["shop-2", "elsewhere"][..], SHARED, (None, None)),
+        (&["shop-1", "shop-1"], SHARED, (None, mismatch.clone())),
+        (&["shop-2", "shop-1"], SHARED, (None, mismatch.clone())),
+        (&["shop-1", "shop-2"], SHARED, (None, mismatch.clone())),
+        (&["shop-1", "shop-1"], 1, (Some(connection(1)), None)),
+    ] {
+        assert_eq!(judged(&recipe, &set, &of(accounts), signer), expected, "{accounts:?} by {signer}");
+    }
+    // Where the same secret stands in both places it proves each of them.
+    let both = set_beside(&recipe, vec![secret(1, None)], [(connection(1), vec![secret(1, None)])].into());
+    assert_eq!(judged(&recipe, &both, &of(&["shop-1", "shop-2"]), 1), (None, None));
 }

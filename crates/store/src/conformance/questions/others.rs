@@ -8,6 +8,7 @@ use domain::{RunId, Subject};
 
 use super::super::growth::{Kind, POLLED};
 use super::{Answer, Asked, Cost, PAGE, Question, name, tenant, then};
+use crate::read::Page;
 use crate::shapes::{ShapeKey, ShapeOf};
 use crate::watch::{Series, Step};
 
@@ -45,6 +46,9 @@ impl Asked {
             Question::new("budgets", "tenant", CONFIGURED, |store| then(store.budgets(tenant()), |all| counted(&all))),
             Question::new("nodes", "all", CONFIGURED, move |store| then(store.nodes(begin), |all| counted(&all)))
                 .in_vain(),
+            Question::new("configured", "all", Cost::Whole("it is one number"), |store| {
+                then(store.configured(), |_| Answer::rows(1))
+            }),
             Question::new("charges", "all", CONFIGURED, |store| then(store.charges(), |all| Answer::rows(all.len())))
                 .in_vain(),
         ]
@@ -124,7 +128,7 @@ impl Asked {
                 move |store| then(store.figures(tenant(), Series::Events, Step::Minute, begin), |all| counted(&all)),
             ),
             Question::new("replays", "tenant", Cost::Indexed, |store| {
-                then(store.replays(tenant(), PAGE), |all| counted(&all))
+                then(store.replays(tenant(), Page::first(PAGE)), |all| counted(&all.rows))
             }),
             Question::new("replay", "id", Cost::Indexed, move |store| {
                 then(store.replay(tenant(), replay), |found| Answer::rows(usize::from(found.is_some())))
@@ -135,6 +139,10 @@ impl Asked {
             .in_vain(),
             Question::new("pending_requests", "due", Cost::Indexed, move |store| {
                 then(store.pending_requests(last, PAGE), |all| counted(&all))
+            }),
+            Question::new("waiting", "source", Cost::Whole("it counts what waits, which is bounded"), {
+                let source = source.clone();
+                move |store| then(store.waiting(tenant(), source.clone()), |_| Answer::rows(1))
             }),
             Question::new("rejected_requests", "source", Cost::Indexed, move |store| {
                 then(store.rejected_requests(tenant(), source.clone(), None, PAGE), |all| counted(&all))

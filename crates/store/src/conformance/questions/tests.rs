@@ -23,7 +23,7 @@ const TRAITS: [&str; 13] = [
 
 /// Verbs that change something, wait, or tell what is in memory. What they look up they are given the ids of, or they
 /// are bounded by a limit that their caller passes.
-const CHANGES: [&str; 67] = [
+const CHANGES: [&str; 68] = [
     "accept",
     "keep_requests",
     "rejudge",
@@ -50,6 +50,7 @@ const CHANGES: [&str; 67] = [
     "raise_alert",
     "resolve_alert",
     "put_setting",
+    "exchange_setting",
     "keep_setting",
     "put_claimed_setting",
     "prune",

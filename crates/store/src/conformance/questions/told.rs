@@ -9,6 +9,7 @@ use super::super::growth::LISTENERS;
 use super::others::{CONFIGURED, counted};
 use super::{Answer, Asked, Cost, PAGE, Question, name, tenant, then};
 use crate::audit::AuditFilter;
+use crate::read::Page;
 
 const UNTOLD: Cost = Cost::Whole("it is what is open, or owed to channels");
 const WALKED: Cost = Cost::Searches("it is written by people, slowly, and few look at it");
@@ -72,10 +73,10 @@ fn alerts() -> Vec<Question> {
     const ONE: Cost = Cost::Whole("at most one is open for each kind and thing");
     vec![
         Question::new("alerts", "tenant", Cost::Indexed, |store| {
-            then(store.alerts(tenant(), false, PAGE), |all| counted(&all))
+            then(store.alerts(tenant(), false, Page::first(PAGE)), |all| counted(&all.rows))
         }),
         Question::new("alerts", "open", Cost::Indexed, |store| {
-            then(store.alerts(tenant(), true, PAGE), |all| counted(&all))
+            then(store.alerts(tenant(), true, Page::first(PAGE)), |all| counted(&all.rows))
         }),
         Question::new("open_alerts", "all tenants", ONE, |store| then(store.open_alerts(), |all| counted(&all))),
         Question::new("unsettled_alerts", "all tenants", UNTOLD, |store| {

@@ -73,3 +73,45 @@ async fn a_node_that_stood_still_while_it_subscribed_does_not_undo_what_the_next
         node.stop().await;
     }
 }
+
+async fn list(shared: &Shared) -> String {
+    let kept = shared.store.setting("subscriptions".into()).await.expect("the store answers").unwrap_or_default();
+    String::from_utf8(kept.to_vec()).expect("text")
+}
+
+/// Tells a node of these connections, and lets it put them on its list. No time passes, so that it hears of nothing that
+/// another one did.
+async fn tell(node: &World, connections: Vec<&'static str>) {
+    node.configure(&Plan { connections, ..plan() }).await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_node_puts_on_the_list_of_connections_takes_none_off_that_another_put_there() {
+    let shared = Shared::of(&plan().habits);
+    let nowhere = Plan { has_source: false, ..plan() };
+    let nodes = [
+        World::node(1, &shared, &Arc::default(), &nowhere).await,
+        World::node(2, &shared, &Arc::default(), &nowhere).await,
+    ];
+    tell(&nodes[0], vec!["acme"]).await;
+    tell(&nodes[1], vec!["blue"]).await;
+    assert_eq!(list(&shared).await, r#"[["default","shop","acme"],["default","shop","blue"]]"#);
+    for node in &nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_connections_that_cannot_be_read_is_left_as_it_is() {
+    for damaged in ["", "no list", r#"[["default","shop"]]"#, r#"[["default","shop","no name"]]"#] {
+        let shared = Shared::of(&plan().habits);
+        let node = World::node(1, &shared, &Arc::default(), &Plan { has_source: false, ..plan() }).await;
+        shared.store.put_setting("subscriptions".into(), damaged.into()).await.expect("put_setting");
+        tell(&node, vec!["acme"]).await;
+        assert_eq!(list(&shared).await, damaged);
+        node.stop().await;
+    }
+}

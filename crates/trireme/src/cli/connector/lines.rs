@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::clock::SharedClock;
-use engine::reading::{Closed, ConfigWriter, Level, Listener, Told};
+use engine::reading::{Closed, ConfigWriter, Learned, Level, Listener, Told};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
@@ -40,7 +40,12 @@ impl Lines {
         Self { out: Mutex::new(out), clock, secrets, tally }
     }
 
-    /// Writes a message at once, without the secrets of the configuration.
+    /// What a source gives on the way, which no message shows either.
+    pub fn learned(&self) -> &Arc<Learned> {
+        &self.secrets.learned
+    }
+
+    /// Writes a message at once, without secrets.
     pub fn say(&self, message: &Value) -> Result<(), Closed> {
         self.write_line(&self.secrets.mask(&message.to_string()))
     }
@@ -94,7 +99,7 @@ impl Lines {
                 self.say(&message::standing(&stream, standing, self.now_ms()))
             }
             Told::Failed { stream, failure } => self.say(&message::error(stream.as_deref(), &failure, self.now_ms())),
-            Told::Note { level: Level::Debug, .. } => Ok(()),
+            Told::PassedOver { .. } | Told::Note { level: Level::Debug, .. } => Ok(()),
             Told::Note { level, message } => self.say(&message::log(level, &message)),
         }
     }
@@ -246,6 +251,10 @@ mod tests {
         lines.keep(Arc::new(json!({ "token": "s3cret-value" }))).await.unwrap();
         let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("sent ****") && text.contains(r#"{"token":"s3cret-value"}"#), "{text}");
+        lines.learned().note("given-later");
+        lines.tell(Told::Note { level: Level::Info, message: "got given-later".to_owned() }).await.unwrap();
+        let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("got ****") && !text.contains("given-later"), "{text}");
     }
 
     #[tokio::test]

@@ -53,9 +53,9 @@ pub fn verb(verb: &Verb, wanted: &Wanted, environment: Environment<'_>) -> Outco
         Err(failure) => return refuse(&failure, &clock),
     };
     told.extend(source.warnings.iter().map(|warning| message::log(engine::reading::Level::Warn, &warning.to_string())));
-    let secrets = source.spec.as_ref().map(|spec| Secrets::new(spec.secrets().values(&config))).unwrap_or_default();
+    let secrets = source.spec.as_ref().map(|spec| spec.secrets().values(&config)).unwrap_or_default();
     let tally = if matches!(verb, Verb::Read(_)) { Tally::for_stderr() } else { Tally::silent() };
-    let lines = Arc::new(Lines::new(stdout()?, SharedClock::clone(&clock), secrets, tally));
+    let lines = Arc::new(Lines::new(stdout()?, SharedClock::clone(&clock), Secrets::new(secrets), tally));
     run_here(async {
         let ended = match told.iter().try_for_each(|message| lines.say(message)) {
             Ok(()) => act(verb, source, config, folder, &lines, &clock).await,
@@ -221,6 +221,7 @@ fn reader(
         purse: None,
         calls: Arc::new(Unwritten),
         writer: Arc::<Lines>::clone(lines),
+        learned: Arc::clone(lines.learned()),
         files: Arc::new(move |path| files::beside(folder.as_deref()?, path)),
     };
     Reader::new(Arc::new(source), Arc::new(config), outside)

@@ -1,31 +1,37 @@
-//! The secrets of a configuration, so that no note and no error shows them. Which fields are secret is the connector's
-//! own specification's word.
+//! The secrets of a configuration, so that no note and no error shows them, and those that the source gives on the way.
+//! Which fields are secret is the connector's own specification's word.
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use engine::reading::Learned;
 use serde_json::Value;
 
 /// Shorter values are left alone: masking them would tear holes into every message.
 const LENGTH_MIN: usize = 3;
 const MASK: &str = "****";
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Secrets {
-    /// The longest first, so that no part of one is left behind by another that it begins with.
     values: Vec<String>,
+    pub learned: Arc<Learned>,
 }
 
 impl Secrets {
     pub fn new(mut values: Vec<String>) -> Self {
         values.retain(|value| value.chars().count() >= LENGTH_MIN);
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.dedup();
-        Self { values }
+        Self { values, learned: Arc::default() }
     }
 
     pub fn mask(&self, text: &str) -> String {
-        self.values.iter().fold(text.to_owned(), |text, secret| {
+        let learned = self.learned.texts();
+        let mut secrets: Vec<&str> = self.values.iter().chain(&learned).map(String::as_str).collect();
+        // The longest first, so that no part of one is left behind by another that it begins with.
+        secrets.sort_by_key(|secret| Reverse(secret.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, secret| {
             let text = if text.contains(secret) { text.replace(secret, MASK) } else { text };
             // Inside of JSON a secret may be escaped.
-            let escaped = Value::from(secret.as_str()).to_string();
+            let escaped = Value::from(secret).to_string();
             let escaped = escaped.trim_matches('"');
             if escaped != secret && text.contains(escaped) { text.replace(escaped, MASK) } else { text }
         })
@@ -47,5 +53,7 @@ mod tests {
     fn a_secret_that_begins_with_another_leaves_nothing_behind() {
         let secrets = Secrets::new(vec!["abc".to_owned(), "abcdef".to_owned()]);
         assert_eq!(secrets.mask("abcdef abc"), "**** ****");
+        secrets.learned.note("abcdefgh");
+        assert_eq!(secrets.mask("abcdefgh abcdef abc"), "**** **** ****");
     }
 }
