@@ -2,7 +2,6 @@
 //! cursor is written.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,13 +10,12 @@ use domain::{ConnectionName, Timestamp};
 use engine::connector::{Connector, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::spec::{ConnectionConfig, ConnectorSpec, SourceSpec, Specs, Start, StreamSpec};
-use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
 use serde_json::{Value as Json, json};
 use store::read::{EventFilter, Page};
 
-use crate::rig::{Rig, clock, memory, source};
+use crate::rig::{Rig, answered, clock, memory, source};
 use crate::streams::every;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -37,15 +35,7 @@ impl Transport for Board {
         self.asked.lock().expect("nobody panicked").push(address);
         Box::pin(async move {
             tokio::task::yield_now().await;
-            Ok(OutboundResponse {
-                status: 200,
-                headers: HeaderMap::new(),
-                body_head: Bytes::from(body.to_string()),
-                body_end: BodyEnd::Complete,
-                timings: Timings::default(),
-                peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-                reused: false,
-            })
+            Ok(answered(200, Bytes::from(body.to_string())))
         })
     }
 }

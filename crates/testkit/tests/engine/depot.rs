@@ -2,7 +2,6 @@
 //! partitions, in pages, up to an hour ago, and with names that are not unique.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,14 +13,13 @@ use engine::connector::{Connector, ConnectorError, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::spec::{ConnectionConfig, ConnectorSpec, SourceSpec, Specs, StreamSpec};
 use engine::streams::Wish;
-use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
 use serde_json::{Value as Json, json};
 use store::read::{EventFilter, Page};
 use store::reading::RunFilter;
 
-use crate::rig::{Rig, clock, memory, source};
+use crate::rig::{Rig, answered, clock, memory, source};
 
 /// Answers by path and query; what nobody has given is not there.
 #[derive(Default)]
@@ -34,15 +32,7 @@ impl Transport for Depot {
         let (status, body) = answers.get(&address).cloned().unwrap_or((404, json!({})));
         Box::pin(async move {
             tokio::task::yield_now().await;
-            Ok(OutboundResponse {
-                status,
-                headers: HeaderMap::new(),
-                body_head: Bytes::from(body.to_string()),
-                body_end: BodyEnd::Complete,
-                timings: Timings::default(),
-                peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-                reused: false,
-            })
+            Ok(answered(status, Bytes::from(body.to_string())))
         })
     }
 }

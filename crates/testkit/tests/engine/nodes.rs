@@ -2,7 +2,6 @@
 //! counts for all. Nobody hears hints here: what is found is found by looking.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,9 +11,8 @@ use domain::{ChargeKind, DeliveryState, Tenant, Timestamp};
 use engine::clock::SharedClock;
 use engine::nodes::{LEASE, MayGo, may_go_by, now_goes_by, of_cluster};
 use engine::spec::Specs;
-use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
 use store::Store;
 use store::dispatch::Owner;
 use store::nodes::{NodeSelf, Nodes};
@@ -24,7 +22,7 @@ use store::registry::{FILE, Registry};
 use store_sqlite::{OpenOptions, SqliteStore};
 use testkit::faulty_store::{Death, Fate, Fates, FaultyStore, Refusal};
 
-use crate::rig::{Rig, clock, destination, route, source};
+use crate::rig::{Rig, answered, clock, destination, route, source};
 
 /// Longer than anything that is done at once takes.
 const SOON: Duration = Duration::from_secs(8);
@@ -61,15 +59,7 @@ impl Transport for Wire {
             let sent = Sent { node: self.node, to, event: event.to_owned(), at: self.clock.now() };
             self.log.lock().expect("nobody panicked").push(sent);
             self.clock.sleep(self.took).await;
-            Ok(OutboundResponse {
-                status: 200,
-                headers: HeaderMap::new(),
-                body_head: bytes::Bytes::new(),
-                body_end: BodyEnd::Complete,
-                timings: Timings::default(),
-                peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-                reused: false,
-            })
+            Ok(answered(200, bytes::Bytes::new()))
         })
     }
 }

@@ -11,7 +11,7 @@ use engine::connector::{Connector, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::spec::{ConnectionConfig, ConnectorSpec, PollSpec, Schedule, SourceSpec, Specs, Start, StreamSpec};
 use engine::streams::RunPlace;
-use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
 use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 use store::Store;
@@ -19,7 +19,7 @@ use store::read::{EventFilter, Page};
 use store::reading::RunFilter;
 use store_sqlite::{OpenOptions, SqliteStore};
 
-use crate::rig::{Rig, clock, memory, source};
+use crate::rig::{Rig, answered, clock, memory, source};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -46,15 +46,10 @@ impl Transport for Ledger {
             let ids = (after + 1)..=(after + PAGE).min(PAGES * PAGE);
             let next = (after + PAGE < PAGES * PAGE).then_some(after + PAGE);
             let data: Vec<Json> = ids.map(|id| json!({ "id": id })).collect();
-            Ok(OutboundResponse {
-                status: if refused { 400 } else { 200 },
-                headers: http::HeaderMap::new(),
-                body_head: Bytes::from(json!({ "data": data, "next": next }).to_string()),
-                body_end: BodyEnd::Complete,
-                timings: Timings::default(),
-                peer: std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 443)),
-                reused: false,
-            })
+            Ok(answered(
+                if refused { 400 } else { 200 },
+                Bytes::from(json!({ "data": data, "next": next }).to_string()),
+            ))
         })
     }
 }

@@ -99,21 +99,26 @@ impl Transport for Network {
             self.sent.fetch_add(1, Ordering::SeqCst);
             (self.status.load(Ordering::SeqCst), Bytes::new())
         };
-        let response = OutboundResponse {
-            status,
-            headers: HeaderMap::new(),
-            body_head,
-            body_end: BodyEnd::Complete,
-            timings: Timings::default(),
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-            reused: false,
-        };
+        let response = answered(status, body_head);
         let down = self.down.load(Ordering::SeqCst);
         // As a network does it: others come in between.
         Box::pin(async move {
             tokio::task::yield_now().await;
             if down { Err(SendError::ConnectFailed("nobody listens".to_owned())) } else { Ok(response) }
         })
+    }
+}
+
+/// What somebody answers, whole and without headers.
+pub fn answered(status: u16, body: impl Into<Bytes>) -> OutboundResponse {
+    OutboundResponse {
+        status,
+        headers: HeaderMap::new(),
+        body_head: body.into(),
+        body_end: BodyEnd::Complete,
+        timings: Timings::default(),
+        peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
+        reused: false,
     }
 }
 

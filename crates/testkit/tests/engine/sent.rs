@@ -1,6 +1,5 @@
 //! What a destination was sent, and when: the time that it asks for is kept, and what never left is not taken for sent.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,12 +12,12 @@ use domain::{DeliveryState, Timestamp};
 use engine::clock::SharedClock;
 use engine::receive::Receipt;
 use engine::spec::{OnStale, RouteSpec, Specs};
-use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::header::{HeaderValue, RETRY_AFTER};
 
-use crate::rig::{Rig, clock, destination, listening, memory, route, specs};
+use crate::rig::{Rig, answered, clock, destination, listening, memory, route, specs};
 
 /// How long the first request takes to be answered well; the second is refused at once, and for how long.
 const SLOW: Duration = Duration::from_millis(300);
@@ -44,15 +43,7 @@ impl Transport for Limiter {
             if number == 0 {
                 self.clock.sleep(SLOW).await;
             }
-            Ok(OutboundResponse {
-                status,
-                headers,
-                body_head: Bytes::new(),
-                body_end: BodyEnd::Complete,
-                timings: Timings::default(),
-                peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-                reused: false,
-            })
+            Ok(OutboundResponse { headers, ..answered(status, Bytes::new()) })
         })
     }
 }

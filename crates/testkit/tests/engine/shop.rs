@@ -1,7 +1,6 @@
 //! A small shop whose records a test changes: lists, one record by its id, validators; and a manifest that reads it.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,12 +11,12 @@ use engine::clock::SharedClock;
 use engine::connector::{Connector, Named};
 use engine::entropy::{SeededEntropy, SharedEntropy};
 use engine::spec::{BudgetSpec, ConnectionConfig, ConnectorSpec, SourceSpec, Specs, StreamSpec};
-use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use serde_json::{Value as Json, json};
 
-use crate::rig::source;
+use crate::rig::{answered, source};
 
 /// A shop: `/orders?since=` by the time of change, `/items` whole, `/items/{id}`.
 pub struct Shop {
@@ -176,15 +175,7 @@ impl Transport for Shop {
             (http::HeaderName::from_static(name), value.parse().expect("a value"))
         };
         let headers: HeaderMap = self.state().headers.iter().chain(&validators).map(named).collect();
-        let response = OutboundResponse {
-            status,
-            headers,
-            body_head: Bytes::from(body),
-            body_end: BodyEnd::Complete,
-            timings: Timings::default(),
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-            reused: false,
-        };
+        let response = OutboundResponse { headers, ..answered(status, Bytes::from(body)) };
         let takes = self.state().takes;
         Box::pin(async move {
             tokio::task::yield_now().await;

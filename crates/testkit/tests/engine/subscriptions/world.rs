@@ -1,7 +1,6 @@
 //! A gateway that subscribes at the scripted shop, and the way back on which the shop's webhooks come.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,9 +20,8 @@ use engine::spec::{
 };
 use engine::streams::{StreamView, Wish};
 use engine::subscriptions::SubscriptionView;
-use engine::transport::{BodyEnd, OutboundRequest, OutboundResponse, SendError, Timings, Transport};
+use engine::transport::{OutboundRequest, OutboundResponse, SendError, Transport};
 use futures_util::future::BoxFuture;
-use http::HeaderMap;
 use ring::hmac;
 use serde_json::{Value as Json, json};
 use store::Store;
@@ -35,7 +33,7 @@ use testkit::upstream::{
     APP_SECRET, Act, Habits, Hook, Manifest, Object, SHOP, Script, SecretWay, Shop, ShopTransport, Subscription,
 };
 
-use crate::rig::{Rig, clock, destination, memory, route, source};
+use crate::rig::{Rig, answered, clock, destination, memory, route, source};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -139,15 +137,7 @@ impl Transport for Sink {
     fn send(&self, request: OutboundRequest) -> BoxFuture<'_, Result<OutboundResponse, SendError>> {
         let body = serde_json::from_slice(&request.body).expect("a message is JSON");
         self.0.lock().expect("nobody panicked").push(body);
-        let response = OutboundResponse {
-            status: 200,
-            headers: HeaderMap::new(),
-            body_head: Bytes::new(),
-            body_end: BodyEnd::Complete,
-            timings: Timings::default(),
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 443)),
-            reused: false,
-        };
+        let response = answered(200, Bytes::new());
         Box::pin(async move { Ok(response) })
     }
 }
