@@ -53,11 +53,12 @@ impl Doubts {
     }
 }
 
-/// What a verb has claimed and committed so far, by generation. What is left of it when this is dropped is in doubt: a verb
+/// What a verb has claimed and committed so far. What is left of it when this is dropped is in doubt: a verb
 /// may be cut off wherever it waits.
 pub(crate) struct Untold {
     figures: Arc<Figures>,
-    claims: BTreeMap<u64, Doubt>,
+    /// By delivery too: generations tell only the claims of one of them apart.
+    claims: BTreeMap<(Uuid, u64), Doubt>,
 }
 
 impl Drop for Untold {
@@ -74,12 +75,12 @@ impl Untold {
     }
 
     pub(crate) fn add(&mut self, claims: impl IntoIterator<Item = Doubt>) {
-        self.claims.extend(claims.into_iter().map(|doubt| (doubt.claim.generation, doubt)));
+        self.claims.extend(claims.into_iter().map(|doubt| ((doubt.id, doubt.claim.generation), doubt)));
     }
 
     /// These of them, apart from the others.
-    pub(crate) fn part(&mut self, claims: impl IntoIterator<Item = Claim>) -> Self {
-        let part = claims.into_iter().filter_map(|claim| self.claims.remove_entry(&claim.generation));
+    pub(crate) fn part(&mut self, claims: impl IntoIterator<Item = (Uuid, Claim)>) -> Self {
+        let part = claims.into_iter().filter_map(|(id, claim)| self.claims.remove_entry(&(id, claim.generation)));
         Self { claims: part.collect(), figures: Arc::clone(&self.figures) }
     }
 
@@ -193,8 +194,9 @@ mod tests {
         };
         let mut untold = Untold::new(&figures);
         untold.add((1..=4).map(claimed));
-        let heard = untold.part([claimed(1).claim]).told_by("heard");
-        let unheard = untold.part([claimed(2).claim, claimed(3).claim]).told_by("unheard");
+        let claim = |id| (claimed(id).id, claimed(id).claim);
+        let heard = untold.part([claim(1)]).told_by("heard");
+        let unheard = untold.part([claim(2), claim(3)]).told_by("unheard");
         assert_eq!(heard.hand_over(), "heard");
         assert_eq!(ids(&figures.doubts), [0; 0], "the others are on their way");
         // As when its caller is gone.
@@ -203,6 +205,18 @@ mod tests {
         // As when the verb is cut off.
         drop(untold);
         assert_eq!(ids(&figures.doubts), [2, 3, 4]);
+    }
+
+    #[test]
+    fn two_claims_of_one_generation_are_two() {
+        let figures = Arc::<Figures>::default();
+        let (one, two) = (doubt("blue", 1), doubt("blue", 2));
+        assert_eq!(one.claim, two.claim);
+        let mut untold = Untold::new(&figures);
+        untold.add([one.clone(), two]);
+        untold.part([(one.id, one.claim)]).told_by("heard").hand_over();
+        drop(untold);
+        assert_eq!(ids(&figures.doubts), [2]);
     }
 
     #[test]

@@ -111,7 +111,7 @@ async fn commit(inner: &Arc<Inner>, commands: Vec<Command>) {
             for (groups, answer) in waiting {
                 let own: Answers = answers.by_ref().take(groups).collect();
                 let claims = own.iter().flatten().flatten().flat_map(|accepted| &accepted.claims);
-                let claims = untold.part(claims.map(|(_, claim)| *claim));
+                let claims = untold.part(claims.map(|(id, claim)| (id.uuid(), *claim)));
                 // Whoever asked may have gone; what was committed stays, and nobody has what was claimed.
                 let _ = answer.send(Ok(claims.told_by(own)));
             }

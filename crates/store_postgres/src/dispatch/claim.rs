@@ -89,7 +89,7 @@ async fn bury_all(
         .await;
     if buried.is_err() {
         // They are claimed, and no answer tells of them.
-        drop(untold.part(unreadable.iter().map(|(_, claim, _)| *claim)));
+        drop(untold.part(unreadable.iter().map(|(id, claim, _)| (id.uuid(), *claim))));
     }
     buried
 }
