@@ -84,6 +84,7 @@ pub struct Batch {
 }
 
 pub trait Copying: Send + Sync + 'static {
+    /// Asked before anything is counted or given: a store that keeps what was under way apart puts it among what is open.
     fn numbers(&self) -> Verb<'_, Numbers>;
 
     fn count_rows(&self, table: Table) -> Verb<'_, u64>;

@@ -13,6 +13,65 @@ FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS event, unnest($4::u
   unnest($17::text[]) AS route, unnest($18::text[]) AS destination, unnest($19::text[]) AS lane,
   unnest($21::boolean[]) AS backfill) AS u
 
+-- name: insert_births
+INSERT INTO births (tenant, owner, first, lease_until, ended, ids, events, created_at, routes, destinations)
+SELECT $1, $2, $3, $4::bigint + $5::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint + $6::bigint,
+  repeat('0', cardinality($7::uuid[]))::bit varying, $7::uuid[], $8::uuid[], $9::bigint[], $10::text[], $11::text[]
+
+-- name: lock_births
+SELECT first FROM births
+WHERE tenant = $1 AND owner = $2 AND first BETWEEN $4 AND $5 AND first = ANY ($3::bigint[]) ORDER BY first FOR UPDATE
+
+-- Those of them that nobody is at.
+-- name: lock_free_births
+SELECT first FROM births
+WHERE tenant = $1 AND owner = $2 AND first BETWEEN $4 AND $5 AND first = ANY ($3::bigint[]) ORDER BY first
+FOR UPDATE SKIP LOCKED
+
+-- Those that are still under these claims, which they stay until the commit.
+-- name: share_births
+WITH held AS (
+  SELECT first, ended, ids, events FROM births
+  WHERE tenant = $1 AND owner = $2 AND first BETWEEN $4 AND $5 AND first = ANY ($3::bigint[]) ORDER BY first FOR SHARE
+)
+SELECT b.id, b.first + b.nth, b.event
+FROM (SELECT first, ended, generate_subscripts(ids, 1) - 1 AS nth, unnest(ids) AS id, unnest(events) AS event
+  FROM held) AS b
+WHERE get_bit(b.ended, b.nth) = 0
+  AND ((b.id, b.first + b.nth) IN (SELECT unnest($6::uuid[]), unnest($7::bigint[]))) IS TRUE
+
+-- Waits for who ends some of them: what has been ended by then is owed no more.
+-- name: unfold_births
+WITH held AS (
+  SELECT first FROM births
+  WHERE tenant = $1 AND owner = $2 AND first BETWEEN $4 AND $5 AND first = ANY ($3::bigint[]) ORDER BY first FOR UPDATE
+), gone AS (
+  DELETE FROM births USING held h
+  WHERE births.tenant = $1 AND births.owner = $2 AND births.first BETWEEN $4 AND $5 AND births.first = h.first
+  RETURNING births.owner, births.first, births.lease_until, births.ended, births.ids, births.events, births.created_at,
+    births.routes, births.destinations
+)
+INSERT INTO open_deliveries (tenant, id, event, replay, created_at, due_at, generation, owner, lease_until, state, behind,
+  backfill, attempts, tried, route, destination)
+SELECT $1, b.id, b.event, '00000000-0000-0000-0000-000000000000', b.created_at, b.created_at, b.first + b.nth, b.owner,
+  b.lease_until, 2, false, false, 0, 0, b.route, b.destination
+FROM (SELECT owner, first, lease_until, ended, generate_subscripts(ids, 1) - 1 AS nth, unnest(ids) AS id,
+    unnest(events) AS event, unnest(created_at) AS created_at, unnest(routes) AS route,
+    unnest(destinations) AS destination
+  FROM gone) AS b
+WHERE get_bit(b.ended, b.nth) = 0
+
+-- name: births_of
+SELECT DISTINCT b.owner, b.first FROM (SELECT owner, first, unnest(ids) AS id FROM births WHERE tenant = $1) AS b
+WHERE (b.id IN (SELECT unnest($2::uuid[]))) IS TRUE
+
+-- name: born_among
+SELECT id FROM born WHERE tenant = $1 AND (id IN (SELECT unnest($2::uuid[]))) IS TRUE
+
+-- Of all tenants, in whichever state their claimers are.
+-- name: all_births
+SELECT tenant, owner, first FROM births
+
 -- name: set_behind
 UPDATE open_deliveries SET behind = true, backfill = false WHERE tenant = $1 AND id = ANY ($2::uuid[])
 
@@ -39,14 +98,44 @@ WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
 
 -- Those in no lane that are still under their claims, which only those in flight are: taken out, kept as ended, and their
 -- tries appended, in one statement. Gives those that were; who was in a lane, or under another claim, is left as it was.
--- They are found by their ids alone, and their claims by a look into a hash (`IS TRUE` keeps it from being made a join):
--- joined, a table that is believed to be small would be read as a whole, with all its dead rows of the last minute.
+-- Of one that is among births the bit is set, and with the last of a row's bits the row goes ($20 to $22 say which);
+-- the others are open. They are found by their ids alone, and their claims by a look into a hash (`IS TRUE` keeps it from
+-- being made a join): joined, a table that is believed to be small would be read as a whole, with all its dead rows of the
+-- last minute.
 -- name: end_plain
-WITH gone AS (
+WITH held AS (
+  SELECT first, ended, ids, events, created_at, routes, destinations FROM births
+  WHERE tenant = $1 AND owner = $3 AND first BETWEEN $21 AND $22 AND first = ANY ($20::bigint[])
+  ORDER BY first FOR UPDATE
+), born AS (
+  SELECT b.first, b.nth, b.id, b.event, b.created_at, b.route, b.destination
+  FROM (SELECT first, ended, generate_subscripts(ids, 1) - 1 AS nth, unnest(ids) AS id, unnest(events) AS event,
+      unnest(created_at) AS created_at, unnest(routes) AS route, unnest(destinations) AS destination
+    FROM held) AS b
+  WHERE get_bit(b.ended, b.nth) = 0 AND ((b.id, b.first + b.nth) IN
+    (SELECT unnest($2::uuid[]), unnest($4::bigint[]))) IS TRUE
+), marked AS (
+  SELECT h.first, bit_or(set_bit(h.ended, b.nth, 1)) AS ended FROM held h JOIN born b ON b.first = h.first
+  GROUP BY h.first
+), noted AS (
+  UPDATE births SET ended = m.ended FROM marked m
+  WHERE births.tenant = $1 AND births.owner = $3 AND births.first BETWEEN $21 AND $22 AND births.first = m.first
+    AND bit_count(m.ended) < length(m.ended)
+), emptied AS (
+  DELETE FROM births USING marked m
+  WHERE births.tenant = $1 AND births.owner = $3 AND births.first BETWEEN $21 AND $22 AND births.first = m.first
+    AND bit_count(m.ended) = length(m.ended)
+), opened AS (
   DELETE FROM open_deliveries
   WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND lane IS NULL
-    AND ((id, owner, generation) IN (SELECT unnest($2::uuid[]), unnest($3::bigint[]), unnest($4::bigint[]))) IS TRUE
+    AND owner = $3 AND ((id, generation) IN (SELECT unnest($2::uuid[]), unnest($4::bigint[]))) IS TRUE
   RETURNING id, event, replay, created_at, generation, version_kind, version, tried, route, destination
+), gone AS (
+  SELECT id, event, '00000000-0000-0000-0000-000000000000'::uuid AS replay, created_at, first + nth AS generation,
+    NULL::smallint AS version_kind, NULL::bigint AS version, 0 AS tried, route, destination
+  FROM born
+  UNION ALL
+  SELECT id, event, replay, created_at, generation, version_kind, version, tried, route, destination FROM opened
 ), ended AS (
   INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, version_kind, version,
     state, attempts, tried, route, destination, cause_code, cause_detail)
@@ -172,6 +261,14 @@ SELECT o.tenant, o.id FROM open_deliveries o CROSS JOIN t LEFT JOIN nodes n ON n
 WHERE o.state = 2 AND coalesce(n.until, o.lease_until) <= t.now
 ORDER BY o.tenant, o.lease_until LIMIT $3
 
+-- The same of rows of births, which are unfolded before the others are looked for.
+-- name: lapsed_births
+WITH t AS MATERIALIZED (
+  SELECT $1::bigint + $2::bigint * (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS now)
+SELECT b.tenant, b.owner, b.first FROM births b CROSS JOIN t LEFT JOIN nodes n ON n.owner = b.owner
+WHERE coalesce(n.until, b.lease_until) <= t.now
+ORDER BY b.tenant, b.owner, b.first LIMIT $3
+
 -- Those that are still lapsed when it is their turn.
 -- name: lock_lapsed
 SELECT id, event, state, owner, generation, attempts, tried, destination, lane FROM open_deliveries
@@ -225,7 +322,7 @@ WITH chosen AS MATERIALIZED (
 UPDATE open_deliveries SET state = CASE attempts WHEN 0 THEN 1 ELSE 3 END WHERE tenant = $1 AND id IN (SELECT id FROM chosen)
 
 -- name: open_ids
-SELECT d.id FROM open_deliveries d
+SELECT d.id FROM owed d
 CROSS JOIN LATERAL (SELECT source FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
 WHERE d.tenant = $1 AND ($2::smallint IS NULL OR d.state = $2) AND ($3::text IS NULL OR d.destination = $3)
   AND ($4::text IS NULL OR d.route = $4) AND ($5::text IS NULL OR e.source = $5)
@@ -242,10 +339,21 @@ WHERE d.tenant = $1 AND d.id = $2
 
 -- By their events too: those that ended lie with them.
 -- name: delivery_rows
+WITH now_born AS MATERIALIZED (
+  SELECT id, event, created_at, route, destination FROM born
+  WHERE tenant = $1 AND (id IN (SELECT unnest($2::uuid[]))) IS TRUE)
 SELECT d.id, d.event, d.replay, d.state, d.attempts, d.created_at, d.due_at, d.finished_at, d.behind, d.route,
   d.destination, d.cause_code, d.cause_detail, e.type, e.source, e.connection, e.subject
 FROM unnest($2::uuid[], $3::uuid[]) AS a (id, event)
-CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE tenant = $1 AND id = a.id AND event = a.event OFFSET 0) AS d
+CROSS JOIN LATERAL (
+  SELECT id, event, replay, state, attempts, created_at, due_at, finished_at, behind, route, destination, cause_code,
+    cause_detail
+  FROM kept_deliveries WHERE tenant = $1 AND id = a.id AND event = a.event
+  UNION ALL
+  SELECT id, event, '00000000-0000-0000-0000-000000000000', 2::smallint, 0, created_at, created_at, NULL, false, route,
+    destination, NULL, NULL
+  FROM now_born WHERE id = a.id
+  OFFSET 0) AS d
 CROSS JOIN LATERAL (
   SELECT type, source, connection, subject FROM events WHERE tenant = $1 AND id = d.event OFFSET 0) AS e
 ORDER BY d.id DESC
@@ -270,6 +378,10 @@ SELECT path, first_at, last_at, count FROM sightings WHERE tenant = $1 AND event
 -- Of all tenants.
 -- name: backlog_open
 SELECT tenant, destination, state, count(*), min(created_at) FROM open_deliveries GROUP BY tenant, destination, state
+
+-- Of all tenants: each is in flight.
+-- name: backlog_born
+SELECT tenant, destination, 2::smallint, count(*), min(created_at) FROM born GROUP BY tenant, destination
 
 -- name: backlog_dead
 SELECT tenant, destination, state, count(*), min(created_at) FROM ended_deliveries WHERE state = 7

@@ -82,4 +82,6 @@ SELECT DISTINCT tenant FROM charges WHERE owner = $1
 DELETE FROM nodes WHERE owner = $1
 
 -- name: own_claims
+SELECT id FROM born WHERE tenant = $1 AND owner = $3 AND (id IN (SELECT unnest($2::uuid[]))) IS TRUE
+UNION ALL
 SELECT id FROM open_deliveries WHERE tenant = $1 AND id = ANY ($2::uuid[]) AND state = 2 AND owner = $3

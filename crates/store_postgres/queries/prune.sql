@@ -7,6 +7,7 @@ SELECT name FROM duties WHERE name = $1 FOR UPDATE SKIP LOCKED
 -- name: weigh_events
 SELECT u.id,
   EXISTS (SELECT 1 FROM open_deliveries o WHERE o.tenant = $1 AND o.event = u.id)
+  OR u.id IN (SELECT b.event FROM born b WHERE b.tenant = $1)
   OR EXISTS (SELECT 1 FROM ended_deliveries d
              WHERE d.tenant = $1 AND d.event = u.id AND d.state = 7 AND d.finished_at >= $3),
   (SELECT count(*) FROM ended_deliveries d WHERE d.tenant = $1 AND d.event = u.id)

@@ -18,6 +18,7 @@
 //! names more than one tenant.
 
 mod audit;
+mod births;
 mod code;
 mod connect;
 mod copying;

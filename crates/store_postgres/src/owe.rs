@@ -8,6 +8,7 @@ use store::dispatch::{Claim, Lease};
 use store::intake::NewDelivery;
 use uuid::Uuid;
 
+use crate::births::{self, Generations, span};
 use crate::code::{state_code, version_code};
 use crate::failure::Failure;
 use crate::lane::{LaneKey, Lanes, Newcomer};
@@ -33,6 +34,8 @@ pub(crate) struct Owed {
     pub(crate) now: Timestamp,
     /// What it was before, for one that a person retries.
     pub(crate) before: Option<Before>,
+    /// It is made with its event, which it shares with no other of its route.
+    pub(crate) with_event: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +61,18 @@ impl Owed {
             backfill: false,
             now,
             before: None,
+            with_event: false,
         }
     }
 
     fn lane_key(&self) -> Option<LaneKey> {
         let lane = self.lane.clone()?;
         Some(LaneKey { destination: self.destination.clone(), lane })
+    }
+
+    /// The lease under which it is claimed at birth and kept so: in the way of nothing, and with nothing in its way.
+    pub(crate) fn born_under(&self) -> Option<Lease> {
+        self.claim.filter(|_| self.with_event && self.lane.is_none() && !self.held && !self.backfill)
     }
 }
 
@@ -100,18 +109,21 @@ pub(crate) async fn make(
     let keys: BTreeSet<LaneKey> = owed.iter().filter_map(Owed::lane_key).collect();
     let mut lanes = Lanes::lock(session, tenant, keys, now).await?;
     lanes.read_heads(session).await?;
-    let mut generation = inner.generations(owed.len());
+    let mut generations = Generations::new(inner);
     let rows: Vec<Row> = owed
         .into_iter()
         .map(|one| {
-            generation += 1;
-            place(&mut lanes, one, generation - 1)
+            let generation = generations.next(&one);
+            place(&mut lanes, one, generation)
         })
         .collect();
     let made = rows.iter().map(Row::made).collect();
     let claimed = rows.iter().filter_map(|row| row.claim.map(|(claim, _)| (row.owed.id.uuid(), claim)));
     session.claims(tenant, claimed);
-    write(session, inner, tenant, &rows);
+    let (born, open): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.owed.born_under().is_some());
+    let born: Vec<_> = born.into_iter().filter_map(Row::born).collect();
+    births::write(session, inner, tenant, &born);
+    write(session, inner, tenant, &open);
     lanes.write(session);
     Ok(made)
 }
@@ -152,15 +164,21 @@ impl Row {
         }
     }
 
+    fn born(&self) -> Option<(&Owed, Lease, i64)> {
+        self.claim.map(|(claim, lease)| (&self.owed, lease, claim.generation.cast_signed()))
+    }
+
     fn generation(&self) -> i64 {
         let before = self.owed.before.map_or(0, |before| before.generation);
         self.claim.map_or(before, |(claim, _)| claim.generation.cast_signed())
     }
 }
 
-fn write(session: &Session, inner: &Inner, tenant: &Tenant, rows: &[Row]) {
+fn write(session: &Session, inner: &Inner, tenant: &Tenant, rows: &[&Row]) {
+    if rows.is_empty() {
+        return;
+    }
     let clock = inner.lease_time(Timestamp::EPOCH).1;
-    let span = |row: &Row| row.claim.map(|(_, lease)| i64::try_from(lease.span.as_micros()).unwrap_or(i64::MAX));
     let row = params![
         Text::from(tenant.as_str()),
         column(rows, |row| row.owed.id.uuid()),
@@ -168,10 +186,10 @@ fn write(session: &Session, inner: &Inner, tenant: &Tenant, rows: &[Row]) {
         column(rows, |row| row.owed.replay.map_or(Uuid::nil(), ReplayId::uuid)),
         column(rows, |row| row.owed.before.map_or(row.owed.now, |before| before.created_at).as_micros()),
         column(rows, |row| row.owed.now.as_micros()),
-        column(rows, Row::generation),
+        column(rows, |row| row.generation()),
         column(rows, |row| row.claim.map(|(claim, _)| owner_code(claim.owner))),
         column(rows, |row| inner.lease_time(row.owed.now).0),
-        column(rows, span),
+        column(rows, |row| row.claim.map(|(_, lease)| span(lease))),
         column(rows, |row| row.place),
         column(rows, |row| version_code(row.owed.version).0),
         column(rows, |row| version_code(row.owed.version).1),

@@ -300,7 +300,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Numbers for that many claims, none of which this process gives again.
+    /// Numbers for that many claims, none of which this process gives again. A claim has a higher one where its delivery had a
+    /// higher one before: generations tell only the claims of one delivery apart.
     pub(crate) fn generations(&self, claims: usize) -> i64 {
         let first = self.generations.fetch_add(claims as u64, Ordering::Relaxed);
         i64::try_from(first).unwrap_or(i64::MAX)

@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub(crate) use self::shape::texts;
 use self::shape::{Shape, shape};
 use crate::PostgresStore;
+use crate::births;
 use crate::failure::Failure;
 use crate::keep::make_spans_of;
 use crate::perform::{Inner, within};
@@ -32,6 +33,8 @@ const COUNT_TIME: Duration = Duration::from_secs(10 * 60);
 impl Copying for PostgresStore {
     fn numbers(&self) -> Verb<'_, Numbers> {
         self.verb(|inner| async move {
+            // Their claims ended with their processes: what is left of them is open.
+            births::unfold_found(&inner, Query::all_births, Vec::new).await?;
             let mut last = BTreeMap::new();
             for row in inner.rows(Query::last_numbers, Vec::new).await? {
                 last.insert(Arc::from(cell::<&str>(&row, 0)?), cell(&row, 1)?);

@@ -7,6 +7,7 @@ use store::dispatch::{Attempt, Settled, Settlement};
 use uuid::Uuid;
 
 use super::settle::{before_never, response};
+use crate::births::{BirthKey, Rows};
 use crate::code::state_code;
 use crate::failure::Failure;
 use crate::perform::owner_code;
@@ -16,13 +17,15 @@ use crate::session::Session;
 use crate::value::{Blob, Text, column, params, signed, small};
 
 /// Those of a batch that can probably be ended so, and the others. What `ordered` says only saves a look: a delivery that
-/// is in a lane all the same is left by [`plain`]. One that is settled twice is left to be settled in turn.
+/// is in a lane all the same is left by [`plain`]. What was claimed at birth is in none. One that is settled twice is left to
+/// be settled in turn.
 pub(super) fn split(batch: &[Settlement], indexes: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
     let mut times: BTreeMap<DeliveryId, usize> = BTreeMap::new();
     indexes.iter().for_each(|index| *times.entry(batch[*index].id).or_default() += 1);
     indexes.into_iter().partition(|index| {
         let one = &batch[*index];
-        !one.ordered && !one.state.is_open() && times.get(&one.id) == Some(&1)
+        let perhaps_in_lane = one.ordered && BirthKey::of(one.claim).is_none();
+        !perhaps_in_lane && !one.state.is_open() && times.get(&one.id) == Some(&1)
     })
 }
 
@@ -37,20 +40,29 @@ pub(super) async fn plain(
     if indexes.is_empty() {
         return Ok(indexes);
     }
-    let ended = end(session, tenant, &indexes.iter().map(|index| &batch[*index]).collect::<Vec<_>>()).await?;
+    let mut by_owner: BTreeMap<i64, Vec<&Settlement>> = BTreeMap::new();
+    for one in indexes.iter().map(|index| &batch[*index]) {
+        by_owner.entry(owner_code(one.claim.owner)).or_default().push(one);
+    }
+    let mut ended = BTreeSet::new();
+    for (owner, some) in by_owner {
+        ended.extend(end(session, tenant, owner, &some).await?);
+    }
     let (ended, left): (Vec<usize>, Vec<usize>) =
         indexes.into_iter().partition(|index| ended.contains(&batch[*index].id.uuid()));
     ended.into_iter().for_each(|index| answers[index].fenced = false);
     Ok(left)
 }
 
-async fn end(session: &Session, tenant: &Tenant, some: &[&Settlement]) -> Result<BTreeSet<Uuid>, Failure> {
+/// Those under claims of one owner.
+async fn end(session: &Session, tenant: &Tenant, owner: i64, some: &[&Settlement]) -> Result<BTreeSet<Uuid>, Failure> {
     let tried = |one: &Settlement, of: fn(&Attempt) -> i64| one.attempt.as_ref().map(of);
     let told = |one: &Settlement, of: fn(&Attempt) -> Option<Text>| one.attempt.as_ref().and_then(of);
+    let births = Rows::of(owner, &BirthKey::all(some.iter().map(|one| one.claim)));
     let row = params![
         Text::from(tenant.as_str()),
         column(some, |one| one.id.uuid()),
-        column(some, |one| owner_code(one.claim.owner)),
+        owner,
         column(some, |one| one.claim.generation.cast_signed()),
         column(some, |one| state_code(one.state)),
         column(some, |one| before_never(one.due)),
@@ -67,6 +79,9 @@ async fn end(session: &Session, tenant: &Tenant, some: &[&Settlement]) -> Result
         column(some, |one| told(one, |attempt| attempt.error.as_ref().map(Text::from))),
         column(some, |one| told(one, |attempt| attempt.peer.as_ref().map(Text::from))),
         column(some, |one| one.attempt.as_ref().map(|attempt| Blob(response(attempt)))),
+        births.firsts,
+        births.from,
+        births.to,
     ];
     let rows = session.rows(Query::end_plain, row).await?;
     rows.iter().map(|row| cell(row, 0)).collect()

@@ -6,12 +6,13 @@ use domain::delivery::waiting;
 use domain::ordering::{Lane, OnDead};
 use domain::{DeliveryId, DeliveryState, Tenant, Timestamp};
 use store::StoreError;
-use store::dispatch::{Attempt, Cause, PreparedDelivery, RESPONSE_BYTES_MAX, Settled, Settlement};
+use store::dispatch::{Attempt, Cause, Claim, PreparedDelivery, RESPONSE_BYTES_MAX, Settled, Settlement};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::claim::Unreadable;
 use super::end;
+use crate::births::{self, BirthKey, unfold};
 use crate::code::{state_code, state_of};
 use crate::failure::Failure;
 use crate::lane::{LaneKey, Lanes};
@@ -57,12 +58,29 @@ pub(crate) async fn lock(
         keys.extend(lane_key(row, 0)?);
     }
     let lanes = Lanes::lock(session, tenant, keys, now).await?;
-    let mut open = BTreeMap::new();
-    for row in session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids.to_vec()]).await? {
-        let one = read_open(&row)?;
-        open.insert(one.id, one);
-    }
-    Ok((lanes, open))
+    Ok((lanes, lock_open(session, tenant, ids.to_vec()).await?))
+}
+
+async fn lock_open(session: &Session, tenant: &Tenant, ids: Vec<Uuid>) -> Result<BTreeMap<Uuid, Open>, Failure> {
+    let rows = session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids]).await?;
+    let open: Result<Vec<Open>, Failure> = rows.iter().map(read_open).collect();
+    Ok(open?.into_iter().map(|open| (open.id, open)).collect())
+}
+
+/// Those that are under these very claims, wherever they were kept.
+async fn lock_claimed(
+    session: &Session,
+    tenant: &Tenant,
+    claims: &[(Uuid, Claim)],
+) -> Result<BTreeMap<Uuid, Open>, Failure> {
+    unfold(session, tenant, &BirthKey::all(claims.iter().map(|(_, claim)| *claim))).await?;
+    let claims: BTreeMap<Uuid, Vec<Claim>> = claims.iter().fold(BTreeMap::new(), |mut claims, (id, claim)| {
+        claims.entry(*id).or_default().push(*claim);
+        claims
+    });
+    let mut open = lock_open(session, tenant, claims.keys().copied().collect()).await?;
+    open.retain(|id, open| claims.get(id).is_some_and(|claims| claims.iter().any(|claim| open.is_under(*claim))));
+    Ok(open)
 }
 
 fn lane_key(row: &Row, at: usize) -> Result<Option<LaneKey>, Failure> {
@@ -84,7 +102,7 @@ fn read_open(row: &Row) -> Result<Open, Failure> {
 }
 
 impl Open {
-    fn is_under(&self, claim: store::dispatch::Claim) -> bool {
+    fn is_under(&self, claim: Claim) -> bool {
         self.state == DeliveryState::InFlight
             && self.owner == Some(owner_code(claim.owner))
             && self.generation == claim.generation.cast_signed()
@@ -105,11 +123,29 @@ pub(crate) async fn settle(session: &Session, batch: &[Settlement], now: Timesta
         // Before lanes are locked, which come first elsewhere: a deadlock is run again, and two looks at a lane in one
         // transaction would not see what the other left for the commit.
         let (plain, mut others) = end::split(batch, indexes);
+        unfold_some(session, tenant, batch, (&plain, &others)).await?;
         others.extend(end::plain(session, tenant, batch, plain, &mut answers).await?);
         others.sort_unstable();
         settle_each(session, tenant, batch, others, now, &mut answers).await?;
     }
     Ok(answers)
+}
+
+/// Makes open deliveries of the births that are not simply ended. With those that are they are locked at once, because two who
+/// lock some first and others later would wait for each other.
+async fn unfold_some(
+    session: &Session,
+    tenant: &Tenant,
+    batch: &[Settlement],
+    (plain, others): (&[usize], &[usize]),
+) -> Result<(), Failure> {
+    let keys_of = |indexes: &[usize]| BirthKey::all(indexes.iter().map(|index| batch[*index].claim));
+    let (mut all, unfolded) = (keys_of(plain), keys_of(others));
+    if !unfolded.is_empty() && !all.is_empty() {
+        all.extend(&unfolded);
+        births::lock(session, tenant, &all).await?;
+    }
+    unfold(session, tenant, &unfolded).await
 }
 
 /// Those of one tenant, each with its lane.
@@ -251,19 +287,19 @@ pub(crate) async fn keep_prepared(
 ) -> Result<Vec<Result<(), StoreError>>, Failure> {
     let mut answers = vec![Err(StoreError::Fenced); batch.len()];
     for (tenant, indexes) in by_tenant(batch, |one| &one.tenant) {
-        let ids: Vec<Uuid> = indexes.iter().map(|index| batch[*index].id.uuid()).collect();
-        let mut open = BTreeMap::new();
-        for row in session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids]).await? {
-            let one = read_open(&row)?;
-            open.insert(one.id, one);
-        }
+        let claims = column(&indexes, |index| (batch[*index].id.uuid(), batch[*index].claim));
+        // First among births, from where they only go to the open ones.
+        let born = births::share(session, tenant, &claims).await?;
+        let others = claims.iter().filter(|(id, claim)| !born.contains_key(&(*id, claim.generation)));
+        let open = lock_open(session, tenant, others.map(|(id, _)| *id).collect()).await?;
         let mut kept = BTreeMap::new();
         for index in indexes {
             let one = &batch[index];
-            let known = open.get(&one.id.uuid()).filter(|open| open.is_under(one.claim));
-            let Some(known) = known else { continue };
+            let (id, claim) = (one.id.uuid(), one.claim);
+            let open = open.get(&id).filter(|open| open.is_under(claim)).map(|open| open.event);
+            let Some(event) = open.or(born.get(&(id, claim.generation)).copied()) else { continue };
             answers[index] = Ok(());
-            kept.insert(known.id, (known.event, &one.prepared));
+            kept.insert(id, (event, &one.prepared));
         }
         let kept: Vec<_> = kept.into_iter().collect();
         let row = params![
@@ -283,6 +319,7 @@ pub(crate) async fn keep_prepared(
 /// Puts back what nobody settled in time. Its try may have been sent, so it counts; its lane it keeps.
 pub(crate) async fn rescue_lapsed(inner: &Inner, now: Timestamp, limit: u32) -> Result<u32, Failure> {
     let (base, clock) = inner.lease_time(now);
+    let unfolded = births::unfold_found(inner, Query::lapsed_births, || params![base, clock, i64::from(limit)]).await;
     let lapsed = inner
         .read(|session| async move {
             let mut lapsed: BTreeMap<Tenant, Vec<Uuid>> = BTreeMap::new();
@@ -303,6 +340,7 @@ pub(crate) async fn rescue_lapsed(inner: &Inner, now: Timestamp, limit: u32) -> 
         });
         rescued += rescue.await?;
     }
+    unfolded?;
     Ok(u32::try_from(rescued).unwrap_or(u32::MAX))
 }
 
@@ -310,18 +348,10 @@ pub(crate) async fn rescue_lapsed(inner: &Inner, now: Timestamp, limit: u32) -> 
 pub(crate) async fn put_back_under(
     session: &Session,
     tenant: &Tenant,
-    claims: &[(Uuid, store::dispatch::Claim)],
+    claims: &[(Uuid, Claim)],
     now: Timestamp,
 ) -> Result<BTreeSet<Uuid>, Failure> {
-    let mut ids: Vec<Uuid> = claims.iter().map(|(id, _)| *id).collect();
-    ids.sort_unstable();
-    let mut open = Vec::new();
-    for row in session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids]).await? {
-        let one = read_open(&row)?;
-        if claims.iter().any(|(id, claim)| *id == one.id && one.is_under(*claim)) {
-            open.push(one);
-        }
-    }
+    let open: Vec<Open> = lock_claimed(session, tenant, claims).await?.into_values().collect();
     put_back(session, tenant, &open, now);
     Ok(open.iter().map(|open| open.id).collect())
 }

@@ -1,6 +1,6 @@
 //! Accepting: the event, what makes it known again, and what it owes, in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -96,7 +96,10 @@ async fn accept_of(
         if *arrival == Arrival::New {
             let event = &new.event;
             let backfill = event.origin == Origin::Backfill;
-            let owe = |one| Owed { backfill, ..Owed::of(one, event.id, event.version, *now) };
+            // What the schema refuses among open deliveries it has to see there.
+            let with_event =
+                new.deliveries.iter().map(|one| &one.route).collect::<BTreeSet<_>>().len() == new.deliveries.len();
+            let owe = |one| Owed { backfill, with_event, ..Owed::of(one, event.id, event.version, *now) };
             owed.extend(new.deliveries.iter().map(owe));
         }
     }

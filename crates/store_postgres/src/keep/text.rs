@@ -54,6 +54,7 @@ pub(super) fn staying(suffix: &str) -> String {
     format!(
         "SELECT t.tenant, s.event FROM tenants t CROSS JOIN LATERAL ( \
            SELECT event FROM open_deliveries WHERE tenant = t.tenant AND event >= $1 AND event < $2 \
+           UNION SELECT event FROM born WHERE tenant = t.tenant AND event >= $1 AND event < $2 \
            UNION SELECT event FROM ended_deliveries_{suffix} \
              WHERE tenant = t.tenant AND state = 7 AND finished_at >= $3 \
            UNION SELECT id FROM events_{suffix} WHERE tenant = t.tenant AND received_at >= $4) AS s LIMIT $5"

@@ -11,6 +11,7 @@ use store::read::DeliveryFilter;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::births::unfold_those_with;
 use crate::code::{state_code, state_of};
 use crate::dispatch::settle::{Move, Open, lock, move_all};
 use crate::failure::Failure;
@@ -129,6 +130,7 @@ impl Again {
             claim: None,
             backfill: false,
             now,
+            with_event: false,
             before: Some(Before {
                 created_at: time(row, 3)?,
                 generation: cell(row, 4)?,
@@ -166,8 +168,16 @@ async fn open_states(
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let rows = session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids]).await?;
-    rows.iter().map(|row| Ok((cell(row, 0)?, state_of(cell(row, 2)?)?))).collect()
+    // First among births, from where they only go to the open ones.
+    let born = session.rows(Query::born_among, params![Text::from(tenant.as_str()), ids.clone()]).await?;
+    let mut states = BTreeMap::new();
+    for row in &born {
+        states.insert(cell(row, 0)?, DeliveryState::InFlight);
+    }
+    for row in session.rows(Query::lock_open, params![Text::from(tenant.as_str()), ids]).await? {
+        states.insert(cell(&row, 0)?, state_of(cell(&row, 2)?)?);
+    }
+    Ok(states)
 }
 
 fn read_ended(row: &Row) -> Result<Ended, Failure> {
@@ -217,6 +227,7 @@ pub(crate) async fn cancel_all(
 
 /// Cancels those that are open, but not the head of a lane before the others of that lane. Gives which.
 async fn cancel_open(session: &Session, tenant: &Tenant, ids: &[Uuid], now: Timestamp) -> Result<Vec<Uuid>, Failure> {
+    unfold_those_with(session, tenant, ids).await?;
     let (mut lanes, open) = lock(session, tenant, ids, now).await?;
     let is_head = |one: &Open| one.lane.as_ref().is_some_and(|lane| lanes.is_head(lane, one.id));
     let behind: BTreeSet<LaneKey> =

@@ -20,10 +20,13 @@ use crate::value::{Text, params};
 fn entries(tenant: &Tenant, filter: &DeliveryFilter, before: Uuid, chunk: i64) -> (Statement, bool) {
     let mut statement = Statement::new(params![Text::from(tenant.as_str()), before, chunk]);
     let wanted = wanted(&mut statement, filter);
-    let table = match filter.state {
-        Some(state) if state.is_open() => "open_deliveries",
-        Some(_) => "ended_deliveries",
-        None => "deliveries",
+    // Those among births are all in flight, and of no replay.
+    let table = match (filter.state, filter.replay) {
+        (Some(DeliveryState::InFlight), None) => "owed",
+        (Some(state), _) if state.is_open() => "open_deliveries",
+        (Some(_), _) => "ended_deliveries",
+        (None, None) => "deliveries",
+        (None, Some(_)) => "kept_deliveries",
     };
     // One by one: planned as a join, the statement reads every event there is.
     let join = match filter.source {
@@ -143,10 +146,13 @@ pub(super) async fn detail(
 /// What is open or dead, counted by what waits for it.
 pub(super) async fn backlog(session: &Session) -> Result<Vec<Backlog>, Failure> {
     let mut groups: BTreeMap<_, (u64, Option<Timestamp>)> = BTreeMap::new();
-    for query in [Query::backlog_open, Query::backlog_dead] {
+    // In the order in which a delivery goes from one to the next: none is missed on its way.
+    for query in [Query::backlog_born, Query::backlog_open, Query::backlog_dead] {
         for row in session.rows(query, params![]).await? {
             let key = (name::<Tenant>(&row, 0)?, name::<domain::DestinationName>(&row, 1)?, cell::<i16>(&row, 2)?);
-            groups.insert(key, (count(&row, 3)?, Some(time(&row, 4)?)));
+            let (more, oldest) = (count(&row, 3)?, time(&row, 4)?);
+            let group = groups.entry(key).or_default();
+            *group = (group.0 + more, Some(group.1.map_or(oldest, |known| known.min(oldest))));
         }
     }
     let groups = groups.into_iter().map(|((tenant, destination, state), (count, oldest))| {

@@ -36,7 +36,7 @@ fn search(store: &Arc<PostgresStore>, count: usize) -> JoinSet<Result<(), store:
     searches
 }
 
-fn own() -> NodeSelf {
+pub fn own() -> NodeSelf {
     NodeSelf {
         owner: Owner(1),
         name: "one".into(),

@@ -105,7 +105,7 @@ fn in_doubt(error: &StoreError) -> bool {
 
 /// The server does not wait for anyone to hear it: what it was asked it does, a moment later.
 fn until_in_flight(database: &Database) {
-    let there = || database.sql("SELECT count(*) FROM open_deliveries WHERE state = 2") == "1";
+    let there = || database.sql("SELECT count(*) FROM owed WHERE state = 2") == "1";
     assert!((0..LOOKS).any(|_| there()), "it was done all the same");
 }
 

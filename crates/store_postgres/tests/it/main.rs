@@ -2,6 +2,7 @@
 //! broken connection or time can break.
 
 mod arrange;
+mod births;
 mod conformance;
 mod copying;
 mod crowd;

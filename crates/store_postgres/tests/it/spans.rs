@@ -17,7 +17,7 @@ use store_postgres::{LOCK_TIME, LeaseClock, OpenOptions, PostgresStore};
 use crate::arrange::{Held, accept, claim, delivery_id, event, event_id, open, settlement, tenant};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const KEPT: Retention = Retention {
+pub const KEPT: Retention = Retention {
     events: DAY,
     dead_letters: DAY.saturating_mul(10),
     requests: DAY,
@@ -228,10 +228,10 @@ async fn an_expiring_span_with_open_deliveries_is_dropped_while_others_accept_an
     assert_eq!(database.sql("SELECT count(*) FROM events_rest"), "1000", "what is owed is carried over");
     let count = |rows: &str| database.sql(&format!("SELECT count(*) FROM {rows}")).parse::<u64>().expect("a number");
     let of_event = "JOIN events e ON e.tenant = o.tenant AND e.id = o.event";
-    assert_eq!(count(&format!("open_deliveries o {of_event}")), count("open_deliveries"), "none has lost its event");
+    assert_eq!(count(&format!("owed o {of_event}")), count("owed"), "none has lost its event");
     let batch = under_way.iter().map(|one| settlement(one.id, one.claim, DeliveryState::Delivered)).collect();
     assert!(store.settle(batch, later).await.expect("settle").iter().all(|one| !one.fenced), "they go on as they were");
     settle(&store, DeliveryState::Delivered, 100_000, later).await;
-    let ended = (count("open_deliveries"), count("ended_deliveries"));
+    let ended = (count("owed"), count("ended_deliveries"));
     assert_eq!(ended, (0, 1_000 + accepted), "all of them went out");
 }

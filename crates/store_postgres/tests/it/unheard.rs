@@ -49,7 +49,7 @@ async fn hold_up(database: &Arc<Database>, does: &str, rows: &str) -> Held {
 }
 
 fn claimed_by_now(database: &Database) -> String {
-    database.sql("SELECT string_agg(tenant, ' ' ORDER BY tenant) FROM open_deliveries WHERE state = 2")
+    database.sql("SELECT string_agg(tenant, ' ' ORDER BY tenant) FROM owed WHERE state = 2")
 }
 
 async fn until_held_up(database: &Arc<Database>) {

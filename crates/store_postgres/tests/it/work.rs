@@ -23,7 +23,7 @@ async fn a_group_of_events_takes_six_statements_and_its_settlement_three() {
     let before = store.stats().statements;
     take_and_settle(&store, EVENTS).await;
     assert_eq!(store.stats().statements - before, 9, "for {EVENTS} events");
-    let left = database.sql("SELECT (SELECT count(*) FROM open_deliveries), (SELECT count(*) FROM attempts)");
+    let left = database.sql("SELECT (SELECT count(*) FROM owed), (SELECT count(*) FROM attempts)");
     assert_eq!(left.trim(), format!("0|{}", 2 * EVENTS));
     store.close().await.expect("it closes");
 }

@@ -6,10 +6,11 @@ use super::*;
 use crate::testkit::Database;
 
 /// Tables that are not copied, and why.
-const NOT_COPIED: [(&str, &str); 7] = [
+const NOT_COPIED: [(&str, &str); 8] = [
     ("tenants", "made for each tenant that has rows; settle_in raises their numbers"),
     ("nodes", "nobody runs while a store is copied"),
     ("charges", "nobody runs while a store is copied"),
+    ("births", "unfolded before anything is copied"),
     ("counters", "they tell running nodes of changes"),
     ("duties", "of this schema"),
     ("spans", "the partitions of this database"),
