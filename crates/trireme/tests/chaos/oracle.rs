@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use domain::EventId;
 use rusqlite::config::DbConfig;
@@ -36,7 +37,7 @@ pub struct Verdict {
     pub waiting: usize,
     /// Accepted more than once by a destination.
     pub duplicates: usize,
-    /// Read by a destination after the process that sent them was gone.
+    /// Read by a destination after the process that sent them was gone, or after a later try by who took over.
     pub late: usize,
     /// Pairs of messages whose order was checked.
     pub ordered: usize,
@@ -65,7 +66,8 @@ pub fn judge(home: &Home, ledger: &Ledger, sink: &Sink, owed: &[Owed]) -> Verdic
     let acked = ledger.acked();
     let api = Api { address: home.address };
     let rows = api.deliveries();
-    let arrivals = sink.arrivals();
+    let mut arrivals = sink.arrivals();
+    mark_overtaken(&mut arrivals);
     let mut verdict = Verdict { sent: ledger.sent(), ..Verdict::default() };
     let known: HashSet<EventId> = acked.values().copied().collect();
     let mut faults = ledger.faults();
@@ -114,6 +116,17 @@ fn ends(
     }
 }
 
+/// A try that comes after a later one of its delivery left a node that stood still, after it had looked at its lease: the one
+/// late request for which order makes an exception.
+fn mark_overtaken(arrivals: &mut [Arrival]) {
+    let mut last: HashMap<(Arc<str>, EventId), u32> = HashMap::new();
+    for arrival in arrivals.iter_mut().filter(|arrival| !arrival.replay) {
+        let last = last.entry((Arc::clone(&arrival.destination), arrival.event)).or_default();
+        arrival.late |= arrival.attempt < *last;
+        *last = arrival.attempt.max(*last);
+    }
+}
+
 /// Within a subject no message comes before one that was sent to us earlier; a repeat of the last one may come, as
 /// may what a dead process had sent already.
 fn check_order(arrivals: &[Arrival], owed: &Owed, faults: &mut Vec<String>) -> usize {
@@ -124,8 +137,8 @@ fn check_order(arrivals: &[Arrival], owed: &Owed, faults: &mut Vec<String>) -> u
         let Some(message) = arrival.message else { continue };
         match last.insert(message.subject, message.step) {
             Some(before) if before > message.step => faults.push(format!(
-                "ORDER: {} got step {} of subject {} after step {before}",
-                owed.destination, message.step, message.subject
+                "ORDER: {} got step {} of subject {} after step {before}, by try {}",
+                owed.destination, message.step, message.subject, arrival.attempt
             )),
             Some(_) => pairs += 1,
             None => {}
@@ -175,8 +188,6 @@ pub fn check_database(database: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use uuid::Uuid;
 
     use super::*;
@@ -247,6 +258,18 @@ mod tests {
         assert_eq!(check(&[arrival(2, 1), arrival(1, 1)]), (0, 1));
         assert_eq!(check(&[arrival(1, 1), arrival(2, 1), arrival(1, 1)]), (1, 1));
         assert_eq!(check(&[arrival(2, 1), Arrival { late: true, ..arrival(1, 1) }]), (0, 0));
+    }
+
+    #[test]
+    fn only_a_try_that_was_overtaken_by_a_later_one_of_its_delivery_is_late() {
+        let marked = |arrivals: &[(u64, u32)]| {
+            let mut arrivals: Vec<Arrival> =
+                arrivals.iter().map(|(number, attempt)| Arrival { attempt: *attempt, ..arrival(*number, 1) }).collect();
+            mark_overtaken(&mut arrivals);
+            arrivals.iter().map(|arrival| arrival.late).collect::<Vec<_>>()
+        };
+        assert_eq!(marked(&[(1, 2), (2, 1), (1, 1)]), [false, false, true]);
+        assert_eq!(marked(&[(1, 1), (2, 1), (1, 1), (1, 2)]), [false; 4], "who sends one twice is not excused");
     }
 
     #[test]
