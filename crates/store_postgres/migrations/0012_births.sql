@@ -31,12 +31,9 @@ CREATE VIEW born AS
 
 -- All that is owed, however it is kept.
 CREATE VIEW owed AS
-  SELECT tenant, id, event, replay, state, owner, attempts, created_at, due_at, behind, route, destination, cause_code,
-    cause_detail
-  FROM open_deliveries
+  SELECT tenant, id, event, replay, state, created_at, route, destination, cause_code FROM open_deliveries
   UNION ALL
-  SELECT tenant, id, event, '00000000-0000-0000-0000-000000000000'::uuid, 2::smallint, owner, 0, created_at, created_at,
-    false, route, destination, NULL, NULL
+  SELECT tenant, id, event, '00000000-0000-0000-0000-000000000000'::uuid, 2::smallint, created_at, route, destination, NULL
   FROM born;
 
 ALTER VIEW deliveries RENAME TO kept_deliveries;

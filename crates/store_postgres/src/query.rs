@@ -30,11 +30,13 @@ queries! {
     "events.sql": insert_tenant lock_tenant tenants insert_events event_by_id events_whole event_heads event_versions
         connections last_seq first_since accepted_before;
     "lanes.sql": insert_lanes lock_lanes put_lanes lane_heads next_of_lanes;
-    "deliveries.sql": insert_open insert_births lock_births lock_free_births share_births unfold_births births_of born_among lapsed_births all_births set_behind hurry peek_lanes lock_open end_plain end_open move_open promote
+    "deliveries.sql": insert_open set_behind hurry peek_lanes lock_open end_plain end_open move_open promote
         due_deliveries due_backfill next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
         lapsed lock_lapsed lock_ended lock_event delete_ended count_late_tries
         hold_destination hold_route resume_destination resume_route
-        open_ids delivery_by_id delivery_rows deliveries_of_event attempts prepared sightings backlog_open backlog_born backlog_dead;
+        open_ids delivery_by_id delivery_rows deliveries_of_event attempts prepared sightings backlog_open backlog_dead;
+    "births.sql": insert_births lock_births lock_free_births share_births unfold_births births_of born_among all_births
+        lapsed_births backlog_born;
     "requests.sql": insert_requests lock_requests set_verdict request rejected_total rejected_of delete_requests rejected_ids
         waiting pending_requests request_heads;
     "replays.sql": insert_replay replay lock_replay replays running_replays step_replay end_replay;
