@@ -7,6 +7,14 @@ FROM (SELECT unnest($2::bytea[]) AS digest, unnest($3::uuid[]) AS event, unnest(
   unnest($5::boolean[]) AS native) AS u
 ORDER BY u.digest ON CONFLICT DO NOTHING RETURNING digest
 
+-- Those that nobody is expected to have: one that is there fails the statement.
+-- name: insert_new_identities
+INSERT INTO identities (tenant, digest, event, seen_at, native)
+SELECT $1, u.digest, u.event, u.seen_at, u.native
+FROM (SELECT unnest($2::bytea[]) AS digest, unnest($3::uuid[]) AS event, unnest($4::bigint[]) AS seen_at,
+  unnest($5::boolean[]) AS native) AS u
+ORDER BY u.digest
+
 -- name: lock_identities
 SELECT digest, event, seen_at, native FROM identities
 WHERE tenant = $1 AND digest = ANY ($2::bytea[]) ORDER BY digest FOR UPDATE

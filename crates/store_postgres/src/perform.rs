@@ -119,6 +119,7 @@ pub(crate) struct Inner {
     tenants: std::sync::Mutex<FxHashSet<String>>,
     pub(crate) pruning: tokio::sync::Mutex<crate::keep::Pruning>,
     pub(crate) floors: crate::dispatch::Floors,
+    pub(crate) novelty: crate::intake::Novelty,
     /// As of the last look, for the figures.
     pub(crate) database_bytes: AtomicU64,
     pub(crate) statistics: crate::keep::Statistics,
@@ -148,6 +149,7 @@ impl Inner {
             tenants: std::sync::Mutex::default(),
             pruning: tokio::sync::Mutex::default(),
             floors: crate::dispatch::Floors::default(),
+            novelty: crate::intake::Novelty::default(),
             database_bytes: AtomicU64::new(0),
             statistics: crate::keep::Statistics::default(),
             closed: AtomicBool::new(false),

@@ -25,7 +25,7 @@ macro_rules! queries {
 queries! {
     "schema.sql": bookkeeping server has_bookkeeping lock_schema applied_migrations note_migration ping database_bytes
         unknown_tables new_instance;
-    "identities.sql": insert_identities lock_identities put_identities delete_identities
+    "identities.sql": insert_identities insert_new_identities lock_identities put_identities delete_identities
         insert_subjects lock_subjects put_subjects sight;
     "events.sql": insert_tenant lock_tenant tenants insert_events event_by_id events_whole event_heads event_versions
         connections last_seq first_since accepted_before;

@@ -12,7 +12,7 @@ use store::intake::{AcceptGroup, Accepted, NewEvent};
 use crate::code::{action_code, assurance_code, origin_code, version_code};
 use crate::doubt::Untold;
 use crate::failure::Failure;
-use crate::intake::identify::{Arrival, identify};
+use crate::intake::identify::{Arrival, Keys, identify};
 use crate::intake::requests;
 use crate::owe::{self, Made, Owed};
 use crate::perform::Inner;
@@ -33,23 +33,51 @@ pub(crate) async fn accept(
     all: &Arc<Vec<Arriving>>,
     some: Range<usize>,
 ) -> Result<Vec<Vec<Accepted>>, Failure> {
-    let events = all[some.clone()].iter().flat_map(|arriving| &arriving.group.events);
-    inner.know_tenants(events.map(|new| &new.event.tenant)).await?;
+    let events = || all[some.clone()].iter().flat_map(|arriving| &arriving.group.events);
+    inner.know_tenants(events().map(|new| &new.event.tenant)).await?;
+    if events().all(waits_for_nobody) && inner.novelty.is_expected(events().count()) {
+        match accept_by(inner, untold, all, some.clone(), Keys::Unasked).await {
+            // One of them is known; or it is refused for another reason, which it will be again.
+            Err(Failure::Row(_)) => inner.novelty.was_disappointed(),
+            done => return done,
+        }
+    }
+    accept_by(inner, untold, all, some, Keys::Asked).await
+}
+
+/// Whether nothing but its keys is locked for it: keys that are written with the commit come after every other lock, and
+/// those that are asked for before.
+fn waits_for_nobody(new: &NewEvent) -> bool {
+    new.state.is_none() && new.deliveries.iter().all(|delivery| delivery.lane.is_none())
+}
+
+async fn accept_by(
+    inner: &Inner,
+    untold: &mut Untold,
+    all: &Arc<Vec<Arriving>>,
+    some: Range<usize>,
+    keys: Keys,
+) -> Result<Vec<Vec<Accepted>>, Failure> {
     let rows = all[some.clone()].iter().map(|arriving| arriving.group.events.len().max(1)).sum();
     inner
         .claiming(rows, untold, |session| {
             let (all, some) = (Arc::clone(all), some.clone());
-            async move { accept_groups(&session, inner, &all[some]).await }
+            async move { accept_groups(&session, inner, &all[some], keys).await }
         })
         .await
 }
 
-async fn accept_groups(session: &Session, inner: &Inner, groups: &[Arriving]) -> Result<Vec<Vec<Accepted>>, Failure> {
+async fn accept_groups(
+    session: &Session,
+    inner: &Inner,
+    groups: &[Arriving],
+    keys: Keys,
+) -> Result<Vec<Vec<Accepted>>, Failure> {
     let mut events = Vec::new();
     for arriving in groups {
         events.extend(arriving.group.events.iter().map(|new| (new, arriving.now)));
     }
-    let mut accepted = accept_events(session, inner, &events).await?.into_iter();
+    let mut accepted = accept_events(session, inner, &events, keys).await?.into_iter();
     let answers: Vec<Vec<Accepted>> =
         groups.iter().map(|arriving| accepted.by_ref().take(arriving.group.events.len()).collect()).collect();
     for (arriving, answer) in groups.iter().zip(&answers) {
@@ -61,20 +89,27 @@ async fn accept_groups(session: &Session, inner: &Inner, groups: &[Arriving]) ->
     Ok(answers)
 }
 
-/// Accepts events of any tenants, and answers in their order.
+/// Accepts events of any tenants, and answers in their order. Keys and subjects of all are locked before the lanes of any,
+/// and numbers are given last: of two transactions with the same tenants none has what the other waits for.
 pub(crate) async fn accept_events(
     session: &Session,
     inner: &Inner,
     events: &[(&NewEvent, Timestamp)],
+    keys: Keys,
 ) -> Result<Vec<Accepted>, Failure> {
     let mut by_tenant: BTreeMap<&Tenant, Vec<usize>> = BTreeMap::new();
     for (index, (new, _)) in events.iter().enumerate() {
         by_tenant.entry(&new.event.tenant).or_default().push(index);
     }
-    let mut answers: Vec<Option<Accepted>> = events.iter().map(|_| None).collect();
+    let mut identified = Vec::with_capacity(by_tenant.len());
     for (tenant, indexes) in by_tenant {
+        let own: Vec<&NewEvent> = indexes.iter().map(|index| events[*index].0).collect();
+        identified.push((tenant, indexes, identify(session, tenant, &own, keys).await?));
+    }
+    let mut answers: Vec<Option<Accepted>> = events.iter().map(|_| None).collect();
+    for (tenant, indexes, arrivals) in identified {
         let own: Vec<_> = indexes.iter().map(|index| events[*index]).collect();
-        for (index, accepted) in indexes.into_iter().zip(accept_of(session, inner, tenant, &own).await?) {
+        for (index, accepted) in indexes.into_iter().zip(accept_of(session, inner, tenant, &own, &arrivals).await?) {
             answers[index] = Some(accepted);
         }
     }
@@ -82,17 +117,17 @@ pub(crate) async fn accept_events(
     answers.into_iter().map(|answer| answer.ok_or_else(lost)).collect()
 }
 
-/// Those of one tenant.
+/// Those of one tenant, as they were identified.
 async fn accept_of(
     session: &Session,
     inner: &Inner,
     tenant: &Tenant,
     events: &[(&NewEvent, Timestamp)],
+    arrivals: &[Arrival],
 ) -> Result<Vec<Accepted>, Failure> {
     let own: Vec<&NewEvent> = events.iter().map(|(new, _)| *new).collect();
-    let arrivals = identify(session, tenant, &own).await?;
     let mut owed = Vec::new();
-    for ((new, now), arrival) in events.iter().zip(&arrivals) {
+    for ((new, now), arrival) in events.iter().zip(arrivals) {
         if *arrival == Arrival::New {
             let event = &new.event;
             let backfill = event.origin == Origin::Backfill;
@@ -106,7 +141,7 @@ async fn accept_of(
     let ids: Vec<DeliveryId> = owed.iter().map(|one| one.id).collect();
     let destinations: Vec<_> = owed.iter().map(|one| one.destination.clone()).collect();
     let made = owe::make(session, inner, tenant, owed).await?;
-    insert_events(session, tenant, &own, &arrivals);
+    insert_events(session, tenant, &own, arrivals);
     let mut made = ids.into_iter().zip(destinations).zip(made);
     let answer = |(new, arrival): (&&NewEvent, &Arrival)| {
         let mut accepted = Accepted { id: new.event.id, duplicate: false, claims: Vec::new(), waiting: Vec::new() };
@@ -125,8 +160,8 @@ async fn accept_of(
         }
         accepted
     };
-    let accepted = own.iter().zip(&arrivals).map(answer).collect();
-    write_sightings(session, tenant, &own, &arrivals);
+    let accepted = own.iter().zip(arrivals).map(answer).collect();
+    write_sightings(session, tenant, &own, arrivals);
     Ok(accepted)
 }
 

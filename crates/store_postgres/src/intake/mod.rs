@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod identify;
+mod novelty;
 pub(crate) mod requests;
 
 use std::sync::Arc;
@@ -11,8 +12,10 @@ use domain::{RequestId, SourceName, Tenant, Timestamp};
 use store::intake::{AcceptGroup, Accepted, Intake, KeptRequest, NewEvent, RejectedBounds, Waiting};
 use store::{StoreError, Verb};
 
+pub(crate) use self::novelty::Novelty;
 use crate::PostgresStore;
 use crate::hint;
+use crate::intake::identify::Keys;
 use crate::query::Query;
 use crate::row::{cell, count};
 use crate::value::{Text, params};
@@ -80,7 +83,7 @@ impl Intake for PostgresStore {
                         let (tenant, reason, events) = &*judged;
                         requests::rejudge(&session, tenant, request, verdict, reason.as_ref(), due).await?;
                         let events: Vec<_> = events.iter().map(|new| (new, now)).collect();
-                        accept::accept_events(&session, store, &events).await
+                        accept::accept_events(&session, store, &events, Keys::Asked).await
                     }
                 })
                 .await?;

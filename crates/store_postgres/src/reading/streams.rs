@@ -15,6 +15,7 @@ use tokio_postgres::Row;
 use crate::doubt::Answer;
 use crate::failure::Failure;
 use crate::intake::accept::accept_events;
+use crate::intake::identify::Keys;
 use crate::intake::identify::move_quietly;
 use crate::perform::{Inner, owner_code};
 use crate::query::Query;
@@ -125,7 +126,7 @@ pub(super) async fn commit(inner: &Inner, page: &ReadPage, now: Timestamp) -> Re
             fence(&session, inner, &page.key, page.claim).await?;
             move_quietly(&session, &page.key, &page.quiet).await?;
             let events: Vec<_> = page.events.iter().map(|new| (new, now)).collect();
-            let accepted = accept_events(&session, inner, &events).await?;
+            let accepted = accept_events(&session, inner, &events, Keys::Asked).await?;
             if page.state.is_some() || page.baseline || page.within.is_some() {
                 let baseline = page.baseline.then_some(now.as_micros());
                 let moved =

@@ -9,6 +9,7 @@ mod crowd;
 mod doubt;
 mod growth;
 mod nodes;
+mod novelty;
 mod prune;
 mod spans;
 mod trouble;
