@@ -11,6 +11,8 @@ pub const CONNECTIONS: usize = 8;
 pub const GROUP_ROWS: usize = 512;
 /// Most payload bytes of one transaction of the intake: they are held twice while they are sent.
 pub const GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// Events that a group has at least to be taken for new, and its keys written without being looked for.
+pub const NOVEL_ROWS: usize = 8;
 /// Most commands that wait for the intake. Past it a caller is told to come back rather than made to wait longer
 /// than its sender does.
 pub const QUEUE_COMMANDS: usize = 4_096;
@@ -65,6 +67,7 @@ pub struct OpenOptions {
     pub inline: bool,
     pub connections: usize,
     pub group_rows: usize,
+    pub novel_rows: usize,
     pub queue_commands: usize,
     pub queue_bytes: usize,
     pub span: Duration,
@@ -87,6 +90,7 @@ impl OpenOptions {
             inline: false,
             connections: CONNECTIONS,
             group_rows: GROUP_ROWS,
+            novel_rows: NOVEL_ROWS,
             queue_commands: QUEUE_COMMANDS,
             queue_bytes: QUEUE_BYTES,
             span: SPAN,

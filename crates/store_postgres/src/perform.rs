@@ -178,6 +178,11 @@ impl Inner {
         Moment::now().since(began) > self.options.verb_time / 2
     }
 
+    /// Whether a group of so many events is taken for new: few are looked for, which then costs nobody anything.
+    pub(crate) fn is_taken_for_new(&self, events: usize) -> bool {
+        events >= self.options.novel_rows && self.novelty.is_expected()
+    }
+
     /// Leave for one search, waited for no longer than a connection is.
     pub(crate) async fn may_search(&self) -> Result<OwnedSemaphorePermit, StoreError> {
         if let Ok(permit) = Arc::clone(&self.searching).try_acquire_owned() {

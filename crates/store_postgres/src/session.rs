@@ -1,14 +1,16 @@
 //! One connection while a verb uses it: what is read is awaited, what is written is gathered and sent with the commit.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use domain::Tenant;
-use futures_util::FutureExt;
-use futures_util::future::{join, join_all};
+use futures_util::future::{BoxFuture, join, maybe_done};
 use store::dispatch::Claim;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -60,8 +62,10 @@ pub(crate) struct Session {
     later: Mutex<Vec<(Query, Vec<Param>)>>,
     /// Claims that the transaction makes.
     claims: Mutex<Vec<Doubt>>,
-    /// A transaction is open: the connection is of no use to anyone else.
+    /// A transaction is open, or about to be: the connection is of no use to anyone else.
     open: AtomicBool,
+    /// The transaction begins with its next statement.
+    unbegun: AtomicBool,
     /// One of its statements took long.
     slow: AtomicBool,
 }
@@ -80,8 +84,15 @@ impl Drop for Session {
 
 impl Session {
     pub(crate) fn new(client: Object, figures: Arc<Figures>) -> Self {
-        let (open, slow) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { client: Some(client), figures, later: Mutex::default(), claims: Mutex::default(), open, slow }
+        Self {
+            client: Some(client),
+            figures,
+            later: Mutex::default(),
+            claims: Mutex::default(),
+            open: AtomicBool::default(),
+            unbegun: AtomicBool::default(),
+            slow: AtomicBool::default(),
+        }
     }
 
     fn client(&self) -> Result<&Object, Failure> {
@@ -101,7 +112,9 @@ impl Session {
         #[cfg(test)]
         self.figures.plans.look(client, text, statement.params(), &borrowed(&params)).await;
         let began = Moment::now();
-        let rows = client.query(&statement, &borrowed(&params)).await?;
+        let (begun, rows) = join(self.begin(), client.query(&statement, &borrowed(&params))).await;
+        begun?;
+        let rows = rows?;
         self.took(began);
         Ok(rows)
     }
@@ -119,7 +132,9 @@ impl Session {
         let statement = client.prepare_cached(text).await?;
         self.count(1);
         let began = Moment::now();
-        let touched = client.execute(&statement, &borrowed(&params)).await?;
+        let (begun, touched) = join(self.begin(), client.execute(&statement, &borrowed(&params))).await;
+        begun?;
+        let touched = touched?;
         self.took(began);
         Ok(touched)
     }
@@ -151,7 +166,17 @@ impl Session {
     /// Statements without parameters that are not worth preparing: definitions of tables.
     pub(crate) async fn batch(&self, text: &str) -> Result<(), Failure> {
         self.count(1);
-        self.batch_uncounted(text).await
+        let (begun, done) = join(self.begin(), self.batch_uncounted(text)).await;
+        begun.and(done)
+    }
+
+    /// Begins the transaction, unless that was done. To be sent before the statement that it goes with.
+    async fn begin(&self) -> Result<(), Failure> {
+        if !self.unbegun.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.count(1);
+        self.batch_uncounted("BEGIN").await
     }
 
     /// A write whose result nobody needs: sent with the commit, in the order of these calls.
@@ -179,21 +204,22 @@ impl Session {
     }
 
     /// Runs `run` in a transaction. Its beginning goes with the first statement, and all that was left for later goes
-    /// with the commit: a transaction takes as many round trips as it has reads, and one.
+    /// with the commit: a transaction takes as many round trips as it has reads, and one. One without statements is none.
     pub(crate) async fn transaction<T, W: Future<Output = Result<T, Failure>>>(
         self: &Arc<Self>,
         run: impl FnOnce(Arc<Self>) -> W,
     ) -> Result<T, Failure> {
         self.open.store(true, Ordering::Relaxed);
+        self.unbegun.store(true, Ordering::Relaxed);
         self.gathered().clear();
         self.claimed().clear();
-        let (begun, ran) = join(self.batch("BEGIN"), run(Arc::clone(self))).await;
-        let ended = match begun.and(ran) {
+        let ended = match run(Arc::clone(self)).await {
             Ok(value) => self.flush().await.map(|()| value),
             Err(failure) => Err(failure),
         };
         match &ended {
             Ok(_) => self.open.store(false, Ordering::Relaxed),
+            Err(_) if self.unbegun.swap(false, Ordering::Relaxed) => self.open.store(false, Ordering::Relaxed),
             Err(Failure::Lost { .. }) => {}
             Err(_) => {
                 if self.batch("ROLLBACK").await.is_ok() {
@@ -207,25 +233,28 @@ impl Session {
     /// Sends what was gathered and the commit in one go. If one of them fails the commit does nothing.
     async fn flush(&self) -> Result<(), Failure> {
         let later = std::mem::take(&mut *self.gathered());
+        if later.is_empty() && self.unbegun.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
         let client = self.client()?;
         let mut prepared = Vec::with_capacity(later.len());
         for (query, params) in &later {
             // All of them before the first is sent: one that had to be prepared in between would fall behind.
             prepared.push((client.prepare_cached(query.text()).await?, params));
         }
-        let writes = prepared.iter().map(|(statement, params)| async move {
-            let params = borrowed(params);
-            client.execute(statement, &params).await
-        });
         self.count(later.len() + 1);
         let began = Moment::now();
-        // The commit is the disk's time, and no plan's.
-        let writes = join_all(writes).inspect(|_| self.took(began));
-        let (written, committed) = join(writes, client.batch_execute("COMMIT")).await;
-        for write in written {
-            write.map_err(|error| Failure::from(error).in_commit())?;
-        }
-        committed.map_err(|error| Failure::from(error).in_commit())?;
+        let mut statements: Vec<Statement<'_>> = vec![Box::pin(self.begin())];
+        statements.extend(prepared.iter().map(|(statement, params)| -> Statement<'_> {
+            Box::pin(async move {
+                client.execute(statement, &borrowed(params)).await?;
+                // The commit is the disk's time, and no plan's.
+                self.took(began);
+                Ok(())
+            })
+        }));
+        statements.push(Box::pin(self.batch_uncounted("COMMIT")));
+        in_order(statements).await.map_err(Failure::in_commit)?;
         self.figures.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -233,6 +262,25 @@ impl Session {
     fn count(&self, statements: usize) {
         self.figures.statements.fetch_add(statements as u64, Ordering::Relaxed);
     }
+}
+
+/// A statement that is sent when it is first polled.
+type Statement<'a> = BoxFuture<'a, Result<(), Failure>>;
+
+/// Sends all, each after the one before it, and waits for their answers. Gives the first failure: those after it only say
+/// that there was one.
+async fn in_order(statements: Vec<Statement<'_>>) -> Result<(), Failure> {
+    let mut statements: Vec<_> = statements.into_iter().map(maybe_done).collect();
+    // Not `join_all`, which goes about many of them in an order of its own.
+    poll_fn(|context| {
+        let mut answered = true;
+        for statement in &mut statements {
+            answered &= Pin::new(statement).poll(context).is_ready();
+        }
+        if answered { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    statements.iter_mut().filter_map(|statement| Pin::new(statement).take_output()).collect()
 }
 
 fn borrowed(params: &[Param]) -> Vec<&(dyn ToSql + Sync)> {

@@ -79,7 +79,7 @@ const ONE_IN_ON_POSTGRES: usize = 51;
 /// A store whose verbs take no time of their caller.
 fn inline(database: &Database) -> Result<Arc<dyn Store>, StoreError> {
     let options = OpenOptions { inline: true, listen: false, ..database.options() };
-    let options = OpenOptions { lease_clock: LeaseClock::Caller, ..options };
+    let options = OpenOptions { lease_clock: LeaseClock::Caller, novel_rows: 1, ..options };
     let opened = futures_util::FutureExt::now_or_never(PostgresStore::open(options));
     // Inline, a future that is asked once is done.
     Ok(Arc::new(opened.expect("it is inline")?))

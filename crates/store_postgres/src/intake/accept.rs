@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::intake::identify::{Arrival, Keys, identify};
 use crate::intake::requests;
 use crate::owe::{self, Made, Owed};
-use crate::perform::Inner;
+use crate::perform::{Inner, Moment};
 use crate::query::Query;
 use crate::session::Session;
 use crate::value::{Blob, Text, column, micros, params};
@@ -33,13 +33,18 @@ pub(crate) async fn accept(
     all: &Arc<Vec<Arriving>>,
     some: Range<usize>,
 ) -> Result<Vec<Vec<Accepted>>, Failure> {
+    let began = Moment::now();
     let events = || all[some.clone()].iter().flat_map(|arriving| &arriving.group.events);
     inner.know_tenants(events().map(|new| &new.event.tenant)).await?;
-    if events().all(waits_for_nobody) && inner.novelty.is_expected(events().count()) {
+    if events().all(waits_for_nobody) && inner.is_taken_for_new(events().count()) {
         match accept_by(inner, untold, all, some.clone(), Keys::Unasked).await {
-            // One of them is known; or it is refused for another reason, which it will be again.
-            Err(Failure::Row(_)) => inner.novelty.was_disappointed(),
+            // The server says so, and so nothing was kept: one of them is known, or refused whoever asks.
+            Err(Failure::Row(StoreError::Refused(_))) => inner.novelty.was_disappointed(),
             done => return done,
+        }
+        if inner.is_late(began) {
+            let late = "some of a group are known, which took so long to find that it was not taken in again";
+            return Err(StoreError::Unreachable(late.to_owned()).into());
         }
     }
     accept_by(inner, untold, all, some, Keys::Asked).await

@@ -1,4 +1,4 @@
-//! Every promise, with and without the help of LISTEN.
+//! Every promise, with and without the help of LISTEN, and of looking for keys before they are written.
 
 use std::sync::Arc;
 
@@ -21,9 +21,11 @@ fn fresh(listen: bool) -> Fresh {
 impl Open for Fresh {
     fn open(&self) -> Verb<'_, Arc<dyn Store>> {
         Box::pin(async move {
-            let options = OpenOptions { lease_clock: LeaseClock::Caller, ..self.database.options() };
-            let store: Arc<dyn Store> =
-                Arc::new(PostgresStore::open(OpenOptions { listen: self.listen, ..options }).await?);
+            let options =
+                OpenOptions { lease_clock: LeaseClock::Caller, listen: self.listen, ..self.database.options() };
+            // Where nobody is heard every group is taken for new, even if it is of one.
+            let novel_rows = if self.listen { options.novel_rows } else { 1 };
+            let store: Arc<dyn Store> = Arc::new(PostgresStore::open(OpenOptions { novel_rows, ..options }).await?);
             Ok(store)
         })
     }
