@@ -62,10 +62,8 @@ pub(crate) struct Session {
     later: Mutex<Vec<(Query, Vec<Param>)>>,
     /// Claims that the transaction makes.
     claims: Mutex<Vec<Doubt>>,
-    /// A transaction is open, or about to be: the connection is of no use to anyone else.
+    /// A transaction is open: the connection is of no use to anyone else.
     open: AtomicBool,
-    /// The transaction begins with its next statement.
-    unbegun: AtomicBool,
     /// One of its statements took long.
     slow: AtomicBool,
 }
@@ -90,7 +88,6 @@ impl Session {
             later: Mutex::default(),
             claims: Mutex::default(),
             open: AtomicBool::default(),
-            unbegun: AtomicBool::default(),
             slow: AtomicBool::default(),
         }
     }
@@ -112,9 +109,7 @@ impl Session {
         #[cfg(test)]
         self.figures.plans.look(client, text, statement.params(), &borrowed(&params)).await;
         let began = Moment::now();
-        let (begun, rows) = join(self.begin(), client.query(&statement, &borrowed(&params))).await;
-        begun?;
-        let rows = rows?;
+        let rows = client.query(&statement, &borrowed(&params)).await?;
         self.took(began);
         Ok(rows)
     }
@@ -132,9 +127,7 @@ impl Session {
         let statement = client.prepare_cached(text).await?;
         self.count(1);
         let began = Moment::now();
-        let (begun, touched) = join(self.begin(), client.execute(&statement, &borrowed(&params))).await;
-        begun?;
-        let touched = touched?;
+        let touched = client.execute(&statement, &borrowed(&params)).await?;
         self.took(began);
         Ok(touched)
     }
@@ -166,17 +159,7 @@ impl Session {
     /// Statements without parameters that are not worth preparing: definitions of tables.
     pub(crate) async fn batch(&self, text: &str) -> Result<(), Failure> {
         self.count(1);
-        let (begun, done) = join(self.begin(), self.batch_uncounted(text)).await;
-        begun.and(done)
-    }
-
-    /// Begins the transaction, unless that was done. To be sent before the statement that it goes with.
-    async fn begin(&self) -> Result<(), Failure> {
-        if !self.unbegun.swap(false, Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.count(1);
-        self.batch_uncounted("BEGIN").await
+        self.batch_uncounted(text).await
     }
 
     /// A write whose result nobody needs: sent with the commit, in the order of these calls.
@@ -204,22 +187,22 @@ impl Session {
     }
 
     /// Runs `run` in a transaction. Its beginning goes with the first statement, and all that was left for later goes
-    /// with the commit: a transaction takes as many round trips as it has reads, and one. One without statements is none.
+    /// with the commit: a transaction takes as many round trips as it has reads, and one, or two where it has none. That second
+    /// one it could do without, but what comes in meanwhile goes into the next group, which would be smaller for it.
     pub(crate) async fn transaction<T, W: Future<Output = Result<T, Failure>>>(
         self: &Arc<Self>,
         run: impl FnOnce(Arc<Self>) -> W,
     ) -> Result<T, Failure> {
         self.open.store(true, Ordering::Relaxed);
-        self.unbegun.store(true, Ordering::Relaxed);
         self.gathered().clear();
         self.claimed().clear();
-        let ended = match run(Arc::clone(self)).await {
+        let (begun, ran) = join(self.batch("BEGIN"), run(Arc::clone(self))).await;
+        let ended = match begun.and(ran) {
             Ok(value) => self.flush().await.map(|()| value),
             Err(failure) => Err(failure),
         };
         match &ended {
             Ok(_) => self.open.store(false, Ordering::Relaxed),
-            Err(_) if self.unbegun.swap(false, Ordering::Relaxed) => self.open.store(false, Ordering::Relaxed),
             Err(Failure::Lost { .. }) => {}
             Err(_) => {
                 if self.batch("ROLLBACK").await.is_ok() {
@@ -233,9 +216,6 @@ impl Session {
     /// Sends what was gathered and the commit in one go. If one of them fails the commit does nothing.
     async fn flush(&self) -> Result<(), Failure> {
         let later = std::mem::take(&mut *self.gathered());
-        if later.is_empty() && self.unbegun.swap(false, Ordering::Relaxed) {
-            return Ok(());
-        }
         let client = self.client()?;
         let mut prepared = Vec::with_capacity(later.len());
         for (query, params) in &later {
@@ -244,15 +224,15 @@ impl Session {
         }
         self.count(later.len() + 1);
         let began = Moment::now();
-        let mut statements: Vec<Statement<'_>> = vec![Box::pin(self.begin())];
-        statements.extend(prepared.iter().map(|(statement, params)| -> Statement<'_> {
+        let writes = prepared.iter().map(|(statement, params)| -> Statement<'_> {
             Box::pin(async move {
                 client.execute(statement, &borrowed(params)).await?;
                 // The commit is the disk's time, and no plan's.
                 self.took(began);
                 Ok(())
             })
-        }));
+        });
+        let mut statements: Vec<Statement<'_>> = writes.collect();
         statements.push(Box::pin(self.batch_uncounted("COMMIT")));
         in_order(statements).await.map_err(Failure::in_commit)?;
         self.figures.commits.fetch_add(1, Ordering::Relaxed);
