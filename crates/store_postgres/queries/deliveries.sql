@@ -37,6 +37,38 @@ FROM unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[], $6::integer
   AS u (id, state, at, attempts, tried, cause_code, cause_detail)
 WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
 
+-- Those of births that are known to have these members ($3 to $5 say which rows; $6 has a bit for each member that ends): kept
+-- as ended, delivered by their first tries, and the bits set, or the rows taken out with their last one. If any row is there
+-- no more, or has one of these bits already, nothing is done: who knew it was wrong. Gives whether it was done, and which
+-- rows are taken out.
+-- name: end_born
+WITH held AS (
+  SELECT first, ended, (($6::text[])[array_position($3::bigint[], first)])::bit varying AS ends FROM births
+  WHERE tenant = $1 AND owner = $2 AND first BETWEEN $4 AND $5 AND first = ANY ($3::bigint[])
+  ORDER BY first FOR UPDATE
+), marked AS MATERIALIZED (
+  SELECT first, ended | ends AS ended FROM held
+  WHERE (SELECT count(*) = cardinality($3::bigint[]) AND bool_and(bit_count(ended & ends) = 0) FROM held)
+), noted AS (
+  UPDATE births SET ended = m.ended FROM marked m
+  WHERE births.tenant = $1 AND births.owner = $2 AND births.first BETWEEN $4 AND $5 AND births.first = m.first
+    AND bit_count(m.ended) < length(m.ended)
+), emptied AS (
+  DELETE FROM births USING marked m
+  WHERE births.tenant = $1 AND births.owner = $2 AND births.first BETWEEN $4 AND $5 AND births.first = m.first
+    AND bit_count(m.ended) = length(m.ended)
+  RETURNING births.first
+), ended AS (
+  INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, state, attempts, tried,
+    route, destination, attempt, started_at, duration_us, connect_us, first_byte_us, status, outcome, error, peer, response)
+  SELECT $1, unnest($7::uuid[]), unnest($8::uuid[]), '00000000-0000-0000-0000-000000000000'::uuid, unnest($9::bigint[]),
+    unnest($10::bigint[]), unnest($11::bigint[]), 5, unnest($12::integer[]), 1, unnest($13::text[]), unnest($14::text[]),
+    unnest($15::uuid[]), unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]), unnest($19::bigint[]),
+    unnest($20::integer[]), unnest($21::text[]), unnest($22::text[]), unnest($23::text[]), unnest($24::bytea[])
+  WHERE EXISTS (SELECT FROM marked)
+)
+SELECT EXISTS (SELECT FROM marked), ARRAY(SELECT first FROM emptied)
+
 -- Those in no lane that are still under their claims, which only those in flight are: taken out, kept as ended, and their
 -- tries appended, in one statement. Gives those that were; who was in a lane, or under another claim, is left as it was.
 -- Of one that is among births the bit is set, and with the last of a row's bits the row goes ($20 to $22 say which);
@@ -300,7 +332,7 @@ WHERE d.tenant = $1 AND d.event = $2 ORDER BY d.id
 
 -- name: attempts
 SELECT number, id, started_at, duration_us, outcome, status, error, connect_us, first_byte_us, peer, response
-FROM attempts WHERE tenant = $1 AND event = $2 AND delivery = $3 ORDER BY number
+FROM tries WHERE tenant = $1 AND event = $2 AND delivery = $3 ORDER BY number
 
 -- name: prepared
 SELECT content_type, stale, body, enriched FROM prepared WHERE tenant = $1 AND event = $2 AND delivery = $3

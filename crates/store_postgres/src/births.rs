@@ -5,6 +5,8 @@
 //! anything else to do with such a delivery than to end it unfolds its row first, by the claim if it is known, and finds it
 //! open. Rows of births are locked before lanes and open deliveries, in the order of their keys.
 
+mod known;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::query::Query;
 use crate::row::{cell, name};
 use crate::session::Session;
 use crate::value::{Param, Text, column, params};
+pub(crate) use known::{Known, Newborn, Place};
 
 /// The most deliveries of one row, and the generations that are set aside for it.
 const BLOCK: i64 = 1_024;
@@ -37,6 +40,10 @@ impl BirthKey {
     pub(crate) fn of(claim: Claim) -> Option<Self> {
         let generation = claim.generation.cast_signed();
         (generation >= BIRTHS).then(|| Self { owner: owner_code(claim.owner), first: generation - generation % BLOCK })
+    }
+
+    pub(crate) const fn first(self) -> i64 {
+        self.first
     }
 
     pub(crate) fn all(claims: impl IntoIterator<Item = Claim>) -> BTreeSet<Self> {
@@ -110,6 +117,14 @@ pub(crate) fn write(session: &Session, inner: &Inner, tenant: &Tenant, born: &[(
     for (first, some) in by_row {
         let Some((owed, lease, _)) = some.first() else { continue };
         let (base, clock) = inner.lease_time(owed.now);
+        let newborn = |(owed, ..): &&(&Owed, Lease, i64)| Newborn {
+            id: owed.id.uuid(),
+            event: owed.event.uuid(),
+            created_at: owed.now.as_micros(),
+            route: Text::from(owed.route.as_str()),
+            destination: Text::from(owed.destination.as_str()),
+        };
+        let newborns = column(&some, newborn);
         let row = params![
             Text::from(tenant.as_str()),
             owner_code(lease.owner),
@@ -117,13 +132,14 @@ pub(crate) fn write(session: &Session, inner: &Inner, tenant: &Tenant, born: &[(
             base,
             clock,
             span(*lease),
-            column(&some, |(owed, ..)| owed.id.uuid()),
-            column(&some, |(owed, ..)| owed.event.uuid()),
-            column(&some, |(owed, ..)| owed.now.as_micros()),
-            column(&some, |(owed, ..)| Text::from(owed.route.as_str())),
-            column(&some, |(owed, ..)| Text::from(owed.destination.as_str())),
+            column(&newborns, |one| one.id),
+            column(&newborns, |one| one.event),
+            column(&newborns, |one| one.created_at),
+            column(&newborns, |one| one.route.clone()),
+            column(&newborns, |one| one.destination.clone()),
         ];
         session.later(Query::insert_births, row);
+        inner.births.add(BirthKey { owner: owner_code(lease.owner), first }, newborns);
     }
 }
 

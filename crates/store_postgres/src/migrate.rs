@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_audit.sql"),
     include_str!("../migrations/0011_enriched.sql"),
     include_str!("../migrations/0012_births.sql"),
+    include_str!("../migrations/0013_last_tries.sql"),
 ];
 
 /// Brings the database to this binary's schema. Gives how many migrations were applied.

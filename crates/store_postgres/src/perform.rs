@@ -120,6 +120,7 @@ pub(crate) struct Inner {
     pub(crate) pruning: tokio::sync::Mutex<crate::keep::Pruning>,
     pub(crate) floors: crate::dispatch::Floors,
     pub(crate) novelty: crate::intake::Novelty,
+    pub(crate) births: crate::births::Known,
     /// As of the last look, for the figures.
     pub(crate) database_bytes: AtomicU64,
     pub(crate) statistics: crate::keep::Statistics,
@@ -150,6 +151,7 @@ impl Inner {
             pruning: tokio::sync::Mutex::default(),
             floors: crate::dispatch::Floors::default(),
             novelty: crate::intake::Novelty::default(),
+            births: crate::births::Known::default(),
             database_bytes: AtomicU64::new(0),
             statistics: crate::keep::Statistics::default(),
             closed: AtomicBool::new(false),

@@ -30,7 +30,7 @@ queries! {
     "events.sql": insert_tenant lock_tenant tenants insert_events event_by_id events_whole event_heads event_versions
         connections last_seq first_since accepted_before;
     "lanes.sql": insert_lanes lock_lanes put_lanes lane_heads next_of_lanes;
-    "deliveries.sql": insert_open set_behind hurry peek_lanes lock_open end_plain end_open move_open promote
+    "deliveries.sql": insert_open set_behind hurry peek_lanes lock_open end_born end_plain end_open move_open promote
         due_deliveries due_backfill next_due claim_deliveries claimed_whole insert_attempts put_prepared delete_prepared
         lapsed lock_lapsed lock_ended lock_event delete_ended count_late_tries
         hold_destination hold_route resume_destination resume_route

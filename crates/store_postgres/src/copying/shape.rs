@@ -21,9 +21,12 @@ pub(super) struct Shape {
     written: &'static [(&'static str, &'static str)],
     /// A single row may be as large as a request: a page is measured before it is read.
     pub(super) heavy: bool,
+    /// Where more of its rows are read from, in the same order.
+    also: Option<&'static Self>,
 }
 
-const BARE: Shape = Shape { table: "", joined: "", filter: "TRUE", key: &[], read: &[], written: &[], heavy: false };
+const BARE: Shape =
+    Shape { table: "", joined: "", filter: "TRUE", key: &[], read: &[], written: &[], heavy: false, also: None };
 
 const TENANT: (&str, Of) = ("tenant", Of::Name);
 const SOURCE: (&str, Of) = ("source", Of::Name);
@@ -47,6 +50,13 @@ const REPLAY_WRITTEN: &str = "coalesce(u.replay, '00000000-0000-0000-0000-000000
 /// A claim ends with its process.
 const STATE: &str = "CASE t.state WHEN 2 THEN CASE t.attempts WHEN 0 THEN 1 ELSE 3 END ELSE t.state END::bigint";
 const PLACE_WRITTEN: &str = "CASE WHEN u.lane IS NOT NULL THEN u.place END";
+
+/// Tries in the rows of the deliveries that they delivered.
+const LAST_TRIES: Shape = Shape {
+    filter: "t.attempt IS NOT NULL",
+    read: &[("delivery", "t.id"), ("number", "t.tried::bigint"), ("id", "t.attempt")],
+    ..keyed("ended_deliveries", &[TENANT, EVENT, ID, ("tried", Of::Int)])
+};
 
 const fn keyed(table: &'static str, key: &'static [(&'static str, Of)]) -> Shape {
     Shape { table, key, ..BARE }
@@ -96,7 +106,9 @@ pub(super) fn shape(table: Table) -> Shape {
             // A lane that was forgotten and made anew may give a place twice.
             ..keyed("open_deliveries", &[TENANT, DESTINATION, ("lane", Of::Text), ("place", Of::Int), ID])
         },
-        Table::Attempts => keyed("attempts", &[TENANT, EVENT, DELIVERY, ("number", Of::Int)]),
+        Table::Attempts => {
+            Shape { also: Some(&LAST_TRIES), ..keyed("attempts", &[TENANT, EVENT, DELIVERY, ("number", Of::Int)]) }
+        }
         Table::Prepared => Shape { heavy: true, ..keyed("prepared", &[TENANT, EVENT, DELIVERY]) },
         Table::Requests => Shape { heavy: true, ..keyed("requests", &[TENANT, ID]) },
         // What was being worked on ended with its process, which is nobody's any more.
@@ -167,6 +179,16 @@ impl Shape {
 
     /// The next rows with their keys behind them; how many at most is the parameter behind those of the key.
     pub(super) fn select(&self, table: Table, after: bool) -> String {
+        let own = self.select_own(table, after);
+        let Some(also) = self.also else { return own };
+        // Each by its own index, as many as are wanted of both.
+        let (other, columns, key) = (also.select_own(table, after), table.columns().len(), self.key.len());
+        let order: Vec<String> = (columns + 1..=columns + key).map(|nth| nth.to_string()).collect();
+        let limit = if after { key + 1 } else { 1 };
+        format!("SELECT * FROM (({own}) UNION ALL ({other})) AS t ORDER BY {} LIMIT ${limit}", order.join(", "))
+    }
+
+    fn select_own(&self, table: Table, after: bool) -> String {
         let limit = if after { self.key.len() + 1 } else { 1 };
         let columns = table.columns().iter().map(|column| match exception(self.read, column.name) {
             Some(text) => text.to_owned(),
@@ -191,6 +213,12 @@ impl Shape {
     }
 
     pub(super) fn count(&self) -> String {
+        let own = self.count_own();
+        let Some(also) = self.also else { return own };
+        format!("SELECT sum(n.count)::bigint FROM ({own} UNION ALL {}) AS n", also.count_own())
+    }
+
+    fn count_own(&self) -> String {
         format!("SELECT count(*) FROM {} t WHERE {}", self.table, self.filter)
     }
 
@@ -248,8 +276,11 @@ pub(crate) fn texts() -> (Vec<String>, Vec<String>) {
     for table in Table::ALL.iter().copied() {
         let shape = shape(table);
         writing.push(shape.insert(table));
-        reading.push(shape.count());
-        reading.extend([false, true].map(|after| shape.select(table, after)));
+        // What is read from two tables is put together from these, and joins nothing.
+        for part in [Some(&shape), shape.also].into_iter().flatten() {
+            reading.push(part.count_own());
+            reading.extend([false, true].map(|after| part.select_own(table, after)));
+        }
         if shape.heavy {
             reading.extend([false, true].map(|after| shape.measure(table, after, 1)));
         }

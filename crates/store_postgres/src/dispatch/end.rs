@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{DeliveryId, Tenant};
+use domain::{DeliveryId, DeliveryState, Tenant};
 use store::dispatch::{Attempt, Settled, Settlement};
 use uuid::Uuid;
 
 use super::settle::{before_never, response};
-use crate::births::{BirthKey, Rows};
+use crate::births::{self, BirthKey, Place, Rows};
 use crate::code::state_code;
 use crate::failure::Failure;
-use crate::perform::owner_code;
+use crate::perform::{Inner, owner_code};
 use crate::query::Query;
 use crate::row::cell;
 use crate::session::Session;
@@ -32,6 +32,7 @@ pub(super) fn split(batch: &[Settlement], indexes: Vec<usize>) -> (Vec<usize>, V
 /// Ends them, and gives which are left.
 pub(super) async fn plain(
     session: &Session,
+    inner: &Inner,
     tenant: &Tenant,
     batch: &[Settlement],
     indexes: Vec<usize>,
@@ -46,7 +47,7 @@ pub(super) async fn plain(
     }
     let mut ended = BTreeSet::new();
     for (owner, some) in by_owner {
-        ended.extend(end(session, tenant, owner, &some).await?);
+        ended.extend(end_all(session, inner, tenant, owner, &some).await?);
     }
     let (ended, left): (Vec<usize>, Vec<usize>) =
         indexes.into_iter().partition(|index| ended.contains(&batch[*index].id.uuid()));
@@ -54,7 +55,108 @@ pub(super) async fn plain(
     Ok(left)
 }
 
+/// A birth that its first try has delivered, and that is known.
+struct Delivered<'b> {
+    settlement: &'b Settlement,
+    attempt: &'b Attempt,
+    place: Place,
+}
+
+impl<'b> Delivered<'b> {
+    fn of(inner: &Inner, settlement: &'b Settlement) -> Option<Self> {
+        let is_plain = settlement.state == DeliveryState::Delivered && settlement.cause.is_none();
+        let attempt = settlement.attempt.as_ref().filter(|_| is_plain)?;
+        Some(Self { settlement, attempt, place: inner.births.place(settlement.id.uuid(), settlement.claim)? })
+    }
+}
+
 /// Those under claims of one owner.
+async fn end_all(
+    session: &Session,
+    inner: &Inner,
+    tenant: &Tenant,
+    owner: i64,
+    some: &[&Settlement],
+) -> Result<BTreeSet<Uuid>, Failure> {
+    let (mut born, mut others) = (Vec::new(), Vec::new());
+    for one in some.iter().copied() {
+        match Delivered::of(inner, one) {
+            Some(delivered) => born.push(delivered),
+            None => others.push(one),
+        }
+    }
+    let mut ended = BTreeSet::new();
+    if !born.is_empty() {
+        if !others.is_empty() {
+            births::lock(session, tenant, &BirthKey::all(some.iter().map(|one| one.claim))).await?;
+        }
+        let settlements = born.iter().map(|one| one.settlement);
+        if end_born(session, inner, tenant, owner, &born).await? {
+            ended.extend(settlements.map(|one| one.id.uuid()));
+        } else {
+            others.extend(settlements);
+        }
+    }
+    if !others.is_empty() {
+        ended.extend(end(session, tenant, owner, &others).await?);
+    }
+    Ok(ended)
+}
+
+/// Ends them by what is known of them. Gives whether they were as they are known: else nothing is done.
+async fn end_born(
+    session: &Session,
+    inner: &Inner,
+    tenant: &Tenant,
+    owner: i64,
+    some: &[Delivered<'_>],
+) -> Result<bool, Failure> {
+    let mut ends: BTreeMap<BirthKey, Vec<bool>> = BTreeMap::new();
+    for Delivered { settlement, place, .. } in some {
+        let Some(key) = BirthKey::of(settlement.claim) else { continue };
+        ends.entry(key).or_insert_with(|| vec![false; place.row.len()])[place.nth] = true;
+    }
+    let keys: BTreeSet<BirthKey> = ends.keys().copied().collect();
+    let rows = Rows::of(owner, &keys);
+    let row = params![
+        Text::from(tenant.as_str()),
+        owner,
+        rows.firsts,
+        rows.from,
+        rows.to,
+        ends.into_values().map(bits).collect::<Vec<String>>(),
+        column(some, |one| one.place.newborn().id),
+        column(some, |one| one.place.newborn().event),
+        column(some, |one| one.place.newborn().created_at),
+        column(some, |one| before_never(one.settlement.due)),
+        column(some, |one| one.settlement.claim.generation.cast_signed()),
+        column(some, |one| small(one.settlement.attempts)),
+        column(some, |one| one.place.newborn().route.clone()),
+        column(some, |one| one.place.newborn().destination.clone()),
+        column(some, |one| one.attempt.id.uuid()),
+        column(some, |one| one.attempt.started_at.as_micros()),
+        column(some, |one| signed(one.attempt.duration_us)),
+        column(some, |one| one.attempt.connect_us.map(signed)),
+        column(some, |one| one.attempt.first_byte_us.map(signed)),
+        column(some, |one| one.attempt.status.map(i32::from)),
+        column(some, |one| Text::from(&one.attempt.outcome)),
+        column(some, |one| one.attempt.error.as_ref().map(Text::from)),
+        column(some, |one| one.attempt.peer.as_ref().map(Text::from)),
+        column(some, |one| Blob(response(one.attempt))),
+    ];
+    let Some(answer) = session.row(Query::end_born, row).await? else { return Ok(false) };
+    let (done, emptied): (bool, Vec<i64>) = (cell(&answer, 0)?, cell(&answer, 1)?);
+    // One of a transaction that is run again is then asked of the server.
+    inner.births.forget(keys.into_iter().filter(|key| !done || emptied.contains(&key.first())));
+    Ok(done)
+}
+
+/// As a text that is cast to a bit string.
+fn bits(ends: Vec<bool>) -> String {
+    ends.into_iter().map(|ends| if ends { '1' } else { '0' }).collect()
+}
+
+/// The others.
 async fn end(session: &Session, tenant: &Tenant, owner: i64, some: &[&Settlement]) -> Result<BTreeSet<Uuid>, Failure> {
     let tried = |one: &Settlement, of: fn(&Attempt) -> i64| one.attempt.as_ref().map(of);
     let told = |one: &Settlement, of: fn(&Attempt) -> Option<Text>| one.attempt.as_ref().and_then(of);

@@ -44,8 +44,8 @@ impl Dispatch for PostgresStore {
         self.verb(move |inner| async move {
             inner
                 .transaction(batch.len(), |session| {
-                    let batch = Arc::clone(&batch);
-                    async move { settle::settle(&session, &batch, now).await }
+                    let (inner, batch) = (Arc::clone(&inner), Arc::clone(&batch));
+                    async move { settle::settle(&session, &inner, &batch, now).await }
                 })
                 .await
         })

@@ -117,14 +117,19 @@ fn by_tenant<T>(batch: &[T], tenant: impl Fn(&T) -> &Tenant) -> BTreeMap<&Tenant
     by_tenant
 }
 
-pub(crate) async fn settle(session: &Session, batch: &[Settlement], now: Timestamp) -> Result<Vec<Settled>, Failure> {
+pub(crate) async fn settle(
+    session: &Session,
+    inner: &Inner,
+    batch: &[Settlement],
+    now: Timestamp,
+) -> Result<Vec<Settled>, Failure> {
     let mut answers = vec![Settled { fenced: true, lane_moved: false }; batch.len()];
     for (tenant, indexes) in by_tenant(batch, |one| &one.tenant) {
         // Before lanes are locked, which come first elsewhere: a deadlock is run again, and two looks at a lane in one
         // transaction would not see what the other left for the commit.
         let (plain, mut others) = end::split(batch, indexes);
-        unfold_some(session, tenant, batch, (&plain, &others)).await?;
-        others.extend(end::plain(session, tenant, batch, plain, &mut answers).await?);
+        unfold_some(session, inner, tenant, batch, (&plain, &others)).await?;
+        others.extend(end::plain(session, inner, tenant, batch, plain, &mut answers).await?);
         others.sort_unstable();
         settle_each(session, tenant, batch, others, now, &mut answers).await?;
     }
@@ -135,6 +140,7 @@ pub(crate) async fn settle(session: &Session, batch: &[Settlement], now: Timesta
 /// lock some first and others later would wait for each other.
 async fn unfold_some(
     session: &Session,
+    inner: &Inner,
     tenant: &Tenant,
     batch: &[Settlement],
     (plain, others): (&[usize], &[usize]),
@@ -145,6 +151,7 @@ async fn unfold_some(
         all.extend(&unfolded);
         births::lock(session, tenant, &all).await?;
     }
+    inner.births.forget(unfolded.iter().copied());
     unfold(session, tenant, &unfolded).await
 }
 

@@ -30,7 +30,7 @@ FROM generate_series(@from@::bigint, @to@ - 1) AS i
 WHERE i % 1000 @pending@ OR i % 1000 @retrying@ OR i % 1000 @held@;
 
 INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, state, attempts, tried, route,
-  destination, cause_code)
+  destination, cause_code, attempt, started_at, duration_us, status, outcome, peer, response)
 SELECT 'default',
   (lpad(to_hex((@begin_us@ + i * @step_us@) / 1000), 12, '0') || '70008002' || lpad(to_hex(i), 12, '0'))::uuid,
   (lpad(to_hex((@begin_us@ + i * @step_us@) / 1000), 12, '0') || '70008001' || lpad(to_hex(i), 12, '0'))::uuid,
@@ -39,8 +39,15 @@ SELECT 'default',
     ELSE '00000000-0000-0000-0000-000000000000' END,
   @begin_us@ + i * @step_us@, @begin_us@ + i * @step_us@, 1,
   CASE WHEN i % 1000 @filtered@ THEN 6 WHEN i % 1000 @dead@ THEN 7 WHEN i % 1000 @cancelled@ THEN 8 ELSE 5 END, 1, 1,
-  'r' || i % @destinations@, 'd' || i % @destinations@, CASE WHEN i % 1000 @dead@ THEN 'status' END
+  'r' || i % @destinations@, 'd' || i % @destinations@, CASE WHEN i % 1000 @dead@ THEN 'status' END,
+  t.id, CASE WHEN t.id IS NOT NULL THEN @begin_us@ + i * @step_us@ END, CASE WHEN t.id IS NOT NULL THEN 1000 END,
+  CASE WHEN t.id IS NOT NULL THEN 200 END, CASE WHEN t.id IS NOT NULL THEN 'delivered' END,
+  CASE WHEN t.id IS NOT NULL THEN '127.0.0.1:9000' END, CASE WHEN t.id IS NOT NULL THEN ''::bytea END
 FROM generate_series(@from@::bigint, @to@ - 1) AS i
+CROSS JOIN LATERAL (SELECT CASE
+  WHEN NOT (i % 1000 @filtered@ OR i % 1000 @dead@ OR i % 1000 @cancelled@ OR i % 1000 @replayed@)
+  THEN (lpad(to_hex((@begin_us@ + i * @step_us@) / 1000), 12, '0') || '70008005' || lpad(to_hex(i), 12, '0'))::uuid
+  END AS id) AS t
 WHERE NOT (i % 1000 @pending@ OR i % 1000 @retrying@ OR i % 1000 @held@);
 
 INSERT INTO attempts (tenant, event, delivery, number, id, started_at, duration_us, status, outcome, peer, response)
@@ -50,7 +57,9 @@ SELECT 'default',
   1,
   (lpad(to_hex((@begin_us@ + i * @step_us@) / 1000), 12, '0') || '70008005' || lpad(to_hex(i), 12, '0'))::uuid,
   @begin_us@ + i * @step_us@, 1000, 200, 'delivered', '127.0.0.1:9000', ''
-FROM generate_series(@from@::bigint, @to@ - 1) AS i;
+FROM generate_series(@from@::bigint, @to@ - 1) AS i
+WHERE i % 1000 @pending@ OR i % 1000 @retrying@ OR i % 1000 @held@ OR i % 1000 @filtered@ OR i % 1000 @dead@
+  OR i % 1000 @cancelled@ OR i % 1000 @replayed@;
 
 INSERT INTO requests (tenant, id, received_at, due_at, bytes, verdict, source, reason_code, connection, method, url, remote,
   headers, body)

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use domain::{DeliveryId, DeliveryState, Timestamp};
 use store::StoreError;
+use store::conformance::copying::OpenCopying;
 use store::copying::carry::{Carrier, Mark};
+use store::copying::table::Table;
 use store::dispatch::{Claim, Dispatch, Lease, Owner, Prepared, PreparedDelivery, Settled, Settlement};
 use store::intake::{AcceptGroup, Intake};
 use store::keep::Keep;
@@ -17,6 +19,7 @@ use store_postgres::testkit::{Database, NOW};
 use store_postgres::{LeaseClock, OpenOptions, PostgresStore};
 
 use crate::arrange::{Held, LEASE, accept, claim, event, node, open, settlement, tenant};
+use crate::copying::{Postgres, Sqlite};
 
 /// How often it is looked for what is about to be.
 const LOOKS: usize = 300;
@@ -50,7 +53,7 @@ async fn settle(store: &PostgresStore, batch: Vec<Settlement>) -> Vec<bool> {
 /// Rows of births, open deliveries, ended ones, and tries.
 fn kept(database: &Database) -> String {
     let of = |table: &str| format!("(SELECT count(*) FROM {table})");
-    let tables = ["births", "open_deliveries", "ended_deliveries", "attempts"].map(of);
+    let tables = ["births", "open_deliveries", "ended_deliveries", "tries"].map(of);
     database.sql(&format!("SELECT {}", tables.join(", ")))
 }
 
@@ -78,6 +81,32 @@ async fn what_its_first_try_ends_was_never_an_open_delivery_and_ends_once() {
     assert_eq!(listed(&store, Some(DeliveryState::InFlight)).await.len(), 2);
     assert_eq!(settle(&store, born[3..].iter().copied().map(delivered).collect()).await, [true; 2]);
     assert_eq!(kept(&database), "0|0|5|5");
+}
+
+/// Only who wrote a birth knows what it was; who does not asks, and who was wrong is put right.
+#[tokio::test]
+async fn who_ends_a_birth_need_not_know_it_and_may_be_mistaken() {
+    let database = Database::new();
+    let (store, other) = (node(&database).await, node(&database).await);
+    let born = bear(&store, 0..6).await;
+    let all: Vec<_> = born.iter().copied().map(delivered).collect();
+    assert_eq!(settle(&store, all[..2].to_vec()).await, [true; 2]);
+    assert_eq!(settle(&other, all[2..3].to_vec()).await, [true]);
+    assert_eq!(database.sql("SELECT count(*) FROM attempts"), "1", "of the one that had to be asked for");
+    assert_eq!(settle(&store, all[2..5].to_vec()).await, [false, true, true], "the first is ended already");
+    assert_eq!(database.sql("SELECT count(*) FROM attempts"), "3", "it knows nothing of them any more");
+    assert_eq!(settle(&store, all[5..].to_vec()).await, [true]);
+    assert_eq!(kept(&database), "0|0|6|6");
+    let born = bear(&store, 6..8).await;
+    // As if somebody had cancelled it, and retention had taken it.
+    let _ = database.sql("DELETE FROM births");
+    assert_eq!(settle(&store, born.iter().copied().map(delivered).collect()).await, [false; 2]);
+    assert_eq!(kept(&database), "0|0|6|6");
+    for one in listed(&store, Some(DeliveryState::Delivered)).await {
+        let detail = store.delivery(tenant(), one.0).await.expect("read").expect("it is there");
+        assert_eq!(detail.attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1]);
+        assert_eq!(&*detail.attempts[0].outcome, "delivered");
+    }
 }
 
 #[tokio::test]
@@ -297,4 +326,36 @@ async fn a_store_that_was_left_with_some_is_copied_with_them() {
     carrier.finish(&compared).await.expect("whole");
     assert_eq!(kept(&other), "0|2|1|1");
     assert_eq!(claim(&target, 1, 10, NOW).await.len(), 2, "they wait");
+}
+
+/// Tries of deliveries that were delivered at once lie in their rows, those of the others by themselves.
+#[tokio::test]
+async fn tries_are_copied_in_one_order_wherever_they_lie() {
+    let database = Database::new();
+    let source = node(&database).await;
+    let born = bear(&source, 0..9).await;
+    let (even, odd): (Vec<_>, Vec<_>) = born.iter().copied().enumerate().partition(|(nth, _)| nth % 2 == 0);
+    assert_eq!(settle(&source, even.into_iter().map(|(_, one)| delivered(one)).collect()).await, [true; 5]);
+    assert_eq!(settle(&source, odd.into_iter().map(|(_, one)| failed(one)).collect()).await, [true; 4]);
+    let again = claim(&source, 1, 10, NOW).await;
+    let again = again.iter().map(|one| Settlement { attempts: 2, ..delivered((one.id, one.claim)) });
+    assert_eq!(settle(&source, again.collect()).await, [true; 4]);
+    assert_eq!(database.sql("SELECT count(*) FROM attempts"), "8", "of 13");
+    let databases = Postgres::default();
+    for target in [Sqlite.open().await, databases.open().await] {
+        let target = target.expect("a store");
+        let mark = Mark::new("one".to_owned(), "a test".to_owned(), NOW);
+        let (mut carrier, _) = Carrier::begin(&source, &*target, mark).await.expect("it may begin");
+        carrier.page_rows = 2;
+        assert!(carrier.carry(&mut |_| ControlFlow::Continue(())).await.expect("carry"));
+        let compared = carrier.compare(&mut |_| ControlFlow::Continue(())).await.expect("compare").expect("all");
+        let tries = compared.iter().find(|one| one.table == Table::Attempts).expect("tries");
+        assert_eq!((tries.from.rows, tries.to.rows), (13, 13));
+        carrier.finish(&compared).await.expect("whole");
+        for (id, _) in &born {
+            let before = source.delivery(tenant(), *id).await.expect("read").expect("it is there").attempts;
+            let after = target.delivery(tenant(), *id).await.expect("read").expect("it came over").attempts;
+            assert!(!before.is_empty() && before == after, "{before:?}, and {after:?}");
+        }
+    }
 }

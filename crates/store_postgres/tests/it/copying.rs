@@ -22,7 +22,7 @@ use store_sqlite::SqliteStore;
 use crate::arrange::{accept, claim, event, node, settlement};
 
 /// In memory: gone with the test.
-struct Sqlite;
+pub(crate) struct Sqlite;
 
 impl OpenCopying for Sqlite {
     fn open(&self) -> Verb<'_, Arc<dyn CopyingStore>> {
@@ -36,7 +36,7 @@ impl OpenCopying for Sqlite {
 
 /// Databases that are dropped with the test.
 #[derive(Default)]
-struct Postgres(std::sync::Mutex<Vec<Database>>);
+pub(crate) struct Postgres(std::sync::Mutex<Vec<Database>>);
 
 impl OpenCopying for Postgres {
     fn open(&self) -> Verb<'_, Arc<dyn CopyingStore>> {

@@ -124,8 +124,8 @@ async fn what_others_were_in_the_way_of_is_done_again_and_what_the_server_cannot
         let store = node(&database).await;
         // Numbers of a sequence stay used: only the first try fails.
         let _ = database.sql(&format!(
-            "CREATE SEQUENCE tries; CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF nextval('tries') = 1 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$; \
+            "CREATE SEQUENCE turns; CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('turns') = 1 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$; \
              CREATE TRIGGER once BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION once()"
         ));
         let groups = || vec![AcceptGroup { events: vec![event(NOW, 1)], request: None }];
@@ -136,7 +136,7 @@ async fn what_others_were_in_the_way_of_is_done_again_and_what_the_server_cannot
             Err(error) => assert!(!again && matches!(error, StoreError::Unreachable(_)), "{code}: {error}"),
         }
         assert_eq!(accept(&store, event(NOW, 1)).await.duplicate, again, "{code}");
-        assert_eq!(database.sql("SELECT last_value FROM tries"), "2", "{code}: one failed and one did not");
+        assert_eq!(database.sql("SELECT last_value FROM turns"), "2", "{code}: one failed and one did not");
         assert_eq!(database.sql("SELECT count(*) FROM events"), "1", "{code}");
     }
 }

@@ -23,7 +23,7 @@ async fn a_group_of_events_takes_six_statements_and_its_settlement_three() {
     let before = store.stats().statements;
     take_and_settle(&store, EVENTS).await;
     assert_eq!(store.stats().statements - before, 9, "for {EVENTS} events");
-    let left = database.sql("SELECT (SELECT count(*) FROM owed), (SELECT count(*) FROM attempts)");
+    let left = database.sql("SELECT (SELECT count(*) FROM owed), (SELECT count(*) FROM tries)");
     assert_eq!(left.trim(), format!("0|{}", 2 * EVENTS));
     store.close().await.expect("it closes");
 }
@@ -48,7 +48,7 @@ async fn take_and_settle(store: &PostgresStore, first: u64) {
 async fn a_young_store_has_the_planner_told_what_it_holds() {
     const KNOWN: &str =
         "SELECT count(DISTINCT tablename) FROM pg_stats WHERE schemaname = 'public' AND attname = 'tenant'
-      AND (tablename = 'identities' OR tablename LIKE 'events\\_p%' OR tablename LIKE 'attempts\\_p%')";
+      AND (tablename = 'identities' OR tablename LIKE 'events\\_p%' OR tablename LIKE 'ended\\_deliveries\\_p%')";
     let database = Database::new();
     let store = node(&database).await;
     take_and_settle(&store, 0).await;
