@@ -37,14 +37,15 @@ FROM unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[], $6::integer
   AS u (id, state, at, attempts, tried, cause_code, cause_detail)
 WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
 
--- Those of births that are known to have these members ($3 to $5 say which rows; $6 has a bit for each member that ends): kept
--- as ended, delivered by their first tries, and the bits set, or the rows taken out with their last one. If any row is there
--- no more, or has one of these bits already, nothing is done: who knew it was wrong. Gives whether it was done, and which
--- rows are taken out.
+-- Those of births that are known to have these members ($3 to $5 say which rows, $25 the first member of each, and $6 has a
+-- bit for each member that ends): kept as ended, delivered by their first tries, and the bits set, or the rows taken out with
+-- their last one. If any row is there no more, or has one of these bits already, nothing is done: who knew it was wrong.
+-- Gives whether it was done, and which rows are taken out.
 -- name: end_born
 WITH held AS (
   SELECT first, ended, (($6::text[])[array_position($3::bigint[], first)])::bit varying AS ends FROM births
   WHERE tenant = $1 AND owner = $2 AND first BETWEEN $4 AND $5 AND first = ANY ($3::bigint[])
+    AND ids[1] = ($25::uuid[])[array_position($3::bigint[], first)]
   ORDER BY first FOR UPDATE
 ), marked AS MATERIALIZED (
   SELECT first, ended | ends AS ended FROM held

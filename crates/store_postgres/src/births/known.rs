@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::BirthKey;
 use crate::value::Text;
 
-/// Most deliveries that are remembered, some 100 bytes each. What is under way for longer than it takes so many others to be
+/// Most deliveries that are remembered, some 200 bytes each. What is under way for longer than it takes so many others to be
 /// born is read from the server.
 const DELIVERIES_MAX: usize = 16_384;
 
@@ -43,7 +43,8 @@ pub(crate) struct Known(Mutex<Remembered>);
 
 #[derive(Debug, Default)]
 struct Remembered {
-    rows: BTreeMap<BirthKey, Arc<[Newborn]>>,
+    /// By their numbers, which count up in a process whoever claims: the oldest come first.
+    rows: BTreeMap<(i64, i64), Arc<[Newborn]>>,
     deliveries: usize,
 }
 
@@ -52,20 +53,20 @@ impl Known {
         let mut all = self.all();
         all.forget(key);
         all.deliveries += row.len();
-        all.rows.insert(key, row.into());
+        all.rows.insert((key.first, key.owner), row.into());
         while all.deliveries > DELIVERIES_MAX
-            && let Some(oldest) = all.rows.keys().next().copied()
+            && let Some((_, oldest)) = all.rows.pop_first()
         {
-            all.forget(oldest);
+            all.deliveries -= oldest.len();
         }
     }
 
     /// Where the delivery stands that this claim is of.
     pub(crate) fn place(&self, id: Uuid, claim: Claim) -> Option<Place> {
         let key = BirthKey::of(claim)?;
-        let row = Arc::clone(self.all().rows.get(&key)?);
+        let row = Arc::clone(self.all().rows.get(&(key.first, key.owner))?);
         let nth = usize::try_from(claim.generation.cast_signed() - key.first).ok()?;
-        // Another process may have written a row of the same name.
+        // A claim may name a row of ours and be another's.
         row.get(nth).is_some_and(|newborn| newborn.id == id).then_some(Place { row, nth })
     }
 
@@ -82,7 +83,7 @@ impl Known {
 
 impl Remembered {
     fn forget(&mut self, key: BirthKey) {
-        if let Some(row) = self.rows.remove(&key) {
+        if let Some(row) = self.rows.remove(&(key.first, key.owner)) {
             self.deliveries -= row.len();
         }
     }
@@ -95,7 +96,8 @@ mod tests {
     use store::dispatch::Owner;
 
     fn key(nth: i64) -> BirthKey {
-        BirthKey { owner: 7, first: BIRTHS + nth * BLOCK }
+        // A process has one claimer, and in tests two.
+        BirthKey { owner: 7 - nth % 2, first: BIRTHS + nth * BLOCK }
     }
 
     fn row(ids: std::ops::Range<usize>) -> Vec<Newborn> {
@@ -110,7 +112,8 @@ mod tests {
     }
 
     fn place(known: &Known, row: i64, nth: i64, id: usize) -> Option<usize> {
-        let claim = Claim { owner: Owner(7), generation: (key(row).first + nth).cast_unsigned() };
+        let key = key(row);
+        let claim = Claim { owner: Owner(key.owner.cast_unsigned()), generation: (key.first + nth).cast_unsigned() };
         known.place(Uuid::from_u128(id as u128), claim).map(|place| place.nth)
     }
 

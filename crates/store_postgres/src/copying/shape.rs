@@ -179,16 +179,24 @@ impl Shape {
 
     /// The next rows with their keys behind them; how many at most is the parameter behind those of the key.
     pub(super) fn select(&self, table: Table, after: bool) -> String {
-        let own = self.select_own(table, after);
+        let own = self.select_own(table, after, "");
         let Some(also) = self.also else { return own };
-        // Each by its own index, as many as are wanted of both.
-        let (other, columns, key) = (also.select_own(table, after), table.columns().len(), self.key.len());
-        let order: Vec<String> = (columns + 1..=columns + key).map(|nth| nth.to_string()).collect();
+        let (columns, key) = (table.columns().len(), self.key.len());
+        let names: Vec<String> = (1..=columns + key).map(|nth| format!("c{nth}")).collect();
+        let (all, order) = (names.join(", "), names[columns..].join(", "));
+        let last: Vec<String> = names[columns..].iter().map(|name| format!("(SELECT {name} FROM last)")).collect();
+        // No further than the others go: most of its rows may have nothing to give, and no index knows which.
+        let as_far = also.select_own(table, after, &format!(" AND ({}) <= ({})", also.ordered(), last.join(", ")));
+        let all_left = also.select_own(table, after, " AND NOT EXISTS (SELECT FROM last)");
         let limit = if after { key + 1 } else { 1 };
-        format!("SELECT * FROM (({own}) UNION ALL ({other})) AS t ORDER BY {} LIMIT ${limit}", order.join(", "))
+        format!(
+            "WITH own ({all}) AS MATERIALIZED ({own}), \
+             last AS MATERIALIZED (SELECT * FROM own ORDER BY {order} OFFSET ${limit}::bigint - 1 LIMIT 1) \
+             SELECT * FROM own UNION ALL ({as_far}) UNION ALL ({all_left}) ORDER BY {order} LIMIT ${limit}"
+        )
     }
 
-    fn select_own(&self, table: Table, after: bool) -> String {
+    fn select_own(&self, table: Table, after: bool, within: &str) -> String {
         let limit = if after { self.key.len() + 1 } else { 1 };
         let columns = table.columns().iter().map(|column| match exception(self.read, column.name) {
             Some(text) => text.to_owned(),
@@ -196,7 +204,8 @@ impl Shape {
         });
         let key = self.key.iter().map(|(name, of)| as_read(self.own(name), *of));
         let columns: Vec<String> = columns.chain(key).collect();
-        format!("SELECT {} {} ORDER BY {} LIMIT ${limit}", columns.join(", "), self.source(after), self.ordered())
+        let (columns, source, order) = (columns.join(", "), self.source(after), self.ordered());
+        format!("SELECT {columns} {source}{within} ORDER BY {order} LIMIT ${limit}")
     }
 
     /// How many of the next rows have at most so many bytes together. Lengths are known without reading the values.
@@ -279,7 +288,7 @@ pub(crate) fn texts() -> (Vec<String>, Vec<String>) {
         // What is read from two tables is put together from these, and joins nothing.
         for part in [Some(&shape), shape.also].into_iter().flatten() {
             reading.push(part.count_own());
-            reading.extend([false, true].map(|after| part.select_own(table, after)));
+            reading.extend([false, true].map(|after| part.select_own(table, after, "")));
         }
         if shape.heavy {
             reading.extend([false, true].map(|after| shape.measure(table, after, 1)));

@@ -87,8 +87,10 @@ async fn end_all(
     }
     let mut ended = BTreeSet::new();
     if !born.is_empty() {
-        if !others.is_empty() {
-            births::lock(session, tenant, &BirthKey::all(some.iter().map(|one| one.claim))).await?;
+        let own = BirthKey::all(born.iter().map(|one| one.settlement.claim));
+        let other = BirthKey::all(others.iter().map(|one| one.claim));
+        if !other.is_subset(&own) {
+            births::lock(session, tenant, &(&own | &other)).await?;
         }
         let settlements = born.iter().map(|one| one.settlement);
         if end_born(session, inner, tenant, owner, &born).await? {
@@ -112,9 +114,11 @@ async fn end_born(
     some: &[Delivered<'_>],
 ) -> Result<bool, Failure> {
     let mut ends: BTreeMap<BirthKey, Vec<bool>> = BTreeMap::new();
+    let mut members: BTreeMap<BirthKey, Uuid> = BTreeMap::new();
     for Delivered { settlement, place, .. } in some {
         let Some(key) = BirthKey::of(settlement.claim) else { continue };
         ends.entry(key).or_insert_with(|| vec![false; place.row.len()])[place.nth] = true;
+        members.insert(key, place.row[0].id);
     }
     let keys: BTreeSet<BirthKey> = ends.keys().copied().collect();
     let rows = Rows::of(owner, &keys);
@@ -143,10 +147,11 @@ async fn end_born(
         column(some, |one| one.attempt.error.as_ref().map(Text::from)),
         column(some, |one| one.attempt.peer.as_ref().map(Text::from)),
         column(some, |one| Blob(response(one.attempt))),
+        members.into_values().collect::<Vec<Uuid>>(),
     ];
     let Some(answer) = session.row(Query::end_born, row).await? else { return Ok(false) };
     let (done, emptied): (bool, Vec<i64>) = (cell(&answer, 0)?, cell(&answer, 1)?);
-    // One of a transaction that is run again is then asked of the server.
+    // Even if the commit fails: of what is forgotten the server is asked.
     inner.births.forget(keys.into_iter().filter(|key| !done || emptied.contains(&key.first())));
     Ok(done)
 }

@@ -98,6 +98,9 @@ async fn who_ends_a_birth_need_not_know_it_and_may_be_mistaken() {
     assert_eq!(settle(&store, all[5..].to_vec()).await, [true]);
     assert_eq!(kept(&database), "0|0|6|6");
     let born = bear(&store, 6..8).await;
+    let _ = database.sql("UPDATE births SET ids = ARRAY[events[1], events[2]]");
+    assert_eq!(settle(&store, born.iter().copied().map(delivered).collect()).await, [false; 2], "it is of others");
+    assert_eq!(kept(&database), "1|0|6|6");
     // As if somebody had cancelled it, and retention had taken it.
     let _ = database.sql("DELETE FROM births");
     assert_eq!(settle(&store, born.iter().copied().map(delivered).collect()).await, [false; 2]);

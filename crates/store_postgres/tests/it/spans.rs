@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{DeliveryState, Timestamp};
-use store::dispatch::Dispatch;
-use store::intake::{AcceptGroup, Intake};
+use store::dispatch::{Dispatch, Lease, Owner};
+use store::intake::{AcceptGroup, Intake, NewDelivery};
 use store::keep::{Keep, Retention};
 use store::people::{People, Wish};
 use store::read::Read;
 use store_postgres::testkit::{Database, NOW};
 use store_postgres::{LOCK_TIME, LeaseClock, OpenOptions, PostgresStore};
 
-use crate::arrange::{Held, accept, claim, delivery_id, event, event_id, open, settlement, tenant};
+use crate::arrange::{Held, LEASE, accept, claim, delivery_id, event, event_id, open, settlement, tenant};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const KEPT: Retention = Retention {
@@ -74,7 +74,37 @@ async fn an_old_span_is_dropped_and_what_is_owed_or_dead_is_carried_over() {
     let pruned = store.prune(KEPT, later + DAY, 1_000).await.expect("prune");
     assert_eq!((pruned.events, pruned.deliveries), (3, 3));
     assert_eq!(database.sql("SELECT count(*) FROM events"), "0");
-    assert_eq!(database.sql("SELECT count(*) FROM attempts"), "0");
+    assert_eq!(database.sql("SELECT count(*) FROM tries"), "0");
+}
+
+#[tokio::test]
+async fn a_try_in_the_row_of_its_delivery_is_carried_over_and_goes_with_it() {
+    let database = Database::new();
+    let store = dropping(&database).await;
+    let mut new = event(NOW, 1);
+    let other = new.deliveries[0].clone();
+    new.deliveries.push(NewDelivery { id: delivery_id(NOW, 2), route: "other".parse().expect("a name"), ..other });
+    let lease = Some(Lease { owner: Owner(1), span: LEASE });
+    new.deliveries.iter_mut().for_each(|delivery| delivery.claim = lease);
+    let groups = vec![AcceptGroup { events: vec![new], request: None }];
+    let made = store.accept(groups, NOW).await.expect("accept").pop().expect("an answer").expect("accepted");
+    let [delivered, retried] = made[0].claims[..] else { panic!("{made:?}") };
+    for ((id, claim), state) in [(delivered, DeliveryState::Delivered), (retried, DeliveryState::Retrying)] {
+        let settled = store.settle(vec![settlement(id, claim, state)], NOW).await.expect("settle");
+        assert!(!settled[0].fenced);
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM attempts"), "1", "of the one that is retried");
+
+    let later = NOW + DAY * 3;
+    let before = partitions(&database);
+    assert_eq!(store.prune(KEPT, later, 1_000).await.expect("prune").events, 0);
+    assert!(!partitions(&database).contains(&before[0]), "it is gone as a whole");
+    let detail = store.delivery(tenant(), delivered.0).await.expect("delivery").expect("it was carried over");
+    assert_eq!(detail.attempts.iter().map(|one| &*one.outcome).collect::<Vec<_>>(), ["delivered"]);
+    settle(&store, DeliveryState::Delivered, 10, later).await;
+    let pruned = store.prune(KEPT, later + DAY, 1_000).await.expect("prune");
+    assert_eq!((pruned.events, pruned.deliveries), (1, 2));
+    assert_eq!(database.sql("SELECT count(*) FROM tries"), "0");
 }
 
 #[tokio::test]

@@ -85,3 +85,27 @@ fn pages_are_found_in_an_index_and_rows_are_written_as_they_are_read() {
         assert!(plan.contains("Index Cond") && !plan.contains(" Seq Scan on "), "{table:?}:\n{plan}");
     }
 }
+
+/// As after a copy, or after an update from before tries lay in rows of deliveries.
+#[test]
+fn a_page_of_tries_looks_at_no_more_deliveries_than_have_its_tries() {
+    let database = Database::new();
+    let _ = database.sql(
+        "INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, state, attempts, \
+           tried, route, destination) \
+         SELECT 'default', lpad(to_hex(i), 32, '0')::uuid, lpad(to_hex(i), 32, '0')::uuid, \
+           '00000000-0000-0000-0000-000000000000', 1, 1, 1, 5, 1, 1, 'r', 'd' FROM generate_series(1, 5000) AS i; \
+         INSERT INTO attempts (tenant, event, delivery, number, id, started_at, duration_us, outcome, response) \
+         SELECT tenant, event, id, 1, id, 1, 1, 'delivered', '' FROM ended_deliveries; \
+         ANALYZE ended_deliveries, attempts",
+    );
+    let text = shape(Table::Attempts).select(Table::Attempts, true);
+    let nil = "'00000000-0000-0000-0000-000000000000'";
+    let plan = database.sql(&format!(
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; PREPARE p AS {text}; \
+         EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) EXECUTE p('default', {nil}, {nil}, 0, 10)"
+    ));
+    let removed: Vec<u64> =
+        plan.lines().filter_map(|line| line.trim().strip_prefix("Rows Removed by Filter: ")?.parse().ok()).collect();
+    assert!(!removed.is_empty() && removed.iter().sum::<u64>() < 20, "{plan}");
+}
