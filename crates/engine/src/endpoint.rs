@@ -10,7 +10,8 @@ use store::registry::{ManagedBy, ObjectKind};
 use crate::definition::write_source;
 use crate::engine::{Engine, EngineError};
 use crate::entropy::Entropy;
-use crate::spec::SourceSpec;
+use crate::manage::Key;
+use crate::spec::{SourceSpec, Specs};
 
 /// The provider that verifies nothing.
 const TAKES_ANYTHING: &str = "none";
@@ -55,43 +56,47 @@ impl Engine {
         name: &SourceName,
         reply: Option<Json>,
     ) -> Result<(), EngineError> {
-        let mut definition = self.endpoint_definition(&tenant, name)?;
-        if let Some(webhook) = definition.get_mut("webhook").and_then(Json::as_object_mut) {
-            match reply {
-                Some(reply) => drop(webhook.insert("reply".to_owned(), reply)),
-                None => drop(webhook.remove("reply")),
+        let with_reply = |before: &Specs| {
+            let endpoint = endpoint_among(before, &tenant, name)?;
+            let mut definition = write_source(endpoint, &mut |secret| secret.expose().to_owned());
+            if let Some(webhook) = definition.get_mut("webhook").and_then(Json::as_object_mut) {
+                match &reply {
+                    Some(reply) => drop(webhook.insert("reply".to_owned(), reply.clone())),
+                    None => drop(webhook.remove("reply")),
+                }
             }
-        }
-        self.put_object(ObjectKind::Source, tenant, name.as_str(), definition, false).await
+            Ok(definition)
+        };
+        self.change_object(key_of(&tenant, name), &with_reply).await
     }
 
     /// Turns an endpoint into the source of one sender: from then on only what that sender signed is accepted. Its
     /// address stays, and so do its events.
     pub async fn choose_sender(&self, tenant: Tenant, name: &SourceName, sender: Sender) -> Result<(), EngineError> {
-        self.endpoint_definition(&tenant, name)?;
         let mut webhook = Map::new();
         webhook.insert("provider".to_owned(), sender.provider.into());
         if !sender.secrets.is_empty() {
             webhook.insert("secrets".to_owned(), json!(sender.secrets));
         }
         webhook.extend(sender.settings.into_iter().map(|(name, value)| (name, value.into())));
-        self.put_object(ObjectKind::Source, tenant, name.as_str(), json!({ "webhook": webhook }), false).await
+        let definition = json!({ "webhook": webhook });
+        let of_sender = |before: &Specs| endpoint_among(before, &tenant, name).map(|_| definition.clone());
+        self.change_object(key_of(&tenant, name), &of_sender).await
     }
+}
 
-    /// The definition with its secrets as they are, to be put back at once.
-    fn endpoint_definition(&self, tenant: &Tenant, name: &SourceName) -> Result<Json, EngineError> {
-        let topology = self.topology();
-        let Some(source) = topology.source(tenant.as_str(), name.as_str()) else {
-            return Err(EngineError::NotFound(format!("there is no source '{name}'")));
-        };
-        if source.spec.managed_by == ManagedBy::File {
-            return Err(EngineError::ManagedByFile(format!("source '{name}'")));
-        }
-        if !is_endpoint(&source.spec) {
-            return Err(EngineError::Conflict(format!("source '{name}' is more than an endpoint: replace it whole")));
-        }
-        Ok(write_source(&source.spec, &mut |secret| secret.expose().to_owned()))
+fn key_of(tenant: &Tenant, name: &SourceName) -> Key {
+    (ObjectKind::Source, tenant.clone(), name.as_str().to_owned())
+}
+
+fn endpoint_among<'s>(specs: &'s Specs, tenant: &Tenant, name: &SourceName) -> Result<&'s SourceSpec, EngineError> {
+    let Some(source) = specs.sources.iter().find(|source| source.tenant == *tenant && source.name == *name) else {
+        return Err(EngineError::NotFound(format!("there is no source '{name}'")));
+    };
+    if !is_endpoint(source) {
+        return Err(EngineError::Conflict(format!("source '{name}' is more than an endpoint: replace it whole")));
     }
+    Ok(source)
 }
 
 #[cfg(test)]

@@ -62,6 +62,15 @@ pub(crate) enum Resuming {
     LeftToOthers,
 }
 
+/// Decides what an object is to be, by what the API has configured until then, where that one is among.
+pub(crate) type Decide<'d> = dyn Fn(&Specs) -> Result<serde_json::Value, EngineError> + Sync + 'd;
+
+/// What an object is to be.
+enum Wanted<'w> {
+    Is(serde_json::Value),
+    Becomes(&'w Decide<'w>),
+}
+
 /// An object's key: kinds have names of their own.
 pub(crate) type Key = (ObjectKind, Tenant, String);
 
@@ -144,12 +153,25 @@ impl Engine {
         definition: serde_json::Value,
         create: bool,
     ) -> Result<(), EngineError> {
+        self.put((kind, tenant, name.to_owned()), create, Wanted::Is(definition)).await
+    }
+
+    /// The same of an object that stays what it was but for a part. Asked again for each state that it turns out to be in.
+    pub(crate) async fn change_object(&self, key: Key, change: &Decide<'_>) -> Result<(), EngineError> {
+        self.put(key, false, Wanted::Becomes(change)).await
+    }
+
+    async fn put(&self, key: Key, create: bool, wanted: Wanted<'_>) -> Result<(), EngineError> {
         let mut configured = self.inner.changing.lock().await;
-        let key = (kind, tenant, name.to_owned());
         refuse_the_files(&configured.file, &key)?;
-        let change = if create { Change::Create(&definition) } else { Change::Put(&definition) };
         for _ in 0..TRIES_MAX {
-            let judged = self.judge(&configured, &key, change).await?;
+            let seen = self.see(&configured).await?;
+            let definition = match &wanted {
+                Wanted::Is(definition) => definition.clone(),
+                Wanted::Becomes(change) => change(&self.before(&configured, &seen, &key)?)?,
+            };
+            let change = if create { Change::Create(&definition) } else { Change::Put(&definition) };
+            let judged = self.judge(&configured, seen, &key, change)?;
             let object = self.sealed(&key, definition.clone())?;
             match self.inner.store.put_object(object, change.creates(), judged.counted).await {
                 Err(StoreError::Outdated) => continue,
@@ -183,7 +205,8 @@ impl Engine {
         let key = (kind, tenant, name.to_owned());
         refuse_the_files(&configured.file, &key)?;
         for _ in 0..TRIES_MAX {
-            let judged = self.judge(&configured, &key, Change::Remove).await?;
+            let seen = self.see(&configured).await?;
+            let judged = self.judge(&configured, seen, &key, Change::Remove)?;
             let counted = judged.counted;
             // Where others configure too they may have refused it by what they wrote: then nothing may be held yet.
             if counted.is_some() {

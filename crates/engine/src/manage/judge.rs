@@ -44,29 +44,55 @@ impl<'j> Change<'j> {
     }
 }
 
+/// What a change is judged by.
+pub(super) struct Seen {
+    /// What was counted before anything was read: what is written counts only if that is so still. `None` where nobody
+    /// else configures.
+    counted: Option<u64>,
+    /// What the store has, where it need not be what this process remembers.
+    objects: Option<Vec<Object>>,
+}
+
 /// What the API would have configured after a change.
 pub(super) struct Judged {
     pub api: Specs,
     pub left_out: Vec<LeftOut>,
-    /// What was counted before anything was read: what is written counts only if that is so still. `None` where nobody
-    /// else configures.
+    /// As [`Seen`] has it.
     pub counted: Option<u64>,
 }
 
 impl Engine {
-    /// Reads and compiles everything as it would be, or says why it cannot be so. What other nodes configured is read
-    /// from the store, for this one may not have heard of it.
-    pub(super) async fn judge(
+    /// What other nodes configured is read from the store, for this one may not have heard of it.
+    pub(super) async fn see(&self, configured: &Configured) -> Result<Seen, EngineError> {
+        let store = &self.inner.store;
+        let counted = if store.is_shared() { Some(store.configured().await?) } else { None };
+        // A route that was left out may be served after a change.
+        let asks = counted.is_some() || !configured.left_out.is_empty();
+        let objects = if asks { Some(store.objects().await?) } else { None };
+        Ok(Seen { counted, objects })
+    }
+
+    /// What the API has configured, as far as this object needs.
+    pub(super) fn before(&self, configured: &Configured, seen: &Seen, key: &Key) -> Result<Specs, EngineError> {
+        let Some(objects) = &seen.objects else { return Ok(configured.api.clone()) };
+        let mut specs = Specs::default();
+        if let Some(object) = objects.iter().find(|object| is_of_api(object, key)) {
+            let definition = objects::unseal(&self.inner.vault, object)?;
+            self.read_definition(&configured.file, &mut specs, key, definition)?;
+        }
+        Ok(specs)
+    }
+
+    /// Reads and compiles everything as it would be, or says why it cannot be so.
+    pub(super) fn judge(
         &self,
         configured: &Configured,
+        seen: Seen,
         key: &Key,
         change: Change<'_>,
     ) -> Result<Judged, EngineError> {
-        let store = &self.inner.store;
-        let counted = if store.is_shared() { Some(store.configured().await?) } else { None };
-        // A route that was left out may be served after this change.
-        let judged = if counted.is_some() || !configured.left_out.is_empty() {
-            let objects = store.objects().await?;
+        let Seen { counted, objects } = seen;
+        let judged = if let Some(objects) = objects {
             let (api, left_out) = self.judge_by_store(&configured.file, objects, key, change)?;
             Judged { api, left_out, counted }
         } else {
@@ -94,7 +120,7 @@ impl Engine {
         change: Change<'_>,
     ) -> Result<(Specs, Vec<LeftOut>), EngineError> {
         let left_out_before = LeftOut::among(file, &objects);
-        let is_this = |object: &Object| object.managed_by == ManagedBy::Api && key_of(object) == *key;
+        let is_this = |object: &Object| is_of_api(object, key);
         change.check(key, objects.iter().any(is_this))?;
         objects.retain(|object| !is_this(object));
         let others = objects.len();
@@ -136,6 +162,10 @@ impl Engine {
         }
         Ok(specs)
     }
+}
+
+fn is_of_api(object: &Object, key: &Key) -> bool {
+    object.managed_by == ManagedBy::Api && key_of(object) == *key
 }
 
 /// Nobody may take away what a route of the API that is served leads from or to.

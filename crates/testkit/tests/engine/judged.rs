@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::{DeliveryState, Tenant, Timestamp};
 use engine::EngineError;
+use engine::endpoint::Sender;
 use engine::nodes::LEASE;
 use engine::spec::Specs;
 use futures_util::future::BoxFuture;
@@ -328,4 +329,36 @@ async fn what_a_route_that_is_left_out_owes_waits_until_its_destination_is_there
     next.pass(10 * MINUTE).await;
     let delivered = next.deliveries(DeliveryState::Delivered).await;
     assert!(delivered.iter().any(|row| row.route.as_str() == "own-z0"), "{delivered:?}");
+}
+
+/// A part of an object is changed in what the others made of it, not in what a node remembers.
+#[tokio::test]
+async fn what_another_node_makes_of_an_endpoint_meanwhile_stays() {
+    let two = Two::start().await;
+    let tenant = Tenant::default_tenant;
+    let name = two.first.engine.make_endpoint(tenant()).await.expect("an endpoint");
+    let (engine, its) = (two.first.engine.clone(), name.clone());
+    let sender = || Sender {
+        provider: "github".to_owned(),
+        secrets: [("signing".to_owned(), "a secret of the sender's".to_owned())].into(),
+        ..Sender::default()
+    };
+    two.meanwhile.happens(async move {
+        engine.choose_sender(tenant(), &its, sender()).await.expect("chosen");
+    });
+    let reply = json!({ "status": 202 });
+    let refused = two.second.engine.set_endpoint_reply(tenant(), &name, Some(reply)).await;
+    assert!(two.meanwhile.has_happened());
+    assert!(matches!(refused, Err(EngineError::Definition(_))), "a sender hears what its recipe says: {refused:?}");
+    let kept = two.store.objects().await.expect("objects");
+    let kept = kept.iter().find(|object| *object.name == *name.as_str()).expect("it is there");
+    assert_eq!(kept.definition["webhook"]["provider"], json!("github"), "the sender stays chosen");
+    // And one that has become more than an endpoint is not made one again.
+    let (engine, its) = (two.first.engine.clone(), name.clone());
+    two.meanwhile.happens(async move {
+        let whole = json!({ "webhook": { "provider": "none" }, "publish": true });
+        put(&engine, ObjectKind::Source, its.as_str(), whole).await.expect("put");
+    });
+    let refused = two.second.engine.choose_sender(tenant(), &name, sender()).await;
+    assert!(two.meanwhile.has_happened() && matches!(refused, Err(EngineError::Conflict(_))), "{refused:?}");
 }
