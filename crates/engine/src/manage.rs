@@ -156,7 +156,8 @@ impl Engine {
         self.put((kind, tenant, name.to_owned()), create, Wanted::Is(definition)).await
     }
 
-    /// The same of an object that stays what it was but for a part. Asked again for each state that it turns out to be in.
+    /// The same of an object that becomes what `change` makes of the one before, which is asked again for each state that it
+    /// turns out to be in.
     pub(crate) async fn change_object(&self, key: Key, change: &Decide<'_>) -> Result<(), EngineError> {
         self.put(key, false, Wanted::Becomes(change)).await
     }

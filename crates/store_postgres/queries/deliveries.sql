@@ -39,17 +39,19 @@ WHERE open_deliveries.tenant = $1 AND open_deliveries.id = u.id
 
 -- Those of births that are known to have these members ($3 to $5 say which rows, $25 the first member of each, and $6 has a
 -- bit for each member that ends): kept as ended, delivered by their first tries, and the bits set, or the rows taken out with
--- their last one. If any row is there no more, or has one of these bits already, nothing is done: who knew it was wrong.
--- Gives whether it was done, and which rows are taken out.
+-- their last one. If any row is there no more, begins with another member, or has one of these bits already, nothing is done:
+-- who knew it was wrong. Gives whether it was done, and which rows are taken out.
 -- name: end_born
 WITH held AS (
-  SELECT first, ended, (($6::text[])[array_position($3::bigint[], first)])::bit varying AS ends FROM births
+  SELECT first, ended, (($6::text[])[array_position($3::bigint[], first)])::bit varying AS ends,
+    ids[1] = ($25::uuid[])[array_position($3::bigint[], first)] AS known
+  FROM births
   WHERE tenant = $1 AND owner = $2 AND first BETWEEN $4 AND $5 AND first = ANY ($3::bigint[])
-    AND ids[1] = ($25::uuid[])[array_position($3::bigint[], first)]
   ORDER BY first FOR UPDATE
 ), marked AS MATERIALIZED (
   SELECT first, ended | ends AS ended FROM held
-  WHERE (SELECT count(*) = cardinality($3::bigint[]) AND bool_and(bit_count(ended & ends) = 0) FROM held)
+  WHERE (SELECT count(*) = cardinality($3::bigint[])
+      AND bool_and(CASE WHEN known THEN bit_count(ended & ends) = 0 ELSE false END) FROM held)
 ), noted AS (
   UPDATE births SET ended = m.ended FROM marked m
   WHERE births.tenant = $1 AND births.owner = $2 AND births.first BETWEEN $4 AND $5 AND births.first = m.first

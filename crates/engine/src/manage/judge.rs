@@ -78,7 +78,8 @@ impl Engine {
         let mut specs = Specs::default();
         if let Some(object) = objects.iter().find(|object| is_of_api(object, key)) {
             let definition = objects::unseal(&self.inner.vault, object)?;
-            self.read_definition(&configured.file, &mut specs, key, definition)?;
+            // It is not what the caller wrote that may be wrong here.
+            self.read_definition(&configured.file, &mut specs, key, definition).map_err(|error| named(error, key))?;
         }
         Ok(specs)
     }

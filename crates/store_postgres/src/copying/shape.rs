@@ -285,7 +285,7 @@ pub(crate) fn texts() -> (Vec<String>, Vec<String>) {
     for table in Table::ALL.iter().copied() {
         let shape = shape(table);
         writing.push(shape.insert(table));
-        // What is read from two tables is put together from these, and joins nothing.
+        // What is read from two tables is these parts one after another: what they join, each shows by itself.
         for part in [Some(&shape), shape.also].into_iter().flatten() {
             reading.push(part.count_own());
             reading.extend([false, true].map(|after| part.select_own(table, after, "")));

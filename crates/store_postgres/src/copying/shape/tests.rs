@@ -88,7 +88,7 @@ fn pages_are_found_in_an_index_and_rows_are_written_as_they_are_read() {
 
 /// As after a copy, or after an update from before tries lay in rows of deliveries.
 #[test]
-fn a_page_of_tries_looks_at_no_more_deliveries_than_have_its_tries() {
+fn a_page_of_tries_goes_no_further_among_deliveries_than_among_tries() {
     let database = Database::new();
     let _ = database.sql(
         "INSERT INTO ended_deliveries (tenant, id, event, replay, created_at, finished_at, generation, state, attempts, \
