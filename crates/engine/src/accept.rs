@@ -144,7 +144,7 @@ impl Acceptor {
         let new = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;
         self.ledger.events(&source.spec.tenant, &source.spec.name, new);
         for accepted in accepted {
-            telemetry::accepted(source.spec.name.as_str(), accepted.duplicate);
+            telemetry::accepted(source, accepted.duplicate);
             for name in &accepted.waiting {
                 let key = DestinationKey { tenant: source.spec.tenant.clone(), name: name.clone() };
                 self.dispatch.tell(Message::Waiting(key));

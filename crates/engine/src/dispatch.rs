@@ -30,7 +30,7 @@ use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
 use crate::entropy::SharedEntropy;
 use crate::nodes::Tenure;
-use crate::telemetry;
+use crate::telemetry::{self, InFlight};
 use crate::topology::{Destination, Topology};
 use crate::work::{DestinationKey, Settling, Tried, Work, dead_letter};
 use claim::ClaimResult;
@@ -126,6 +126,7 @@ impl Dispatcher {
     pub async fn run(mut self) {
         let mut messages = Vec::with_capacity(MESSAGES_AT_ONCE);
         while !(self.draining && self.in_flight == 0 && self.is_answered()) {
+        let in_flight = InFlight::look_up();
             let sleep = self.next_look();
             let clock = Arc::clone(&self.clock);
             tokio::select! {
@@ -144,9 +145,9 @@ impl Dispatcher {
             self.ring_timers(now);
             self.pump(now);
             self.ask_store(now);
-            telemetry::in_flight(self.in_flight);
+            in_flight.tell(self.in_flight);
         }
-        telemetry::in_flight(0);
+        in_flight.tell(0);
     }
 
     fn handle(&mut self, message: Message) {

@@ -1,11 +1,14 @@
 //! Every metric of the engine and every log event, named once; those of `handshakes` are told where they happen. Labels
 //! come only from configuration, never from payloads.
 
+mod handles;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
 use domain::charge::{Charge, ChargeKind};
+use domain::delivery::Outcome;
 use domain::run::RunFigures;
 use domain::{DeliveryId, DeliveryState, DestinationName, Tenant};
 use metrics::{counter, gauge, histogram};
@@ -13,7 +16,9 @@ use store::StoreError;
 use store::keep::StoreStats;
 use tracing::Span;
 
+use crate::topology::Source;
 use crate::work::{Tried, Work};
+pub use handles::{DestinationHandles, InFlight, SourceHandles};
 
 pub const EVENTS_ACCEPTED: &str = "trireme_events_accepted_total";
 pub const EVENTS_DUPLICATE: &str = "trireme_events_duplicate_total";
@@ -68,9 +73,13 @@ pub const SUBSCRIPTIONS: &str = "trireme_subscriptions";
 /// Subscriptions that were created, adopted, renewed or removed.
 pub const SUBSCRIPTION_CHANGES: &str = "trireme_subscription_changes_total";
 
-pub fn accepted(source: &str, duplicate: bool) {
-    let name = if duplicate { EVENTS_DUPLICATE } else { EVENTS_ACCEPTED };
-    counter!(name, "source" => source.to_owned()).increment(1);
+pub fn accepted(source: &Source, duplicate: bool) {
+    let name = &source.spec.name;
+    if duplicate {
+        counter!(EVENTS_DUPLICATE, "source" => name.to_string()).increment(1);
+    } else {
+        source.handles.accepted(name).increment(1);
+    }
 }
 
 pub fn rejected(source: &str, reason: &str) {
@@ -198,17 +207,26 @@ pub fn unavailable(code: &'static str) {
 
 /// A try ended and led to this state.
 pub fn tried(tried: &Tried, state: DeliveryState) {
-    let destination = tried.work.route.spec.to.as_str();
+    let (destination, handles) = (&tried.work.route.spec.to, &tried.work.route.destination.handles);
+    let is_delivered = tried.outcome == Outcome::Delivered;
     if let Some(attempt) = &tried.attempt {
-        counter!(ATTEMPTS, "destination" => destination.to_owned(), "outcome" => attempt.outcome.to_string())
-            .increment(1);
-        histogram!(ATTEMPT_SECONDS, "destination" => destination.to_owned()).record(attempt.duration_us as f64 / 1e6);
+        let outcome = &attempt.outcome;
+        if is_delivered {
+            debug_assert_eq!(**outcome, *handles::DELIVERED);
+            handles.delivered(destination).increment(1);
+        } else {
+            counter!(ATTEMPTS, "destination" => destination.to_string(), "outcome" => outcome.to_string()).increment(1);
+        }
+        handles.seconds(destination).record(attempt.duration_us as f64 / 1e6);
     }
-    if !state.is_open() {
-        counter!(DELIVERIES_FINISHED, "destination" => destination.to_owned(), "state" => state.as_str()).increment(1);
+    if is_delivered {
+        handles.finished(destination).increment(1);
+    } else if !state.is_open() {
+        counter!(DELIVERIES_FINISHED, "destination" => destination.to_string(), "state" => state.as_str()).increment(1);
     }
     if state == DeliveryState::Dead {
         let cause = tried.cause.as_ref().map_or("unknown", |cause| &cause.code);
+        let destination = destination.as_str();
         tracing::warn!(event = "delivery_dead", delivery = %tried.work.id, destination, cause);
     }
 }
@@ -218,10 +236,6 @@ pub fn unreadable(delivery: DeliveryId, destination: &str) {
     let (state, cause) = (DeliveryState::Dead.as_str(), store::dispatch::UNREADABLE);
     counter!(DELIVERIES_FINISHED, "destination" => destination.to_owned(), "state" => state).increment(1);
     tracing::warn!(event = "delivery_dead", %delivery, destination, cause);
-}
-
-pub fn in_flight(count: u32) {
-    gauge!(DELIVERIES_IN_FLIGHT).set(f64::from(count));
 }
 
 /// A settlement came after its claim had passed to another.

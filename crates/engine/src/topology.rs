@@ -26,6 +26,7 @@ use crate::signatures::SignatureHealth;
 use crate::spec::{
     AlertingSpec, BodyMode, DestinationSpec, EnrichSpec, EnrichWay, RouteSpec, Secret, SourceSpec, Specs, WebhookSpec,
 };
+use crate::telemetry::{DestinationHandles, SourceHandles};
 use crate::transport::{EgressPolicy, Target};
 use crate::upstream::Account;
 
@@ -63,6 +64,7 @@ pub struct Source {
     pub veil: Arc<Veil>,
     pub listener: Option<Listener>,
     pub routes: Vec<Arc<Route>>,
+    pub handles: SourceHandles,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub struct Destination {
     pub signer: Signer,
     pub headers: HeaderMap,
     pub gate: Arc<Gate>,
+    pub handles: DestinationHandles,
 }
 
 /// How often a route's `when` was asked, and how often it said yes.
@@ -311,7 +314,8 @@ impl Compiler<'_> {
             Some(before) => Arc::new(before.gate.resized(spec.http.concurrency)),
         };
         let veil = self.veils.get(ObjectKind::Destination, &spec.tenant, spec.name.as_str());
-        let destination = Destination { spec: spec.clone(), veil, target: Arc::new(target), signer, headers, gate };
+        let (target, handles) = (Arc::new(target), DestinationHandles::default());
+        let destination = Destination { spec: spec.clone(), veil, target, signer, headers, gate, handles };
         self.owned(&spec.tenant).destinations.insert(spec.name.clone(), Arc::new(destination));
     }
 
@@ -360,7 +364,7 @@ impl Compiler<'_> {
         let listener = spec.webhook.as_ref().and_then(|webhook| listener(spec, webhook, catalogue, before, &mut wrong));
         self.errors.append(&mut wrong.errors);
         let veil = self.veils.get(ObjectKind::Source, &spec.tenant, spec.name.as_str());
-        let source = Source { spec: spec.clone(), veil, listener, routes };
+        let source = Source { spec: spec.clone(), veil, listener, routes, handles: SourceHandles::default() };
         self.owned(&spec.tenant).sources.insert(spec.name.clone(), Arc::new(source));
     }
 }

@@ -12,6 +12,7 @@ mod audit;
 mod backfill;
 mod budgets;
 mod connections;
+mod counted;
 mod cursors;
 mod depot;
 mod enrich;
