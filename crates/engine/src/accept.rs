@@ -33,10 +33,18 @@ pub struct Arrival {
     pub event: Event,
     pub identities: Vec<IdentityKey>,
     pub state: Option<SubjectState>,
+    /// Its payload is known to be JSON, if its bytes are UTF-8. Where it says no, nobody knows.
+    pub is_json: bool,
 }
 
-/// Deliveries that may be ours from birth, with the room they were given.
-type Newborns = Vec<(DeliveryId, Arc<Event>, Arc<Route>, Place)>;
+/// A delivery that may be ours from birth, with the room it was given.
+struct Newborn {
+    id: DeliveryId,
+    event: Arc<Event>,
+    is_json: bool,
+    route: Arc<Route>,
+    place: Place,
+}
 
 pub struct Acceptor {
     pub store: Arc<dyn Store>,
@@ -102,20 +110,26 @@ impl Acceptor {
     }
 
     /// What each event owes along the routes that take it.
-    fn owe(&self, source: &Source, arrivals: Vec<Arrival>) -> (Vec<NewEvent>, Newborns) {
-        let mut newborns = Newborns::new();
-        let owing = arrivals.into_iter().map(|Arrival { event, identities, state }| {
+    fn owe(&self, source: &Source, arrivals: Vec<Arrival>) -> (Vec<NewEvent>, Vec<Newborn>) {
+        let mut newborns = Vec::new();
+        let owing = arrivals.into_iter().map(|Arrival { event, identities, state, is_json }| {
             let event = Arc::new(event);
             let takes = |route: &&Arc<Route>| route.takes(&event.connection, event.assurance);
             let deliveries = source.routes.iter().filter(takes);
-            let deliveries = deliveries.map(|route| self.delivery(&event, route, &mut newborns)).collect();
+            let deliveries = deliveries.map(|route| self.delivery(&event, is_json, route, &mut newborns)).collect();
             NewEvent { path: event.origin.as_str().into(), identities, state, deliveries, event }
         });
         let events = owing.collect();
         (events, newborns)
     }
 
-    fn delivery(&self, event: &Arc<Event>, route: &Arc<Route>, newborns: &mut Newborns) -> NewDelivery {
+    fn delivery(
+        &self,
+        event: &Arc<Event>,
+        is_json: bool,
+        route: &Arc<Route>,
+        newborns: &mut Vec<Newborn>,
+    ) -> NewDelivery {
         let gate = &route.destination.gate;
         let id = DeliveryId::from_uuid(uuid_v7(&*self.entropy, event.received_at));
         let lane = Lane::of(route.spec.ordering, &event.source, &event.connection, event.subject.as_ref());
@@ -124,21 +138,22 @@ impl Acceptor {
         let place = is_live.then(|| gate.reserve_newcomer(event.payload.len() as u64)).flatten();
         let claim = place.is_some().then_some(Lease { owner: self.owner, span: self.tenure.span() });
         if let Some(place) = place {
-            newborns.push((id, Arc::clone(event), Arc::clone(route), place));
+            let (event, route) = (Arc::clone(event), Arc::clone(route));
+            newborns.push(Newborn { id, event, is_json, route, place });
         }
         let (route, destination) = (route.spec.name.clone(), route.spec.to.clone());
         NewDelivery { id, route, destination, lane, held: gate.held(), claim }
     }
 
-    fn hand_on(&self, source: &Source, accepted: &[Accepted], newborns: Newborns) {
+    fn hand_on(&self, source: &Source, accepted: &[Accepted], newborns: Vec<Newborn>) {
         let granted = |id: DeliveryId| -> Option<Claim> {
             let claims = accepted.iter().flat_map(|accepted| &accepted.claims);
             claims.filter(|(claimed, _)| *claimed == id).map(|(_, claim)| *claim).next()
         };
-        for (id, event, route, place) in newborns {
+        for Newborn { id, event, is_json, route, place } in newborns {
             let Some(claim) = granted(id) else { continue };
             let (replay, prepared, stale, backfill) = (None, None, false, false);
-            let work = Work { id, claim, event, route, attempts: 0, replay, prepared, stale, backfill, place };
+            let work = Work { id, claim, event, is_json, route, attempts: 0, replay, prepared, stale, backfill, place };
             self.dispatch.tell(Message::Fresh(work));
         }
         let new = accepted.iter().filter(|accepted| !accepted.duplicate).count() as u64;

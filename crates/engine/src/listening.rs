@@ -43,7 +43,7 @@ pub struct Heard {
 /// The message of an event. `Raw` is what the sender sent, with its headers, so that its signature can be verified.
 #[must_use]
 pub fn heard(event: &Event, listener: &ListenerName, mode: BodyMode) -> Heard {
-    let body = body_of(event, mode, false);
+    let body = body_of(event, false, mode, false);
     let mut headers = match mode {
         BodyMode::Raw => senders_headers(event),
         BodyMode::Envelope | BodyMode::Cloudevents => Vec::new(),

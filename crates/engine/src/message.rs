@@ -17,6 +17,9 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Most fields of a form that are turned into an object; a longer one is passed on as bytes.
 const FORM_FIELDS_MAX: usize = 1_000;
 
+/// What may stand around a JSON text (RFC 8259 §2).
+const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// A body and its content type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -27,14 +30,19 @@ pub struct Body {
 /// The event's payload as the envelope shows it.
 enum Data<'a> {
     /// Valid JSON, passed through byte for byte.
-    Json(&'a RawValue),
+    Json(&'a str),
     Form(Value),
     Bytes,
 }
 
-fn data_of(event: &Event) -> Data<'_> {
+/// `is_json`: the payload is known to be JSON if its bytes are UTF-8, and is not read again.
+fn data_of(event: &Event, is_json: bool) -> Data<'_> {
+    if is_json && let Ok(text) = std::str::from_utf8(&event.payload) {
+        debug_assert!(serde_json::from_str::<&RawValue>(text).is_ok());
+        return Data::Json(text.trim_matches(JSON_SPACE));
+    }
     if let Ok(raw) = serde_json::from_slice::<&RawValue>(&event.payload) {
-        return Data::Json(raw);
+        return Data::Json(raw.get());
     }
     if event.content_type.starts_with(FORM)
         && let Some(form) = form_object(&event.payload)
@@ -46,8 +54,8 @@ fn data_of(event: &Event) -> Data<'_> {
 
 /// An event's data as a value; `None` where it is neither JSON nor a form.
 pub(crate) fn data_value(event: &Event) -> Option<Value> {
-    match data_of(event) {
-        Data::Json(raw) => serde_json::from_str(raw.get()).ok(),
+    match data_of(event, false) {
+        Data::Json(text) => serde_json::from_str(text).ok(),
         Data::Form(form) => Some(form),
         Data::Bytes => None,
     }
@@ -92,8 +100,6 @@ struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     occurred_at: Option<Timestamp>,
     received_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
     #[serde(rename = "data", skip_serializing_if = "Option::is_none")]
     form: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,11 +111,12 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+/// All of an envelope but data that is JSON already: that comes behind it, see [`with_data`].
 fn envelope<'a>(event: &'a Event, stale: bool, data: &'a Data<'a>) -> Envelope<'a> {
-    let (json, form, base64) = match data {
-        Data::Json(raw) => (Some(*raw), None, None),
-        Data::Form(value) => (None, Some(value), None),
-        Data::Bytes => (None, None, Some(BASE64.encode(&event.payload))),
+    let (form, base64) = match data {
+        Data::Json(_) => (None, None),
+        Data::Form(value) => (Some(value), None),
+        Data::Bytes => (None, Some(BASE64.encode(&event.payload))),
     };
     Envelope {
         id: event.id,
@@ -125,7 +132,6 @@ fn envelope<'a>(event: &'a Event, stale: bool, data: &'a Data<'a>) -> Envelope<'
         stale,
         occurred_at: event.occurred_at,
         received_at: event.received_at,
-        data: json,
         form,
         data_base64: base64,
     }
@@ -134,11 +140,26 @@ fn envelope<'a>(event: &'a Event, stale: bool, data: &'a Data<'a>) -> Envelope<'
 /// The Event as JSON bytes, its JSON payload untouched within.
 #[must_use]
 pub fn envelope_json(event: &Event, stale: bool) -> Bytes {
-    let data = data_of(event);
+    envelope_around(event, stale, &data_of(event, false))
+}
+
+fn envelope_around(event: &Event, stale: bool, data: &Data<'_>) -> Bytes {
+    with_data(event, &envelope(event, stale, data), data)
+}
+
+/// An object as JSON, which has members, and behind them the event's data where that is JSON.
+fn with_data(event: &Event, object: &impl Serialize, data: &Data<'_>) -> Bytes {
     let mut out = Vec::with_capacity(event.payload.len() + 512);
-    // Writing plain fields into memory cannot fail; were it to, the empty body would be seen at once.
-    let written = serde_json::to_writer(&mut out, &envelope(event, stale, &data));
+    // Writing plain fields into memory cannot fail.
+    let written = serde_json::to_writer(&mut out, object);
     debug_assert!(written.is_ok());
+    if let Data::Json(text) = data
+        && out.pop() == Some(b'}')
+    {
+        out.extend_from_slice(b",\"data\":");
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'}');
+    }
     out.into()
 }
 
@@ -165,17 +186,12 @@ struct CloudEvent<'a> {
     triremeorigin: &'a str,
     triremeassurance: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     data_base64: Option<String>,
 }
 
 /// The event as a CloudEvent 1.0 in structured mode (JSON event format 1.0.2).
-fn cloudevent_json(event: &Event) -> Bytes {
-    let json = match data_of(event) {
-        Data::Json(raw) => Some(raw),
-        Data::Form(_) | Data::Bytes => None,
-    };
+fn cloudevent_json(event: &Event, data: &Data<'_>) -> Bytes {
+    let is_json = matches!(data, Data::Json(_));
     let told = (!event.content_type.is_empty()).then_some(&*event.content_type);
     let cloudevent = CloudEvent {
         specversion: "1.0",
@@ -184,21 +200,21 @@ fn cloudevent_json(event: &Event) -> Bytes {
         event_type: &event.event_type,
         subject: event.subject.as_ref().map(domain::Subject::as_str),
         time: event.occurred_at.unwrap_or(event.received_at),
-        datacontenttype: if json.is_some() { Some(JSON) } else { told },
+        datacontenttype: if is_json { Some(JSON) } else { told },
         triremeorigin: event.origin.as_str(),
         triremeassurance: event.assurance.as_str(),
-        data: json,
-        data_base64: json.is_none().then(|| BASE64.encode(&event.payload)),
+        data_base64: (!is_json).then(|| BASE64.encode(&event.payload)),
     };
-    serde_json::to_vec(&cloudevent).unwrap_or_default().into()
+    with_data(event, &cloudevent, data)
 }
 
-/// The body of an event in a mode.
+/// The body of an event in a mode. `is_json`: its payload is known to be JSON, if its bytes are UTF-8.
 #[must_use]
-pub fn body_of(event: &Event, mode: BodyMode, stale: bool) -> Body {
+pub fn body_of(event: &Event, is_json: bool, mode: BodyMode, stale: bool) -> Body {
+    let data = || data_of(event, is_json);
     match mode {
-        BodyMode::Envelope => Body { content_type: JSON.into(), bytes: envelope_json(event, stale) },
-        BodyMode::Cloudevents => Body { content_type: CLOUDEVENTS_JSON.into(), bytes: cloudevent_json(event) },
+        BodyMode::Envelope => Body { content_type: JSON.into(), bytes: envelope_around(event, stale, &data()) },
+        BodyMode::Cloudevents => Body { content_type: CLOUDEVENTS_JSON.into(), bytes: cloudevent_json(event, &data()) },
         BodyMode::Raw => Body { content_type: Arc::clone(&event.content_type), bytes: event.payload.clone() },
     }
 }
@@ -237,6 +253,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn data_comes_last_as_it_was_sent() {
+        let event = Event { subject: None, ..event(JSON, br#" { "a":1 } "#) };
+        let written = |mode| body_of(&event, true, mode, false).bytes;
+        let (envelope, cloudevent) = (written(BodyMode::Envelope), written(BodyMode::Cloudevents));
+        let expected = concat!(
+            r#"{"id":"evt_00000000000000000000000001","source":"shop","connection":"default","type":"orders.created","#,
+            r#""action":"created","version":3,"origin":"native","assurance":"body","#,
+            r#""received_at":"1970-01-01T00:00:00.000000Z","data":{ "a":1 }}"#,
+        );
+        assert_eq!(String::from_utf8_lossy(&envelope), expected);
+        let expected = concat!(
+            r#"{"specversion":"1.0","id":"evt_00000000000000000000000001","source":"/sources/shop/connections/default","#,
+            r#""type":"orders.created","time":"1970-01-01T00:00:00.000000Z","datacontenttype":"application/json","#,
+            r#""triremeorigin":"native","triremeassurance":"body","data":{ "a":1 }}"#,
+        );
+        assert_eq!(String::from_utf8_lossy(&cloudevent), expected);
+    }
+
+    #[test]
+    fn what_is_known_to_be_json_is_written_as_what_is_found_to_be() {
+        for payload in [b" {\"a\": [1, \"\xc3\xa4\"]}\r\n\t".as_slice(), b"7", b"\"\"", b"\"\xff\""] {
+            let event = event(JSON, payload);
+            for mode in [BodyMode::Envelope, BodyMode::Cloudevents, BodyMode::Raw] {
+                let bodies = [true, false].map(|is_json| body_of(&event, is_json, mode, true));
+                assert_eq!(bodies[0], bodies[1], "{mode:?}");
+            }
+        }
+    }
+
+    #[test]
     fn forms_are_objects_and_all_else_is_base64() {
         let form = data("application/x-www-form-urlencoded; charset=utf-8", b"a=1&b=x+y&a=2");
         assert_eq!(form, json!({ "data": { "a": ["1", "2"], "b": "x y" }, "data_base64": null }));
@@ -262,11 +308,11 @@ pub(crate) mod tests {
     #[test]
     fn cloudevents_are_structured_and_raw_is_the_senders_bytes() {
         let event = event("text/plain", b"hello");
-        let body = body_of(&event, BodyMode::Cloudevents, false);
+        let body = body_of(&event, false, BodyMode::Cloudevents, false);
         let value: Value = serde_json::from_slice(&body.bytes).expect("JSON");
         assert_eq!(&*body.content_type, CLOUDEVENTS_JSON);
         assert_eq!((&value["specversion"], &value["data_base64"]), (&json!("1.0"), &json!("aGVsbG8=")));
         assert_eq!(value["datacontenttype"], json!("text/plain"));
-        assert_eq!(body_of(&event, BodyMode::Raw, false).bytes, event.payload);
+        assert_eq!(body_of(&event, false, BodyMode::Raw, false).bytes, event.payload);
     }
 }

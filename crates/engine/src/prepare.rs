@@ -59,7 +59,7 @@ impl Preparer {
             return Preparation::Filtered { code: "stale", detail };
         }
         if route.when.is_none() && route.map.is_none() && route.enrich.is_empty() && route.whole.is_none() {
-            return Preparation::Ready { body: plain(event, route, work.stale), mapped: false };
+            return Preparation::Ready { body: plain(event, work.is_json, route, work.stale), mapped: false };
         }
         // Boxed, because what fetches records is large, and would make every delivery that needs none as large.
         let prepared = Box::pin(self.by_steps(work)).await.unwrap_or_else(|ended| ended);
@@ -172,8 +172,8 @@ impl Basis {
     }
 }
 
-fn plain(event: &Event, route: &Route, stale: bool) -> Prepared {
-    let body = body_of(event, route.body_mode(), stale);
+fn plain(event: &Event, is_json: bool, route: &Route, stale: bool) -> Prepared {
+    let body = body_of(event, is_json, route.body_mode(), stale);
     Prepared { content_type: body.content_type, body: body.bytes, stale, enriched: None }
 }
 
@@ -218,7 +218,7 @@ fn shaped(basis: &Basis, root: &Root, route: &Route, moment: &Moment, is_fetched
         None if basis.records.is_some() && route.body_mode() == BodyMode::Envelope => {
             json(basis.envelope().to_string().into())
         }
-        None => Preparation::Ready { body: plain(&basis.event, route, stale), mapped: is_fetched },
+        None => Preparation::Ready { body: plain(&basis.event, false, route, stale), mapped: is_fetched },
         Some(Ok(Some(body))) => json(body),
         Some(Ok(None)) => Preparation::Failed {
             code: "map_gave_nothing",

@@ -95,7 +95,7 @@ impl Engine {
             content_type: JSON.into(),
             payload: publication.data.clone(),
         };
-        Arrival { event, identities, state: None }
+        Arrival { event, identities, state: None, is_json: false }
     }
 
     /// The same key with another body is a mistake of the caller, not the same event.

@@ -308,7 +308,7 @@ impl Receiver {
             payload,
         };
         let state = mapped::name(source, &mut event);
-        Arrival { event, identities, state }
+        Arrival { event, identities, state, is_json: found.is_json }
     }
 
     async fn accept(

@@ -23,6 +23,8 @@ pub struct Work {
     pub id: DeliveryId,
     pub claim: Claim,
     pub event: Arc<Event>,
+    /// Its payload is known to be JSON, if its bytes are UTF-8. Where it says no, nobody knows.
+    pub is_json: bool,
     pub route: Arc<Route>,
     /// Tries used up before this one.
     pub attempts: u32,
@@ -40,7 +42,7 @@ impl Work {
     #[must_use]
     pub fn of_claimed(claimed: Claimed, route: Arc<Route>, place: Place) -> Self {
         let Claimed { id, claim, event, attempts, replay, prepared, stale, backfill, .. } = claimed;
-        Self { id, claim, event, route, attempts, replay, prepared, stale, backfill, place }
+        Self { id, claim, event, is_json: false, route, attempts, replay, prepared, stale, backfill, place }
     }
 
     #[must_use]

@@ -38,6 +38,8 @@ pub struct FoundEvent {
     /// The sender's name of the account, by which a connection is found.
     pub connection: Option<String>,
     pub payload: Payload,
+    /// The payload was read to its end and is JSON, if its bytes are UTF-8. Where it says no, nobody knows.
+    pub is_json: bool,
     pub content_type: Arc<str>,
     /// Among children of the same bytes and no id, so that each keeps an identity of its own.
     pub ordinal: u32,
@@ -106,7 +108,9 @@ pub(crate) fn find(
             None => Payload::Received(0..incoming.body.len()),
         };
         let view = whole.item(whole.body, &program.pointers, 0);
-        return Ok(vec![read(program, &view, payload, content_type)?]);
+        let event = read(program, &view, payload, content_type)?;
+        // What was read is all of the payload only where it is not a text inside of it.
+        return Ok(vec![FoundEvent { is_json: event.is_json && inner.is_none(), ..event }]);
     };
     let content_type: Arc<str> = content_type.into();
     let (mut events, mut ranges) = (Vec::new(), Vec::new());
@@ -209,6 +213,8 @@ fn read(
         payload,
         content_type,
         ordinal: 0,
+        // Last: it is known only once something was looked up.
+        is_json: view.is_known_json(),
     })
 }
 

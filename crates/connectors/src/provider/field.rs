@@ -113,6 +113,11 @@ impl<'a> View<'a> {
         self.json.get_or_init(|| self.pointers.find(self.body))
     }
 
+    /// Whether its body turned out to be JSON, if its bytes are UTF-8, when something was looked up in it.
+    pub fn is_known_json(&self) -> bool {
+        self.json.get().is_some_and(|found| found.is_json)
+    }
+
     pub fn is_form(&self) -> bool {
         let content_type = self.incoming.first_header("content-type").unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();

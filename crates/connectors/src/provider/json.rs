@@ -37,11 +37,16 @@ struct Node {
 
 /// The values found, by the slots that [`Pointers::add`] gave.
 #[derive(Debug, Default)]
-pub(crate) struct Found<'a>(Vec<Option<&'a RawValue>>);
+pub(crate) struct Found<'a> {
+    values: Vec<Option<&'a RawValue>>,
+    /// The body was read to its end and is JSON, if its bytes are UTF-8: what no pointer leads to is not looked at for
+    /// that. Where it says no, nobody knows.
+    pub is_json: bool,
+}
 
 impl<'a> Found<'a> {
     pub fn raw(&self, slot: usize) -> Option<&'a str> {
-        self.0.get(slot).copied().flatten().map(RawValue::get).filter(|raw| *raw != "null")
+        self.values.get(slot).copied().flatten().map(RawValue::get).filter(|raw| *raw != "null")
     }
 
     /// Text without its quotes, a number or a boolean as written; nothing for null, objects and arrays.
@@ -94,11 +99,11 @@ impl Pointers {
         if self.is_empty() || too_deep(body) {
             return Found::default();
         }
-        let mut found = vec![None; self.names.len()];
+        let mut values = vec![None; self.names.len()];
         let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let walk = Walk { node: &self.root, found: &mut found };
+        let walk = Walk { node: &self.root, found: &mut values };
         match walk.deserialize(&mut deserializer).and_then(|()| deserializer.end()) {
-            Ok(()) => Found(found),
+            Ok(()) => Found { values, is_json: true },
             Err(_) => Found::default(),
         }
     }

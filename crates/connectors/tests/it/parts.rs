@@ -210,6 +210,24 @@ fn events_are_found_inside_a_field_and_keep_what_the_whole_body_says() {
 }
 
 #[test]
+fn a_payload_is_said_to_be_json_only_where_it_is_what_was_read() {
+    let is_json = |event: &str, content_type: &str, body: &str| {
+        let recipe = recipe("[]", "none", &format!("event: {{ {event}, type_otherwise: x, id: [[{{ json: /id }}]] }}"));
+        let request = Request::new(body).header("content-type", content_type);
+        let accepted = accepted(request.judged(&recipe, &keys(&recipe, &[])));
+        accepted.events.iter().map(|event| event.is_json).collect::<Vec<_>>()
+    };
+    let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+    assert_eq!(is_json("type: [[{ json: /t }]]", json, r#"{"id":1}"#), [true]);
+    assert_eq!(is_json("type: [[{ json: /t }]]", json, r#"{"id":1"#), [false]);
+    assert_eq!(is_json("split: /items, type: [[{ json: /t }]]", json, r#"{"items":[{"id":1},2]}"#), [true, true]);
+    let twice = "split: /entry, then_split: [/a], type: [[{ json: /t }]]";
+    assert_eq!(is_json(twice, json, r#"{"entry":[{"a":[{"id":1}]},null]}"#), [true, true]);
+    assert_eq!(is_json("within: { form: list }, split: /a, type: [[{ json: /t }]]", form, r#"list={"a":[7]}"#), [true]);
+    assert_eq!(is_json("within: { form: list }, type: [[{ json: /t }]]", form, r#"list={"id":1}"#), [false]);
+}
+
+#[test]
 fn items_are_split_again_and_know_what_they_are_items_of() {
     let event = "event: { split: /entry, then_split: [/a, /b], type: [[{ json: /t }]], type_otherwise: x, id: [[{ whole: { json: /w } }, { parent: { json: /id } }, { json: /id }, position]] }";
     let recipe = recipe("[]", "none", event);

@@ -214,7 +214,7 @@ impl Parts {
                 let reading =
                     Reading { subject: Some(subject.clone()), state: state.clone(), digest, settled_at: None };
                 let event = fold.event(Action::Deleted, Some(subject), &reading, &stub, origin, now);
-                Arrival { event, identities: Vec::new(), state: Some(state) }
+                Arrival { event, identities: Vec::new(), state: Some(state), is_json: true }
             })
             .collect();
         let missed = arrivals.iter().zip(subjects).map(|(arrival, (subject, _))| Missed {

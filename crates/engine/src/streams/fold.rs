@@ -187,7 +187,8 @@ impl Fold<'_> {
             let version = reading.state.version;
             folded.missed.push(Missed { subject: subject.clone(), action, version, event: event.id });
         }
-        folded.arrivals.push(Arrival { event, identities: Vec::new(), state: Some(reading.state.clone()) });
+        let state = Some(reading.state.clone());
+        folded.arrivals.push(Arrival { event, identities: Vec::new(), state, is_json: true });
         after()
     }
 
@@ -211,7 +212,7 @@ impl Fold<'_> {
         let event = self.event(Action::Created, None, reading, record, origin, now);
         let name = self.name_of(reading);
         let identities = message_key(self.scope, &MessageIdentity::Id(name.as_str())).into_iter().collect();
-        folded.arrivals.push(Arrival { event, identities, state: None });
+        folded.arrivals.push(Arrival { event, identities, state: None, is_json: true });
     }
 
     fn name_of(&self, reading: &Reading) -> Subject {

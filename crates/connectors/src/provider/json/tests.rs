@@ -54,6 +54,16 @@ fn what_is_no_json_has_no_values() {
 }
 
 #[test]
+fn only_what_was_read_to_its_end_is_said_to_be_json() {
+    let mut pointers = Pointers::default();
+    assert!(!pointers.find(b"{}").is_json, "nothing was looked up");
+    pointers.add("/a");
+    for (body, is_json) in [("{}", true), (" 7 ", true), ("{", false), ("{} x", false), (r#"{"b":[1,}"#, false)] {
+        assert_eq!(pointers.find(body.as_bytes()).is_json, is_json, "{body}");
+    }
+}
+
+#[test]
 fn nesting_is_bounded_and_brackets_in_texts_are_no_nesting() {
     let nested = |depth: usize| format!(r#"{{"a":1,"b":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
     assert_eq!(at(&nested(DEPTH_MAX - 1), "/a").as_deref(), Some("1"));
@@ -113,6 +123,23 @@ proptest! {
             _ => None,
         });
         prop_assert_eq!(at(&body, &pointer), expected);
+    }
+
+    #[test]
+    fn what_is_said_to_be_json_is(
+        value in json(),
+        at in any::<prop::sample::Index>(),
+        byte: u8,
+        pointer in "(/[ab]){0,2}",
+    ) {
+        let mut body = value.to_string().into_bytes();
+        let at = at.index(body.len());
+        body[at] = byte;
+        let mut pointers = Pointers::default();
+        pointers.add(&pointer);
+        if pointers.find(&body).is_json && std::str::from_utf8(&body).is_ok() {
+            prop_assert!(serde_json::from_slice::<&RawValue>(&body).is_ok(), "{}", String::from_utf8_lossy(&body));
+        }
     }
 
     #[test]
