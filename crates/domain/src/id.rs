@@ -70,9 +70,12 @@ macro_rules! typed_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let suffix = encode(self.0);
-                f.write_str(concat!($prefix, "_"))?;
-                f.write_str(std::str::from_utf8(&suffix).map_err(|_| fmt::Error)?)
+                const HEAD: &[u8] = concat!($prefix, "_").as_bytes();
+                // Written at once, so that what is written into is not made larger twice.
+                let mut text = [0; HEAD.len() + SUFFIX_LEN];
+                text[..HEAD.len()].copy_from_slice(HEAD);
+                text[HEAD.len()..].copy_from_slice(&encode(self.0));
+                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
             }
         }
 

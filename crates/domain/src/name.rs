@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -11,6 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest name of a connection, in bytes: shop domains and account ids of senders are names too.
 pub const CONNECTION_BYTES_MAX: usize = 128;
+
+// Nearly every event has the first or is compared with the second: they are shared, not made anew.
+static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| "default".into());
+static UNASSIGNED: LazyLock<Arc<str>> = LazyLock::new(|| "unassigned".into());
 
 /// The text cannot be a name of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +42,12 @@ macro_rules! name {
         impl $name {
             #[must_use]
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The same to be held on to, without a copy.
+            #[must_use]
+            pub fn shared(&self) -> &Arc<str> {
                 &self.0
             }
         }
@@ -132,7 +142,7 @@ impl Tenant {
     /// The tenant of everything that names none.
     #[must_use]
     pub fn default_tenant() -> Self {
-        Self("default".into())
+        Self(Arc::clone(&DEFAULT))
     }
 }
 
@@ -140,13 +150,13 @@ impl ConnectionName {
     /// The one connection of a source without accounts.
     #[must_use]
     pub fn default_connection() -> Self {
-        Self("default".into())
+        Self(Arc::clone(&DEFAULT))
     }
 
     /// Where events of accounts that nobody has configured wait to be assigned (design §6, Accounts).
     #[must_use]
     pub fn unassigned() -> Self {
-        Self("unassigned".into())
+        Self(Arc::clone(&UNASSIGNED))
     }
 }
 

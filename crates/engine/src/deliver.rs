@@ -21,6 +21,8 @@ use crate::telemetry;
 use crate::transport::{HOP_HEADER, Hop, Limits, OutboundRequest, OutboundResponse, SendError, Transport, next_hop};
 use crate::work::{Tried, Work};
 
+/// As many headers as we add to those that a destination is configured with, the transport's two among them.
+const OWN_HEADERS: usize = 18;
 /// How long a delivery waits whose bytes could not be kept because the store had no room.
 const KEEP_AGAIN: Duration = Duration::from_secs(5);
 
@@ -127,6 +129,7 @@ impl Deliverer {
         };
         let destination = Arc::clone(&work.route.destination);
         let mut headers = destination.headers.clone();
+        headers.reserve(OWN_HEADERS);
         describe(&mut headers, &work, prepared.stale);
         headers.insert(HOP_HEADER, hop);
         let content_type =
@@ -134,7 +137,7 @@ impl Deliverer {
         insert(&mut headers, CONTENT_TYPE, content_type);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("trireme/", env!("CARGO_PKG_VERSION"))));
         let id = message_id(&work);
-        insert(&mut headers, WEBHOOK_TIMESTAMP, &started_at.as_secs().to_string());
+        headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(started_at.as_secs()));
         if let Some(signature) = destination.signer.sign(&id, started_at, &prepared.body) {
             insert(&mut headers, WEBHOOK_SIGNATURE, &signature);
         }

@@ -29,6 +29,7 @@ use crate::alert::Alerts;
 use crate::clock::SharedClock;
 use crate::deliver::Deliverer;
 use crate::entropy::SharedEntropy;
+use crate::gate::Place;
 use crate::nodes::Tenure;
 use crate::telemetry::{self, InFlight};
 use crate::topology::{Destination, Topology};
@@ -125,8 +126,8 @@ impl Dispatcher {
     /// Runs until it was told to drain and nothing is under way.
     pub async fn run(mut self) {
         let mut messages = Vec::with_capacity(MESSAGES_AT_ONCE);
-        while !(self.draining && self.in_flight == 0 && self.is_answered()) {
         let in_flight = InFlight::look_up();
+        while !(self.draining && self.in_flight == 0 && self.is_answered()) {
             let sleep = self.next_look();
             let clock = Arc::clone(&self.clock);
             tokio::select! {
@@ -364,11 +365,11 @@ impl Dispatcher {
             let _ = self.gone.send(key.clone());
         }
         telemetry::tried(&tried, transition.state);
-        let settlement = settlement_of(&tried, &transition);
         let code = tried.cause.as_ref().map_or("unknown", |cause| &cause.code);
         let route = tried.work.route.spec.name.clone();
         let remark = (transition.state == DeliveryState::Dead).then(|| dead_letter(&key, &route, code));
-        let settling = Settling { settlement, destination: key, route, place: Some(tried.work.place), remark };
+        let (settlement, place) = settled(tried, &transition);
+        let settling = Settling { settlement, destination: key, route, place: Some(place), remark };
         // The settler outlives the dispatcher; if it is gone the claim lapses and the try is repeated.
         let _ = self.settler.send(settling);
     }
@@ -451,19 +452,21 @@ fn overloaded_for(tried: &Tried) -> Option<Duration> {
     }
 }
 
-fn settlement_of(tried: &Tried, transition: &domain::delivery::Transition) -> Settlement {
+/// What the store is told of a try, and the room that its work took.
+fn settled(tried: Tried, transition: &domain::delivery::Transition) -> (Settlement, Place) {
     let Tried { work, attempt, cause, sent, .. } = tried;
-    Settlement {
+    let settlement = Settlement {
         tenant: work.event.tenant.clone(),
         id: work.id,
         claim: work.claim,
         state: transition.state,
         due: transition.due,
         attempts: transition.attempts,
-        attempt: attempt.clone(),
-        cause: cause.clone(),
+        attempt,
+        cause,
         on_dead: work.route.spec.on_dead,
-        sent_version: work.event.version.filter(|_| *sent),
+        sent_version: work.event.version.filter(|_| sent),
         ordered: work.route.spec.ordering != Ordering::None,
-    }
+    };
+    (settlement, work.place)
 }

@@ -53,7 +53,7 @@ impl Ledger {
     pub fn call(&self, call: Call) {
         telemetry::called(call.source.as_str(), call.purpose.as_str(), call.failed(), call.duration);
         let mut pages = self.pages();
-        let sums = pages.sums(&call.tenant, Series::Calls, call.source.as_str());
+        let sums = pages.sums(&call.tenant, Series::Calls, call.source.shared());
         sums.add(1, call.failed(), Some(call.duration));
         if pages.calls.len() < CALLS_MAX {
             pages.calls.push(call);
@@ -65,7 +65,7 @@ impl Ledger {
     /// New events of a source.
     pub fn events(&self, tenant: &Tenant, source: &SourceName, count: u64) {
         if count > 0 {
-            self.pages().sums(tenant, Series::Events, source.as_str()).add(count, false, None);
+            self.pages().sums(tenant, Series::Events, source.shared()).add(count, false, None);
         }
     }
 
@@ -73,19 +73,19 @@ impl Ledger {
     pub fn attempts<'a>(&self, ended: impl Iterator<Item = (&'a Tenant, &'a DestinationName, bool, Duration)>) {
         let mut pages = self.pages();
         for (tenant, destination, failed, duration) in ended {
-            pages.sums(tenant, Series::Attempts, destination.as_str()).add(1, failed, Some(duration));
+            pages.sums(tenant, Series::Attempts, destination.shared()).add(1, failed, Some(duration));
         }
     }
 
     /// A request that its source's recipe turned away.
     pub fn rejected(&self, tenant: &Tenant, source: &SourceName) {
-        self.pages().sums(tenant, Series::Rejected, source.as_str()).add(1, true, None);
+        self.pages().sums(tenant, Series::Rejected, source.shared()).add(1, true, None);
     }
 
     /// How many deliveries were seen to wait for a destination, and how long the oldest had.
     pub fn waiting(&self, tenant: &Tenant, destination: &DestinationName, deliveries: u64, oldest: Duration) {
         if deliveries > 0 {
-            self.pages().sums(tenant, Series::Waiting, destination.as_str()).add(deliveries, false, Some(oldest));
+            self.pages().sums(tenant, Series::Waiting, destination.shared()).add(deliveries, false, Some(oldest));
         }
     }
 
@@ -152,8 +152,8 @@ impl Ledger {
 }
 
 impl Pages {
-    fn sums(&mut self, tenant: &Tenant, series: Series, object: &str) -> &mut Sums {
-        self.figures.entry((tenant.clone(), series, object.into())).or_default()
+    fn sums(&mut self, tenant: &Tenant, series: Series, object: &Arc<str>) -> &mut Sums {
+        self.figures.entry((tenant.clone(), series, Arc::clone(object))).or_default()
     }
 }
 

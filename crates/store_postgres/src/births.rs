@@ -121,8 +121,8 @@ pub(crate) fn write(session: &Session, inner: &Inner, tenant: &Tenant, born: &[(
             id: owed.id.uuid(),
             event: owed.event.uuid(),
             created_at: owed.now.as_micros(),
-            route: Text::from(owed.route.as_str()),
-            destination: Text::from(owed.destination.as_str()),
+            route: Text::from(&owed.route),
+            destination: Text::from(&owed.destination),
         };
         let newborns = column(&some, newborn);
         let row = params![

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use domain::Timestamp;
+use domain::{ConnectionName, DestinationName, RouteName, SourceName, Timestamp};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 pub(crate) type Param = Box<dyn ToSql + Sync + Send>;
@@ -42,6 +42,18 @@ impl From<&String> for Text {
         Self::from(text.as_str())
     }
 }
+
+/// Names have no U+0000, and are shared.
+macro_rules! of_names {
+    ($($name:ty),*) => {
+        $(impl From<&$name> for Text {
+            fn from(name: &$name) -> Self {
+                Self(Arc::clone(name.shared()))
+            }
+        })*
+    };
+}
+of_names!(SourceName, ConnectionName, DestinationName, RouteName);
 
 pub(crate) fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', &NUL.to_string())) } else { Cow::Borrowed(text) }

@@ -179,8 +179,8 @@ fn insert_events(session: &Session, tenant: &Tenant, own: &[&NewEvent], arrivals
     let row = params![
         Text::from(tenant.as_str()),
         column(&events, |event| event.id.uuid()),
-        column(&events, |event| Text::from(event.source.as_str())),
-        column(&events, |event| Text::from(event.connection.as_str())),
+        column(&events, |event| Text::from(&event.source)),
+        column(&events, |event| Text::from(&event.connection)),
         column(&events, |event| origin_code(event.origin)),
         column(&events, |event| assurance_code(event.assurance)),
         column(&events, |event| event.action.map(action_code)),
