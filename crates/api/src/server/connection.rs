@@ -29,6 +29,8 @@ const STREAMS_MAX: u32 = 128;
 /// Serves a connection until it ends, outlives its limits, or the gateway stops and it is done.
 pub async fn converse(stream: TcpStream, face: Arc<Face>, peer: Peer, stop: CancellationToken) {
     let clock = SharedClock::clone(face.app.engine.clock());
+    // One of its own, or all connections would meet at one lock each time that any of them has something to do.
+    let stop = stop.child_token();
     let limits = face.app.settings.limits.clone();
     let vitals = Arc::new(Vitals::default());
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&vitals)));
