@@ -80,7 +80,13 @@ impl Shared {
         let server = UnixStream::connect(socket)?;
         client.set_nodelay(true)?;
         let (to, back) = ((client.try_clone()?, server.try_clone()?), (server.try_clone()?, client.try_clone()?));
-        self.open.lock().expect("no panic").push((client, server));
+        let mut open = self.open.lock().expect("no panic");
+        // It may have been let in just before the gate was closed: then it is among those that are dropped, or goes here.
+        if self.closed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        open.push((client, server));
+        drop(open);
         let (one, other) = (Arc::clone(self), Arc::clone(self));
         std::thread::spawn(move || one.copy(to.0, to.1));
         std::thread::spawn(move || other.copy(back.0, back.1));
